@@ -1,0 +1,20 @@
+/*
+ * event/loop.h: making and running the loop of <sluice/loop.h>.
+ */
+#ifndef EVENT_LOOP_H
+#define EVENT_LOOP_H
+
+#include <sluice/loop.h>
+
+int loop_new(struct sl_loop **ret_loop);
+void loop_free(struct sl_loop *l); /* accepts NULL */
+int loop_run(struct sl_loop *l);   /* until loop_stop; -SL_ESYS when epoll fails */
+void loop_stop(struct sl_loop *l);
+/* One tick; waits at most max_wait_ms (-1: no bound). For tests and for tools. */
+int loop_tick(struct sl_loop *l, int max_wait_ms);
+/* Before each wait and after it, for the heartbeat and the busy share of this process. */
+uint64_t loop_busy_ns(const struct sl_loop *l);
+/* Tests: replace the clock; the loop then never waits for time but is told it. */
+void loop_fake_clock(struct sl_loop *l, uint64_t (*now_ns)(void *arg), void *arg);
+
+#endif

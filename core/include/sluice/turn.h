@@ -1,0 +1,147 @@
+/*
+ * sluice/turn.h: the TURN server engine (RFC 8656), sans-I/O.
+ *
+ * (state, bytes, now) -> (bytes, calls of struct sl_turn_io, next timeout). It owns allocations, permissions,
+ * channels, credentials, quotas and peer policy; it knows no socket, no clock and no session table. The module
+ * turn-relay gives it sockets; tests give it a virtual network. Transport towards the client is the caller's
+ * business: an engine client is one 5-tuple, of UDP, TCP or TLS.
+ *
+ * Data path: sl_turn_channel_out() and sl_turn_peer_in() look up and account; they neither copy nor allocate, and say
+ * what the caller has to send where.
+ */
+#ifndef SLUICE_TURN_H
+#define SLUICE_TURN_H
+
+#include <sluice/addr.h>
+#include <sluice/stun.h>
+
+struct sl_turn;	       /* one engine: one per worker */
+struct sl_turn_alloc;  /* one allocation; the caller may keep the pointer until io.released */
+
+/* Towards the world. ctx is the engine's io_ctx. */
+struct sl_turn_io {
+	/* Bind a relay socket of the family near the client's server address; *ret_relayed is what the peer sees (external). */
+	int (*open_relay)(void *ctx, struct sl_turn_alloc *a, uint8_t family, struct sl_addr *ret_relayed);
+	/* The allocation is granted: time to publish it (session entry, flow). A negative result refuses with 486 (LIMIT) or 508. */
+	int (*granted)(void *ctx, struct sl_turn_alloc *a);
+	/* It ended; why is a word for the log (expired, refreshed to 0, drained, killed). The pointer is dead after the call. */
+	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
+};
+
+/* A secret for time-limited credentials (username "expiry[:id]", password base64(HMAC-SHA1(secret, username))), or a static user. */
+struct sl_turn_user {
+	struct sl_str name, password;
+};
+
+struct sl_turn_conf {
+	struct sl_str realm;
+	const struct sl_str *secrets; /* newest first */
+	unsigned n_secrets;
+	const struct sl_turn_user *users;
+	unsigned n_users;
+	bool auth;		   /* false: open relay, for tests and closed networks */
+	uint32_t default_lifetime_s, max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
+	uint32_t nonce_lifetime_s; /* then 438 */
+	uint32_t max_allocations, max_allocations_per_user, max_permissions, max_channels; /* 0: no limit */
+	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
+	unsigned n_deny, n_allow;
+	const struct sl_addr *own;  /* addresses of this node, denied as peers unless allowed */
+	unsigned n_own;
+	bool relay_v4, relay_v6;    /* families offered */
+	struct sl_str software;	    /* SOFTWARE attribute; empty: none */
+};
+
+/* Counters; the caller exports them. */
+#define SL_TURN_COUNTERS(X)                                                                        \
+	X(requests, "requests received")                                                           \
+	X(bad_requests, "answered 400 or dropped as malformed")                                    \
+	X(unknown_attributes, "answered 420")                                                      \
+	X(challenges, "answered 401 without credentials")                                          \
+	X(stale_nonces, "answered 438")                                                            \
+	X(auth_failures, "answered 401 with wrong credentials")                                    \
+	X(mismatches, "answered 437")                                                              \
+	X(wrong_credentials, "answered 441")                                                       \
+	X(quota_refusals, "answered 486")                                                          \
+	X(capacity_refusals, "answered 508")                                                       \
+	X(peer_refusals, "answered 403: peer not permitted")                                       \
+	X(family_refusals, "answered 440 or 443")                                                  \
+	X(transport_refusals, "answered 442")                                                      \
+	X(allocations, "allocations granted")                                                      \
+	X(refreshes, "refreshes granted")                                                          \
+	X(permissions, "permissions installed or refreshed")                                       \
+	X(channels, "channels bound or refreshed")                                                 \
+	X(expired, "allocations that expired")                                                     \
+	X(to_peer_packets, "packets relayed to peers")                                             \
+	X(to_peer_bytes, "payload bytes relayed to peers")                                         \
+	X(to_client_packets, "packets relayed to clients")                                         \
+	X(to_client_bytes, "payload bytes relayed to clients")                                     \
+	X(no_permission, "packets dropped for want of a permission or channel")
+
+struct sl_turn_counters {
+#define X(name, text) uint64_t name;
+	SL_TURN_COUNTERS(X)
+#undef X
+};
+
+/* conf is borrowed and must outlive the engine (or the next sl_turn_reconf). key: for nonces; the same in all workers and generations. */
+SL_API SL_MUST_CHECK int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf, const uint8_t nonce_key[16],
+				     const struct sl_turn_io *io, void *io_ctx);
+SL_API void sl_turn_free(struct sl_turn *t); /* releases all allocations; accepts NULL */
+SL_API const struct sl_turn_counters *sl_turn_counters(const struct sl_turn *t);
+SL_API void sl_turn_drain(struct sl_turn *t); /* no new allocations: 508 (existing ones are served) */
+
+/* The client a message came from. */
+struct sl_turn_client {
+	struct sl_addr remote, local; /* local: the server address it was sent to */
+	uint8_t transport;	      /* IPPROTO_UDP or IPPROTO_TCP */
+	uint32_t listener;	      /* index: part of the 5-tuple's identity */
+};
+
+/* What to send where, after sl_turn_input. Each has its own length; 0 means nothing. */
+struct sl_turn_out {
+	uint8_t *reply;	      /* in: buffer of at least 1280 bytes; out: answer to the client */
+	size_t reply_cap, reply_len;
+	struct sl_turn_alloc *to_peer_via; /* Send indication: send `data` to `peer` from this allocation's relay */
+	struct sl_addr peer;
+	const uint8_t *data;  /* borrowed from the input */
+	size_t data_len;
+	bool dont_fragment;
+};
+
+/*
+ * A STUN-formatted message from a client. alloc: the client's allocation as the caller's flow knows it, or NULL.
+ * Returns SL_DONE (handled; send what out says), SL_DECLINED (not a TURN method), SL_DROP (ignore silently). unix_s: wall clock, for credentials.
+ */
+SL_API int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct sl_turn_client *c, const struct sl_stun_msg *msg,
+			 uint64_t now_ms, uint64_t unix_s, struct sl_turn_out *out);
+
+/* ChannelData from the client: payload = data + 4 .. *ret_len. NULL: no such channel or lying length (counted). */
+SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data, size_t len, uint64_t now_ms, size_t *ret_len);
+
+/*
+ * A datagram of `len` bytes from a peer to the relay: how it goes to the client. Returns the channel number (prepend 4 bytes: number, length),
+ * 0 for a Data indication (write it with sl_turn_data_header), or -SL_EDENIED (drop).
+ */
+SL_API int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len, uint64_t now_ms);
+/* Writes the part of a Data indication that precedes the payload (header, XOR-PEER-ADDRESS, DATA header) into dst (room: 64) and returns its
+ * length; the message must end with (4 - len % 4) % 4 zero bytes of padding behind the payload. */
+SL_API size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len, const uint8_t txid[12]);
+
+/* Runs what is due; returns the next time it wants to be called, UINT64_MAX for never. */
+SL_API uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms);
+
+SL_API void sl_turn_kill(struct sl_turn_alloc *a, const char *why); /* ends in io.released */
+/* Opaque for the caller: where it keeps its relay socket, session and flow. */
+SL_API void sl_turn_set_data(struct sl_turn_alloc *a, void *data);
+SL_API void *sl_turn_data(const struct sl_turn_alloc *a);
+SL_API const struct sl_turn_client *sl_turn_alloc_client(const struct sl_turn_alloc *a);
+SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a);
+SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a);
+SL_API uint64_t sl_turn_alloc_expires_ms(const struct sl_turn_alloc *a);
+SL_API size_t sl_turn_allocations(const struct sl_turn *t);
+
+/* Time-limited credentials for a client: "expiry:id" and its password in base64. dst sizes in bytes, NUL included. */
+SL_API SL_MUST_CHECK int sl_turn_credential(struct sl_str secret, struct sl_str id, uint64_t expires_unix_s, char *ret_user, size_t user_cap,
+					    char ret_password[32]);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * net/hooks.h: flat arrays of phase handlers, as the session layer builds them at start and the lower layers run them.
+ */
+#ifndef NET_HOOKS_H
+#define NET_HOOKS_H
+
+#include <sluice/hook.h>
+
+struct hook_call {
+	union {
+		sl_dgram_fn *dgram;
+		sl_conn_fn *conn;
+		sl_session_fn *session;
+		sl_media_fn *media;
+		sl_event_hook_fn *event;
+	} fn;
+	void *ctx;
+};
+
+struct hook_chain {
+	unsigned n;
+	const struct hook_call *calls; /* n, in order */
+};
+
+/* Runs handlers until one does not say SL_OK or SL_DECLINED. SL_DECLINED when all declined or the chain is empty, SL_OK when one said so. */
+static inline int hook_run_dgram(const struct hook_chain *chain, struct sl_packet *p)
+{
+	int rc = SL_DECLINED;
+
+	for (unsigned i = 0; i < chain->n; i++) {
+		int r = chain->calls[i].fn.dgram(chain->calls[i].ctx, p);
+
+		if (r != SL_OK && r != SL_DECLINED)
+			return r;
+		if (r == SL_OK)
+			rc = SL_OK;
+	}
+	return rc;
+}
+
+static inline int hook_run_conn(const struct hook_chain *chain, struct sl_conn *c)
+{
+	int rc = SL_DECLINED;
+
+	for (unsigned i = 0; i < chain->n; i++) {
+		int r = chain->calls[i].fn.conn(chain->calls[i].ctx, c);
+
+		if (r != SL_OK && r != SL_DECLINED)
+			return r;
+		if (r == SL_OK)
+			rc = SL_OK;
+	}
+	return rc;
+}
+
+#endif

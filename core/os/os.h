@@ -1,0 +1,90 @@
+/*
+ * os/os.h: Linux, made regular: 0 or -SL_ESYS with errno kept. One .c file per group.
+ *
+ * Nothing here logs, reads configuration or keeps state. Every descriptor is created close-on-exec.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include <sys/types.h>
+#include <sluice/addr.h>
+#include <sluice/str.h>
+
+/* ---- os/fd.c */
+void fd_close(int *fd); /* closes and sets -1; accepts -1; keeps errno */
+#define FD_AUTO __attribute__((cleanup(fd_close)))
+int fd_set_cloexec(int fd, bool on);
+int fd_set_nonblock(int fd);
+int fd_count(void); /* open descriptors of this process, for leak tests */
+/* Whole reads and writes, for pipes and files. ret_len may be short only at end of file. */
+int fd_read_all(int fd, void *dst, size_t n, size_t *ret_len);
+int fd_write_all(int fd, const void *src, size_t n);
+/* A whole file into malloc'ed memory with NUL behind; -SL_ELIMIT when larger than max. */
+int fd_slurp(const char *path, size_t max, char **ret_text, size_t *ret_len);
+/* Sends and receives up to 64 descriptors with a message over a SEQPACKET or stream socket. */
+int fd_send_with(int sock, const void *msg, size_t len, const int *fds, unsigned n_fds);
+int fd_recv_with(int sock, void *msg, size_t cap, size_t *ret_len, int *fds, unsigned max_fds, unsigned *ret_n_fds);
+
+/* ---- os/shmem.c: memfds */
+int shmem_create(const char *name, size_t bytes, int *ret_fd);		       /* zeroed, size sealed */
+int shmem_create_text(const char *name, const void *src, size_t n, int *ret_fd); /* fully sealed: immutable */
+int shmem_map(int fd, bool writable, void **ret_p, size_t *ret_bytes);
+void shmem_unmap(void *p, size_t bytes);
+
+/* ---- os/proc.c: processes */
+struct proc_spawn {
+	const char *path;
+	char *const *argv;
+	char *const *envp; /* NULL: inherit */
+	const int *fds;	   /* fds[i] becomes descriptor i + 3 of the child; all else is closed */
+	unsigned n_fds;
+	int stdout_fd, stderr_fd; /* -1: inherit */
+};
+/* fork+exec with signals reset, PR_SET_PDEATHSIG unset; *ret_pidfd becomes readable when the child ends. */
+int proc_spawn(const struct proc_spawn *s, pid_t *ret_pid, int *ret_pidfd);
+int proc_self_exe(char *dst, size_t cap);
+int proc_drop_privileges(const char *user, const char *group, bool keep_net_bind); /* clears groups, caps, sets no_new_privs */
+int proc_set_nofile(uint64_t want, uint64_t *ret_got); /* soft limit up to hard */
+int proc_write_pidfile(const char *path, pid_t pid);
+int proc_cpu_count(void); /* usable by this process */
+int proc_pin_cpu(int cpu);
+uint64_t proc_rss_bytes(pid_t pid);
+
+/* ---- os/sig.c: signals as a descriptor */
+int sig_block_and_open(const int *signals, unsigned n, int *ret_fd);
+int sig_read(int fd); /* next signal number, 0 for none */
+
+/* ---- os/sock.c */
+struct sock_opts {
+	bool reuseport, v6only, pktinfo, recv_tos, recv_err; /* recv_err: IP_RECVERR */
+	bool freebind, defer_accept;
+	bool dont_fragment;
+	bool gro;
+	int rcvbuf, sndbuf; /* bytes; 0: system default; tries the FORCE variant first */
+	int backlog;	    /* TCP listeners */
+};
+int sock_udp(const struct sl_addr *bind_to, const struct sock_opts *o, int *ret_fd);
+int sock_tcp_listen(const struct sl_addr *bind_to, const struct sock_opts *o, int *ret_fd);
+int sock_unix_listen(const char *path, mode_t mode, int *ret_fd);
+int sock_unix_connect(const char *path, int *ret_fd);
+int sock_local(int fd, struct sl_addr *ret_addr);
+int sock_peer(int fd, struct sl_addr *ret_addr);
+int sock_pair_seqpacket(int ret_fds[2]);
+/* Addresses of this host's interfaces that are up; at most max. */
+int sock_host_addrs(struct sl_addr *ret_addrs, unsigned max, unsigned *ret_n);
+int sock_eventfd(int *ret_fd);
+void sock_eventfd_signal(int fd);
+void sock_eventfd_clear(int fd);
+
+/* ---- os/bpf.c: a small bpf(2) wrapper */
+struct bpf_insn;
+enum bpf_map_kind { BPF_KIND_ARRAY, BPF_KIND_LRU_HASH, BPF_KIND_SOCKARRAY };
+int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes, unsigned max_entries, const char *name, int *ret_fd);
+int bpf_map_set(int map, const void *key, const void *value);
+int bpf_map_get(int map, const void *key, void *ret_value);
+int bpf_map_del(int map, const void *key);
+int bpf_load_reuseport(const struct bpf_insn *insns, unsigned n, const char *name, int *ret_fd, char *err, size_t err_cap); /* err: the verifier's last lines */
+int sock_attach_reuseport(int sock, int prog);
+bool bpf_usable(void); /* may this process load such programs? */
+
+#endif
