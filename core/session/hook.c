@@ -1,0 +1,113 @@
+/*
+ * session/hook.c: turns the modules' hook tables into flat arrays, one per phase and scope.
+ *
+ * A module's handler is in a listener's chain when the module is active there (it has a listen-scope or a main conf). Sorted by
+ * priority, then by the order of `modules:`. Built once per process; nothing is looked up while packets flow.
+ */
+#include "session/registry.h"
+
+struct wanted {
+	const struct registry *registry;
+	const struct sl_listener *listener; /* NULL: main scope */
+};
+
+const char *sl_phase_name(unsigned phase)
+{
+	static const char *const names[] = {
+#define X(name, family) #name,
+		SL_PHASES(X)
+#undef X
+	};
+
+	return phase < SL_ARRAY_LEN(names) ? names[phase] : "?";
+}
+
+static bool active(const struct wanted *want, unsigned module)
+{
+	const struct module *m = &want->registry->modules[module];
+
+	return m->started && (want->listener ? want->listener->confs[module] != NULL : m->conf != NULL);
+}
+
+static unsigned count(const struct wanted *want, unsigned phase)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < want->registry->n_modules; i++)
+		for (const struct sl_hook *h = want->registry->modules[i].def.hooks; h && h->phase != SL_N_PHASES; h++)
+			n += h->phase == phase && active(want, i);
+	return n;
+}
+
+/* Inserts behind all of the same or a smaller priority, which keeps the order of modules. */
+static void insert(struct hook_call *calls, int16_t *priorities, unsigned n, const struct sl_hook *h, void *ctx)
+{
+	unsigned at = n;
+
+	while (at > 0 && priorities[at - 1] > h->priority) {
+		calls[at] = calls[at - 1];
+		priorities[at] = priorities[at - 1];
+		at--;
+	}
+	memcpy(&calls[at].fn, &h->fn, sizeof h->fn);
+	calls[at].ctx = ctx;
+	priorities[at] = h->priority;
+}
+
+static int build(const struct wanted *want, unsigned phase, struct hook_chain *ret_chain)
+{
+	const struct registry *r = want->registry;
+	unsigned n = count(want, phase), at = 0;
+	struct hook_call *calls = sl_pool_array(r->pool, n + 1, sizeof *calls);
+	int16_t *priorities = sl_pool_array(r->pool, n + 1, sizeof *priorities);
+
+	if (!calls || !priorities)
+		return -SL_ENOMEM;
+	for (unsigned i = 0; i < r->n_modules; i++)
+		for (const struct sl_hook *h = r->modules[i].def.hooks; h && h->phase != SL_N_PHASES; h++)
+			if (h->phase == phase && active(want, i))
+				insert(calls, priorities, at++, h, r->modules[i].ctx);
+	*ret_chain = (struct hook_chain){n, calls};
+	return 0;
+}
+
+static int build_listener(const struct registry *r, struct net_listener *l)
+{
+	const struct wanted want = {r, &l->pub};
+	struct {
+		unsigned phase;
+		struct hook_chain *chain;
+	} parts[] = {
+		{SL_DGRAM_GUARD, &l->guard},	 {SL_DGRAM_CONTENT, &l->content}, {SL_CONN_ACCEPT, &l->accept}, {SL_CONN_ACCESS, &l->access},
+		{SL_CONN_PREREAD, &l->preread}, {SL_CONN_CLOSE, &l->closing},	  {SL_LOG_CONN, &l->log},
+	};
+
+	for (unsigned i = 0; i < SL_ARRAY_LEN(parts); i++) {
+		int rc = build(&want, parts[i].phase, parts[i].chain);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_listeners)
+{
+	const struct wanted main_scope = {r, NULL};
+
+	for (unsigned i = 0; i < n_listeners; i++) {
+		int rc = build_listener(r, &listeners[i]);
+
+		if (rc < 0)
+			return rc;
+	}
+	for (unsigned phase = SL_SESS_NEW; phase <= SL_SESS_CLOSE; phase++) {
+		int rc = build(&main_scope, phase, &r->sessions[phase - SL_SESS_NEW]);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (build(&main_scope, SL_LOG_SESSION, &r->log_session) < 0)
+		return -SL_ENOMEM;
+	return build(&main_scope, SL_EVENT, &r->events);
+}
