@@ -16,6 +16,7 @@ struct wheel_node {
 
 struct wheel {
 	struct wheel_node slots[4][256]; /* list heads */
+	uint64_t busy[4][4];		 /* a bit per slot: its list is not empty */
 	uint64_t now_ms;
 	size_t n_pending;
 };

@@ -43,7 +43,8 @@ struct sl_reader {
 };
 static inline struct sl_reader sl_reader(const void *p, size_t n)
 {
-	return (struct sl_reader){(const uint8_t *)p, (const uint8_t *)p + n, false};
+	const uint8_t *from = p;
+	return (struct sl_reader){from, n > 0 ? from + n : from, false};
 }
 SL_API uint8_t sl_read_u8(struct sl_reader *r);
 SL_API uint16_t sl_read_u16(struct sl_reader *r);
