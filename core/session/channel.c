@@ -146,7 +146,8 @@ unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigne
 		const struct worker_slot *s = shm_worker(w->shm, slot);
 		uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
 
-		if (s->kind == 0 && (state == WORKER_SERVING || state == WORKER_DRAINING || slot == w->slot))
+		/* A starting one listens already: what it is told now is what it does not have to ask for later. */
+		if (s->kind == 0 && state >= WORKER_STARTING && state <= WORKER_DRAINING)
 			ret_owners[n++] = shm_owner(w->shm, slot);
 	}
 	return n;

@@ -40,9 +40,9 @@ SL_API SL_MUST_CHECK int sl_channel_open(struct sl_worker *w, const char *name, 
 SL_API void sl_channel_close(struct sl_channel *c);
 /* What finds the ring full is kept (bounded: 8 MiB) and sent in order later. -SL_EFULL beyond; -SL_ENOENT: that process is gone. At most 65 536 bytes. */
 SL_API SL_MUST_CHECK int sl_channel_send(struct sl_channel *c, uint32_t to_owner, uint16_t type, const struct iovec *iov, unsigned n_iov);
-/* To every live worker but this one, serving or draining. Returns how many were reached. */
+/* To every live worker but this one: starting, serving or draining. Returns how many were reached. */
 SL_API int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov, unsigned n_iov);
-/* Owners of the live workers (serving or draining, all generations, this one included); returns their number. */
+/* Owners of the live workers (starting, serving or draining, all generations, this one included); returns their number. */
 SL_API unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigned max);
 
 /* ---- named interfaces: a versioned const table that one module offers to others of the same process */
