@@ -18,13 +18,26 @@
 struct sl_turn;	       /* one engine: one per worker */
 struct sl_turn_alloc;  /* one allocation; the caller may keep the pointer until io.released */
 
+/* What an allocation needs from a relay socket (RFC 8656 section 7.2). */
+struct sl_turn_want {
+	uint8_t family;
+	bool even;			/* an even port */
+	bool reserve;			/* and the next higher one, bound and kept for a later allocation */
+	const struct sl_addr *reserved; /* not NULL: take the socket kept under this relayed address */
+};
+
 /* Towards the world. ctx is the engine's io_ctx. */
 struct sl_turn_io {
-	/* Bind a relay socket of the family near the client's server address; *ret_relayed is what the peer sees (external). */
-	int (*open_relay)(void *ctx, struct sl_turn_alloc *a, uint8_t family, struct sl_addr *ret_relayed);
+	/* Bind a relay socket near the client's server address; *ret_relayed is what the peer sees (external). */
+	int (*open_relay)(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want, struct sl_addr *ret_relayed);
+	/* One of the two relay sockets of a dual allocation is not wanted any more. */
+	void (*close_relay)(void *ctx, struct sl_turn_alloc *a, uint8_t family);
+	/* A reserved socket was not claimed in time. */
+	void (*unreserve)(void *ctx, const struct sl_addr *relayed);
 	/* The allocation is granted: time to publish it (session entry, flow). A negative result refuses with 486 (LIMIT) or 508. */
 	int (*granted)(void *ctx, struct sl_turn_alloc *a);
-	/* It ended; why is a word for the log (expired, refreshed to 0, drained, killed). The pointer is dead after the call. */
+	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to 0, drained, killed). The pointer is
+	 * dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
 };
 
@@ -48,6 +61,7 @@ struct sl_turn_conf {
 	const struct sl_addr *own;  /* addresses of this node, denied as peers unless allowed */
 	unsigned n_own;
 	bool relay_v4, relay_v6;    /* families offered */
+	uint16_t slot;		    /* the worker's: stands in its reservation tokens */
 	struct sl_str software;	    /* SOFTWARE attribute; empty: none */
 };
 
@@ -83,7 +97,7 @@ struct sl_turn_counters {
 #undef X
 };
 
-/* conf is borrowed and must outlive the engine (or the next sl_turn_reconf). key: for nonces; the same in all workers and generations. */
+/* conf is borrowed and must outlive the engine. key: for nonces; the same in all workers and generations. */
 SL_API SL_MUST_CHECK int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf, const uint8_t nonce_key[16],
 				     const struct sl_turn_io *io, void *io_ctx);
 SL_API void sl_turn_free(struct sl_turn *t); /* releases all allocations; accepts NULL */
@@ -115,6 +129,9 @@ struct sl_turn_out {
 SL_API int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct sl_turn_client *c, const struct sl_stun_msg *msg,
 			 uint64_t now_ms, uint64_t unix_s, struct sl_turn_out *out);
 
+/* A reservation is known to one worker only: whose token an Allocate carries. false: it carries none. */
+SL_API bool sl_turn_token_slot(const struct sl_stun_msg *msg, uint16_t *ret_slot);
+
 /* ChannelData from the client: payload = data + 4 .. *ret_len. NULL: no such channel or lying length (counted). */
 SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data, size_t len, uint64_t now_ms, size_t *ret_len);
 
@@ -135,8 +152,8 @@ SL_API void sl_turn_kill(struct sl_turn_alloc *a, const char *why); /* ends in i
 SL_API void sl_turn_set_data(struct sl_turn_alloc *a, void *data);
 SL_API void *sl_turn_data(const struct sl_turn_alloc *a);
 SL_API const struct sl_turn_client *sl_turn_alloc_client(const struct sl_turn_alloc *a);
-SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a);
-SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a);
+SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a); /* without the expiry of a time-limited name */
+SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a, uint8_t family); /* NULL: not of this family */
 SL_API uint64_t sl_turn_alloc_expires_ms(const struct sl_turn_alloc *a);
 SL_API size_t sl_turn_allocations(const struct sl_turn *t);
 

@@ -1,0 +1,331 @@
+/*
+ * proto/turn_alloc.c: allocations: found by 5-tuple, granted within quotas, ended by time; and the ports reserved
+ * next to them (EVEN-PORT, RESERVATION-TOKEN).
+ *
+ * Each allocation has one timer, set to the first moment at which anything of it may expire. A refresh that
+ * only postpones leaves the timer alone: it finds out when it fires. Per-user quotas count on the part of the name that
+ * stays when a time-limited name is renewed.
+ *
+ * RFC 8656 sections 6, 7.2. Asked by turn_request.c and turn.c; relay sockets are the caller's (struct sl_turn_io).
+ */
+#include "proto/turn_impl.h"
+
+#include <stdlib.h>
+#include <sluice/buf.h>
+
+/* ---- the table of 5-tuples */
+
+static uint64_t client_hash(const struct sl_turn_client *c)
+{
+	uint8_t key[4 + 2 * sizeof c->remote + 1];
+
+	sl_put32(key, c->listener);
+	key[4] = c->transport;
+	memcpy(key + 5, &c->remote, sizeof c->remote);
+	memcpy(key + 5 + sizeof c->remote, &c->local, sizeof c->local);
+	return sl_hash(key, sizeof key);
+}
+
+static bool is_of_client(const struct sl_hnode *node, const void *key)
+{
+	const struct sl_turn_client *c = &SL_CONTAINER(node, struct sl_turn_alloc, node)->client;
+	const struct sl_turn_client *want = key;
+
+	return c->transport == want->transport && c->listener == want->listener &&
+	       sl_addr_eq(&c->remote, &want->remote) && sl_addr_eq(&c->local, &want->local);
+}
+
+struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_turn_client *c)
+{
+	struct sl_hnode *node = sl_htab_find(&t->allocs, client_hash(c), is_of_client, c);
+
+	return node ? SL_CONTAINER(node, struct sl_turn_alloc, node) : NULL;
+}
+
+/* ---- users */
+
+static bool is_named(const struct sl_hnode *node, const void *key)
+{
+	const struct turn_user *u = SL_CONTAINER(node, struct turn_user, node);
+
+	return sl_str_eq((struct sl_str){u->name, u->len}, *(const struct sl_str *)key);
+}
+
+static struct turn_user *user_new(struct sl_turn *t, struct sl_str name, uint64_t hash)
+{
+	struct turn_user *u = malloc(sizeof *u + name.len);
+
+	if (!u)
+		return NULL;
+	*u = (struct turn_user){.len = (uint32_t)name.len};
+	if (name.len > 0)
+		memcpy(u->name, name.p, name.len);
+	if (sl_htab_insert(&t->users, &u->node, hash) < 0) {
+		free(u);
+		return NULL;
+	}
+	return u;
+}
+
+/* Counts one more allocation of the user; 0, 486 or 508. */
+static unsigned user_take(struct sl_turn *t, struct sl_str username, struct turn_user **ret_user)
+{
+	const uint32_t max = t->conf->max_allocations_per_user;
+	struct sl_str name = turn_quota_name(username);
+	uint64_t hash = sl_hash(name.p, name.len);
+	struct sl_hnode *node = sl_htab_find(&t->users, hash, is_named, &name);
+	struct turn_user *u = node ? SL_CONTAINER(node, struct turn_user, node) : NULL;
+
+	if (u && max > 0 && u->n_allocs >= max)
+		return 486;
+	if (!u)
+		u = user_new(t, name, hash);
+	if (!u)
+		return 508;
+	u->n_allocs++;
+	*ret_user = u;
+	return 0;
+}
+
+static void user_release(struct sl_turn *t, struct turn_user *u)
+{
+	if (!u || --u->n_allocs > 0)
+		return;
+	sl_htab_remove(&t->users, &u->node);
+	free(u);
+}
+
+/* ---- reservations */
+
+static bool has_token(const struct sl_hnode *node, const void *key)
+{
+	const struct turn_reservation *res = SL_CONTAINER(node, struct turn_reservation, node);
+
+	return sl_mem_eq(res->token, key, TURN_TOKEN_BYTES);
+}
+
+struct turn_reservation *turn_reservation_find(const struct sl_turn *t, const uint8_t token[TURN_TOKEN_BYTES])
+{
+	struct sl_hnode *node =
+		sl_htab_find(&t->reservations, sl_hash(token, TURN_TOKEN_BYTES), has_token, token);
+
+	return node ? SL_CONTAINER(node, struct turn_reservation, node) : NULL;
+}
+
+/* Forgets a reservation; its socket has found another owner. */
+static void reservation_forget(struct sl_turn *t, struct turn_reservation *res)
+{
+	wheel_del(&t->wheel, &res->timer.node);
+	sl_htab_remove(&t->reservations, &res->node);
+	free(res);
+}
+
+void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res)
+{
+	const struct sl_addr relayed = res->relayed;
+
+	reservation_forget(t, res);
+	t->io->unreserve(t->io_ctx, &relayed);
+}
+
+static void on_reservation_timer(struct sl_turn *t, struct turn_timer *timer, uint64_t now_ms)
+{
+	(void)now_ms;
+	turn_reservation_cancel(t, SL_CONTAINER(timer, struct turn_reservation, timer));
+}
+
+/* Two bytes of slot, six of chance: the token finds its worker. */
+static int reservation_new(struct sl_turn *t, const struct sl_addr *relayed, uint64_t now_ms,
+			   uint8_t ret_token[TURN_TOKEN_BYTES])
+{
+	struct turn_reservation *res = calloc(1, sizeof *res);
+	int err;
+
+	if (!res)
+		return -SL_ENOMEM;
+	sl_put16(res->token, t->conf->slot);
+	err = sl_random(res->token + 2, TURN_TOKEN_BYTES - 2);
+	if (err == 0)
+		err = sl_htab_insert(&t->reservations, &res->node, sl_hash(res->token, TURN_TOKEN_BYTES));
+	if (err < 0) {
+		free(res);
+		return err;
+	}
+	res->relayed = *relayed;
+	res->timer.fn = on_reservation_timer;
+	wheel_add(&t->wheel, &res->timer.node, now_ms + TURN_RESERVATION_MS);
+	memcpy(ret_token, res->token, TURN_TOKEN_BYTES);
+	return 0;
+}
+
+/* The port above the relayed one, which open_relay has bound too. */
+static int reserve_next(struct sl_turn_alloc *a, const struct sl_addr *relayed, uint64_t now_ms)
+{
+	struct sl_turn *t = a->turn;
+	struct sl_addr next = *relayed;
+	int err;
+
+	next.port++;
+	err = reservation_new(t, &next, now_ms, a->token);
+	if (err < 0) {
+		t->io->unreserve(t->io_ctx, &next);
+		return err;
+	}
+	a->has_token = true;
+	return 0;
+}
+
+/* ---- relay sockets */
+
+/* 0 or the error code. */
+static unsigned open_family(struct sl_turn_alloc *a, const struct turn_ask *ask, uint8_t family,
+			    uint64_t now_ms)
+{
+	struct sl_turn *t = a->turn;
+	struct sl_addr relayed = {0};
+	const struct sl_turn_want want = {
+		.family = family,
+		.even = ask->even,
+		.reserve = ask->reserve,
+		.reserved = ask->reservation ? &ask->reservation->relayed : NULL,
+	};
+
+	if (family == 4 ? !t->conf->relay_v4 : !t->conf->relay_v6)
+		return 440;
+	if (t->io->open_relay(t->io_ctx, a, &want, &relayed) < 0)
+		return 508;
+	a->relayed[family == 6] = relayed;
+	if (ask->reservation)
+		reservation_forget(t, ask->reservation);
+	if (ask->reserve && reserve_next(a, &relayed, now_ms) < 0)
+		return 508;
+	return 0;
+}
+
+/* One family is enough for a dual allocation; the other's error is told (section 7.2). */
+static unsigned open_relays(struct sl_turn_alloc *a, const struct turn_ask *ask, uint64_t now_ms)
+{
+	unsigned e4 = ask->v4 ? open_family(a, ask, 4, now_ms) : 0;
+	unsigned e6 = ask->v6 ? open_family(a, ask, 6, now_ms) : 0;
+
+	if (!ask->v4 || !ask->v6)
+		return e4 ? e4 : e6;
+	if (e4 && e6)
+		return e4;
+	a->additional_error = (uint16_t)(e4 ? e4 : e6);
+	return 0;
+}
+
+void turn_alloc_close_family(struct sl_turn_alloc *a, uint8_t family)
+{
+	a->relayed[family == 6] = (struct sl_addr){0};
+	a->turn->io->close_relay(a->turn->io_ctx, a, family);
+}
+
+/* ---- life */
+
+void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms)
+{
+	if (!a->timer.node.next || at_ms < a->timer.node.at_ms)
+		wheel_add(&a->turn->wheel, &a->timer.node, at_ms);
+}
+
+void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms)
+{
+	a->expires_ms = expires_ms;
+	turn_alloc_wake_by(a, expires_ms);
+}
+
+static void on_alloc_timer(struct sl_turn *t, struct turn_timer *timer, uint64_t now_ms)
+{
+	struct sl_turn_alloc *a = SL_CONTAINER(timer, struct sl_turn_alloc, timer);
+
+	if (now_ms >= a->expires_ms) {
+		t->counters.expired++;
+		turn_alloc_end(a, "expired");
+		return;
+	}
+	turn_alloc_wake_by(a, a->expires_ms);
+	turn_alloc_wake_by(a, turn_peers_sweep(a, now_ms));
+}
+
+/* The end of an allocation that is in no table. Its relay sockets, if any, go with released(). */
+static void alloc_free(struct sl_turn_alloc *a, const char *why)
+{
+	struct sl_turn *t = a->turn;
+
+	if (a->relayed[0].family || a->relayed[1].family)
+		t->io->released(t->io_ctx, a, why);
+	user_release(t, a->user);
+	sl_wipe(a->key, sizeof a->key);
+	sl_slab_put(t->alloc_slab, a);
+}
+
+void turn_alloc_end(struct sl_turn_alloc *a, const char *why)
+{
+	struct sl_turn *t = a->turn;
+
+	wheel_del(&t->wheel, &a->timer.node);
+	sl_htab_remove(&t->allocs, &a->node);
+	turn_peers_drop(a);
+	alloc_free(a, why);
+}
+
+static struct sl_turn_alloc *alloc_init(struct turn_req *r)
+{
+	struct sl_turn_alloc *a = sl_slab_get(r->t->alloc_slab);
+
+	if (!a)
+		return NULL;
+	a->turn = r->t;
+	a->client = *r->client;
+	a->timer.fn = on_alloc_timer;
+	a->username_hash = r->username_hash;
+	memcpy(a->key, r->key, sizeof a->key);
+	memcpy(a->txid, r->msg->txid, sizeof a->txid);
+	return a;
+}
+
+static unsigned alloc_open(struct sl_turn_alloc *a, struct turn_req *r, const struct turn_ask *ask)
+{
+	unsigned code = 0;
+	int err;
+
+	if (r->proven)
+		code = user_take(r->t, r->username, &a->user);
+	if (code == 0)
+		code = open_relays(a, ask, r->now_ms);
+	if (code)
+		return code;
+	a->expires_ms = r->now_ms + ask->lifetime_s * UINT64_C(1000);
+	err = r->t->io->granted(r->t->io_ctx, a);
+	if (err < 0)
+		return err == -SL_ELIMIT ? 486 : 508;
+	return 0;
+}
+
+unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask)
+{
+	struct sl_turn *t = r->t;
+	struct sl_turn_alloc *a;
+	unsigned code;
+
+	if (t->draining)
+		return 508;
+	if (t->conf->max_allocations > 0 && t->allocs.count >= t->conf->max_allocations)
+		return 508;
+	a = alloc_init(r);
+	if (!a)
+		return 508;
+	code = alloc_open(a, r, ask);
+	if (code == 0 && sl_htab_insert(&t->allocs, &a->node, client_hash(&a->client)) < 0)
+		code = 508;
+	if (code) {
+		alloc_free(a, "refused");
+		return code;
+	}
+	turn_alloc_wake_by(a, a->expires_ms);
+	t->counters.allocations++;
+	r->a = a;
+	return 0;
+}

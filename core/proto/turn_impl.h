@@ -1,0 +1,178 @@
+/*
+ * proto/turn_impl.h: what the files of the TURN engine share. Private to proto/turn*.c.
+ *
+ *     turn.c          the engine's life, dispatch, time, accessors
+ *     turn_auth.c     nonces, credentials, who sent a request (RFC 8489 section 9.2)
+ *     turn_alloc.c    allocations, users and their quotas, port reservations
+ *     turn_peer.c     peer policy, permissions, channels, and the data path over them
+ *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
+ *     turn_reply.c    how answers are written
+ *
+ * Everything belongs to one engine and one thread. Objects point at each other freely; whoever ends an
+ * allocation ends its permissions and channels with it.
+ */
+#ifndef PROTO_TURN_IMPL_H
+#define PROTO_TURN_IMPL_H
+
+#include <sluice/crypto.h>
+#include <sluice/hash.h>
+#include <sluice/pool.h>
+#include <sluice/turn.h>
+#include "base/wheel.h"
+
+enum {
+	TURN_KEY_BYTES = 16,
+	TURN_TOKEN_BYTES = 8,
+	TURN_NONCE_CHARS = 16,
+	TURN_HOT_CHANNELS = 4,
+	TURN_RESERVATION_MS = 30000, /* RFC 8656 section 7.2 */
+	TURN_MAX_UNKNOWN = 16,
+};
+
+struct turn_timer;
+typedef void turn_timer_fn(struct sl_turn *t, struct turn_timer *timer, uint64_t now_ms);
+struct turn_timer {
+	struct wheel_node node;
+	turn_timer_fn *fn;
+};
+
+/* Whom a quota counts: a static user, or the id behind the expiry of a time-limited name. */
+struct turn_user {
+	struct sl_hnode node; /* in sl_turn.users */
+	uint32_t n_allocs;    /* freed at 0 */
+	uint32_t len;
+	char name[];
+};
+
+/* Peers of this IP may send to the allocation. */
+struct turn_perm {
+	struct sl_hnode node; /* in sl_turn.perms */
+	struct turn_perm *next;
+	struct sl_turn_alloc *owner;
+	struct sl_addr ip; /* port 0 */
+	uint64_t expires_ms;
+	uint32_t n_channels; /* that point here; it stays, though expired, while there are any */
+};
+
+struct turn_channel {
+	struct sl_hnode by_number, by_peer; /* in sl_turn.by_number and sl_turn.by_peer */
+	struct turn_channel *next;
+	struct sl_turn_alloc *owner;
+	struct turn_perm *perm;
+	struct sl_addr peer;
+	uint64_t expires_ms;
+	uint16_t number;
+};
+
+struct sl_turn_alloc {
+	struct sl_turn *turn;
+	void *data;				      /* the caller's */
+	struct turn_channel *hot[TURN_HOT_CHANNELS];  /* any n_channels - n_cold of them, in no order */
+	uint32_t n_cold;			      /* channels that only the hash tables know */
+	uint32_t n_perms, n_channels;
+	struct turn_perm *perms;
+	struct turn_channel *channels;
+	struct sl_turn_client client;
+	struct sl_addr relayed[2];		      /* IPv4, IPv6; unset when not allocated */
+	uint64_t expires_ms;
+	struct turn_timer timer;		      /* at or before the first expiry of anything in here */
+	struct sl_hnode node;			      /* in sl_turn.allocs */
+	struct turn_user *user;			      /* NULL without authentication */
+	uint64_t username_hash;
+	uint8_t key[TURN_KEY_BYTES];		      /* proven by the last request */
+	uint8_t txid[12];			      /* of the Allocate, to answer its retransmissions alike */
+	uint8_t token[TURN_TOKEN_BYTES];	      /* of the port reserved with it */
+	bool has_token;
+	uint16_t additional_error;		      /* why the second family is missing, or 0 */
+};
+
+struct turn_reservation {
+	struct sl_hnode node; /* in sl_turn.reservations */
+	struct turn_timer timer;
+	uint8_t token[TURN_TOKEN_BYTES];
+	struct sl_addr relayed;
+};
+
+/* A static user, by name. */
+struct turn_static {
+	struct sl_hnode node; /* in sl_turn.statics */
+	const struct sl_turn_user *user;
+};
+
+struct sl_turn {
+	const struct sl_turn_conf *conf;
+	const struct sl_turn_io *io;
+	void *io_ctx;
+	uint8_t nonce_key[16];
+	bool draining, started;
+	struct sl_turn_counters counters;
+	struct sl_htab allocs, users, perms, by_number, by_peer, reservations, statics;
+	struct sl_slab *alloc_slab, *perm_slab, *channel_slab;
+	struct turn_static *static_users;
+	struct wheel wheel;
+};
+
+/* What an Allocate request asks for. */
+struct turn_ask {
+	bool v4, v6; /* both: a dual allocation */
+	bool even, reserve;
+	struct turn_reservation *reservation;
+	uint32_t lifetime_s;
+};
+
+/* One request while it is served. */
+struct turn_req {
+	struct sl_turn *t;
+	struct sl_turn_alloc *a; /* of the client's 5-tuple, or NULL */
+	const struct sl_turn_client *client;
+	const struct sl_stun_msg *msg;
+	uint64_t now_ms, unix_s;
+	struct sl_turn_out *out;
+	struct sl_str username;
+	uint64_t username_hash;
+	uint8_t key[TURN_KEY_BYTES];
+	bool proven; /* key is the sender's */
+	struct sl_stun_writer w;
+};
+
+/* turn_auth.c */
+unsigned turn_authenticate(struct turn_req *r); /* 0 or the error code */
+void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
+		char ret_nonce[TURN_NONCE_CHARS + 1]);
+struct sl_str turn_quota_name(struct sl_str username);
+int turn_index_statics(struct sl_turn *t);
+
+/* turn_alloc.c */
+struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_turn_client *c);
+unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask); /* sets r->a; 0 or the error code */
+void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms);
+void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms); /* sees to something that expires then */
+void turn_alloc_close_family(struct sl_turn_alloc *a, uint8_t family);
+void turn_alloc_end(struct sl_turn_alloc *a, const char *why);
+struct turn_reservation *turn_reservation_find(const struct sl_turn *t, const uint8_t token[TURN_TOKEN_BYTES]);
+void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res); /* gives the socket back */
+
+/* turn_peer.c */
+unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
+struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_addr *peer);
+int turn_perm_install(struct sl_turn_alloc *a, const struct sl_addr *peer, uint64_t now_ms,
+		      struct turn_perm **ret_perm);
+struct turn_channel *turn_channel_by_number(struct sl_turn_alloc *a, uint16_t number);
+struct turn_channel *turn_channel_by_peer(struct sl_turn_alloc *a, const struct sl_addr *peer);
+int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
+			 uint64_t now_ms);
+uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms); /* drops the expired; next expiry */
+void turn_peers_drop(struct sl_turn_alloc *a);
+void turn_send_indication(struct turn_req *r);
+
+/* turn_request.c: each answers. */
+void turn_request(struct turn_req *r);
+
+/* turn_reply.c */
+void turn_reply_begin(struct turn_req *r, enum sl_stun_class class_);
+void turn_reply_end(struct turn_req *r);
+void turn_reply_error(struct turn_req *r, unsigned code);
+void turn_reply_challenge(struct turn_req *r, unsigned code); /* 401 or 438 */
+void turn_reply_unknown(struct turn_req *r, const uint16_t *types, unsigned n);
+
+#endif

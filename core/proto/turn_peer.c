@@ -1,0 +1,454 @@
+/*
+ * proto/turn_peer.c: with whom an allocation may talk: peer policy, permissions, channels, and the data path over them.
+ *
+ * Permissions are per IP, channels per transport address (RFC 8656 sections 9, 12); both sit in tables of the engine, keyed
+ * by allocation. An allocation also points at up to four of its channels, which is all that most clients ever
+ * bind: their packets are matched without hashing. A channel holds the permission of its peer, so that a packet
+ * from a peer needs one lookup; an expired permission row stays while channels hold it.
+ * Expiry is judged at use; rows are removed later, by turn_peers_sweep.
+ *
+ * Called by turn_request.c for requests and by the owner of the sockets for each packet, who does the sending.
+ */
+#include "proto/turn_impl.h"
+
+#include <sluice/buf.h>
+
+enum { CHANNEL_HEADER = 4, ATTR_HEADER = 4 };
+
+/* ---- peer policy */
+
+static bool in_cidrs(const struct sl_cidr *cidrs, unsigned n, const struct sl_addr *a)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (sl_cidr_has(&cidrs[i], a))
+			return true;
+	return false;
+}
+
+static bool is_own(const struct sl_turn_conf *conf, const struct sl_addr *a)
+{
+	for (unsigned i = 0; i < conf->n_own; i++)
+		if (sl_addr_same_ip(&conf->own[i], a))
+			return true;
+	return false;
+}
+
+/* 0, 403 or 443. */
+unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	const struct sl_turn_conf *conf = a->turn->conf;
+
+	if (!sl_turn_alloc_relayed(a, peer->family))
+		return 443;
+	if (in_cidrs(conf->allow_peers, conf->n_allow, peer))
+		return 0;
+	if (is_own(conf, peer) || in_cidrs(conf->deny_peers, conf->n_deny, peer))
+		return 403;
+	return 0;
+}
+
+/* ---- permissions */
+
+/* What the tables are keyed by: an allocation, and a peer's IP or transport address. */
+struct peer_key {
+	const struct sl_turn_alloc *owner;
+	struct sl_addr addr;
+};
+
+static struct peer_key ip_key(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	struct peer_key key = {.owner = a, .addr = *peer};
+
+	key.addr.port = 0;
+	return key;
+}
+
+static bool is_perm(const struct sl_hnode *node, const void *arg)
+{
+	const struct turn_perm *p = SL_CONTAINER(node, struct turn_perm, node);
+	const struct peer_key *key = arg;
+
+	return p->owner == key->owner && sl_addr_eq(&p->ip, &key->addr);
+}
+
+struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	const struct peer_key key = ip_key(a, peer);
+	struct sl_hnode *node =
+		sl_htab_find(&a->turn->perms, sl_hash(&key, sizeof key), is_perm, &key);
+
+	return node ? SL_CONTAINER(node, struct turn_perm, node) : NULL;
+}
+
+static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer, struct turn_perm **ret_perm)
+{
+	const uint32_t max = a->turn->conf->max_permissions;
+	const struct peer_key key = ip_key(a, peer);
+	struct turn_perm *p;
+
+	if (max > 0 && a->n_perms >= max)
+		return -SL_ELIMIT;
+	p = sl_slab_get(a->turn->perm_slab);
+	if (!p)
+		return -SL_ENOMEM;
+	p->owner = a;
+	p->ip = key.addr;
+	if (sl_htab_insert(&a->turn->perms, &p->node, sl_hash(&key, sizeof key)) < 0) {
+		sl_slab_put(a->turn->perm_slab, p);
+		return -SL_ENOMEM;
+	}
+	p->next = a->perms;
+	a->perms = p;
+	a->n_perms++;
+	*ret_perm = p;
+	return 0;
+}
+
+int turn_perm_install(struct sl_turn_alloc *a, const struct sl_addr *peer, uint64_t now_ms,
+		      struct turn_perm **ret_perm)
+{
+	struct turn_perm *p = turn_perm_find(a, peer);
+	int err;
+
+	if (!p) {
+		err = perm_new(a, peer, &p);
+		if (err < 0)
+			return err;
+	}
+	p->expires_ms = now_ms + a->turn->conf->permission_lifetime_s * UINT64_C(1000);
+	turn_alloc_wake_by(a, p->expires_ms);
+	a->turn->counters.permissions++;
+	*ret_perm = p;
+	return 0;
+}
+
+static void perm_free(struct turn_perm *p)
+{
+	struct sl_turn *t = p->owner->turn;
+
+	p->owner->n_perms--;
+	sl_htab_remove(&t->perms, &p->node);
+	sl_slab_put(t->perm_slab, p);
+}
+
+/* ---- channels */
+
+static uint64_t number_hash(const struct sl_turn_alloc *a, uint16_t number)
+{
+	const uint64_t key[2] = {(uintptr_t)a, number};
+
+	return sl_hash(key, sizeof key);
+}
+
+struct number_key {
+	const struct sl_turn_alloc *owner;
+	uint16_t number;
+};
+
+static bool has_number(const struct sl_hnode *node, const void *arg)
+{
+	const struct turn_channel *c = SL_CONTAINER(node, struct turn_channel, by_number);
+	const struct number_key *key = arg;
+
+	return c->owner == key->owner && c->number == key->number;
+}
+
+static bool has_peer(const struct sl_hnode *node, const void *arg)
+{
+	const struct turn_channel *c = SL_CONTAINER(node, struct turn_channel, by_peer);
+	const struct peer_key *key = arg;
+
+	return c->owner == key->owner && sl_addr_eq(&c->peer, &key->addr);
+}
+
+/* Makes a channel hot: in a free place, or in that of a random other. */
+static void channel_warm(struct sl_turn_alloc *a, struct turn_channel *c)
+{
+	for (int i = 0; i < TURN_HOT_CHANNELS; i++)
+		if (!a->hot[i]) {
+			a->hot[i] = c;
+			a->n_cold--;
+			return;
+		}
+	a->hot[c->number % TURN_HOT_CHANNELS] = c;
+}
+
+static struct turn_channel *cold_by_number(struct sl_turn_alloc *a, uint16_t number)
+{
+	const struct number_key key = {a, number};
+	struct turn_channel *c;
+	struct sl_hnode *node;
+
+	node = sl_htab_find(&a->turn->by_number, number_hash(a, number), has_number, &key);
+	if (!node)
+		return NULL;
+	c = SL_CONTAINER(node, struct turn_channel, by_number);
+	channel_warm(a, c);
+	return c;
+}
+
+static struct turn_channel *cold_by_peer(struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	const struct peer_key key = {a, *peer};
+	struct turn_channel *c;
+	struct sl_hnode *node;
+
+	node = sl_htab_find(&a->turn->by_peer, sl_hash(&key, sizeof key), has_peer, &key);
+	if (!node)
+		return NULL;
+	c = SL_CONTAINER(node, struct turn_channel, by_peer);
+	channel_warm(a, c);
+	return c;
+}
+
+/* Expired channels are found too: the caller looks at expires_ms. */
+struct turn_channel *turn_channel_by_number(struct sl_turn_alloc *a, uint16_t number)
+{
+	for (int i = 0; i < TURN_HOT_CHANNELS; i++)
+		if (a->hot[i] && a->hot[i]->number == number)
+			return a->hot[i];
+	return a->n_cold > 0 ? cold_by_number(a, number) : NULL;
+}
+
+struct turn_channel *turn_channel_by_peer(struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	for (int i = 0; i < TURN_HOT_CHANNELS; i++)
+		if (a->hot[i] && sl_addr_eq(&a->hot[i]->peer, peer))
+			return a->hot[i];
+	return a->n_cold > 0 ? cold_by_peer(a, peer) : NULL;
+}
+
+static int channel_index(struct turn_channel *c)
+{
+	struct sl_turn *t = c->owner->turn;
+	const struct peer_key key = {c->owner, c->peer};
+	int err;
+
+	err = sl_htab_insert(&t->by_number, &c->by_number, number_hash(c->owner, c->number));
+	if (err < 0)
+		return err;
+	err = sl_htab_insert(&t->by_peer, &c->by_peer, sl_hash(&key, sizeof key));
+	if (err < 0)
+		sl_htab_remove(&t->by_number, &c->by_number);
+	return err;
+}
+
+static int channel_new(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
+		       struct turn_channel **ret_channel)
+{
+	struct turn_channel *c = sl_slab_get(a->turn->channel_slab);
+
+	if (!c)
+		return -SL_ENOMEM;
+	c->owner = a;
+	c->number = number;
+	c->peer = *peer;
+	if (channel_index(c) < 0) {
+		sl_slab_put(a->turn->channel_slab, c);
+		return -SL_ENOMEM;
+	}
+	c->next = a->channels;
+	a->channels = c;
+	a->n_channels++;
+	a->n_cold++;
+	channel_warm(a, c);
+	*ret_channel = c;
+	return 0;
+}
+
+/* Binds or refreshes; number and peer do not contradict a live channel. Installs the permission as well (section 12.2). */
+int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
+			 uint64_t now_ms)
+{
+	const uint32_t max = a->turn->conf->max_channels;
+	struct turn_channel *c = turn_channel_by_number(a, number);
+	struct turn_perm *perm;
+	int err;
+
+	if (!c && max > 0 && a->n_channels >= max)
+		return -SL_ELIMIT;
+	err = turn_perm_install(a, peer, now_ms, &perm);
+	if (err < 0)
+		return err;
+	if (!c) {
+		err = channel_new(a, number, peer, &c);
+		if (err < 0)
+			return err;
+		c->perm = perm;
+		perm->n_channels++;
+	}
+	c->expires_ms = now_ms + a->turn->conf->channel_lifetime_s * UINT64_C(1000);
+	turn_alloc_wake_by(a, c->expires_ms);
+	a->turn->counters.channels++;
+	return 0;
+}
+
+static void channel_cool(struct turn_channel *c)
+{
+	struct sl_turn_alloc *a = c->owner;
+
+	for (int i = 0; i < TURN_HOT_CHANNELS; i++)
+		if (a->hot[i] == c) {
+			a->hot[i] = NULL;
+			return;
+		}
+	a->n_cold--;
+}
+
+static void channel_free(struct turn_channel *c)
+{
+	struct sl_turn *t = c->owner->turn;
+
+	channel_cool(c);
+	c->perm->n_channels--;
+	c->owner->n_channels--;
+	sl_htab_remove(&t->by_number, &c->by_number);
+	sl_htab_remove(&t->by_peer, &c->by_peer);
+	sl_slab_put(t->channel_slab, c);
+}
+
+/* ---- expiry */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Channels first: they hold permissions. */
+uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (struct turn_channel **link = &a->channels, *c; (c = *link);) {
+		if (c->expires_ms > now_ms) {
+			next = earlier(next, c->expires_ms);
+			link = &c->next;
+		} else {
+			*link = c->next;
+			channel_free(c);
+		}
+	}
+	for (struct turn_perm **link = &a->perms, *p; (p = *link);) {
+		if (p->expires_ms > now_ms || p->n_channels > 0) {
+			if (p->expires_ms > now_ms)
+				next = earlier(next, p->expires_ms);
+			link = &p->next;
+		} else {
+			*link = p->next;
+			perm_free(p);
+		}
+	}
+	return next;
+}
+
+void turn_peers_drop(struct sl_turn_alloc *a)
+{
+	(void)turn_peers_sweep(a, UINT64_MAX); /* all is expired, nothing comes next */
+}
+
+/* ---- data path */
+
+static void count_to_peer(struct sl_turn *t, size_t len)
+{
+	t->counters.to_peer_packets++;
+	t->counters.to_peer_bytes += len;
+}
+
+const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data, size_t len,
+					  uint64_t now_ms, size_t *ret_len)
+{
+	struct turn_channel *c;
+	size_t payload;
+
+	if (len < CHANNEL_HEADER || (payload = sl_get16(data + 2)) > len - CHANNEL_HEADER) {
+		a->turn->counters.bad_requests++;
+		return NULL;
+	}
+	c = turn_channel_by_number(a, sl_get16(data));
+	if (!c || c->expires_ms <= now_ms) {
+		a->turn->counters.no_permission++;
+		return NULL;
+	}
+	count_to_peer(a->turn, payload);
+	*ret_len = payload;
+	return &c->peer;
+}
+
+/* A channel speaks only while its permission lives (section 12.7 with section 9). */
+int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len, uint64_t now_ms)
+{
+	struct turn_channel *c = turn_channel_by_peer(a, peer);
+	const struct turn_perm *p = c ? c->perm : turn_perm_find(a, peer);
+
+	if (!p || p->expires_ms <= now_ms) {
+		a->turn->counters.no_permission++;
+		return -SL_EDENIED;
+	}
+	a->turn->counters.to_client_packets++;
+	a->turn->counters.to_client_bytes += len;
+	return c && c->expires_ms > now_ms ? c->number : 0;
+}
+
+size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len, const uint8_t txid[12])
+{
+	struct sl_stun_writer w;
+
+	sl_stun_begin(&w, dst, 64, SL_STUN_INDICATION, SL_TURN_DATA, txid);
+	sl_stun_put_xor_addr(&w, SL_TURN_XOR_PEER_ADDRESS, peer);
+	sl_put16(dst + w.len, SL_TURN_DATA_ATTR);
+	sl_put16(dst + w.len + 2, (uint16_t)len);
+	w.len += ATTR_HEADER;
+	sl_put16(dst + 2, (uint16_t)(w.len - SL_STUN_HEADER + ((len + 3) & ~(size_t)3)));
+	return w.len;
+}
+
+/* ---- Send indications (section 11.2): anything wrong with one is dropped in silence */
+
+struct send_parts {
+	struct sl_stun_attr peer, data;
+	bool dont_fragment;
+};
+
+/* One walk, because this is the data path of clients without channels. */
+static bool send_parse(const struct sl_stun_msg *msg, struct send_parts *ret_parts)
+{
+	struct send_parts parts = {0};
+	struct sl_stun_attr a = {0};
+
+	while (sl_stun_next(msg, &a)) {
+		if (a.type == SL_TURN_XOR_PEER_ADDRESS)
+			parts.peer = a;
+		else if (a.type == SL_TURN_DATA_ATTR)
+			parts.data = a;
+		else if (a.type == SL_TURN_DONT_FRAGMENT)
+			parts.dont_fragment = true;
+		else if (a.type < 0x8000)
+			return false;
+	}
+	*ret_parts = parts;
+	return parts.peer.data && parts.data.data;
+}
+
+void turn_send_indication(struct turn_req *r)
+{
+	struct sl_turn_counters *n = &r->t->counters;
+	struct send_parts parts;
+	struct turn_perm *perm;
+	struct sl_addr peer;
+
+	if (!send_parse(r->msg, &parts) || sl_stun_get_xor_addr(r->msg, &parts.peer, &peer) < 0) {
+		n->bad_requests++;
+		return;
+	}
+	perm = r->a ? turn_perm_find(r->a, &peer) : NULL;
+	if (!perm || perm->expires_ms <= r->now_ms || peer.port == 0) {
+		n->no_permission++;
+		return;
+	}
+	count_to_peer(r->t, parts.data.len);
+	r->out->to_peer_via = r->a;
+	r->out->peer = peer;
+	r->out->data = parts.data.data;
+	r->out->data_len = parts.data.len;
+	r->out->dont_fragment = parts.dont_fragment;
+}

@@ -1,0 +1,106 @@
+/*
+ * proto/turn_reply.c: how the TURN engine answers.
+ *
+ * To a sender that has proven nothing: the least the RFC permits, without reason phrase and SOFTWARE, so that the server is no
+ * amplifier for spoofed sources. To others: reason, SOFTWARE, MESSAGE-INTEGRITY. FINGERPRINT goes
+ * with whoever sent one (RFC 8489 section 7). Every error is counted here, under the name of what it means.
+ */
+#include "proto/turn_impl.h"
+
+static void count_error(struct sl_turn_counters *n, unsigned code)
+{
+	switch (code) {
+	case 400:
+		n->bad_requests++;
+		break;
+	case 403:
+		n->peer_refusals++;
+		break;
+	case 420:
+		n->unknown_attributes++;
+		break;
+	case 437:
+		n->mismatches++;
+		break;
+	case 438:
+		n->stale_nonces++;
+		break;
+	case 440:
+	case 443:
+		n->family_refusals++;
+		break;
+	case 441:
+		n->wrong_credentials++;
+		break;
+	case 442:
+		n->transport_refusals++;
+		break;
+	case 486:
+		n->quota_refusals++;
+		break;
+	case 508:
+		n->capacity_refusals++;
+		break;
+	default: /* 401 is a challenge or a failure: turn_auth.c knows */
+		break;
+	}
+}
+
+void turn_reply_begin(struct turn_req *r, enum sl_stun_class class_)
+{
+	sl_stun_begin(&r->w, r->out->reply, r->out->reply_cap, class_, r->msg->method, r->msg->txid);
+}
+
+void turn_reply_end(struct turn_req *r)
+{
+	struct sl_stun_attr fingerprint;
+	size_t len;
+
+	if (r->proven) {
+		if (r->t->conf->software.len > 0)
+			sl_stun_put_str(&r->w, SL_STUN_SOFTWARE, r->t->conf->software);
+		sl_stun_put_integrity(&r->w, (struct sl_str){(const char *)r->key, sizeof r->key});
+	}
+	if (sl_stun_find(r->msg, SL_STUN_FINGERPRINT, &fingerprint))
+		sl_stun_put_fingerprint(&r->w);
+	/* Only a buffer below the promised size can be too small. */
+	if (sl_check(sl_stun_finish(&r->w, &len) == 0))
+		r->out->reply_len = len;
+}
+
+static void error_begin(struct turn_req *r, unsigned code)
+{
+	count_error(&r->t->counters, code);
+	turn_reply_begin(r, SL_STUN_ERROR);
+	sl_stun_put_error(&r->w, code, sl_str_c(r->proven ? sl_stun_reason(code) : ""));
+}
+
+void turn_reply_error(struct turn_req *r, unsigned code)
+{
+	error_begin(r, code);
+	turn_reply_end(r);
+}
+
+void turn_reply_challenge(struct turn_req *r, unsigned code)
+{
+	char nonce[TURN_NONCE_CHARS + 1];
+
+	turn_nonce(r->t, r->client, r->unix_s, nonce);
+	error_begin(r, code);
+	sl_stun_put_str(&r->w, SL_STUN_REALM, r->t->conf->realm);
+	sl_stun_put(&r->w, SL_STUN_NONCE, nonce, TURN_NONCE_CHARS);
+	turn_reply_end(r);
+}
+
+void turn_reply_unknown(struct turn_req *r, const uint16_t *types, unsigned n)
+{
+	uint8_t list[2 * TURN_MAX_UNKNOWN];
+
+	for (unsigned i = 0; i < n && i < TURN_MAX_UNKNOWN; i++) {
+		list[2 * i] = (uint8_t)(types[i] >> 8);
+		list[2 * i + 1] = (uint8_t)types[i];
+	}
+	error_begin(r, 420);
+	sl_stun_put(&r->w, SL_STUN_UNKNOWN_ATTRIBUTES, list, 2 * (size_t)n);
+	turn_reply_end(r);
+}
