@@ -17,7 +17,7 @@
 struct shm_sizes {
 	unsigned n_slots;   /* process slots: workers and aux of all live generations */
 	unsigned n_sessions;
-	unsigned n_limits;
+	unsigned n_limits;   /* one per key and slot that holds it */
 	size_t metric_bytes; /* per slot */
 	unsigned n_trace;    /* records per slot, power of two */
 };
@@ -87,7 +87,10 @@ int shm_session_claim(struct shm *s, uint32_t self_owner, uint32_t *ret_index);
 struct session_entry *shm_session(struct shm *s, uint32_t index); /* the owner's writable view */
 void shm_session_begin(struct session_entry *e); /* change becomes odd */
 void shm_session_end(struct session_entry *e);
-/* Enters or leaves the sid, ufrag and tuple indexes, by what the entry says. -SL_EFULL, -SL_EEXIST (live other owner of the same key). */
+/*
+ * Enters the sid, ufrag and tuple indexes by what the entry says; where it is already, it stays. -SL_EFULL, -SL_EEXIST (a live
+ * other entry has the same key); then nothing was entered. Unindex before a key changes.
+ */
 int shm_session_index(struct shm *s, uint32_t index);
 void shm_session_unindex(struct shm *s, uint32_t index);
 void shm_session_release(struct shm *s, uint32_t index); /* unindexes, gives its limit back, frees */
@@ -104,10 +107,11 @@ unsigned shm_sweep(struct shm *s, uint32_t dead_owner, session_sweep_fn *fn, voi
 /* Consistency for tests: index words without entry, entries without index words, limits that do not add up; 0 is right. */
 unsigned shm_audit(const struct shm *s);
 
-/* ---- limits: counts per key over all workers */
-int shm_limit_take(struct shm *s, uint64_t key, uint32_t max); /* -SL_ELIMIT at max, -SL_EFULL when there are too many keys */
-void shm_limit_give(struct shm *s, uint64_t key);
-uint32_t shm_limit_count(const struct shm *s, uint64_t key);
+/* ---- limits: counts per key over all workers, held by owner so that they die with it */
+/* -SL_ELIMIT at max; -SL_EFULL when there are too many keys. Two takers of the last unit may both be refused, never both served. */
+int shm_limit_take(struct shm *s, uint32_t self_owner, uint64_t key, uint32_t max);
+void shm_limit_give(struct shm *s, uint32_t self_owner, uint64_t key);
+uint32_t shm_limit_count(const struct shm *s, uint64_t key); /* live owners only */
 
 /* ---- metrics: per slot, self-describing */
 struct metric_table {
@@ -125,7 +129,8 @@ struct metric_view {
 	const uint64_t *words; /* read with relaxed atomics */
 };
 typedef void metric_fn(void *arg, unsigned slot, const struct metric_view *v);
-void shm_metrics_each(const struct shm *s, unsigned slot, metric_fn *fn, void *arg); /* nothing for a slot never used */
+/* Nothing for a slot never used; no gauges while no process lives in the slot. Histogram words are not cumulative. */
+void shm_metrics_each(const struct shm *s, unsigned slot, metric_fn *fn, void *arg);
 
 /* ---- trace */
 struct trace_record { /* 32 bytes */

@@ -24,6 +24,7 @@ struct sl_event {
 	void *arg;
 };
 SL_API SL_MUST_CHECK int sl_event_add(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
+/* wanted 0 takes it out, and from there it comes back in; SL_EXCLUSIVE stays as it was added. */
 SL_API SL_MUST_CHECK int sl_event_set(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
 SL_API void sl_event_del(struct sl_loop *l, struct sl_event *ev); /* no-op when not in it; safe inside any handler */
 
@@ -37,7 +38,7 @@ struct sl_timer {
 	sl_timer_fn *fn;
 	void *arg;
 };
-/* Zero-initialise, set fn and arg, then set. Setting again moves it. Never early; at most a millisecond late when idle. */
+/* Zero-initialise, set fn and arg, then set. Setting again moves it. Counted from the tick's time; never early; at most a millisecond late when idle. */
 SL_API void sl_timer_set(struct sl_loop *l, struct sl_timer *t, uint64_t delay_ms);
 SL_API void sl_timer_cancel(struct sl_loop *l, struct sl_timer *t);
 static inline bool sl_timer_pending(const struct sl_timer *t)
@@ -69,6 +70,7 @@ static inline uint64_t sl_loop_ms(const struct sl_loop *l)
  */
 struct sl_nested {
 	struct sl_nested *next; /* W: loop */
+	uint64_t due_ns;	/* W: loop; UINT64_MAX: no time-out */
 	struct sl_event ev;	/* fd: the nested loop's poll descriptor */
 	int (*timeout_ms)(void *arg);
 	void (*run)(void *arg);
