@@ -25,6 +25,8 @@ struct outcome {
 };
 
 struct sl_regex {
+	char *pattern; /* with NUL behind */
+	size_t pattern_len;
 	pcre2_code *code;
 	pcre2_match_context *limits;
 	struct outcome *last;
@@ -65,6 +67,12 @@ int sl_regex_new(struct sl_str pattern, struct sl_regex **ret_regex, char *err, 
 
 	if (!re)
 		goto out;
+	re->pattern = malloc(pattern.len + 1);
+	if (!re->pattern)
+		goto out;
+	memcpy(re->pattern, text, pattern.len);
+	re->pattern[pattern.len] = '\0';
+	re->pattern_len = pattern.len;
 	re->code = pcre2_compile(text, pattern.len, OPTIONS, &code, &offset, NULL);
 	if (!re->code) {
 		describe(err, err_len, code, offset);
@@ -94,7 +102,13 @@ void sl_regex_free(struct sl_regex *re)
 	free(re->last);
 	pcre2_match_context_free(re->limits);
 	pcre2_code_free(re->code);
+	free(re->pattern);
 	free(re);
+}
+
+struct sl_str sl_regex_pattern(const struct sl_regex *re)
+{
+	return (struct sl_str){re->pattern, re->pattern_len};
 }
 
 bool sl_regex_match(const struct sl_regex *re, struct sl_str s)

@@ -11,6 +11,7 @@ struct sl_regex;
 SL_API SL_MUST_CHECK int sl_regex_new(struct sl_str pattern, struct sl_regex **ret_regex, char *err, size_t err_len);
 SL_API void sl_regex_free(struct sl_regex *re); /* accepts NULL */
 SL_API bool sl_regex_match(const struct sl_regex *re, struct sl_str s); /* unanchored; over the limit is no match */
+SL_API struct sl_str sl_regex_pattern(const struct sl_regex *re); /* as it was given; borrowed from the regex */
 /* Group g (0: whole) of the last successful match, borrowed from its subject. */
 SL_API struct sl_str sl_regex_group(const struct sl_regex *re, unsigned g);
 
