@@ -13,6 +13,13 @@
 /* ---- os/fd.c */
 void fd_close(int *fd); /* closes and sets -1; accepts -1; keeps errno */
 #define FD_AUTO __attribute__((cleanup(fd_close)))
+static inline int fd_steal(int *fd) /* out of an FD_AUTO variable, to keep */
+{
+	int kept = *fd;
+
+	*fd = -1;
+	return kept;
+}
 int fd_set_cloexec(int fd, bool on);
 int fd_set_nonblock(int fd);
 int fd_count(void); /* open descriptors of this process, for leak tests */
