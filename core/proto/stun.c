@@ -57,7 +57,7 @@ int sl_stun_parse(struct sl_stun_msg *ret_msg, const void *data, size_t len)
 	const uint8_t *p = data;
 	uint16_t type;
 
-	if (len < SL_STUN_HEADER || p[0] > 3 || sl_get32(p + 4) != SL_STUN_COOKIE)
+	if (len < SL_STUN_HEADER || (p[0] & 0xc0) || sl_get32(p + 4) != SL_STUN_COOKIE)
 		return -SL_EPARSE;
 	if (len % 4 != 0 || SL_STUN_HEADER + (size_t)sl_get16(p + 2) != len)
 		return -SL_EPARSE;
