@@ -27,6 +27,7 @@ enum conf_node_kind { CONF_SCALAR, CONF_SEQUENCE, CONF_MAPPING };
 struct conf_node {
 	uint8_t kind;
 	bool quoted, secret; /* secret: came from !file or !env */
+	bool bad;	     /* the parser has reported it: a default stands in, and nothing more is said about it */
 	struct conf_place at;
 	struct sl_str key;   /* in a mapping */
 	struct conf_place key_at;
@@ -69,8 +70,12 @@ void conf_unknown_key(const struct conf_eval *ev, const struct conf_node *node, 
 struct sl_conf *conf_checker(const struct conf_eval *ev, const struct conf_block *b, struct conf_node *node, const char *path);
 
 /* ---- dump.c: what the tables say, in three forms */
-void conf_dump(struct sl_buf *out, const struct conf_block *b, const void *conf, unsigned indent); /* effective YAML, secrets masked */
-void conf_schema_json(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope);	   /* a JSON Schema object */
-void conf_reference_md(struct sl_buf *out, const struct conf_block *b);				   /* a Markdown table */
+/* Effective YAML of what may stand in this scope, secrets masked; it parses to the same conf. */
+void conf_dump(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope, const void *conf, unsigned indent);
+void conf_schema_json(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope); /* a JSON Schema object */
+/* Only the members of its "properties", for a block that other blocks stand in; returns how many were written. */
+unsigned conf_schema_members(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope);
+void conf_reference_md(struct sl_buf *out, const struct conf_block *b); /* a Markdown table */
+void conf_reference_types_md(struct sl_buf *out);			/* how each type is written, as a Markdown table */
 
 #endif
