@@ -169,8 +169,9 @@ void channels_inbox(struct sl_worker *w, const struct inbox_msg *msg)
 {
 	const struct sl_channel_msg m = {msg->from, msg->type, {(const char *)msg->data, msg->len}};
 
-	if (!shm_owner_alive(w->shm, msg->from))
-		return; /* it crashed: what it said last must not bring it back to life */
+	/* A crash bumps the epoch at once: what the dead one said last must not bring it back. One that left in order is heard out. */
+	if (shm_owner(w->shm, owner_slot(msg->from)) != msg->from)
+		return;
 	for (struct sl_channel *c = w->registry->channels; c; c = c->next) {
 		if (c->id == msg->channel && c->fn) {
 			c->fn(c->arg, &m);

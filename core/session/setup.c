@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SERVICE_KEYS "match"
-
 static const char *const log_levels[] = {"alert", "crit", "error", "warn", "notice", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const steerings[] = {"auto", "ebpf", "ports", "forward", NULL};
@@ -369,6 +367,7 @@ static void evaluate_services(struct building *b)
 		own = conf_evaluate(&b->eval, &service_block, SL_S_SERVICE, n, NULL, path, b->names);
 		sv->name = n->key.p;
 		sv->match = own ? own->match : NULL;
+		sv->pattern = conf_yaml_get(n, "match") ? conf_yaml_get(n, "match")->value : SL_STR_NULL;
 		sv->confs = scope_confs(b, n, SL_S_SERVICE, path);
 	}
 }

@@ -58,6 +58,7 @@ struct setup_listener {
 
 struct setup_service {
 	const char *name;
+	struct sl_str pattern;
 	struct sl_regex *match;
 	void **confs;
 };

@@ -11,7 +11,7 @@ static struct conf_block block_of(const struct module *m)
 	return (struct conf_block){m->def.name, m->def.directives, m->def.conf_size};
 }
 
-static void dump_confs(const struct setup *s, struct sl_buf *out, void *const *confs, unsigned indent)
+static void dump_confs(const struct setup *s, struct sl_buf *out, enum sl_scope scope, void *const *confs, unsigned indent)
 {
 	for (unsigned i = 0; i < s->registry->n_modules; i++) {
 		const struct module *m = &s->registry->modules[i];
@@ -21,7 +21,7 @@ static void dump_confs(const struct setup *s, struct sl_buf *out, void *const *c
 		if (!conf || (confs && conf == m->conf) || !m->def.directives)
 			continue;
 		sl_buf_printf(out, "%*s%s:\n", (int)indent, "", m->def.name);
-		conf_dump(out, &block, conf, indent + 2);
+		conf_dump(out, &block, scope, conf, indent + 2);
 	}
 }
 
@@ -29,8 +29,8 @@ void setup_dump(const struct setup *s, struct sl_buf *out)
 {
 	const struct listen_block *last = NULL;
 
-	conf_dump(out, &setup_core_block, s->core, 0);
-	dump_confs(s, out, NULL, 0);
+	conf_dump(out, &setup_core_block, SL_S_MAIN, s->core, 0);
+	dump_confs(s, out, SL_S_MAIN, NULL, 0);
 	sl_buf_printf(out, "listen:\n");
 	for (unsigned i = 0; i < s->n_listeners; i++) {
 		const struct setup_listener *l = &s->listeners[i];
@@ -39,14 +39,16 @@ void setup_dump(const struct setup *s, struct sl_buf *out)
 			continue;
 		last = l->block;
 		sl_buf_printf(out, "  -\n");
-		conf_dump(out, &setup_listen_block, l->block, 4);
-		dump_confs(s, out, l->confs, 4);
+		conf_dump(out, &setup_listen_block, SL_S_LISTEN, l->block, 4);
+		dump_confs(s, out, SL_S_LISTEN, l->confs, 4);
 	}
 	if (s->n_services)
 		sl_buf_printf(out, "services:\n");
 	for (unsigned i = 0; i < s->n_services; i++) {
-		sl_buf_printf(out, "  %s:\n", s->services[i].name);
-		dump_confs(s, out, s->services[i].confs, 4);
+		sl_buf_printf(out, "  %s:\n    match: ", s->services[i].name);
+		sl_buf_json(out, s->services[i].pattern);
+		sl_buf_printf(out, "\n");
+		dump_confs(s, out, SL_S_SERVICE, s->services[i].confs, 4);
 	}
 }
 

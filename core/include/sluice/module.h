@@ -38,7 +38,10 @@
 #define SL_BUILD_ID "unknown"
 #endif
 
-enum sl_module_flags { SL_M_AUX = 1 /* runs in its own process, not in workers */ };
+enum sl_module_flags {
+	SL_M_AUX = 1, /* runs in its own process, not in workers */
+	SL_M_WEB = 2, /* answers browsers: `sluice` prints the URLs of listeners where it is active */
+};
 
 struct sl_module {
 	uint32_t magic;

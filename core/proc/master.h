@@ -1,0 +1,129 @@
+/*
+ * proc/master.h: what outlives a generation: descriptors, segments, child processes.
+ *
+ * The master runs no module code and parses no configuration. Its parts: master.c (life, signals), generation.c (check, start, switch,
+ * drain), child.c (spawning, messages, crashes), socket.c (listeners over generations), control.c (the control socket), upgrade.c
+ * (re-exec with everything kept).
+ */
+#ifndef PROC_MASTER_H
+#define PROC_MASTER_H
+
+#include "event/loop.h"
+#include "proc/handoff.h"
+
+struct master;
+struct generation;
+struct control_client;
+
+struct child {
+	struct master *m;
+	struct generation *gen;	/* NULL: slot free */
+	pid_t pid;
+	int pidfd, chan;	/* -1: none */
+	unsigned slot, worker_index;
+	bool ready, leaving;	/* leaving: told to go, its end is no crash */
+	unsigned n_crashes;	/* in a row, each within RESTART_CALM_MS of its start */
+	uint64_t started_ms;
+	struct sl_event on_exit, on_message;
+	struct sl_timer restart;
+};
+
+enum generation_state { GEN_STARTING, GEN_CURRENT, GEN_DRAINING };
+
+struct generation {
+	struct generation *next;
+	struct master *m;
+	uint32_t number;
+	enum generation_state state;
+	int fd_text;
+	struct plan *plan; /* owned */
+	unsigned n_children, n_ready; /* children: slots in use */
+	bool failed;
+	struct sl_timer start_timer;
+};
+
+struct master_listener {
+	bool used;
+	struct listener_spec spec;
+	int tcp_fd;		/* shared by all; -1 for UDP */
+	int udp_fds[MAX_SLOTS]; /* -1: not made */
+};
+
+struct check { /* a running checker */
+	pid_t pid;
+	int pidfd, fd_out, fd_err;
+	struct sl_event on_exit;
+	struct control_client *client; /* who asked; NULL: a signal */
+	bool active;
+};
+
+struct master_opts {
+	const char *binary; /* path to exec children from */
+	char prefix[MAX_PATH], file[MAX_PATH], overrides[MAX_OVERRIDES];
+	char **argv; /* for the upgrade */
+};
+
+struct master {
+	struct master_opts opts;
+	struct sl_loop *loop;
+	int fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS];
+	struct shm *shm;
+	unsigned n_slots;
+	uint8_t node_key[32], ticket_key[80];
+	struct steer *steer; /* NULL: no eBPF */
+	struct master_listener listeners[MAX_LISTENERS];
+	struct child slots[MAX_SLOTS];
+	struct generation *generations; /* newest first */
+	uint32_t n_generations;		/* ever: number of the newest */
+	struct check check;
+	bool reload_again, stopping, announced;
+	int exit_status;
+	struct sl_event on_signal, on_control;
+	struct sl_timer kill_timer, watch_timer;
+	char pid_file[MAX_PATH], control_path[MAX_PATH], log_file[MAX_PATH];
+	struct control_client *clients;
+};
+
+int master_main(const struct master_opts *opts, int resume_fd); /* resume_fd: state of the master before an upgrade, or -1 */
+void master_stop(struct master *m, bool graceful);
+void master_reopen_log(struct master *m);
+int master_make_segments(struct master *m, const struct plan *plan);
+void master_use_plan(struct master *m, const struct plan *plan); /* pid file, control socket, log */
+void master_leave_if_done(struct master *m);
+
+/* ---- generation.c */
+void generation_reload(struct master *m, struct control_client *client); /* begins a check; later answers client */
+void generation_ready(struct generation *g);	   /* one more of its children serves */
+void generation_failed(struct generation *g, const char *why); /* while starting */
+void generation_child_left(struct generation *g);
+struct generation *generation_current(struct master *m);
+
+/* ---- child.c */
+int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index);
+void child_tell(struct child *c, enum ctl_type type);
+void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
+void child_kill(struct child *c); /* SIGKILL; its exit is handled as leaving */
+void child_adopt(struct child *c); /* after an upgrade: watch a child that runs already */
+unsigned children_alive(const struct master *m);
+
+/* ---- socket.c */
+int sockets_prepare(struct master *m, struct generation *g, char *err, size_t err_cap); /* listening sockets of a new plan */
+int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err, size_t err_cap);
+void sockets_release_slot(struct master *m, unsigned slot);
+void sockets_switch(struct master *m, const struct generation *g); /* the atomic moment: new flows go to g */
+void sockets_retire(struct master *m);				   /* closes listeners that no generation wants */
+bool plan_has(const struct plan *plan, const struct listener_spec *spec);
+int master_listener_fd(const struct master_listener *l, unsigned slot);
+
+/* ---- control.c */
+int control_open(struct master *m, const char *path, int inherited_fd);
+void control_close(struct master *m, bool unlink_path);
+/* Text for the one who asked (NULL: none); done ends the answer with its status. */
+void control_say(struct control_client *c, struct sl_str text);
+void control_done(struct control_client *c, bool ok);
+
+/* ---- upgrade.c */
+void upgrade_exec(struct master *m); /* does not return when it works */
+int upgrade_resume(struct master *m, int fd);
+
+#endif
