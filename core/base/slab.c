@@ -67,7 +67,7 @@ void sl_slab_destroy(struct sl_slab *slab)
 static int add_block(struct sl_slab *slab)
 {
 	size_t bytes = slab->object_bytes * slab->per_block;
-	struct slab_block *b = malloc(sizeof *b + bytes);
+	struct slab_block *b = calloc(1, sizeof *b + bytes);
 
 	if (!b)
 		return -SL_ENOMEM;
@@ -85,9 +85,10 @@ static void *take_free(struct sl_slab *slab)
 
 	asan_unpoison(o, slab->object_bytes);
 	slab->free = o->next;
-	return o;
+	return memset(o, 0, slab->object_bytes);
 }
 
+/* Zero since its block was allocated. */
 static void *take_fresh(struct sl_slab *slab)
 {
 	void *o = slab->fresh;
@@ -106,7 +107,7 @@ void *sl_slab_get(struct sl_slab *slab)
 		return NULL;
 	o = slab->free ? take_free(slab) : take_fresh(slab);
 	slab->n_live++;
-	return memset(o, 0, slab->object_bytes);
+	return o;
 }
 
 void sl_slab_put(struct sl_slab *slab, void *object)
