@@ -1,0 +1,146 @@
+/*
+ * Fuzz target: the TURN engine with a live allocation table.
+ *
+ * The input is a list of records {what, client, length, bytes}: raw messages, attributes that are sent signed with the
+ * client's right credentials (so that what lies behind authentication is reached), ChannelData, peers' datagrams, and time. Whatever
+ * happens, all relay sockets must be closed and all tables empty at the end.
+ */
+#include "proto/turn_impl.h"
+#include "sim/turn_net.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { CLIENTS = 3, MAX_ATTRS = 480 };
+
+static struct tnet net;
+static struct tclient clients[CLIENTS];
+
+static void world_start(void)
+{
+	static const char *const remotes[CLIENTS] = {"198.51.100.1:1", "198.51.100.2:2", "[2001:db8::3]:3"};
+	static const struct sl_cidr deny = {.base = {.family = 4, .ip = {10}}, .bits = 8};
+
+	tnet_init(&net);
+	net.conf.max_allocations_per_user = 2;
+	net.conf.max_permissions = 6;
+	net.conf.max_channels = 6;
+	net.conf.deny_peers = &deny;
+	net.conf.n_deny = 1;
+	tnet_start(&net);
+	for (int i = 0; i < CLIENTS; i++) {
+		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice", i == 1 ? "builder" : "wonder");
+		turn_nonce(net.turn, &clients[i].at, TNET_UNIX_S, clients[i].nonce);
+	}
+}
+
+static void send_raw(struct tclient *c, const uint8_t *p, size_t len)
+{
+	memcpy(c->wire, p, len);
+	c->wire_len = len;
+	(void)tc_input(c);
+}
+
+static void send_signed(struct tclient *c, uint8_t method, const uint8_t *attrs, size_t len)
+{
+	size_t whole = (len < MAX_ATTRS ? len : MAX_ATTRS) & ~(size_t)3;
+	struct sl_stun_writer *w = tc_attrs(c);
+
+	memcpy(w->p + w->len, attrs, whole);
+	w->len += whole;
+	turn_nonce(net.turn, &c->at, TNET_UNIX_S + net.now_ms / 1000, c->nonce);
+	(void)tc_send(c, method);
+}
+
+/* The well-formed requests, so that the state space is reached soon. */
+static void send_proper(struct tclient *c, const uint8_t *p, size_t len)
+{
+	uint8_t v[4] = {0};
+	struct sl_addr peer;
+
+	memcpy(v, p, len < sizeof v ? len : sizeof v);
+	peer = (struct sl_addr){.family = v[1] & 64 ? 6 : 4, .port = v[2], .ip = {192, 0, 2, v[3] & 15}};
+	tc_attrs(c);
+	turn_nonce(net.turn, &c->at, TNET_UNIX_S + net.now_ms / 1000, c->nonce);
+	switch (v[0] % 5) {
+	case 0:
+		if (v[1] & 1)
+			sl_stun_put(&c->w, SL_TURN_EVEN_PORT, v + 2, 1);
+		if (v[1] & 2)
+			sl_stun_put_u32(&c->w, SL_TURN_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+		(void)tc_ask_allocate(c);
+		c->alloc = NULL;
+		break;
+	case 1:
+		(void)tc_ask_refresh(c, (uint32_t)v[1] * 16);
+		break;
+	case 2:
+		(void)tc_ask_permission(c, &peer);
+		break;
+	case 3:
+		(void)tc_ask_channel(c, (uint16_t)(0x4000 + v[0] / 5), &peer);
+		break;
+	default:
+		peer.ip[3] = v[3];
+		c->alloc = turn_alloc_find(net.turn, &c->at);
+		if (c->alloc)
+			(void)tc_peer_data(c, &peer);
+		c->alloc = NULL;
+	}
+}
+
+static void channel_data(struct tclient *c, const uint8_t *p, size_t len)
+{
+	struct sl_turn_alloc *a = turn_alloc_find(net.turn, &c->at);
+	const struct sl_addr *to;
+	size_t payload = 0;
+
+	if (!a)
+		return;
+	to = sl_turn_channel_out(a, p, len, net.now_ms, &payload);
+	if (to)
+		sl_assert(payload + 4 <= len && to->port != 0);
+}
+
+static void record(uint8_t what, struct tclient *c, const uint8_t *p, size_t len)
+{
+	switch (what % 5) {
+	case 0:
+		send_raw(c, p, len);
+		break;
+	case 1:
+		if (len > 0)
+			send_signed(c, p[0] & 15, p + 1, len - 1);
+		break;
+	case 2:
+		send_proper(c, p, len);
+		break;
+	case 3:
+		channel_data(c, p, len);
+		break;
+	default:
+		tnet_pass(&net, len > 0 ? (uint64_t)p[0] * 5000 : 1);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint64_t fake = 1;
+
+	sl_random_fake(&fake);
+	world_start();
+	while (size >= 4) {
+		size_t len = sl_get16(data + 2) % 1500;
+
+		if (len > size - 4)
+			len = size - 4;
+		record(data[0], &clients[data[1] % CLIENTS], data + 4, len);
+		data += 4 + len;
+		size -= 4 + len;
+	}
+	tnet_pass(&net, 3600 * 1000 + 1);
+	sl_assert(sl_turn_allocations(net.turn) == 0);
+	sl_assert(net.turn->perms.count + net.turn->by_number.count + net.turn->by_peer.count == 0);
+	sl_assert(net.turn->users.count == 0 && net.turn->reservations.count == 0);
+	sl_assert(tnet_stop(&net));
+	return 0;
+}
