@@ -35,6 +35,9 @@ int tool_trace(const struct tool_opts *o);
 /* The shared segments of the running master, read-only. Prints its own error. */
 int tool_attach(const struct tool_opts *o, struct shm **ret_shm);
 
+/* defaults.c: the configuration that is used when there is none. */
+extern const char default_config[];
+
 unsigned upgrade_format(void);
 
 #endif

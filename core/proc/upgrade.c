@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ struct saved {
 	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS], fd_control, fd_steer[MAX_STEER_FDS];
 	uint8_t node_key[32], ticket_key[80];
 	char pid_file[MAX_PATH], control_path[MAX_PATH], log_file[MAX_PATH];
+	char prefix[MAX_PATH], file[MAX_PATH], overrides[MAX_OVERRIDES];
 	struct master_listener listeners[MAX_LISTENERS];
 	struct saved_child children[MAX_SLOTS];
 	/* struct saved_generation[n_saved] follows, newest first */
@@ -77,6 +79,9 @@ static int save(const struct master *m, struct saved *s)
 	memcpy(s->pid_file, m->pid_file, sizeof s->pid_file);
 	memcpy(s->control_path, m->control_path, sizeof s->control_path);
 	memcpy(s->log_file, m->log_file, sizeof s->log_file);
+	memcpy(s->prefix, m->opts.prefix, sizeof s->prefix);
+	memcpy(s->file, m->opts.file, sizeof s->file);
+	memcpy(s->overrides, m->opts.overrides, sizeof s->overrides);
 	memcpy(s->listeners, m->listeners, sizeof s->listeners);
 	save_children(m, s);
 	for (const struct generation *g = m->generations; g; g = g->next)
@@ -175,8 +180,6 @@ static void exec_new(struct master *m, struct saved *s)
 		return;
 	}
 	snprintf(option, sizeof option, "--resume=%d", fd);
-	setenv("SLUICE_PREFIX", m->opts.prefix, 1);
-	setenv("SLUICE_FILE", m->opts.file, 1);
 	keep_over_exec(m, s, true);
 	execv(m->opts.binary, argv);
 	sl_log(SL_LOG_ERROR, "master", "upgrade: cannot execute %s: %m; this master goes on", m->opts.binary);
@@ -276,6 +279,9 @@ static void adopt_state(struct master *m, const struct saved *s)
 	memcpy(m->ticket_key, s->ticket_key, sizeof m->ticket_key);
 	memcpy(m->pid_file, s->pid_file, sizeof m->pid_file);
 	memcpy(m->log_file, s->log_file, sizeof m->log_file);
+	memcpy(m->opts.prefix, s->prefix, sizeof m->opts.prefix);
+	memcpy(m->opts.file, s->file, sizeof m->opts.file);
+	memcpy(m->opts.overrides, s->overrides, sizeof m->opts.overrides);
 	memcpy(m->listeners, s->listeners, sizeof m->listeners);
 }
 
