@@ -1,0 +1,105 @@
+/*
+ * base/rate.c: token buckets per source address, in a table that never grows.
+ *
+ * Four buckets stand side by side in one cache line; a source's keyed hash chooses the line, its upper half is the tag. A
+ * bucket keeps the moment up to which its tokens are spent (a virtual clock), so there is nothing to refill: a request moves
+ * the clock by one token's time, and is refused when the clock would run more than a burst ahead.
+ */
+#include <sluice/rate.h>
+
+#include <stdlib.h>
+
+enum { WAYS = 4, SCALE = 1024 /* virtual time in 1/1024 ms, for rates over 1000/s */ };
+
+struct bucket {
+	uint64_t spent_until; /* 1/1024 ms */
+	uint64_t tag;
+};
+
+struct line {
+	_Alignas(64) struct bucket ways[WAYS];
+};
+
+struct sl_rate {
+	uint64_t token, burst; /* 1/1024 ms */
+	size_t mask;
+	struct line *lines;
+};
+
+static size_t lines_for(unsigned n_sources)
+{
+	size_t n = 1;
+
+	while (n * WAYS < n_sources)
+		n *= 2;
+	return n;
+}
+
+int sl_rate_new(unsigned per_second, unsigned burst, unsigned n_sources, struct sl_rate **ret_rate)
+{
+	size_t n = lines_for(n_sources);
+	struct sl_rate *r;
+
+	if (per_second == 0 || burst == 0)
+		return -SL_EINVAL;
+	r = calloc(1, sizeof *r);
+	if (!r)
+		return -SL_ENOMEM;
+	r->lines = aligned_alloc(64, n * sizeof *r->lines);
+	if (!r->lines) {
+		free(r);
+		return -SL_ENOMEM;
+	}
+	memset(r->lines, 0, n * sizeof *r->lines);
+	r->mask = n - 1;
+	r->token = UINT64_C(1000) * SCALE / per_second;
+	r->burst = r->token * burst;
+	*ret_rate = r;
+	return 0;
+}
+
+void sl_rate_free(struct sl_rate *r)
+{
+	if (!r)
+		return;
+	free(r->lines);
+	free(r);
+}
+
+static uint64_t source_hash(const struct sl_addr *a)
+{
+	uint8_t key[9] = {a->family};
+
+	memcpy(key + 1, a->ip, a->family == 4 ? 4 : 8);
+	return sl_hash(key, sizeof key);
+}
+
+/* The source's bucket, or the one that has been quiet longest, made its own. */
+static struct bucket *bucket_of(struct line *line, uint64_t tag)
+{
+	struct bucket *quiet = &line->ways[0];
+
+	for (int i = 0; i < WAYS; i++) {
+		struct bucket *b = &line->ways[i];
+
+		if (b->tag == tag)
+			return b;
+		if (b->spent_until < quiet->spent_until)
+			quiet = b;
+	}
+	*quiet = (struct bucket){.tag = tag};
+	return quiet;
+}
+
+bool sl_rate_allow(struct sl_rate *r, const struct sl_addr *source, uint64_t now_ms)
+{
+	uint64_t hash = source_hash(source), now = now_ms * SCALE;
+	struct bucket *b = bucket_of(&r->lines[hash & r->mask], hash | 1); /* 0 is nobody's */
+
+	if (b->spent_until < now)
+		b->spent_until = now;
+	if (b->spent_until + r->token > now + r->burst)
+		return false;
+	b->spent_until += r->token;
+	return true;
+}
