@@ -1,8 +1,10 @@
 /*
- * config/check.c: whether a directive table is itself right, before anybody's configuration is read by it.
+ * config/check.c: whether a directive table is itself right, before anybody's configuration is read
+ * by it.
  *
- * Knows what a row must be: a name, a type, a member of the type's size, a default that parses and lies in its range, a
- * sentence of documentation. Called by the module loader for every module and by the tests for every built-in table.
+ * Knows what a row must be: a name, a type, a member of the type's size, a default that parses and
+ * lies in its range, a sentence of documentation. Called by the module loader for every module and
+ * by the tests for every built-in table.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +45,8 @@ static int check_member(const struct table_check *c, uint32_t bytes)
 	uint32_t wanted = d->list ? (uint32_t)sizeof(struct sl_list) : value_item_bytes(d);
 
 	if (d->bytes != wanted)
-		return fault(c, "fills a member of %u bytes, but its type has %u", d->bytes, wanted);
+		return fault(c, "fills a member of %u bytes, but its type has %u", d->bytes,
+			     wanted);
 	if (d->offset > bytes || d->bytes > bytes - d->offset)
 		return fault(c, "lies outside of its struct of %u bytes", bytes);
 	return 0;
@@ -54,7 +57,8 @@ static int check_row(const struct table_check *c, uint8_t allowed_scopes)
 	const struct sl_directive *d = c->d;
 
 	if (!is_name(d->name))
-		return fault(c, "has a name that is not of lower case letters, digits, '_' and '-'");
+		return fault(c,
+			     "has a name that is not of lower case letters, digits, '_' and '-'");
 	if (d->type >= value_n_types)
 		return fault(c, "has an unknown type");
 	if (!d->scopes || (d->scopes & ~allowed_scopes))
@@ -91,13 +95,15 @@ static int check_names(const struct table_check *c, const struct sl_directive *t
 	for (const struct sl_directive *other = table; other != c->d; other++) {
 		if (strcmp(other->name, c->d->name) == 0)
 			return fault(c, "stands twice in its table");
-		if (other->offset < c->d->offset + c->d->bytes && c->d->offset < other->offset + other->bytes)
+		if (other->offset < c->d->offset + c->d->bytes &&
+		    c->d->offset < other->offset + other->bytes)
 			return fault(c, "shares its member with \"%s\"", other->name);
 	}
 	return 0;
 }
 
-/* Evaluating nothing parses every default outside of lists; what it reports is the table's fault. */
+/* Evaluating nothing parses every default outside of lists; what it reports is the table's fault.
+ */
 static int check_defaults(const struct table_check *c, const struct conf_block *b)
 {
 	struct sl_pool *pool = sl_pool_new(0);
@@ -146,7 +152,8 @@ static int check_table(struct table_check *c, const struct sl_directive *table, 
 		else if (!rc && d->type == SL_T_RECORD)
 			rc = check_table(c, d->fields, value_item_bytes(d), depth + 1);
 		if (!rc && d->type == SL_T_RECORD && d->list)
-			rc = check_defaults(c, &(struct conf_block){d->name, d->fields, d->record_bytes});
+			rc = check_defaults(
+				c, &(struct conf_block){d->name, d->fields, d->record_bytes});
 	}
 	return rc;
 }

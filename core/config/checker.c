@@ -1,8 +1,8 @@
 /*
  * config/checker.c: what a module's check() says, put at its place in the operator's file.
  *
- * Knows one block and the node that it was read from; finds the place of "secrets[2]" below it. What was inherited or a
- * default has no node of its own: then the block is the place.
+ * Knows one block and the node that it was read from; finds the place of "secrets[2]" below it.
+ * What was inherited or a default has no node of its own: then the block is the place.
  */
 #include "config/errors.h"
 #include "config/tree.h"
@@ -35,7 +35,10 @@ static void report(struct sl_conf *c, bool warning, const char *path, const char
 	const char *dot = *path && *path != '[' ? "." : "";
 	const char *full = sl_pool_printf(c->ev->pool, "%s%s%s", c->path, dot, path);
 
-	conf_vreport(c->ev->errors, warning, !node ? NULL : whole_block ? &node->key_at : &node->at,
+	conf_vreport(c->ev->errors, warning,
+		     !node	   ? NULL
+		     : whole_block ? &node->key_at
+				   : &node->at,
 		     full ? full : c->path, fmt, args);
 }
 

@@ -1,9 +1,10 @@
 /*
  * config/errors.c: what is wrong with a configuration, collected and told at once.
  *
- * Knows places and sentences; does not know YAML or tables. Every other file of config/ reports here. What is shown may
- * quote the operator's bytes, so control characters are escaped when the lines are printed. At most MAX_KEPT errors and as
- * many warnings are kept; the rest is only counted.
+ * Knows places and sentences; does not know YAML or tables. Every other file of config/ reports
+ * here. What is shown may quote the operator's bytes, so control characters are escaped when the
+ * lines are printed. At most MAX_KEPT errors and as many warnings are kept; the rest is only
+ * counted.
  */
 #include "config/errors.h"
 

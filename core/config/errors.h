@@ -12,7 +12,8 @@ void conf_vreport(struct conf_errors *e, bool warning, const struct conf_place *
 /* No further error is kept: spend no effort on hints. */
 bool conf_errors_full(const struct conf_errors *e);
 
-/* printf("%.*s", CONF_SHOWN(s)): the operator's value in a sentence, cut before a broken UTF-8 character. */
+/* printf("%.*s", CONF_SHOWN(s)): the operator's value in a sentence, cut before a broken UTF-8
+ * character. */
 #define CONF_SHOWN(s) (int)conf_shown_len(s), (s).p ? (s).p : ""
 static inline size_t conf_shown_len(struct sl_str s)
 {

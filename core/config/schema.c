@@ -1,10 +1,13 @@
 /*
  * config/schema.c: fills conf structs from the tree, as directive tables say.
  *
- * Knows tables, scopes and inheritance; does not know what a directive means nor which tables exist. The order of trust for
- * each directive: what the operator wrote in this block, else the value of the enclosing scope, else the default of its row,
- * else zero. A mistake is reported and the next best value taken, so that one run finds every mistake.
+ * Knows tables, scopes and inheritance; does not know what a directive means nor which tables
+ * exist. The order of trust for each directive: what the operator wrote in this block, else the
+ * value of the enclosing scope, else the default of its row, else zero. A mistake is reported and
+ * the next best value taken, so that one run finds every mistake.
  */
+#include "config/schema.h"
+
 #include <stdio.h>
 #include "config/errors.h"
 #include "config/suggest.h"
@@ -26,7 +29,8 @@ static void read_table(const struct table_read *t, char *conf);
 
 static const char *join(const struct conf_eval *ev, const char *path, struct sl_str key)
 {
-	const char *joined = sl_pool_printf(ev->pool, "%s%s%.*s", path, *path ? "." : "", SL_FMT(key));
+	const char *joined =
+		sl_pool_printf(ev->pool, "%s%s%.*s", path, *path ? "." : "", SL_FMT(key));
 
 	return joined ? joined : path;
 }
@@ -61,8 +65,8 @@ static bool is_block(const struct table_read *t)
 		return false;
 	if (node->kind == CONF_MAPPING || conf_node_is_empty(node))
 		return true;
-	conf_report(t->ev->errors, false, &node->at, t->path, "wants directives, \"name: value\", not %s",
-		    kind_name(node));
+	conf_report(t->ev->errors, false, &node->at, t->path,
+		    "wants directives, \"name: value\", not %s", kind_name(node));
 	return false;
 }
 
@@ -82,8 +86,8 @@ static int read_scalar(const struct conf_eval *ev, const struct sl_directive *d,
 	return -SL_EPARSE;
 }
 
-static int read_record(const struct conf_eval *ev, const struct sl_directive *d, struct conf_node *node,
-		       const char *path, void *member)
+static int read_record(const struct conf_eval *ev, const struct sl_directive *d,
+		       struct conf_node *node, const char *path, void *member)
 {
 	struct table_read t = {
 		.ev = ev, .table = d->fields, .scope = SL_S_RECORD, .node = node, .path = path};
@@ -94,8 +98,8 @@ static int read_record(const struct conf_eval *ev, const struct sl_directive *d,
 	return 0;
 }
 
-static int read_item(const struct conf_eval *ev, const struct sl_directive *d, struct conf_node *node,
-		     const char *path, void *member)
+static int read_item(const struct conf_eval *ev, const struct sl_directive *d,
+		     struct conf_node *node, const char *path, void *member)
 {
 	node->used = true;
 	if (node->bad)
@@ -115,8 +119,8 @@ static int check_count(const struct conf_eval *ev, const struct sl_directive *d,
 	return -SL_EPARSE;
 }
 
-static int read_list(const struct conf_eval *ev, const struct sl_directive *d, struct conf_node *node,
-		     const char *path, struct sl_list *list)
+static int read_list(const struct conf_eval *ev, const struct sl_directive *d,
+		     struct conf_node *node, const char *path, struct sl_list *list)
 {
 	bool single = node->kind != CONF_SEQUENCE;
 	size_t n = single ? 1 : node->n_children, bytes = value_item_bytes(d), i = 0;
@@ -127,7 +131,8 @@ static int read_list(const struct conf_eval *ev, const struct sl_directive *d, s
 		conf_report(ev->errors, false, &node->at, path, "%s", sl_strerror(-SL_ENOMEM));
 		return -SL_ENOMEM;
 	}
-	for (struct conf_node *c = single ? node : node->child; c; c = single ? NULL : c->next, i++) {
+	for (struct conf_node *c = single ? node : node->child; c;
+	     c = single ? NULL : c->next, i++) {
 		const char *place = single ? path : sl_pool_printf(ev->pool, "%s[%zu]", path, i);
 
 		if (read_item(ev, d, c, place ? place : path, items + i * bytes))
@@ -140,13 +145,14 @@ static int read_list(const struct conf_eval *ev, const struct sl_directive *d, s
 	return 0;
 }
 
-static int read_value(const struct conf_eval *ev, const struct sl_directive *d, struct conf_node *node,
-		      const char *path, void *member)
+static int read_value(const struct conf_eval *ev, const struct sl_directive *d,
+		      struct conf_node *node, const char *path, void *member)
 {
 	node->used = true;
 	if (node->bad)
 		return -SL_EPARSE;
-	return d->list ? read_list(ev, d, node, path, member) : read_item(ev, d, node, path, member);
+	return d->list ? read_list(ev, d, node, path, member)
+		       : read_item(ev, d, node, path, member);
 }
 
 /* ---- defaults */
@@ -154,7 +160,8 @@ static int read_value(const struct conf_eval *ev, const struct sl_directive *d, 
 /* Spares libyaml for a plain word, as most defaults are. */
 static bool is_plain_word(const char *z)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.";
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.";
 
 	return *z && strspn(z, plain) == strlen(z);
 }
@@ -172,7 +179,8 @@ static struct conf_node *default_node(const struct conf_eval *ev, const struct s
 	return node;
 }
 
-/* path: of the table. A default that does not parse is a mistake in the table; conf_table_check finds it before an operator can. */
+/* path: of the table. A default that does not parse is a mistake in the table; conf_table_check
+ * finds it before an operator can. */
 static void take_default(const struct conf_eval *ev, const struct sl_directive *d, const char *path,
 			 void *member)
 {
@@ -192,20 +200,8 @@ static void take_default(const struct conf_eval *ev, const struct sl_directive *
 
 /* ---- tables */
 
-static const char *scope_names(uint8_t scopes, char dst[96])
-{
-	static const char *const names[] = {"the main block", "a listen block", "a service block", "a record"};
-	int len = 0;
-
-	dst[0] = '\0';
-	for (unsigned i = 0; i < SL_ARRAY_LEN(names); i++) {
-		if (scopes & 1u << i)
-			len += snprintf(dst + len, 96 - (size_t)len, "%s%s", len ? " or " : "", names[i]);
-	}
-	return dst;
-}
-
-static const struct sl_directive *find_directive(const struct sl_directive *table, struct sl_str name)
+static const struct sl_directive *find_directive(const struct sl_directive *table,
+						 struct sl_str name)
 {
 	for (const struct sl_directive *d = table; d && d->name; d++) {
 		if (sl_str_eq(name, sl_str_c(d->name)))
@@ -214,12 +210,26 @@ static const struct sl_directive *find_directive(const struct sl_directive *tabl
 	return NULL;
 }
 
+const char *schema_scope_names(uint8_t scopes, char dst[64])
+{
+	static const char *const names[] = {"main", "listen", "service", "record"};
+	int len = 0;
+
+	dst[0] = '\0';
+	for (unsigned i = 0; i < SL_ARRAY_LEN(names); i++) {
+		if (scopes & 1u << i)
+			len += snprintf(dst + len, 64 - (size_t)len, "%s%s", len ? ", " : "",
+					names[i]);
+	}
+	return dst;
+}
+
 /* True: the operator's value is in the struct. */
 static bool read_written(const struct table_read *t, const struct sl_directive *d, char *conf)
 {
 	struct conf_node *node = conf_yaml_get(t->node, d->name);
 	const char *path;
-	char where[96];
+	char where[64];
 
 	if (!node)
 		return false;
@@ -227,14 +237,15 @@ static bool read_written(const struct table_read *t, const struct sl_directive *
 	if (d->scopes & t->scope)
 		return !read_value(t->ev, d, node, path, conf + d->offset);
 	node->used = true;
-	conf_report(t->ev->errors, false, &node->key_at, path, "does not stand here; it belongs into %s",
-		    scope_names(d->scopes, where));
+	conf_report(t->ev->errors, false, &node->key_at, path, "has no place here, but in: %s",
+		    schema_scope_names(d->scopes, where));
 	return false;
 }
 
 static bool is_missing(const struct table_read *t, const struct sl_directive *d)
 {
-	return t->node && d->required && (d->scopes & t->scope) && !conf_yaml_get(t->node, d->name) &&
+	return t->node && d->required && (d->scopes & t->scope) &&
+	       !conf_yaml_get(t->node, d->name) &&
 	       (!t->base || value_is_unset(d, t->base + d->offset));
 }
 
@@ -255,11 +266,11 @@ static bool is_listed(const char *const *names, struct sl_str name)
 	return false;
 }
 
-static void report_unknown(const struct conf_eval *ev, const struct conf_node *node, const char *path,
-			   const char *what, const struct suggest *s)
+static void report_unknown(const struct conf_eval *ev, const struct conf_node *node,
+			   const char *path, const char *what, const struct suggest *s)
 {
-	conf_report(ev->errors, false, &node->key_at, join(ev, path, node->key), "unknown %s%s%s%s", what,
-		    SUGGEST_FMT(*s));
+	conf_report(ev->errors, false, &node->key_at, join(ev, path, node->key), "unknown %s%s%s%s",
+		    what, SUGGEST_FMT(*s));
 }
 
 static void offer_all(struct suggest *s, const char *const *names)
@@ -306,7 +317,8 @@ static void read_table(const struct table_read *original, char *conf)
 }
 
 void *conf_evaluate(const struct conf_eval *ev, const struct conf_block *b, enum sl_scope scope,
-		    struct conf_node *node, const void *base, const char *path, const char *const *also)
+		    struct conf_node *node, const void *base, const char *path,
+		    const char *const *also)
 {
 	struct table_read t = {ev, b->table, scope, node, base, path, also};
 	char *conf = sl_pool_alloc(ev->pool, b->size ? b->size : 1);
@@ -319,6 +331,13 @@ void *conf_evaluate(const struct conf_eval *ev, const struct conf_block *b, enum
 		node->used = true;
 	read_table(&t, conf);
 	return conf;
+}
+
+const void *schema_defaults(struct sl_pool *pool, const struct conf_block *b)
+{
+	struct conf_eval ev = {pool, conf_errors_new(pool), NULL};
+
+	return ev.errors ? conf_evaluate(&ev, b, SL_S_RECORD, NULL, NULL, b->name, NULL) : NULL;
 }
 
 void conf_unknown_key(const struct conf_eval *ev, const struct conf_node *node, const char *path,

@@ -1,8 +1,9 @@
 /*
  * config/tag.c: "!env NAME" and "!file PATH": values that stand elsewhere, secrets mostly.
  *
- * Knows the environment and small files; does not know what the value is for. A file's path is relative to the folder of the
- * configuration file. Values are marked secret: no message quotes them, and their memory is cleared with the pool.
+ * Knows the environment and small files; does not know what the value is for. A file's path is
+ * relative to the folder of the configuration file. Values are marked secret: no message quotes
+ * them, and their memory is cleared with the pool.
  */
 #include "config/tree.h"
 
@@ -29,8 +30,8 @@ static void take_value(const struct tag *t, struct sl_str value)
 
 	node->quoted = node->secret = true;
 	if (memchr(value.p, '\0', value.len) || !sl_str_is_utf8(value)) {
-		conf_report(t->errors, false, &node->at, t->path, "the value of \"%.*s\" is not UTF-8 text",
-			    CONF_SHOWN(node->value));
+		conf_report(t->errors, false, &node->at, t->path,
+			    "the value of \"%.*s\" is not UTF-8 text", CONF_SHOWN(node->value));
 		node->bad = true;
 		return;
 	}
@@ -42,7 +43,8 @@ static void take_value(const struct tag *t, struct sl_str value)
 
 static bool is_env_name(struct sl_str s)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 
 	return s.len && (s.p[0] < '0' || s.p[0] > '9') && strspn(s.p, allowed) >= s.len;
 }
@@ -58,7 +60,8 @@ static void resolve_env(const struct tag *t)
 		name.len = (size_t)(sep - name.p);
 	if (!is_env_name(name) || name.len >= sizeof z) {
 		conf_report(t->errors, false, &t->node->at, t->path,
-			    "\"%.*s\" is not the name of an environment variable", CONF_SHOWN(name));
+			    "\"%.*s\" is not the name of an environment variable",
+			    CONF_SHOWN(name));
 		t->node->bad = true;
 		return;
 	}
@@ -135,8 +138,8 @@ static void report_unknown(const struct tag *t, struct sl_str tag)
 
 	suggest_offer(&s, "!env");
 	suggest_offer(&s, "!file");
-	conf_report(t->errors, false, &t->node->at, t->path, "unknown tag \"%.*s\"%s%s%s", CONF_SHOWN(tag),
-		    SUGGEST_FMT(s));
+	conf_report(t->errors, false, &t->node->at, t->path, "unknown tag \"%.*s\"%s%s%s",
+		    CONF_SHOWN(tag), SUGGEST_FMT(s));
 	t->node->bad = true;
 }
 

@@ -1,7 +1,8 @@
 /*
  * config/tree.c: finding and replacing values in the tree that yaml.c made.
  *
- * Knows dotted paths ("listen[1].port") and how one document is laid over another for -g; does not know what a key means.
+ * Knows dotted paths ("listen[1].port") and how one document is laid over another for -g; does not
+ * know what a key means.
  */
 #include "config/tree.h"
 
@@ -45,56 +46,73 @@ struct conf_node *conf_yaml_get(const struct conf_node *mapping, const char *key
 
 /* ---- paths */
 
-/* Takes "name" or "[index]" off the front of *path; the dot between is eaten. */
-static struct sl_str next_step(struct sl_str *path)
+/* What follows the first n bytes of a path; the dot between is eaten. */
+static struct sl_str after(struct sl_str path, size_t n)
 {
-	struct sl_str step = *path;
-	size_t n = path->len && path->p[0] == '[' ? 1 : 0;
-
-	while (n < path->len && path->p[n] != '.' && path->p[n] != '[')
+	if (n < path.len && path.p[n] == '.')
 		n++;
-	step.len = n;
-	if (n < path->len && path->p[n] == '.')
-		n++;
-	path->p += n;
-	path->len -= n;
-	return step;
+	return (struct sl_str){path.p + n, path.len - n};
 }
 
-static bool is_index(struct sl_str step, uint64_t *ret_index)
+/* Bytes of the first step, "name" or "[index]". */
+static size_t step_len(struct sl_str path)
 {
-	return step.len > 2 && step.p[0] == '[' && step.p[step.len - 1] == ']' &&
-	       !sl_str_u64((struct sl_str){step.p + 1, step.len - 2}, ret_index);
+	size_t n = path.len && path.p[0] == '[' ? 1 : 0;
+
+	while (n < path.len && path.p[n] != '.' && path.p[n] != '[')
+		n++;
+	return n;
 }
 
-static struct conf_node *walk_step(struct conf_node *node, struct sl_str step)
+/* A key may have dots in it: the longest one that the path begins with. */
+static struct conf_node *walk_key(const struct conf_node *node, struct sl_str path,
+				  struct sl_str *ret_rest)
 {
-	struct conf_node *c;
+	struct conf_node *best = NULL;
+
+	for (struct conf_node *c = node->kind == CONF_MAPPING ? node->child : NULL; c;
+	     c = c->next) {
+		size_t n = c->key.len;
+
+		if (!n || !sl_str_starts(path, c->key) || (best && n <= best->key.len))
+			continue;
+		if (n == path.len || path.p[n] == '.' || path.p[n] == '[')
+			best = c;
+	}
+	if (best)
+		*ret_rest = after(path, best->key.len);
+	return best;
+}
+
+static struct conf_node *walk_index(struct conf_node *node, struct sl_str path,
+				    struct sl_str *ret_rest)
+{
+	struct conf_node *c = node->kind == CONF_SEQUENCE ? node->child : node;
+	size_t n = step_len(path);
 	uint64_t index;
 
-	if (!is_index(step, &index))
-		return find(node, step);
-	if (node->kind != CONF_SEQUENCE)
-		return index ? NULL : node;
-	for (c = node->child; c && index; c = c->next)
+	if (n < 3 || path.p[0] != '[' || path.p[n - 1] != ']' ||
+	    sl_str_u64((struct sl_str){path.p + 1, n - 2}, &index))
+		return NULL;
+	if (node->kind != CONF_SEQUENCE && index)
+		return NULL;
+	for (; c && index; c = c->next)
 		index--;
+	if (c)
+		*ret_rest = after(path, n);
 	return c;
 }
 
-struct conf_node *conf_node_walk(struct conf_node *node, struct sl_str path, struct sl_str *ret_rest)
+struct conf_node *conf_node_walk(struct conf_node *node, struct sl_str path,
+				 struct sl_str *ret_rest)
 {
 	while (path.len) {
-		struct sl_str rest = path;
-		struct conf_node *child = find(node, path); /* a key may have dots in it */
+		struct conf_node *child = path.p[0] == '[' ? walk_index(node, path, &path)
+							   : walk_key(node, path, &path);
 
-		if (child)
-			rest = SL_STR("");
-		else
-			child = walk_step(node, next_step(&rest));
 		if (!child)
 			break;
 		node = child;
-		path = rest;
 	}
 	*ret_rest = path;
 	return node;
@@ -113,7 +131,8 @@ static void append(struct conf_node *mapping, struct conf_node *node)
 	mapping->n_children++;
 }
 
-/* from gets the place of to in its parent; to's own memory stays where it is, since its parent points at it. */
+/* from gets the place of to in its parent; to's own memory stays where it is, since its parent
+ * points at it. */
 static void replace(struct conf_node *to, const struct conf_node *from)
 {
 	struct conf_node kept = *to;
@@ -144,16 +163,18 @@ static void lay_over(struct conf_node *to, struct conf_node *from)
 }
 
 /* Makes the mappings that "a.b.c" still lacks below node, with from as the innermost value. */
-static int grow(struct sl_pool *pool, struct conf_node *node, struct sl_str rest, struct conf_node *from)
+static int grow(struct sl_pool *pool, struct conf_node *node, struct sl_str rest,
+		struct conf_node *from)
 {
 	for (unsigned depth = 0; depth < CONF_MAX_DEPTH; depth++) {
-		struct sl_str step = next_step(&rest);
+		struct sl_str step = {rest.p, step_len(rest)};
 		struct conf_node *child = from;
 
 		if (conf_node_is_empty(node))
 			node->kind = CONF_MAPPING; /* "stun:" and then stun.software */
 		if (node->kind != CONF_MAPPING || !step.len || step.p[0] == '[')
 			return -SL_ENOENT;
+		rest = after(rest, step.len);
 		if (rest.len)
 			child = conf_node_new(pool, CONF_MAPPING, &from->at);
 		if (!child)
@@ -181,8 +202,8 @@ static int override_one(struct sl_pool *pool, struct conf_node *root, struct con
 	return 0;
 }
 
-int conf_yaml_override(struct sl_pool *pool, struct conf_errors *e, struct conf_node *root, unsigned i,
-		       struct sl_str text)
+int conf_yaml_override(struct sl_pool *pool, struct conf_errors *e, struct conf_node *root,
+		       unsigned i, struct sl_str text)
 {
 	const char *file = sl_pool_printf(pool, "-g %u", i);
 	struct conf_node *doc = conf_yaml_parse(pool, e, file, text), *next;
@@ -191,7 +212,8 @@ int conf_yaml_override(struct sl_pool *pool, struct conf_errors *e, struct conf_
 	if (!doc)
 		return -SL_EPARSE;
 	if (doc->kind != CONF_MAPPING) {
-		conf_report(e, false, &doc->at, NULL, "write 'directive: value', with a space after the colon");
+		conf_report(e, false, &doc->at, NULL,
+			    "write 'directive: value', with a space after the colon");
 		return -SL_EPARSE;
 	}
 	for (struct conf_node *c = doc->child; c; c = next) {

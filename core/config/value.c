@@ -1,8 +1,9 @@
 /*
  * config/value.c: from text to the C form of each directive type, and back.
  *
- * Knows the types of <sluice/conf.h>; does not know YAML, scopes or places. Called by schema.c for what the operator wrote
- * and for defaults alike, by dump.c for the way back. Invariant: what format writes, parse reads to the same value.
+ * Knows the types of <sluice/conf.h>; does not know YAML, scopes or places. Called by schema.c for
+ * what the operator wrote and for defaults alike, by dump.c for the way back. Invariant: what
+ * format writes, parse reads to the same value.
  */
 #include "config/value.h"
 
@@ -40,21 +41,29 @@ struct unit {
 	uint64_t factor;
 };
 
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
 static const struct unit sizes[] = {
 	{"", 1},
-	{"k", UINT64_C(1) << 10}, {"kb", UINT64_C(1) << 10}, {"kib", UINT64_C(1) << 10},
-	{"m", UINT64_C(1) << 20}, {"mb", UINT64_C(1) << 20}, {"mib", UINT64_C(1) << 20},
-	{"g", UINT64_C(1) << 30}, {"gb", UINT64_C(1) << 30}, {"gib", UINT64_C(1) << 30},
-	{"t", UINT64_C(1) << 40}, {"tb", UINT64_C(1) << 40}, {"tib", UINT64_C(1) << 40},
+	{"k", KIB}, {"kb", KIB}, {"kib", KIB},
+	{"m", MIB}, {"mb", MIB}, {"mib", MIB},
+	{"g", GIB}, {"gb", GIB}, {"gib", GIB},
+	{"t", TIB}, {"tb", TIB}, {"tib", TIB},
 	{NULL, 0},
 };
 static const struct unit times[] = {
-	{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0},
+	{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
+	{NULL, 0},
 };
+
 /* What format chooses from, largest first. */
-static const struct unit sizes_out[] = {{"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}, {"", 1}};
+static const struct unit sizes_out[] = {{"g", GIB}, {"m", MIB}, {"k", KIB}, {"", 1}};
 static const struct unit times_out[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+};
 
 static const struct unit *find_unit(const struct unit *units, struct sl_str name)
 {
@@ -73,7 +82,8 @@ static int parse_units(struct value *v, const struct unit *units, int64_t *ret_n
 	uint64_t n;
 
 	digits.len = 0;
-	while (digits.len < v->text.len && digits.p[digits.len] >= '0' && digits.p[digits.len] <= '9')
+	while (digits.len < v->text.len && digits.p[digits.len] >= '0' &&
+	       digits.p[digits.len] <= '9')
 		digits.len++;
 	name = (struct sl_str){v->text.p + digits.len, v->text.len - digits.len};
 	u = find_unit(units, name);
@@ -162,14 +172,15 @@ static int parse_msec(struct value *v, void *member)
 
 static void format_uint(struct sl_buf *out, const struct sl_directive *d, const void *member)
 {
-	value_format_number(out, d, (int64_t)*(const uint64_t *)member);
+	value_format_number(out, d, (int64_t) * (const uint64_t *)member);
 }
 
 /* ---- words */
 
 static int parse_bool(struct value *v, void *member)
 {
-	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no", "off"};
+	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no",
+									       "off"};
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(yes); i++) {
 		bool on = sl_str_eq_nocase(v->text, sl_str_c(yes[i]));
@@ -230,8 +241,8 @@ static int check_length(struct value *v)
 
 	if (d->list || d->max <= d->min || (n >= d->min && n <= d->max))
 		return 0;
-	return wrong(v, "its length of %" PRId64 " bytes is not in %" PRId64 "..%" PRId64, n, d->min,
-		     d->max);
+	return wrong(v, "its length %" PRId64 " is not in %" PRId64 "..%" PRId64 " bytes", n,
+		     d->min, d->max);
 }
 
 static int keep(struct value *v, struct sl_str copy, void *member)
@@ -282,11 +293,15 @@ static int parse_secret(struct value *v, void *member)
 	return keep(v, value_secret_copy(v->pool, v->text), member);
 }
 
+/* Three stars, or as many as the bounds on its length demand, so that a dump can be read again. */
 static void format_secret(struct sl_buf *out, const struct sl_directive *d, const void *member)
 {
-	(void)d;
+	bool bounded = d->max > d->min && !d->list;
+	int64_t n = bounded && d->min > 3 ? d->min : bounded && d->max < 3 ? d->max : 3;
+
 	(void)member;
-	sl_buf_str(out, SL_STR("***"));
+	while (n-- > 0)
+		sl_buf_u8(out, '*');
 }
 
 static int parse_path(struct value *v, void *member)
@@ -297,8 +312,9 @@ static int parse_path(struct value *v, void *member)
 		return wrong(v, "a file name cannot be empty");
 	if (v->text.p[0] == '/' || !v->prefix || !v->prefix[0])
 		return parse_str(v, member);
-	joined = sl_pool_printf(v->pool, "%s%s%.*s", v->prefix,
-				v->prefix[strlen(v->prefix) - 1] == '/' ? "" : "/", SL_FMT(v->text));
+	joined =
+		sl_pool_printf(v->pool, "%s%s%.*s", v->prefix,
+			       v->prefix[strlen(v->prefix) - 1] == '/' ? "" : "/", SL_FMT(v->text));
 	return keep(v, sl_str_c(joined), member);
 }
 
@@ -399,35 +415,115 @@ static void format_ports(struct sl_buf *out, const struct sl_directive *d, const
 /* ---- the table */
 
 const struct value_type value_types[] = {
-	[SL_T_BOOL] = {"boolean", "true or false", "`true` or `false`; also `yes`, `no`, `on`, `off`", NULL,
-		       sizeof(bool), false, parse_bool, format_bool},
-	[SL_T_INT] = {"number", "a whole number", "`42`", "^-?[0-9]+$", sizeof(int64_t), true, parse_int,
-		      format_int},
-	[SL_T_SIZE] = {"size", "a size such as 64k, 2MiB or 1g", "bytes: `512`, `64k`, `2MiB`, `1g` (powers of 1024)",
-		       "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", sizeof(uint64_t), true, parse_size, format_uint},
-	[SL_T_MSEC] = {"duration", "a duration such as 300ms, 5s, 10m, 2h or 1d",
-		       "`300ms`, `5s`, `10m`, `2h`, `1d`; a bare number counts seconds",
-		       "^[0-9]+([mM][sS]|[sSmMhHdD])?$", sizeof(uint64_t), true, parse_msec, format_uint},
-	[SL_T_STR] = {"text", "text", "any text; quote what YAML would read otherwise", NULL,
-		      sizeof(struct sl_str), false, parse_str, format_str},
-	[SL_T_SECRET] = {"secret", "a secret", "text that no dump and no message shows; `!file PATH` or `!env NAME` keep it out of the file",
-			 NULL, sizeof(struct sl_str), false, parse_secret, format_secret},
-	[SL_T_PATH] = {"path", "a file name", "a file name, relative to the prefix (`-p`)", NULL,
-		       sizeof(struct sl_str), false, parse_path, format_str},
-	[SL_T_ENUM] = {"word", "a word", "one of the words that are listed", NULL, sizeof(int32_t), false,
-		       parse_enum, format_enum},
-	[SL_T_REGEX] = {"pattern", "a regular expression", "a regular expression (PCRE2), unanchored", NULL,
-			sizeof(struct sl_regex *), false, parse_regex, format_regex},
-	[SL_T_ADDR] = {"address", "an address such as 192.0.2.1 or [2001:db8::1]:3478",
-		       "`192.0.2.1`, `192.0.2.1:3478`, `2001:db8::1`, `[2001:db8::1]:3478`", NULL,
-		       sizeof(struct sl_addr), false, parse_addr, format_addr},
-	[SL_T_CIDR] = {"network", "a network such as 10.0.0.0/8, without host bits",
-		       "`10.0.0.0/8`, `2001:db8::/32`, or one address", NULL, sizeof(struct sl_cidr), false,
-		       parse_cidr, format_cidr},
-	[SL_T_PORTS] = {"ports", "a port, or a range such as 40000-49999", "`3478` or `40000-49999`",
-			"^[0-9]{1,5}( *- *[0-9]{1,5})?$", sizeof(struct sl_ports), true, parse_ports, format_ports},
-	[SL_T_RECORD] = {"mapping", "a mapping", "a mapping with the directives listed below it", NULL, 0, false,
-			 NULL, NULL},
+	[SL_T_BOOL] = {
+		.name = "boolean",
+		.wanted = "true or false",
+		.syntax = "`true` or `false`; also `yes`, `no`, `on`, `off`",
+		.bytes = sizeof(bool),
+		.parse = parse_bool,
+		.format = format_bool,
+	},
+	[SL_T_INT] = {
+		.name = "number",
+		.wanted = "a whole number",
+		.syntax = "`42`",
+		.pattern = "^-?[0-9]+$",
+		.bytes = sizeof(int64_t),
+		.number = true,
+		.parse = parse_int,
+		.format = format_int,
+	},
+	[SL_T_SIZE] = {
+		.name = "size",
+		.wanted = "a size such as 64k, 2MiB or 1g",
+		.syntax = "bytes: `512`, `64k`, `2MiB`, `1g` (powers of 1024)",
+		.pattern = "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$",
+		.bytes = sizeof(uint64_t),
+		.number = true,
+		.parse = parse_size,
+		.format = format_uint,
+	},
+	[SL_T_MSEC] = {
+		.name = "duration",
+		.wanted = "a duration such as 300ms, 5s, 10m, 2h or 1d",
+		.syntax = "`300ms`, `5s`, `10m`, `2h`, `1d`; a bare number counts seconds",
+		.pattern = "^[0-9]+([mM][sS]|[sSmMhHdD])?$",
+		.bytes = sizeof(uint64_t),
+		.number = true,
+		.parse = parse_msec,
+		.format = format_uint,
+	},
+	[SL_T_STR] = {
+		.name = "text",
+		.wanted = "text",
+		.syntax = "any text; in quotes where YAML has a meaning for it",
+		.bytes = sizeof(struct sl_str),
+		.parse = parse_str,
+		.format = format_str,
+	},
+	[SL_T_SECRET] = {
+		.name = "secret",
+		.wanted = "a secret",
+		.syntax = "text that no dump and no message shows; best as `!file PATH` or `!env NAME`",
+		.bytes = sizeof(struct sl_str),
+		.parse = parse_secret,
+		.format = format_secret,
+	},
+	[SL_T_PATH] = {
+		.name = "path",
+		.wanted = "a file name",
+		.syntax = "a file name, relative to the prefix (`-p`)",
+		.bytes = sizeof(struct sl_str),
+		.parse = parse_path,
+		.format = format_str,
+	},
+	[SL_T_ENUM] = {
+		.name = "word",
+		.wanted = "a word",
+		.syntax = "one of the words that are listed",
+		.bytes = sizeof(int32_t),
+		.parse = parse_enum,
+		.format = format_enum,
+	},
+	[SL_T_REGEX] = {
+		.name = "pattern",
+		.wanted = "a regular expression",
+		.syntax = "a regular expression (PCRE2), unanchored",
+		.bytes = sizeof(struct sl_regex *),
+		.parse = parse_regex,
+		.format = format_regex,
+	},
+	[SL_T_ADDR] = {
+		.name = "address",
+		.wanted = "an address such as 192.0.2.1 or [2001:db8::1]:3478",
+		.syntax = "`192.0.2.1`, `192.0.2.1:3478`, `2001:db8::1`, `[2001:db8::1]:3478`",
+		.bytes = sizeof(struct sl_addr),
+		.parse = parse_addr,
+		.format = format_addr,
+	},
+	[SL_T_CIDR] = {
+		.name = "network",
+		.wanted = "a network such as 10.0.0.0/8, without host bits",
+		.syntax = "`10.0.0.0/8`, `2001:db8::/32`, or one address",
+		.bytes = sizeof(struct sl_cidr),
+		.parse = parse_cidr,
+		.format = format_cidr,
+	},
+	[SL_T_PORTS] = {
+		.name = "ports",
+		.wanted = "a port, or a range such as 40000-49999",
+		.syntax = "`3478` or `40000-49999`",
+		.pattern = "^[0-9]{1,5}( *- *[0-9]{1,5})?$",
+		.bytes = sizeof(struct sl_ports),
+		.number = true,
+		.parse = parse_ports,
+		.format = format_ports,
+	},
+	[SL_T_RECORD] = {
+		.name = "mapping",
+		.wanted = "a mapping",
+		.syntax = "a mapping with the directives listed below it",
+	},
 };
 const unsigned value_n_types = SL_ARRAY_LEN(value_types);
 

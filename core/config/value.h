@@ -17,12 +17,12 @@ struct value {
 };
 
 struct value_type {
-	const char *name;     /* "duration" */
-	const char *wanted;   /* "a duration such as 300ms or 5s" */
-	const char *syntax;   /* for the reference: examples with their meaning */
-	const char *pattern;  /* for editors: ECMA-262 regular expression of the text, or NULL */
-	uint32_t bytes;	      /* of the member; 0: the table says */
-	bool number;	      /* min and max bound the value; false: they bound a length */
+	const char *name;    /* "duration" */
+	const char *wanted;  /* "a duration such as 300ms or 5s" */
+	const char *syntax;  /* for the reference: examples with their meaning */
+	const char *pattern; /* for editors: ECMA-262 regular expression of the text, or NULL */
+	uint32_t bytes;	     /* of the member; 0: the table says */
+	bool number;	     /* min and max bound the value; false: they bound a length */
 	int (*parse)(struct value *v, void *member);
 	/* The text that parses to the member, unquoted; nothing for an unset member. */
 	void (*format)(struct sl_buf *out, const struct sl_directive *d, const void *member);

@@ -1,12 +1,13 @@
 /*
  * config/yaml.c: YAML text to a tree in which every node knows its place. The one seam of libyaml.
  *
- * Knows events, anchors, aliases and merges ("<<"); does not know directives: every scalar stays text. What libyaml leaves
- * to its caller is done here: duplicate keys, aliases, and caps on size, depth and number of nodes. Aliases are expanded
- * into copies, which count as nodes, so that a document of a kilobyte cannot become a gigabyte.
+ * Knows events, anchors, aliases and merges ("<<"); does not know directives: every scalar stays
+ * text. What libyaml leaves to its caller is done here: duplicate keys, aliases, and caps on size,
+ * depth and number of nodes. Aliases are expanded into copies, which count as nodes, so that a
+ * document of a kilobyte cannot become a gigabyte.
  *
- * Called by the checker, the workers, -g overrides and for the defaults in directive tables. What is wrong with one value
- * is reported and parsing goes on; what makes the rest unreadable ends it.
+ * Called by the checker, the workers, -g overrides and for the defaults in directive tables. What
+ * is wrong with one value is reported and parsing goes on; what makes the rest unreadable ends it.
  */
 #include "config/tree.h"
 
@@ -31,7 +32,7 @@ struct level {
 	struct conf_node *node;
 	struct conf_node **tail;
 	struct conf_node *merges, **merges_tail; /* values of "<<" */
-	bool have_key, merge, drop;		 /* of the value to come: drop after a duplicate key */
+	bool have_key, merge, drop; /* of the value to come: drop after a duplicate key */
 	struct sl_str key;
 	struct conf_place key_at;
 };
@@ -64,10 +65,12 @@ static const char *path_here(const struct reader *r, char dst[256])
 	dst[0] = '\0';
 	for (unsigned i = 0; i < r->depth && len < 255; i++) {
 		const struct level *l = &r->levels[i];
+		bool inner = i + 1 == r->depth; /* its value is still to come */
 
 		if (l->node->kind == CONF_SEQUENCE)
-			len += (size_t)snprintf(dst + len, 256 - len, "[%u]", l->node->n_children);
-		else if (l->have_key)
+			len += (size_t)snprintf(dst + len, 256 - len, "[%u]",
+						l->node->n_children - !inner);
+		else if (!inner || l->have_key)
 			len += (size_t)snprintf(dst + len, 256 - len, "%s%.*s", i ? "." : "",
 						SL_FMT(l->key));
 	}
@@ -97,7 +100,7 @@ static int new_node(struct reader *r, enum conf_node_kind kind, const struct con
 	struct conf_node *node;
 
 	if (++r->n_nodes > MAX_NODES)
-		return refuse(r, at, "the document has more than 100000 values, aliases expanded");
+		return refuse(r, at, "more than 100000 keys and values, aliases expanded");
 	node = conf_node_new(r->pool, kind, at);
 	if (!node)
 		return out_of_memory(r);
@@ -151,7 +154,8 @@ static uint64_t name_hash(const struct name_key *k)
 	return sl_hash(k->text.p, k->text.len) ^ sl_hash(&k->scope, sizeof k->scope);
 }
 
-static struct name *find_name(const struct reader *r, const struct conf_node *scope, struct sl_str text)
+static struct name *find_name(const struct reader *r, const struct conf_node *scope,
+			      struct sl_str text)
 {
 	struct name_key key = {scope, text};
 	struct sl_hnode *link = sl_htab_find(&r->names, name_hash(&key), name_eq, &key);
@@ -399,7 +403,8 @@ static int on_alias(struct reader *r, const yaml_event_t *ev)
 	if (n && !is_open(r, n->node)) {
 		rc = copy_tree(r, n->node, r->depth, &node);
 	} else {
-		conf_report(r->errors, false, &at, path_here(r, path), "alias *%.*s %s", CONF_SHOWN(text),
+		conf_report(r->errors, false, &at, path_here(r, path), "alias *%.*s %s",
+			    CONF_SHOWN(text),
 			    n ? "stands inside of its own anchor" : "has no anchor before it");
 		rc = new_node(r, CONF_SCALAR, &at, &node);
 		if (!rc)
@@ -489,9 +494,9 @@ static int syntax_error(struct reader *r)
 		return refuse(r, &at, "a tab cannot indent YAML; use spaces");
 	if (!y->context || y->context_mark.line == y->problem_mark.line)
 		return refuse(r, &at, problem);
-	conf_report(r->errors, false, &at, path_here(r, path), "%s %s that began at line %u, column %u",
-		    problem, y->context, (unsigned)y->context_mark.line + 1,
-		    (unsigned)y->context_mark.column + 1);
+	conf_report(r->errors, false, &at, path_here(r, path),
+		    "%s %s that began at line %u, column %u", problem, y->context,
+		    (unsigned)y->context_mark.line + 1, (unsigned)y->context_mark.column + 1);
 	return -SL_EPARSE;
 }
 
@@ -524,7 +529,8 @@ struct conf_node *conf_yaml_parse(struct sl_pool *pool, struct conf_errors *e, c
 		return NULL;
 	}
 	yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING); /* no guess from a byte order mark */
-	yaml_parser_set_input_string(&r.yaml, (const yaml_char_t *)(text.p ? text.p : ""), text.len);
+	yaml_parser_set_input_string(&r.yaml, (const yaml_char_t *)(text.p ? text.p : ""),
+				     text.len);
 	rc = read_events(&r);
 	yaml_parser_delete(&r.yaml);
 	sl_htab_free(&r.names);

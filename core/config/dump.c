@@ -1,0 +1,186 @@
+/*
+ * config/dump.c: the effective configuration as YAML (-T), after defaults, inheritance and
+ * overrides.
+ *
+ * Knows tables and conf structs; the tree is gone. Invariant: what is written parses to the same
+ * struct, except that secrets are stars. So a value that nobody set is left out where no text would
+ * give it, and text is quoted wherever YAML could read it otherwise.
+ */
+#include "base/utf8.h"
+#include "config/value.h"
+
+struct dump {
+	struct sl_buf *out;
+	unsigned indent;
+	bool dash; /* the next line begins a list item */
+};
+
+static void dump_table(struct dump *d, const struct sl_directive *table, enum sl_scope scope,
+		       const char *conf);
+
+static void begin_line(struct dump *d)
+{
+	for (unsigned i = d->dash ? 2 : 0; i < d->indent; i++)
+		sl_buf_u8(d->out, ' ');
+	if (d->dash)
+		sl_buf_str(d->out, SL_STR("- "));
+	d->dash = false;
+}
+
+/* ---- scalars */
+
+/* Words, paths and numbers: what no reader of YAML takes for anything but a scalar. */
+static bool is_plain(struct sl_str s)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_.-";
+	bool negative = s.len > 1 && s.p[0] == '-' && s.p[1] >= '0' && s.p[1] <= '9';
+
+	if (!s.len || (!negative && strchr("_.-", s.p[0])))
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!memchr(plain, s.p[i], sizeof plain - 1))
+			return false;
+	}
+	return true;
+}
+
+/* Line separators would be folded, byte order marks and non-characters refused: all in three bytes
+ * of UTF-8. */
+static uint32_t needs_escape(struct sl_str s)
+{
+	static const uint32_t escaped[] = {0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff};
+	uint32_t c;
+
+	if (utf8_len(s) != 3)
+		return 0;
+	c = (s.p[0] & 0xfu) << 12 | (s.p[1] & 0x3fu) << 6 | (s.p[2] & 0x3fu);
+	for (unsigned i = 0; i < SL_ARRAY_LEN(escaped); i++) {
+		if (c == escaped[i])
+			return c;
+	}
+	return 0;
+}
+
+/* JSON's strings are YAML's, but for a few characters. */
+static void add_quoted(struct sl_buf *out, struct sl_str s)
+{
+	char text[UTF8_ESCAPE_MAX];
+	size_t used;
+
+	sl_buf_u8(out, '"');
+	for (; s.len; s.p += used, s.len -= used) {
+		uint32_t special = needs_escape(s);
+
+		if (special) {
+			sl_buf_printf(out, "\\u%04x", (unsigned)special);
+			used = 3;
+		} else {
+			sl_buf_add(out, text, utf8_escape(text, s, &used));
+		}
+	}
+	sl_buf_u8(out, '"');
+}
+
+static void dump_scalar(struct sl_buf *out, const struct sl_directive *row, const void *member)
+{
+	struct sl_buf text;
+
+	sl_buf_init(&text, 0);
+	value_types[row->type].format(&text, row, member);
+	if (is_plain(sl_buf_view(&text)))
+		sl_buf_str(out, sl_buf_view(&text));
+	else
+		add_quoted(out, sl_buf_view(&text));
+	out->failed |= text.failed;
+	sl_buf_free(&text);
+}
+
+/* ---- lists and records */
+
+static void dump_scalars(struct sl_buf *out, const struct sl_directive *row,
+			 const struct sl_list *list)
+{
+	const char *items = list->items;
+
+	sl_buf_str(out, SL_STR(" ["));
+	for (size_t i = 0; i < list->n; i++) {
+		if (i)
+			sl_buf_str(out, SL_STR(", "));
+		dump_scalar(out, row, items + i * value_item_bytes(row));
+	}
+	sl_buf_str(out, SL_STR("]\n"));
+}
+
+static void dump_record(struct dump *d, const struct sl_directive *row, const char *record)
+{
+	struct dump inner = {d->out, d->indent + 2, false};
+	size_t before;
+
+	sl_buf_u8(d->out, '\n');
+	before = d->out->len;
+	dump_table(&inner, row->fields, SL_S_RECORD, record);
+	if (d->out->len == before && before) { /* nothing to say: "tls: {}" */
+		d->out->len--;
+		sl_buf_str(d->out, SL_STR(" {}\n"));
+	}
+}
+
+static void dump_records(struct dump *d, const struct sl_directive *row, const struct sl_list *list)
+{
+	const char *items = list->items;
+
+	sl_buf_str(d->out, list->n ? SL_STR("\n") : SL_STR(" []\n"));
+	for (size_t i = 0; i < list->n; i++) {
+		struct dump item = {d->out, d->indent + 4, true};
+
+		dump_table(&item, row->fields, SL_S_RECORD, items + i * row->record_bytes);
+		if (!item.dash)
+			continue;
+		begin_line(&item);
+		sl_buf_str(d->out, SL_STR("{}\n"));
+	}
+}
+
+static void dump_value(struct dump *d, const struct sl_directive *row, const char *member)
+{
+	if (row->list && row->type == SL_T_RECORD) {
+		dump_records(d, row, (const struct sl_list *)member);
+	} else if (row->list) {
+		dump_scalars(d->out, row, (const struct sl_list *)member);
+	} else if (row->type == SL_T_RECORD) {
+		dump_record(d, row, member);
+	} else {
+		sl_buf_u8(d->out, ' ');
+		dump_scalar(d->out, row, member);
+		sl_buf_u8(d->out, '\n');
+	}
+}
+
+/* No text would read as this value: an empty list counts unless it is too short. */
+static bool is_left_out(const struct sl_directive *row, const char *member)
+{
+	if (row->list)
+		return value_is_unset(row, member) && row->max > row->min && row->min > 0;
+	return value_is_unset(row, member);
+}
+
+static void dump_table(struct dump *d, const struct sl_directive *table, enum sl_scope scope,
+		       const char *conf)
+{
+	for (const struct sl_directive *row = table; row && row->name; row++) {
+		if (!(row->scopes & scope) || is_left_out(row, conf + row->offset))
+			continue;
+		begin_line(d);
+		sl_buf_printf(d->out, "%s:", row->name);
+		dump_value(d, row, conf + row->offset);
+	}
+}
+
+void conf_dump(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope,
+	       const void *conf, unsigned indent)
+{
+	struct dump d = {out, indent, false};
+
+	dump_table(&d, b->table, scope, conf);
+}
