@@ -1,9 +1,10 @@
 /*
  * event/loop.c: the tick: wait, descriptors, nested loops, timers, posts.
  *
- * Knows epoll and the clock; what a descriptor means is its handler's business. A handler may take any event out, also one whose
- * readiness was already fetched: sl_event_del blanks it in the batch, so that no freed or reused event is ever called.
- * Nothing is allocated after loop_new. One process, one loop, one thread.
+ * Knows epoll and the clock; what a descriptor means is its handler's business. A handler may
+ * take any event out, also one whose readiness was already fetched: sl_event_del blanks it in the
+ * batch, so that no freed or reused event is ever called. Nothing is allocated after loop_new.
+ * One process, one loop, one thread.
  */
 #include "event/loop_impl.h"
 
@@ -116,7 +117,10 @@ void sl_event_del(struct sl_loop *l, struct sl_event *ev)
 {
 	if (!ev->wanted)
 		return;
-	/* Fails only where the descriptor was closed too early, and then the kernel has forgotten it itself. */
+	/*
+	 * Fails only where the descriptor was closed too early, and then the kernel has forgotten
+	 * it itself.
+	 */
 	(void)control(l, EPOLL_CTL_DEL, ev, 0);
 	ev->wanted = 0;
 	for (unsigned i = l->at_ready; i < l->n_ready; i++)

@@ -1,5 +1,6 @@
 /*
- * event/loop_impl.h: the inside of struct sl_loop, shared by loop.c, timer.c, post.c and nested.c only.
+ * event/loop_impl.h: the inside of struct sl_loop, shared by loop.c, timer.c, post.c and nested.c
+ * only.
  */
 #ifndef EVENT_LOOP_IMPL_H
 #define EVENT_LOOP_IMPL_H

@@ -1,9 +1,10 @@
 /*
- * event/nested.c: foreign loops that live inside ours, with their own poll descriptor and their own timers.
+ * event/nested.c: foreign loops that live inside ours, with their own poll descriptor and their
+ * own timers.
  *
- * A nested loop tells a time-out relative to a clock that it may only read while it runs (libuv does), so that asking it again
- * and again would move its deadline away for ever. Therefore a deadline once heard is kept until the loop has run; a
- * run too many costs nothing.
+ * A nested loop tells a time-out relative to a clock that it may only read while it runs (libuv
+ * does), so that asking it again and again would move its deadline away for ever. Therefore a
+ * deadline once heard is kept until the loop has run; a run too many costs nothing.
  */
 #include "event/loop_impl.h"
 

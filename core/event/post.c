@@ -1,9 +1,9 @@
 /*
  * event/post.c: work that runs once at the end of the tick.
  *
- * Two circular lists: what was posted, and what the running end of a tick has still to do. A post made by a post lands on
- * the first and waits for the next tick, so that posts cannot starve descriptors; a cancel takes it out of whichever list it is
- * in.
+ * Two circular lists: what was posted, and what the running end of a tick has still to do. A post
+ * made by a post lands on the first and waits for the next tick, so that posts cannot starve
+ * descriptors; a cancel takes it out of whichever list it is in.
  */
 #include "event/loop_impl.h"
 

@@ -1,8 +1,9 @@
 /*
  * event/timer.c: the loop's timers, on the wheel of base/wheel.h.
  *
- * Knows how the loop's nanoseconds become the wheel's milliseconds: what is set is rounded up and what has passed is rounded
- * down, so that no timer is early. Called by the loop once before and once after each wait.
+ * Knows how the loop's nanoseconds become the wheel's milliseconds: what is set is rounded up and
+ * what has passed is rounded down, so that no timer is early. Called by the loop once before and
+ * once after each wait.
  */
 #include "event/loop_impl.h"
 

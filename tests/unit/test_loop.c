@@ -1,5 +1,6 @@
 /*
- * test_loop.c: descriptors in the loop: what is wanted comes, what was taken out never does, whoever took it out and when.
+ * test_loop.c: descriptors in the loop: what is wanted comes, what was taken out never does,
+ * whoever took it out and when.
  */
 #include "../lib/test.h"
 #include "event/loop.h"

@@ -1,5 +1,6 @@
 /*
- * test_nested.c: a foreign loop inside ours, played by a struct: it runs when its descriptor is ready and when its time has come.
+ * test_nested.c: a foreign loop inside ours, played by a struct: it runs when its descriptor is
+ * ready and when its time has come.
  */
 #include "../lib/test.h"
 #include "event/loop.h"

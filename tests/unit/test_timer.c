@@ -1,5 +1,6 @@
 /*
- * test_timer.c: timers in virtual time: never early, in order, and free to move from inside their handlers.
+ * test_timer.c: timers in virtual time: never early, in order, and free to move from inside their
+ * handlers.
  */
 #include "../lib/test.h"
 #include "event/loop.h"
