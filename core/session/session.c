@@ -2,8 +2,7 @@
  * session/session.c: local sessions and their entries in the shared table.
  *
  * The only place that opens and closes entries, so that an entry always has exactly one local object in its owner. Counts per
- * name over the whole node come from the limits segment; the key stands in the entry, so that the master's sweep can give it
- * back for a dead owner.
+ * name over the whole node come from the limits segment, held by owner, so that they die with it.
  */
 #include <sluice/session.h>
 
@@ -91,7 +90,7 @@ static void fill_entry(struct session_entry *e, struct sl_worker *w, const struc
 	shm_session_end(e);
 }
 
-/* Publish first, take second: after kill -9 in between, the sweep gives back one too many, which saturates at zero. */
+/* Counts are held by owner and die with it; the entry names the key so that releasing it gives one back. */
 static int take_limit(struct sl_worker *w, struct session_entry *e, const struct sl_session_opts *o)
 {
 	uint64_t key = node_hash(w, o->limit_name);
@@ -99,7 +98,7 @@ static int take_limit(struct sl_worker *w, struct session_entry *e, const struct
 
 	if (!key)
 		return 0;
-	rc = shm_limit_take(w->shm, key, o->limit_max);
+	rc = shm_limit_take(w->shm, sl_worker_owner(w), key, o->limit_max);
 	if (rc < 0)
 		return rc;
 	shm_session_begin(e);
