@@ -118,7 +118,8 @@ static void print_problems(struct setup *s)
 		return;
 	sl_buf_init(&out, 0);
 	conf_errors_print(s->errors, &out);
-	(void)fd_write_all(STDERR_FILENO, out.p, out.len); /* nowhere else to complain */
+	if (fd_write_all(STDERR_FILENO, out.p, out.len) < 0)
+		fprintf(stderr, "sluice: the problems could not be printed\n");
 	sl_buf_free(&out);
 }
 
@@ -153,23 +154,32 @@ static int write_plan(const struct setup *s, const struct setup_input *in, int f
 	return rc < 0 ? rc : fd_write_all(fd, in->text.p, in->text.len);
 }
 
+static int check_and_plan(const struct handoff *h, struct sl_pool *pool, struct setup_input *in)
+{
+	const char *overrides[ROLE_MAX_OVERRIDES], *paths[TOOL_MAX_PATHS];
+	struct setup *s;
+
+	role_input(h, in, overrides, paths);
+	if (check_setup(pool, in, &s) < 0)
+		return 1;
+	if (write_plan(s, in, h->fd_out) == 0)
+		return 0;
+	fprintf(stderr, "sluice: cannot write the plan: %m\n");
+	return 1;
+}
+
 int checker_main(const struct handoff *h)
 {
 	struct sl_pool *pool = sl_pool_new(0);
 	struct setup_input in = {.prefix = h->prefix};
-	const char *overrides[ROLE_MAX_OVERRIDES], *paths[TOOL_MAX_PATHS];
-	struct setup *s;
-	char *text;
+	char *text = NULL;
+	int status = 1;
 
-	if (!pool || tool_config_text(h->prefix, h->file, &in.file, &text, &in.text.len) < 0)
-		return 1; /* said already */
-	in.text.p = text;
-	role_input(h, &in, overrides, paths);
-	if (check_setup(pool, &in, &s) < 0)
-		return 1;
-	if (write_plan(s, &in, h->fd_out) < 0) {
-		fprintf(stderr, "sluice: cannot write the plan: %m\n");
-		return 1;
+	if (pool && tool_config_text(h->prefix, h->file, &in.file, &text, &in.text.len) == 0) {
+		in.text.p = text;
+		status = check_and_plan(h, pool, &in);
 	}
-	return 0;
+	free(text);
+	sl_pool_destroy(pool);
+	return status;
 }

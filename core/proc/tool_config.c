@@ -57,40 +57,46 @@ int tool_config_text(const char *prefix, const char *file, const char **ret_name
 
 /* ---- -t, -T */
 
-static int load(const struct tool_opts *o, struct setup **ret_setup)
+static int check(const struct tool_opts *o, struct sl_pool *pool, struct setup **ret_setup)
 {
-	static const char *paths[TOOL_MAX_PATHS];
-	struct sl_pool *pool = sl_pool_new(0);
+	const char *paths[TOOL_MAX_PATHS];
 	struct setup_input in = {.prefix = o->prefix, .overrides = o->overrides, .n_overrides = o->n_overrides, .module_paths = paths};
 	char *text;
+	int rc;
 
-	if (!pool || tool_config_text(o->prefix, o->file, &in.file, &text, &in.text.len) < 0)
+	if (tool_config_text(o->prefix, o->file, &in.file, &text, &in.text.len) < 0)
 		return -SL_ESYS;
 	in.text.p = text;
 	in.n_module_paths = tool_module_paths(paths);
-	if (check_setup(pool, &in, ret_setup) < 0)
-		return -SL_ECONF;
-	fprintf(stderr, "sluice: %s: configuration is good\n", in.file);
-	return 0;
+	rc = check_setup(pool, &in, ret_setup);
+	free(text);
+	if (rc == 0)
+		fprintf(stderr, "sluice: %s: configuration is good\n", in.file);
+	return rc;
 }
 
-static int print(const struct sl_buf *out)
+static int print(struct sl_buf *out)
 {
-	return sl_buf_ok(out) < 0 || fd_write_all(STDOUT_FILENO, out->p, out->len) < 0;
+	int failed = sl_buf_ok(out) < 0 || fd_write_all(STDOUT_FILENO, out->p, out->len) < 0;
+
+	sl_buf_free(out);
+	return failed;
 }
 
 int tool_test(const struct tool_opts *o, bool dump)
 {
+	struct sl_pool *pool = sl_pool_new(0);
 	struct setup *s;
 	struct sl_buf out;
+	int status = !pool || check(o, pool, &s) < 0;
 
-	if (load(o, &s) < 0)
-		return 1;
-	if (!dump)
-		return 0;
-	sl_buf_init(&out, 0);
-	setup_dump(s, &out);
-	return print(&out);
+	if (!status && dump) {
+		sl_buf_init(&out, 0);
+		setup_dump(s, &out);
+		status = print(&out);
+	}
+	sl_pool_destroy(pool);
+	return status;
 }
 
 /* ---- what the tables say: over all modules that can be found, without a configuration */
@@ -133,12 +139,15 @@ static int print_tables(void (*write)(const struct setup *s, struct sl_buf *out)
 {
 	struct setup s = {0};
 	struct sl_buf out;
+	int status = 1;
 
-	if (load_all(&s) < 0)
-		return 1;
-	sl_buf_init(&out, 0);
-	write(&s, &out);
-	return print(&out);
+	if (load_all(&s) == 0) {
+		sl_buf_init(&out, 0);
+		write(&s, &out);
+		status = print(&out);
+	}
+	sl_pool_destroy(s.pool);
+	return status;
 }
 
 int tool_schema(const struct tool_opts *o)
@@ -181,15 +190,16 @@ int tool_module(const char *file)
 	struct sl_pool *pool = sl_pool_new(0);
 	struct registry *r;
 	struct sl_buf out;
-	char err[640];
+	char err[640] = "out of memory";
+	int status = 1;
 
-	if (!pool || registry_new(pool, &r) < 0)
-		return 1;
-	if (registry_load_file(r, file, err, sizeof err) < 0) {
+	if (pool && registry_new(pool, &r) == 0 && registry_load_file(r, file, err, sizeof err) == 0) {
+		sl_buf_init(&out, 0);
+		print_module(&r->modules[0], &out);
+		status = print(&out);
+	} else {
 		fprintf(stderr, "sluice: %s\n", err);
-		return 1;
 	}
-	sl_buf_init(&out, 0);
-	print_module(&r->modules[0], &out);
-	return print(&out);
+	sl_pool_destroy(pool);
+	return status;
 }
