@@ -15,6 +15,7 @@
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
+/* All of the unused bytes are zero by the initialiser, here and in addr_v6(). */
 static struct sl_addr addr_v4(const void *ip, uint16_t port)
 {
 	struct sl_addr a = {.family = 4, .port = port};
@@ -60,6 +61,7 @@ static bool parse_with(int family, struct sl_str s, void *dst)
 	return inet_pton(family, text, dst) == 1;
 }
 
+/* "IP6" or "IP6%zone" */
 static int parse_v6(struct sl_addr *ret_addr, struct sl_str s)
 {
 	struct sl_str ip = sl_str_split(&s, '%');
@@ -90,6 +92,7 @@ int addr_parse_ip(struct sl_addr *ret_addr, struct sl_str s)
 	return 0;
 }
 
+/* At most 5 digits, so that "000080" is not yet another way to write 80. */
 static int parse_port(uint16_t *ret_port, struct sl_str s)
 {
 	uint64_t port;
@@ -106,6 +109,7 @@ static int parse_bracketed(struct sl_addr *ret_addr, struct sl_str s)
 	struct sl_str ip = sl_str_split(&s, ']');
 	struct sl_addr a;
 
+	/* IPv4 in brackets is nobody's notation; without a colon the rest is no IPv6. */
 	if (!s.p || ip.len < 2 || !memchr(ip.p, ':', ip.len))
 		return -SL_EPARSE;
 	ip.p++;
@@ -128,6 +132,7 @@ int sl_addr_parse(struct sl_addr *ret_addr, struct sl_str s)
 	if (s.len > 0 && s.p[0] == '[')
 		return parse_bracketed(ret_addr, s);
 	ip = sl_str_split(&rest, ':');
+	/* One colon parts a port from IPv4; two or more are an IPv6 address without a port. */
 	if (!rest.p || memchr(rest.p, ':', rest.len))
 		return addr_parse_ip(ret_addr, s);
 	if (addr_parse_ip(&a, ip) < 0 || parse_port(&a.port, rest) < 0)
@@ -158,6 +163,10 @@ const char *sl_addr_format(char dst[SL_ADDR_STRLEN], const struct sl_addr *a)
 	if (a->family == 0 || a->port == 0)
 		return sl_addr_format_ip(dst, a);
 	sl_addr_format_ip(ip, a);
+	/*
+	 * 56 bytes hold the longest address with its zone; said so that the compiler knows it fits.
+	 * /
+	 */
 	snprintf(dst, SL_ADDR_STRLEN, a->family == 6 ? "[%.56s]:%u" : "%.56s:%u", ip, a->port);
 	return dst;
 }

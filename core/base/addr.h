@@ -6,8 +6,10 @@
 
 #include <sluice/addr.h>
 
-/* A bare IP address: no port, no brackets; "%n" with link-local IPv6 only. Mapped IPv4 comes out as
- * IPv4. */
+/*
+ * A bare IP address: no port, no brackets; "%n" with link-local IPv6 only. Mapped IPv4 comes out as
+ * IPv4.
+ */
 int addr_parse_ip(struct sl_addr *ret_addr, struct sl_str s);
 
 /* True when the first `bits` bits of both are the same. */

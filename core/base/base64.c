@@ -50,7 +50,10 @@ int sl_hex_decode(uint8_t *dst, size_t dst_len, struct sl_str s, size_t *ret_len
 	return 0;
 }
 
-/* Writes n * 4 / 3 characters, rounded up, without padding; returns their number. */
+/*
+ * Bits wait in an accumulator until there are six; what is above them is shifted out in time and
+ * never looked at. Writes n * 4 / 3 characters, rounded up, without padding; returns their number.
+ */
 static size_t encode(char *dst, const uint8_t *src, size_t n, const char alphabet[65])
 {
 	uint32_t bits = 0;
@@ -85,6 +88,7 @@ size_t sl_base64url_encode(char *dst, const void *src, size_t n)
 	return len;
 }
 
+/* Both alphabets at once: they differ in characters that the other does not have. */
 static int base64_value(char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -110,6 +114,7 @@ static int strip_padding(struct sl_str *s)
 	if (n > 0 && s->len % 4 != 0)
 		return -SL_EPARSE;
 	s->len -= n;
+	/* One character over is 6 bits, which are no byte. */
 	return s->len % 4 == 1 ? -SL_EPARSE : 0;
 }
 
@@ -121,6 +126,7 @@ int sl_base64_decode(uint8_t *dst, size_t dst_len, struct sl_str s, size_t *ret_
 
 	if (strip_padding(&s) < 0)
 		return -SL_EPARSE;
+	/* Before the first byte is written: on failure dst may still be the caller's. */
 	if (s.len / 4 * 3 + s.len % 4 * 3 / 4 > dst_len)
 		return -SL_EFULL;
 	for (size_t i = 0; i < s.len; i++) {
@@ -135,6 +141,7 @@ int sl_base64_decode(uint8_t *dst, size_t dst_len, struct sl_str s, size_t *ret_
 			dst[len++] = (uint8_t)(bits >> n_bits);
 		}
 	}
+	/* The spare bits of the last character. */
 	if ((bits & ((1u << n_bits) - 1)) != 0)
 		return -SL_EPARSE;
 	*ret_len = len;

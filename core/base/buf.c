@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CAP_MIN 64
+#define CAP_MIN 64 /* a short message grows once */
 
 void sl_buf_init(struct sl_buf *b, size_t limit_bytes)
 {
@@ -36,6 +36,10 @@ int sl_buf_ok(const struct sl_buf *b)
 	return b->failed ? -SL_ENOMEM : 0;
 }
 
+/*
+ * need is at most the limit. The last step does not double past it: a limit is often a whole page
+ * or frame.
+ */
 static int grow(struct sl_buf *b, size_t need)
 {
 	size_t cap = b->cap > 0 ? b->cap : CAP_MIN;
@@ -68,6 +72,7 @@ uint8_t *sl_buf_reserve(struct sl_buf *b, size_t n)
 	return b->failed ? NULL : b->p + b->len;
 }
 
+/* memcpy() takes no NULL, not even for nothing; an empty sl_str has one. */
 void sl_buf_add(struct sl_buf *b, const void *src, size_t n)
 {
 	uint8_t *dst = n > 0 ? sl_buf_reserve(b, n) : NULL;
@@ -148,6 +153,7 @@ void sl_buf_lstr(struct sl_buf *b, struct sl_str s)
 	sl_buf_str(b, s);
 }
 
+/* Nearly all text needs no escapes and is copied in one piece. */
 static size_t plain_run(struct sl_str s)
 {
 	size_t n = 0;
@@ -200,6 +206,7 @@ static const uint8_t *take(struct sl_reader *r, size_t n)
 	return p;
 }
 
+/* The readers give zeros after a failure, so that nobody computes with what was never there. */
 uint8_t sl_read_u8(struct sl_reader *r)
 {
 	const uint8_t *p = take(r, 1);

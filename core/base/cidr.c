@@ -97,8 +97,10 @@ static bool host_bits_zero(const struct sl_addr *a, unsigned bits)
 	return sl_addr_same_ip(&net, a);
 }
 
-/* "::ffff:10.0.0.0/104" is 10.0.0.0/8: the base was mapped, so its 96 bits go from the length as
- * well. */
+/*
+ * "::ffff:10.0.0.0/104" is 10.0.0.0/8: the base was mapped, so its 96 bits go from the length as
+ * well.
+ */
 static int parse_bits(unsigned *ret_bits, struct sl_str s, bool mapped)
 {
 	unsigned skipped = mapped ? 96 : 0;

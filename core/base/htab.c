@@ -10,6 +10,7 @@
 
 #define BUCKETS_MIN 16
 
+/* In front: what was inserted last is often asked for next. */
 static void link_node(struct sl_htab *t, struct sl_hnode *node)
 {
 	struct sl_hnode **bucket = &t->buckets[node->hash & t->mask];
@@ -18,6 +19,7 @@ static void link_node(struct sl_htab *t, struct sl_hnode *node)
 	*bucket = node;
 }
 
+/* On failure the table is as it was. Nodes keep their hash, so no key is looked at. */
 static int resize(struct sl_htab *t, size_t n_buckets)
 {
 	struct sl_htab bigger = {
@@ -52,6 +54,7 @@ int sl_htab_insert(struct sl_htab *t, struct sl_hnode *node, uint64_t hash)
 	return 0;
 }
 
+/* A node that is not in this table is a bug that would corrupt another one: not survived. */
 void sl_htab_remove(struct sl_htab *t, struct sl_hnode *node)
 {
 	struct sl_hnode **at;
@@ -76,6 +79,7 @@ struct sl_hnode *sl_htab_find(const struct sl_htab *t, uint64_t hash, sl_hnode_e
 	return n;
 }
 
+/* The first node in this bucket or a later one. */
 static struct sl_hnode *first_from(const struct sl_htab *t, size_t bucket)
 {
 	for (; bucket <= t->mask; bucket++)

@@ -9,8 +9,10 @@
 
 #include <stdio.h>
 
-/* Brackets outside of strings. Text that is no JSON may count wrongly: the parser refuses it in any
- * case. */
+/*
+ * Brackets outside of strings. Text that is no JSON may count wrongly: the parser refuses it in any
+ * case.
+ */
 static bool nests_over(struct sl_str text, size_t max_depth)
 {
 	bool in_string = false;
@@ -33,6 +35,7 @@ static bool nests_over(struct sl_str text, size_t max_depth)
 	return false;
 }
 
+/* What follows the document is an error too: json_loadb() reads to the end of the text. */
 struct json_t *sl_json_parse(struct sl_str text, size_t max_depth, char *err, size_t err_cap)
 {
 	json_error_t why;

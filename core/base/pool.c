@@ -14,9 +14,9 @@
 #include <stdlib.h>
 
 #define ALIGN 16
-#define FIRST_BYTES 1024
-#define BLOCK_MIN 512
-#define BLOCK_MAX (64 * 1024)
+#define FIRST_BYTES 1024      /* when the caller does not say */
+#define BLOCK_MIN 512	      /* later blocks, however small the first */
+#define BLOCK_MAX (64 * 1024) /* below malloc's threshold for mmap: freed blocks are used again */
 
 struct block {
 	_Alignas(ALIGN) struct block *next;
@@ -66,6 +66,7 @@ static void block_free(struct block *b)
 	free(b);
 }
 
+/* The caller has seen that it fits. calloc zeroed it, and nothing is ever given back. */
 static void *block_take(struct block *b, size_t bytes)
 {
 	uint8_t *p = block_data(b) + b->used;
@@ -131,6 +132,7 @@ static void *take_own_block(struct sl_pool *pool, size_t bytes)
 	return block_take(b, bytes);
 }
 
+/* What is left in the block before is lost: less than a quarter of the new one. */
 static void *take_next_block(struct sl_pool *pool, size_t bytes)
 {
 	struct block *b = block_new(pool->block_bytes);
@@ -151,7 +153,7 @@ void *sl_pool_alloc(struct sl_pool *pool, size_t bytes)
 
 	if (bytes > SIZE_MAX / 2)
 		return NULL;
-	bytes = align_up(bytes > 0 ? bytes : 1);
+	bytes = align_up(bytes > 0 ? bytes : 1); /* even nothing has an address of its own */
 	if (bytes <= b->cap - b->used)
 		return block_take(b, bytes);
 	if (bytes > pool->block_bytes / 4)
@@ -172,6 +174,7 @@ char *sl_pool_cstr(struct sl_pool *pool, struct sl_str s)
 {
 	char *p = s.len < SIZE_MAX ? sl_pool_alloc(pool, s.len + 1) : NULL;
 
+	/* The NUL behind is there: pool memory is zero. */
 	if (p && s.len > 0)
 		memcpy(p, s.p, s.len);
 	return p;
@@ -204,6 +207,7 @@ char *sl_pool_printf(struct sl_pool *pool, const char *fmt, ...)
 	return p;
 }
 
+/* The registration lives in the pool too, and so costs no free. */
 int sl_pool_on_destroy(struct sl_pool *pool, sl_cleanup_fn *fn, void *arg)
 {
 	struct cleanup *c = sl_pool_alloc(pool, sizeof *c);

@@ -25,8 +25,7 @@ struct outcome {
 };
 
 struct sl_regex {
-	char *pattern; /* with NUL behind */
-	size_t pattern_len;
+	struct sl_str pattern; /* owned, for dumps */
 	pcre2_code *code;
 	pcre2_match_context *limits;
 	struct outcome *last;
@@ -43,8 +42,15 @@ static void describe(char *err, size_t err_len, int code, size_t offset)
 	snprintf(err, err_len, "%s at offset %zu", text, offset);
 }
 
-static int allocate(struct sl_regex *re)
+/* Everything apart from the code that can fail for lack of memory only. */
+static int allocate(struct sl_regex *re, struct sl_str pattern)
 {
+	char *copy = malloc(pattern.len + 1);
+
+	if (!copy)
+		return -SL_ENOMEM;
+	sl_str_copy(copy, pattern.len + 1, pattern);
+	re->pattern = (struct sl_str){copy, pattern.len};
 	re->limits = pcre2_match_context_create(NULL);
 	re->last = calloc(1, sizeof *re->last);
 	if (!re->limits || !re->last)
@@ -67,22 +73,15 @@ int sl_regex_new(struct sl_str pattern, struct sl_regex **ret_regex, char *err, 
 
 	if (!re)
 		goto out;
-	re->pattern = malloc(pattern.len + 1);
-	if (!re->pattern)
-		goto out;
-	memcpy(re->pattern, text, pattern.len);
-	re->pattern[pattern.len] = '\0';
-	re->pattern_len = pattern.len;
 	re->code = pcre2_compile(text, pattern.len, OPTIONS, &code, &offset, NULL);
 	if (!re->code) {
 		describe(err, err_len, code, offset);
 		sl_regex_free(re);
 		return -SL_EPARSE;
 	}
-	/* Without JIT, as under a kernel that forbids writable code, the interpreter matches the
-	 * same. */
+	/* Without JIT, as where the kernel forbids writable code, the interpreter matches. */
 	(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
-	if (allocate(re) < 0)
+	if (allocate(re, pattern) < 0)
 		goto out;
 	*ret_regex = re;
 	return 0;
@@ -102,15 +101,16 @@ void sl_regex_free(struct sl_regex *re)
 	free(re->last);
 	pcre2_match_context_free(re->limits);
 	pcre2_code_free(re->code);
-	free(re->pattern);
+	free((char *)re->pattern.p);
 	free(re);
 }
 
 struct sl_str sl_regex_pattern(const struct sl_regex *re)
 {
-	return (struct sl_str){re->pattern, re->pattern_len};
+	return re->pattern;
 }
 
+/* Every failure, a bound among them, is "no": who asks decides what a stranger may do. */
 bool sl_regex_match(const struct sl_regex *re, struct sl_str s)
 {
 	PCRE2_SPTR text = (PCRE2_SPTR)(s.p ? s.p : "");
@@ -123,6 +123,7 @@ bool sl_regex_match(const struct sl_regex *re, struct sl_str s)
 
 struct sl_str sl_regex_group(const struct sl_regex *re, unsigned g)
 {
+	/* Pairs of start and end. \K may put the start behind the end: no text, then. */
 	const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(re->last->groups);
 
 	if (!re->last->matched || g >= pcre2_get_ovector_count(re->last->groups) ||

@@ -62,6 +62,7 @@ static inline uint64_t last_word(const uint8_t *p, size_t left, size_t n)
 	return word;
 }
 
+/* c rounds per word and d at the end, constant where it is inlined, so that the loops unroll. */
 static inline uint64_t siphash(const uint8_t key[16], struct sl_str in, unsigned c, unsigned d)
 {
 	const uint8_t *p = (const uint8_t *)in.p;

@@ -17,6 +17,7 @@ struct slab_block {
 	_Alignas(ALIGN) struct slab_block *next;
 };
 
+/* A free object's first bytes; any object has room for it, as sizes are multiples of ALIGN. */
 struct free_object {
 	struct free_object *next;
 };
@@ -79,6 +80,7 @@ static int add_block(struct sl_slab *slab)
 	return 0;
 }
 
+/* Zeroed now rather than when it was put: only objects that are used again pay for it. */
 static void *take_free(struct sl_slab *slab)
 {
 	struct free_object *o = slab->free;

@@ -12,6 +12,7 @@
 #define DISTANCE_MAX_LEN 64
 #define NUMBER_MAX_LEN 64
 
+/* The functions of <ctype.h> ask the locale, and are undefined for bytes over 127 in a char. */
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
@@ -87,6 +88,7 @@ int sl_str_u64(struct sl_str s, uint64_t *ret_value)
 	for (size_t i = 0; i < s.len; i++) {
 		if (!is_digit(s.p[i]))
 			return -SL_EPARSE;
+		/* Leading zeros make a number long, not large: only the value is bounded. */
 		if (__builtin_mul_overflow(v, 10, &v) ||
 		    __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
 			return -SL_EPARSE;
@@ -104,6 +106,7 @@ int sl_str_i64(struct sl_str s, int64_t *ret_value)
 		s.p++;
 		s.len--;
 	}
+	/* There is one more negative number than there are positive ones. */
 	if (sl_str_u64(s, &v) < 0 || v > (uint64_t)INT64_MAX + negative)
 		return -SL_EPARSE;
 	/* Negated while unsigned: -INT64_MIN is not an int64_t. */
@@ -111,6 +114,7 @@ int sl_str_i64(struct sl_str s, int64_t *ret_value)
 	return 0;
 }
 
+/* Steps over the digits at *s; returns how many. */
 static size_t skip_digits(struct sl_str *s)
 {
 	size_t n = 0;
@@ -131,7 +135,9 @@ static bool skip_one_of(struct sl_str *s, char a, char b)
 	return true;
 }
 
-/* [-]digits[.digits][e[+-]digits]: strtod() alone would take hexadecimal, "nan" and leading blanks.
+/*
+ * [-]digits[.digits][e[+-]digits]: strtod() alone would take hexadecimal, "nan" and leading blanks.
+ * /
  */
 static bool is_decimal(struct sl_str s)
 {
@@ -157,7 +163,8 @@ int sl_str_f64(struct sl_str s, double *ret_value)
 		return -SL_EPARSE;
 	sl_str_copy(text, sizeof text, s);
 	v = strtod(text, &end);
-	/* Under a locale with a decimal comma strtod() stops at the point: refuse, never misread.
+	/*
+	 * Under a locale with a decimal comma strtod() stops at the point: refuse, never misread. /
 	 */
 	if (*end != '\0' || !isfinite(v))
 		return -SL_EPARSE;
@@ -203,7 +210,9 @@ static unsigned distance(struct sl_str a, struct sl_str b)
 		for (unsigned j = 1; j <= b.len; j++) {
 			bool same = a.p[i - 1] == b.p[j - 1];
 
+			/* One is inserted, deleted or replaced ... */
 			row[j] = min3(up[j] + 1, row[j - 1] + 1, up[j - 1] + !same);
+			/* ... or two stand in the wrong order. */
 			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] &&
 			    a.p[i - 2] == b.p[j - 1] && up2[j - 2] + 1 < row[j])
 				row[j] = up2[j - 2] + 1;

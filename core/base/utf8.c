@@ -34,6 +34,7 @@ size_t utf8_len(struct sl_str s)
 
 	if (first < 0x80)
 		return 1;
+	/* Tails, 0xc0 and 0xc1 (overlong ASCII), and what would begin over U+10FFFF. */
 	if (first < 0xc2 || first > 0xf4)
 		return 0;
 	n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -55,6 +56,7 @@ static size_t escape_code(char dst[UTF8_ESCAPE_MAX], uint8_t code)
 	return 6;
 }
 
+/* Short forms where JSON (RFC 8259 section 7) has them. */
 static size_t escape_ascii(char dst[UTF8_ESCAPE_MAX], char c)
 {
 	static const char codes[] = "\"\\\n\r\t\b\f", letters[] = "\"\\nrtbf";
@@ -64,6 +66,7 @@ static size_t escape_ascii(char dst[UTF8_ESCAPE_MAX], char c)
 		dst[0] = c;
 		return 1;
 	}
+	/* strchr() would find the NUL at the end of the table. */
 	at = c ? strchr(codes, c) : NULL;
 	if (!at)
 		return escape_code(dst, (uint8_t)c);
@@ -83,6 +86,7 @@ size_t utf8_escape(char dst[UTF8_ESCAPE_MAX], struct sl_str s, size_t *ret_used)
 		memcpy(dst, "\xef\xbf\xbd", 3);
 		return 3;
 	}
+	/* U+0080..U+009F: for a terminal U+009B begins a command, as ESC [ does. */
 	if (n == 2 && (uint8_t)s.p[0] == 0xc2 && (uint8_t)s.p[1] < 0xa0)
 		return escape_code(dst, (uint8_t)s.p[1]);
 	memcpy(dst, s.p, n);

@@ -26,6 +26,7 @@ static bool list_empty(const struct wheel_node *head)
 	return head->next == head;
 }
 
+/* At the end: order of setting is order of firing. */
 static void list_append(struct wheel_node *head, struct wheel_node *n)
 {
 	n->prev = head->prev;
@@ -78,6 +79,7 @@ static unsigned bit_find(const uint64_t busy[SLOTS / 64], unsigned from)
 	return SLOTS;
 }
 
+/* A byte of the time is the slot on its level. */
 static unsigned slot_of(uint64_t ms, unsigned level)
 {
 	return (unsigned)(ms >> 8 * level) & (SLOTS - 1);
@@ -91,6 +93,7 @@ void wheel_init(struct wheel *w, uint64_t now_ms)
 			list_init(&w->slots[level][slot]);
 }
 
+/* The highest byte that differs; all bytes from the top level's on count as one. */
 static unsigned level_of(uint64_t at_ms, uint64_t now_ms)
 {
 	uint64_t differ = at_ms ^ now_ms;
@@ -106,6 +109,7 @@ static void place(struct wheel *w, struct wheel_node *n)
 
 	if (at_ms < w->now_ms)
 		at_ms = w->now_ms;
+	/* Beyond the ring of the top level: as far as it reaches. n->at_ms keeps the real time. */
 	if ((at_ms >> 8 * TOP) - top_turn >= SLOTS)
 		at_ms = (top_turn + SLOTS - 1) << 8 * TOP;
 	level = level_of(at_ms, w->now_ms);
@@ -122,8 +126,10 @@ void wheel_add(struct wheel *w, struct wheel_node *n, uint64_t at_ms)
 	w->n_pending++;
 }
 
-/* A list's head is its only node outside of timers: when a removal leaves it alone, it tells the
- * slot. */
+/*
+ * A list's head is its only node outside of timers: when a removal leaves it alone, it tells the
+ * slot.
+ */
 static void clear_if_slot(struct wheel *w, const struct wheel_node *head)
 {
 	uintptr_t offset = (uintptr_t)head - (uintptr_t)w->slots;
@@ -154,6 +160,9 @@ static bool next_turn(const struct wheel *w, unsigned *ret_level, uint64_t *ret_
 		uint64_t round_ms = UINT64_C(1) << 8 * (level + 1);
 		uint64_t base_ms = w->now_ms & ~(round_ms - 1);
 
+		/*
+		 * Only the top level goes on from its beginning: lower ones hold this round only. /
+		 */
 		if (slot == SLOTS && level == TOP) {
 			slot = bit_find(w->busy[level], 0);
 			base_ms += round_ms;
@@ -184,6 +193,7 @@ static void take_slot(struct wheel *w, unsigned level, struct wheel_node *to)
 	bit_clear(w, level, slot);
 }
 
+/* Each node of the slot that now has reached goes where it stands seen from now, in order. */
 static void spill(struct wheel *w, unsigned level)
 {
 	struct wheel_node list;

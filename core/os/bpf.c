@@ -25,8 +25,10 @@ static uint64_t address(const void *p)
 	return (uint64_t)(uintptr_t)p;
 }
 
-/* The kernel insists on zeros behind the members that a command knows, so all attributes begin as
- * all zeros. */
+/*
+ * The kernel insists on zeros behind the members that a command knows, so all attributes begin as
+ * all zeros.
+ */
 static int call(enum bpf_cmd cmd, union bpf_attr *attr)
 {
 	long result = syscall(SYS_bpf, cmd, attr, sizeof *attr);

@@ -16,15 +16,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PASS_MAX 64
+#define PASS_MAX 64 /* the kernel's own limit is 253 */
 
 static int sys_error(void)
 {
 	return errno == EAGAIN || errno == EWOULDBLOCK ? -SL_EAGAIN : -SL_ESYS;
 }
 
-/* After EINTR Linux has closed the descriptor all the same: trying again could close somebody
- * else's. */
+/*
+ * After EINTR Linux has closed the descriptor all the same: trying again could close somebody
+ * else's.
+ */
 void fd_close(int *fd)
 {
 	int saved_errno = errno;
@@ -97,7 +99,11 @@ int fd_write_all(int fd, const void *src, size_t n)
 	return 0;
 }
 
-/* The size that stat tells is a hint only: files of /proc and pipes have none. */
+/*
+ * One byte more than the size is asked for, so that the end of the file is seen without growing;
+ * and one more is allocated, for the NUL. The size that stat tells is a hint only: files of /proc
+ * and pipes have none.
+ */
 static int slurp(int fd, size_t max, char **ret_text, size_t *ret_len)
 {
 	struct stat st;
@@ -168,6 +174,10 @@ int fd_send_with(int sock, const void *msg, size_t len, const int *fds, unsigned
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t put;
 
+	/*
+	 * On a stream descriptors need a byte to travel with; a message of nothing would look like
+	 * the end.
+	 */
 	if (n_fds > PASS_MAX || len == 0)
 		return -SL_EINVAL;
 	if (n_fds > 0) {
@@ -206,6 +216,7 @@ static unsigned take_fds(struct msghdr *m, int got[PASS_MAX])
 	return n;
 }
 
+/* Room is made for PASS_MAX however few are wanted: what is not taken out could not be closed. */
 int fd_recv_with(int sock, void *msg, size_t cap, size_t *ret_len, int *fds, unsigned max_fds,
 		 unsigned *ret_n_fds)
 {

@@ -62,6 +62,7 @@ static int open_file(const char *path, int *ret_fd)
 	return 0;
 }
 
+/* Closes the file before it, if that was ours; a borrowed descriptor stays open. */
 static void use_fd(int fd)
 {
 	if (state.path[0] != '\0')
@@ -115,8 +116,10 @@ void log_set_clock(uint64_t (*now_ns)(void))
 	state.now_ns = now_ns ? now_ns : sl_clock_ns;
 }
 
-/* False: this line is one too many of its place in this second. Else *ret_skipped is what was left
- * out before it. */
+/*
+ * False: this line is one too many of its place in this second. Else *ret_skipped is what was left
+ * out before it.
+ */
 static bool admit(struct sl_log_place *place, uint32_t *ret_skipped)
 {
 	uint64_t now_ns = state.now_ns();
@@ -149,8 +152,10 @@ SL_PRINTF(2, 3) static void put(struct line *l, const char *fmt, ...)
 		l->len += (size_t)n;
 }
 
-/* Whole characters of s, escaped, while the line is shorter than end; text that was cut ends in
- * "...". */
+/*
+ * Whole characters of s, escaped, while the line is shorter than end; text that was cut ends in
+ * "...".
+ */
 static void put_escaped(struct line *l, struct sl_str s, size_t end)
 {
 	while (s.len > 0) {
@@ -168,6 +173,7 @@ static void put_escaped(struct line *l, struct sl_str s, size_t end)
 	}
 }
 
+/* RFC 3339, always UTC: lines of several hosts sort. */
 static void put_time(struct line *l)
 {
 	uint64_t unix_ns = sl_clock_unix_ns();
@@ -190,6 +196,7 @@ static void put_id(struct line *l, const char *name, struct sl_str value)
 	put(l, "\"");
 }
 
+/* The master has no slot, and its lines no such member. */
 static void put_head(struct line *l, enum sl_log_level level)
 {
 	bool json = state.format == LOG_JSON;
@@ -221,6 +228,10 @@ static void write_line(const struct line *l)
 	do
 		n = write(state.fd, l->p, l->len);
 	while (n < 0 && errno == EINTR);
+	/*
+	 * A part of a line is no line; the rest is not sent after it, as another's may stand
+	 * between.
+	 */
 	if (n == (ssize_t)l->len)
 		state.counts.lines++;
 	else
@@ -241,7 +252,7 @@ void sl_log_at(struct sl_log_place *place, enum sl_log_level level, const char *
 	va_start(args, fmt);
 	errno = saved_errno; /* for %m */
 	if (vsnprintf(text, sizeof text, fmt, args) < 0)
-		sl_str_copy(text, sizeof text, sl_str_c(fmt));
+		sl_str_copy(text, sizeof text, sl_str_c(fmt)); /* better than silence */
 	va_end(args);
 	put_head(&l, level);
 	put_id(&l, "module", sl_str_c(module ? module : "core"));

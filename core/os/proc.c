@@ -54,7 +54,9 @@ static int lift(int fd, unsigned floor, int *ret_fd)
 	return 0;
 }
 
-/* lifted has room for n_fds + 3: the caller's descriptors, then stdout, stderr and the report pipe.
+/*
+ * lifted has room for n_fds + 3: the caller's descriptors, then stdout, stderr and the report pipe.
+ * /
  */
 static int arrange_fds(const struct proc_spawn *s, int *lifted)
 {
@@ -72,7 +74,9 @@ static int arrange_fds(const struct proc_spawn *s, int *lifted)
 			return -SL_ESYS;
 	if (dup2(lifted[n], STDOUT_FILENO) < 0 || dup2(lifted[n + 1], STDERR_FILENO) < 0)
 		return -SL_ESYS;
-	/* What a library left open goes at exec; so does the report pipe, and not a moment earlier.
+	/*
+	 * What a library left open goes at exec; so does the report pipe, and not a moment earlier.
+	 * /
 	 */
 	return close_range(floor, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? -SL_ESYS : 0;
 }
@@ -111,6 +115,7 @@ static pid_t fork_child(const struct proc_spawn *s, int report)
 	return pid;
 }
 
+/* Of a child that never became a program: nobody else knows its pid. */
 static void reap(pid_t pid)
 {
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -213,8 +218,10 @@ static int set_ids(const char *user, const char *group)
 		return -SL_ENOENT;
 	if (group && find_group(group, &gid) < 0)
 		return -SL_ENOENT;
-	/* Groups while still root, the user last: the other way round the first step takes the
-	 * right to the next. */
+	/*
+	 * Groups while still root, the user last: the other way round the first step takes the
+	 * right to the next.
+	 */
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -SL_ESYS;
 	return 0;
@@ -279,6 +286,7 @@ int proc_set_nofile(uint64_t want, uint64_t *ret_got)
 	return 0;
 }
 
+/* O_NOFOLLOW: a link that somebody laid in the run directory is not written through. */
 static int write_number(const char *path, pid_t pid)
 {
 	FD_AUTO int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);

@@ -1,5 +1,8 @@
 /*
  * os/sig.c: signals read from a descriptor, so that nothing ever runs in a signal handler.
+ *
+ * They stay blocked in this process for good; proc_spawn() unblocks them in children. Standard
+ * signals do not queue: two of a kind that come before they are read are one.
  */
 #include "os/os.h"
 

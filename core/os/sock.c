@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define DEFER_ACCEPT_S 5
+#define DEFER_ACCEPT_S 5 /* a client silent for longer is handed over all the same */
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -65,7 +65,9 @@ static int set_ip(int fd, const struct sl_addr *bind_to, const struct sock_opts 
 	return set_ip_options(fd, v6, v6only, opts, SL_ARRAY_LEN(opts));
 }
 
-/* Past net.core.[rw]mem_max when privileged; else as much as the system grants, which is no error.
+/*
+ * Past net.core.[rw]mem_max when privileged; else as much as the system grants, which is no error.
+ * /
  */
 static int set_buffer(int fd, int force_name, int name, int bytes)
 {
@@ -74,6 +76,7 @@ static int set_buffer(int fd, int force_name, int name, int bytes)
 	return set_int(fd, SOL_SOCKET, name, bytes);
 }
 
+/* What datagram and stream sockets have in common. */
 static int set_common(int fd, const struct sl_addr *bind_to, const struct sock_opts *o)
 {
 	if (o->reuseport && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
@@ -124,7 +127,9 @@ int sock_tcp_listen(const struct sl_addr *bind_to, const struct sock_opts *o, in
 	if (bind_to->family == 0)
 		return -SL_EINVAL;
 	fd = open_inet(bind_to, SOCK_STREAM);
-	/* TCP_NODELAY is inherited by what is accepted: real-time messages do not wait for company.
+	/*
+	 * TCP_NODELAY is inherited by what is accepted: real-time messages do not wait for company.
+	 * /
 	 */
 	if (fd < 0 || set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
 	    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set_common(fd, bind_to, o) < 0)
@@ -137,6 +142,7 @@ int sock_tcp_listen(const struct sl_addr *bind_to, const struct sock_opts *o, in
 	return 0;
 }
 
+/* The path and its NUL: 108 bytes on Linux. */
 static int unix_addr(struct sockaddr_un *ret_un, const char *path)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -184,8 +190,10 @@ int sock_unix_listen(const char *path, mode_t mode, int *ret_fd)
 		return -SL_ELIMIT;
 	remove_stale(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* The mode of the unbound socket bounds that of the file, so that it is never open wider
-	 * than asked. */
+	/*
+	 * The mode of the unbound socket bounds that of the file, so that it is never open wider
+	 * than asked.
+	 */
 	if (fd < 0 || fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&un, sizeof un) < 0)
 		return -SL_ESYS;
 	if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0)
@@ -226,6 +234,7 @@ int sock_pair_seqpacket(int ret_fds[2])
 	return socketpair(AF_UNIX, type, 0, ret_fds) < 0 ? -SL_ESYS : 0;
 }
 
+/* An interface has one entry for each of its addresses. */
 int sock_host_addrs(struct sl_addr *ret_addrs, unsigned max, unsigned *ret_n)
 {
 	struct ifaddrs *all;

@@ -17,8 +17,10 @@
 
 #include "os/os.h"
 
-/* Runs a shell script in a spawned child and gives what it printed; the exit status comes in
- * *ret_status. */
+/*
+ * Runs a shell script in a spawned child and gives what it printed; the exit status comes in
+ * *ret_status.
+ */
 static char *run_script(const char *script, const struct proc_spawn *with, int *ret_status)
 {
 	static char out[4096];

@@ -54,8 +54,10 @@ TEST(an_empty_wheel_wants_nothing)
 	CHECK(wheel_next_ms(&wheel) == UINT64_MAX);
 }
 
-/* Each timer alone, from starting points before the turn of each level: not a millisecond early or
- * late. */
+/*
+ * Each timer alone, from starting points before the turn of each level: not a millisecond early or
+ * late.
+ */
 TEST(every_distance_fires_at_its_millisecond)
 {
 	static const uint64_t starts[] = {0,	  1,	    255,	256,
