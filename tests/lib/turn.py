@@ -1,0 +1,169 @@
+"""tests/lib/turn.py: a small TURN client (RFC 8656) for process tests: blocking control dialogue, plain data path.
+
+Written from the RFC, independent of the server's code on purpose. One object is one 5-tuple over UDP (or a framed stream).
+"""
+import base64
+import hashlib
+import hmac
+import os
+import socket
+import struct
+import time
+import zlib
+
+COOKIE = 0x2112A442
+ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL, BINDING = 3, 4, 6, 7, 8, 9, 1
+USERNAME, INTEGRITY, ERROR, CHANNEL_NUMBER, LIFETIME, PEER, DATA_ATTR = 0x06, 0x08, 0x09, 0x0C, 0x0D, 0x12, 0x13
+REALM, NONCE, RELAYED, FAMILY, TRANSPORT, MAPPED, FINGERPRINT = 0x14, 0x15, 0x16, 0x17, 0x19, 0x20, 0x8028
+
+
+class TurnError(Exception):
+    def __init__(self, code, method):
+        super().__init__(f"method {method}: {code}")
+        self.code = code
+
+
+def rest_credentials(secret, name="test", ttl=3600):
+    user = f"{int(time.time()) + ttl}:{name}"
+    return user, base64.b64encode(hmac.new(secret.encode(), user.encode(), hashlib.sha1).digest()).decode()
+
+
+def attr(kind, value):
+    return struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def xor_addr(addr, txid):
+    host, port = addr[0], addr[1]
+    v6 = ":" in host
+    raw = socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, host)
+    key = struct.pack("!I", COOKIE) + txid
+    return struct.pack("!BBH", 0, 2 if v6 else 1, port ^ (COOKIE >> 16)) + bytes(a ^ b for a, b in zip(raw, key))
+
+
+def unxor_addr(value, txid):
+    family, port = value[1], struct.unpack("!H", value[2:4])[0] ^ (COOKIE >> 16)
+    key = struct.pack("!I", COOKIE) + txid
+    raw = bytes(a ^ b for a, b in zip(value[4:], key))
+    return socket.inet_ntop(socket.AF_INET6 if family == 2 else socket.AF_INET, raw), port
+
+
+def parse(data):
+    """(type, txid, {attr: first value}) of a STUN message, None for anything else."""
+    if len(data) < 20 or data[0] & 0xC0 or struct.unpack("!I", data[4:8])[0] != COOKIE:
+        return None
+    attrs, at = {}, 20
+    while at + 4 <= len(data):
+        kind, n = struct.unpack("!HH", data[at:at + 4])
+        attrs.setdefault(kind, data[at + 4:at + 4 + n])
+        at += 4 + n + (-n % 4)
+    return struct.unpack("!H", data[:2])[0], data[8:20], attrs
+
+
+def message(kind, attrs=b"", txid=None, key=None, fingerprint=False):
+    txid = txid or os.urandom(12)
+    if key:
+        head = struct.pack("!HHI", kind, len(attrs) + 24, COOKIE) + txid
+        attrs += attr(INTEGRITY, hmac.new(key, head + attrs, hashlib.sha1).digest())
+    if fingerprint:
+        head = struct.pack("!HHI", kind, len(attrs) + 8, COOKIE) + txid
+        attrs += attr(FINGERPRINT, struct.pack("!I", zlib.crc32(head + attrs) ^ 0x5354554E))
+    return struct.pack("!HHI", kind, len(attrs), COOKIE) + txid + attrs
+
+
+class TurnClient:
+    def __init__(self, server, user="lab", password="labpass", sock=None, timeout=2.0, tries=4):
+        self.server, self.user, self.password = server, user, password
+        self.sock = sock or socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.settimeout(timeout)
+        self.tries = tries
+        self.realm = self.nonce = self.relayed = None
+        self.backlog = []  # data that arrived while an answer was awaited
+
+    def key(self):
+        return hashlib.md5(b":".join((self.user.encode(), self.realm, self.password.encode()))).digest()
+
+    def request(self, method, attrs=b"", auth=True):
+        """Sends until answered; answers 401 and 438 with credentials. Returns the attributes of the success."""
+        for attempt in range(3):
+            txid = os.urandom(12)
+            extra = b""
+            signed = auth and self.nonce
+            if signed:
+                extra = attr(USERNAME, self.user.encode()) + attr(REALM, self.realm) + attr(NONCE, self.nonce)
+            body = attrs(txid) if callable(attrs) else attrs
+            out = message(method, body + extra, txid, self.key() if signed else None)
+            kind, got = self.exchange(out, txid)
+            if kind & 0x110 == 0x100:
+                return got
+            code = got[ERROR][2] * 100 + got[ERROR][3]
+            if code in (401, 438) and auth and attempt < 2 and (code == 438 or not signed):
+                self.realm, self.nonce = got[REALM], got[NONCE]
+                continue
+            raise TurnError(code, method)
+        raise TurnError(401, method)
+
+    def exchange(self, out, txid):
+        for _ in range(self.tries):
+            self.sock.sendto(out, self.server)
+            end = time.monotonic() + self.sock.gettimeout()
+            while time.monotonic() < end:
+                try:
+                    data = self.sock.recv(65536)
+                except socket.timeout:
+                    break
+                m = parse(data)
+                if m and m[1] == txid:
+                    return m[0], m[2]
+                self.backlog.append(data)
+        raise TimeoutError(f"no answer from {self.server}")
+
+    def binding(self):
+        got = self.request(BINDING, auth=False)
+        return got
+
+    def allocate(self, lifetime=None, family=None):
+        body = attr(TRANSPORT, bytes([17, 0, 0, 0]))
+        if lifetime is not None:
+            body += attr(LIFETIME, struct.pack("!I", lifetime))
+        if family:
+            body += attr(FAMILY, bytes([family, 0, 0, 0]))
+        txid = {}
+
+        def attrs(t):
+            txid["last"] = t
+            return body
+        got = self.request(ALLOCATE, attrs)
+        self.relayed = unxor_addr(got[RELAYED], txid["last"])
+        self.lifetime = struct.unpack("!I", got[LIFETIME])[0]
+        return self.relayed
+
+    def refresh(self, lifetime=600):
+        got = self.request(REFRESH, attr(LIFETIME, struct.pack("!I", lifetime)))
+        return struct.unpack("!I", got[LIFETIME])[0]
+
+    def permit(self, *peers):
+        self.request(PERMISSION, lambda t: b"".join(attr(PEER, xor_addr(p, t)) for p in peers))
+
+    def bind(self, channel, peer):
+        self.request(CHANNEL, lambda t: attr(CHANNEL_NUMBER, struct.pack("!HH", channel, 0)) + attr(PEER, xor_addr(peer, t)))
+
+    def send_channel(self, channel, data):
+        self.sock.sendto(struct.pack("!HH", channel, len(data)) + data, self.server)
+
+    def send_indication(self, peer, data):
+        txid = os.urandom(12)
+        self.sock.sendto(message(0x10 | SEND, attr(PEER, xor_addr(peer, txid)) + attr(DATA_ATTR, data), txid), self.server)
+
+    def receive(self):
+        """(channel or peer, payload) of the next relayed packet."""
+        while True:
+            data = self.backlog.pop(0) if self.backlog else self.sock.recv(65536)
+            if data[0] & 0xC0 == 0x40:
+                channel, n = struct.unpack("!HH", data[:4])
+                return channel, data[4:4 + n]
+            m = parse(data)
+            if m and m[0] == 0x10 | DATA:
+                return unxor_addr(m[2][PEER], m[1]), m[2][DATA_ATTR]
+
+    def close(self):
+        self.sock.close()
