@@ -201,6 +201,7 @@ static unsigned on_refresh(struct turn_req *r)
 		if (code)
 			return code;
 		turn_alloc_set_expiry(r->a, r->now_ms + lifetime_s * UINT64_C(1000));
+		r->t->io->refreshed(r->t->io_ctx, r->a);
 	}
 	r->t->counters.refreshes++;
 	turn_reply_begin(r, SL_STUN_SUCCESS);

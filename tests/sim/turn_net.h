@@ -20,7 +20,7 @@ struct tnet {
 	struct sl_turn_conf conf;
 	uint64_t now_ms, wake_ms;
 	uint16_t next_port;
-	unsigned n_open, n_reserved, n_granted, n_released; /* sockets in use, sockets kept, calls */
+	unsigned n_open, n_reserved, n_granted, n_refreshed, n_released; /* sockets in use, sockets kept, calls */
 	int open_error, grant_error; /* what the world answers next */
 	uint8_t open_error_family;   /* 0: any */
 	const char *why;	     /* of the last release */
@@ -91,6 +91,12 @@ static inline int tnet_granted(void *ctx, struct sl_turn_alloc *a)
 	return 0;
 }
 
+static inline void tnet_refreshed(void *ctx, struct sl_turn_alloc *a)
+{
+	sl_assert(sl_turn_alloc_expires_ms(a) > ((struct tnet *)ctx)->now_ms);
+	((struct tnet *)ctx)->n_refreshed++;
+}
+
 static inline void tnet_released(void *ctx, struct sl_turn_alloc *a, const char *why)
 {
 	struct tnet *n = ctx;
@@ -107,6 +113,7 @@ static const struct sl_turn_io tnet_io = {
 	.close_relay = tnet_close,
 	.unreserve = tnet_unreserve,
 	.granted = tnet_granted,
+	.refreshed = tnet_refreshed,
 	.released = tnet_released,
 };
 

@@ -123,4 +123,11 @@ SL_API void sl_stun_put_integrity(struct sl_stun_writer *w, struct sl_str key);
 SL_API void sl_stun_put_fingerprint(struct sl_stun_writer *w);
 SL_API SL_MUST_CHECK int sl_stun_finish(struct sl_stun_writer *w, size_t *ret_len);
 
+/* What the module "stun" offers to those that own a connection or flow: sl_iface_get(w, SL_STUN_IFACE, 1, &self). */
+#define SL_STUN_IFACE "stun"
+struct sl_stun_iface {
+	/* The answer to a Binding request: its length in dst (room: 128 bytes), 0 for silence. -SL_EUNSUPP: not a Binding request or indication. */
+	int (*answer)(void *self, const struct sl_stun_msg *msg, const struct sl_addr *remote, uint8_t dst[128]);
+};
+
 #endif

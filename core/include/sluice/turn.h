@@ -36,6 +36,8 @@ struct sl_turn_io {
 	void (*unreserve)(void *ctx, const struct sl_addr *relayed);
 	/* The allocation is granted: time to publish it (session entry, flow). A negative result refuses with 486 (LIMIT) or 508. */
 	int (*granted)(void *ctx, struct sl_turn_alloc *a);
+	/* Its expiry has moved. */
+	void (*refreshed)(void *ctx, struct sl_turn_alloc *a);
 	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to 0, drained, killed). The pointer is
 	 * dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);

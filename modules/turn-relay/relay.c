@@ -1,0 +1,235 @@
+/*
+ * turn-relay/relay.c: one allocation in the world: its sockets, its session, and its client; and packets from its peers.
+ *
+ * Calls of the engine end here (struct sl_turn_io). An allocation becomes visible when it is granted: an entry of the shared session
+ * table, whose limit is the user's quota over the whole node, and for a client over UDP a flow, which binds later packets of the
+ * client to this worker, over reloads too. What a peer sends is turned into what the client reads in the packet's own slot.
+ */
+#include "relay.h"
+
+static void relay_free(struct relay *r)
+{
+	for (int i = 0; i < 2; i++)
+		socket_close(r->sockets[i]);
+	sl_slab_put(r->module->relays, r);
+}
+
+static struct relay *relay_of(struct turn_relay *m, struct sl_turn_alloc *a)
+{
+	struct relay *r = sl_turn_data(a);
+
+	if (r)
+		return r;
+	r = sl_slab_get(m->relays);
+	if (!r)
+		return NULL;
+	r->module = m;
+	r->alloc = a;
+	sl_turn_set_data(a, r);
+	return r;
+}
+
+static int on_open_relay(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want, struct sl_addr *ret_relayed)
+{
+	struct relay *r = relay_of(ctx, a);
+	struct relay_socket *s;
+	int err;
+
+	if (!r)
+		return -SL_ENOMEM;
+	err = socket_open(r, want, &s);
+	if (err < 0) {
+		if (!r->sockets[0] && !r->sockets[1]) { /* the engine releases only what it was given */
+			sl_turn_set_data(a, NULL);
+			relay_free(r);
+		}
+		return err;
+	}
+	r->sockets[want->family == 6] = s;
+	*ret_relayed = s->relayed;
+	return 0;
+}
+
+static void on_close_relay(void *ctx, struct sl_turn_alloc *a, uint8_t family)
+{
+	struct relay *r = sl_turn_data(a);
+
+	(void)ctx;
+	socket_close(r->sockets[family == 6]);
+	r->sockets[family == 6] = NULL;
+}
+
+static void on_unreserve(void *ctx, const struct sl_addr *relayed)
+{
+	socket_unreserve(ctx, relayed);
+}
+
+/* ---- session */
+
+static void on_evict(void *arg, struct sl_session *s, const char *why)
+{
+	struct relay *r = arg;
+
+	(void)s;
+	sl_turn_kill(r->alloc, why);
+}
+
+static int open_session(struct relay *r)
+{
+	struct turn_relay *m = r->module;
+	const struct sl_turn_client *c = sl_turn_alloc_client(r->alloc);
+	struct sl_str user = sl_turn_alloc_user(r->alloc);
+	struct sl_buf name;
+	struct sl_session_opts opts = {
+		.kind = SL_KIND_TURN,
+		.listener = m->packet ? sl_udp_listener(m->packet->udp) : NULL,
+		.remote = c->remote,
+		.label = user,
+		.expires_ms = sl_turn_alloc_expires_ms(r->alloc),
+		.evict = on_evict,
+		.arg = r,
+	};
+	int err;
+
+	sl_buf_init(&name, 0);
+	if (m->conf->user_quota > 0 && user.len > 0) {
+		sl_buf_add(&name, "turn:", 5);
+		sl_buf_str(&name, user);
+		opts.limit_name = sl_buf_view(&name);
+		opts.limit_max = (uint32_t)m->conf->user_quota;
+	}
+	err = sl_buf_ok(&name);
+	if (err == 0)
+		err = sl_session_open(m->worker, &opts, &r->session);
+	sl_buf_free(&name);
+	return err;
+}
+
+static int on_granted(void *ctx, struct sl_turn_alloc *a)
+{
+	struct turn_relay *m = ctx;
+	struct relay *r = sl_turn_data(a);
+	int err;
+
+	err = open_session(r);
+	if (err < 0)
+		return err;
+	if (m->packet) {
+		err = sl_flow_open(m->packet->udp, &m->packet->from, r->session, datagram_flow, r, &r->flow);
+		if (err < 0)
+			return err;
+	} else {
+		r->stream = m->stream;
+		stream_adopt(r->stream, r);
+	}
+	sl_gauge_add(&m->m[M_LIVE], 1);
+	sl_trace(sl_get64(r->session->sid + 8), SL_TRACE_TURN, SL_TURN_ALLOCATE, 0);
+	return 0;
+}
+
+static void on_refreshed(void *ctx, struct sl_turn_alloc *a)
+{
+	const struct relay *r = sl_turn_data(a);
+
+	(void)ctx;
+	sl_session_set_expiry(r->session, sl_turn_alloc_expires_ms(a));
+}
+
+static void on_released(void *ctx, struct sl_turn_alloc *a, const char *why)
+{
+	struct turn_relay *m = ctx;
+	struct relay *r = sl_turn_data(a);
+
+	if (r->flow || r->stream)
+		sl_gauge_add(&m->m[M_LIVE], -1);
+	if (r->stream)
+		stream_adopt(r->stream, NULL);
+	sl_flow_close(r->flow);
+	sl_session_close(r->session, why);
+	relay_free(r);
+	meters_touch(m);
+}
+
+const struct sl_turn_io relay_io = {
+	.open_relay = on_open_relay,
+	.close_relay = on_close_relay,
+	.unreserve = on_unreserve,
+	.granted = on_granted,
+	.refreshed = on_refreshed,
+	.released = on_released,
+};
+
+/* ---- data */
+
+void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer)
+{
+	const struct relay_socket *s = r->sockets[peer->family == 6];
+	struct sl_session_stats *stats = r->session->stats;
+
+	meters_touch(r->module);
+	if (!s || sl_udp_send(s->udp, p, peer) < 0) {
+		sl_count(&r->module->m[M_PEER_QUEUE_FULL]);
+		return;
+	}
+	stats->packets_in++;
+	stats->bytes_in += p->len;
+	stats->last_receive_ms = p->time_ns / SL_NS_PER_MS;
+}
+
+static bool wrap_channel(struct sl_packet *p, uint16_t number)
+{
+	uint16_t len = (uint16_t)p->len;
+	uint8_t *head = sl_packet_push(p, CHANNEL_HEADER);
+
+	if (!head)
+		return false;
+	sl_put16(head, number);
+	sl_put16(head + 2, len);
+	return true;
+}
+
+/* Indications need no transaction that anybody could answer; the arrival time tells them apart. */
+static bool wrap_indication(struct sl_packet *p)
+{
+	uint8_t header[64], txid[12] = {0}, *dst;
+	size_t len = p->len, n;
+
+	sl_put64(txid, p->time_ns);
+	n = sl_turn_data_header(header, &p->from, len, txid);
+	dst = sl_packet_append(p, (4 - len % 4) % 4);
+	if (!dst)
+		return false;
+	memset(dst, 0, (4 - len % 4) % 4);
+	dst = sl_packet_push(p, n);
+	if (!dst)
+		return false;
+	memcpy(dst, header, n);
+	return true;
+}
+
+static void send_to_client(struct relay *r, struct sl_packet *p)
+{
+	if (r->stream)
+		stream_send(r->stream, p);
+	else if (sl_flow_send(r->flow, p) < 0)
+		sl_count(&r->module->m[M_CLIENT_QUEUE_FULL]);
+}
+
+void relay_from_peer(void *arg, struct sl_packet *p)
+{
+	struct relay *r = ((struct relay_socket *)arg)->owner;
+	struct sl_session_stats *stats;
+	int channel;
+
+	if (!r || !r->session) /* a reserved port that nobody uses yet */
+		return;
+	meters_touch(r->module);
+	channel = sl_turn_peer_in(r->alloc, &p->from, p->len, p->time_ns / SL_NS_PER_MS);
+	if (channel < 0)
+		return;
+	stats = r->session->stats;
+	stats->packets_out++;
+	stats->bytes_out += p->len;
+	if (channel > 0 ? wrap_channel(p, (uint16_t)channel) : wrap_indication(p))
+		send_to_client(r, p);
+}

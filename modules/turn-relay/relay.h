@@ -1,0 +1,153 @@
+/*
+ * turn-relay/relay.h: what the files of this module share.
+ *
+ * The TURN protocol is <sluice/turn.h>; this module gives the engine sockets, clients and a place in the world:
+ *
+ *     turn_relay.c  descriptor, start and stop, the engine's clock
+ *     conf.c        directives, and the engine's configuration made from them
+ *     host.c        addresses of this host: which one a relay uses, which are denied as peers
+ *     socket.c      relay sockets: ports, even ports, reservations
+ *     relay.c       one allocation: its sockets, session, flow or connection; packets from peers
+ *     datagram.c    clients over UDP
+ *     stream.c      clients over TCP and TLS
+ *     meters.c      the engine's counters as metrics
+ *
+ * An allocation is one struct relay, made with its first socket and freed when the engine releases it.
+ */
+#ifndef TURN_RELAY_RELAY_H
+#define TURN_RELAY_RELAY_H
+
+#include <netinet/in.h>
+#include <sluice/crypto.h>
+#include <sluice/module.h>
+#include <sluice/pool.h>
+#include <sluice/rate.h>
+#include <sluice/turn.h>
+
+enum { CHANNEL_HEADER = 4, REPLY_BYTES = 1280, MAX_HOST_ADDRS = 64 };
+
+struct relay_user { /* a record of `users` */
+	struct sl_str name, password;
+};
+
+struct relay_conf {
+	struct sl_str realm, software;
+	struct sl_list secrets; /* struct sl_str */
+	struct sl_list users;	/* struct relay_user */
+	struct sl_ports ports;
+	struct sl_list external, relay_addresses; /* struct sl_addr */
+	struct sl_list allow_peers, deny_peers;	  /* struct sl_cidr */
+	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout; /* ms */
+	uint64_t buffer; /* bytes */
+	int64_t user_quota, max_allocations, max_permissions, max_channels, challenge_rate;
+	bool auth, ipv4, ipv6;
+};
+
+/* Rows of the metric table behind those of the engine, in its order. */
+enum relay_meter {
+#define X(name, help) M_TURN_##name,
+	SL_TURN_COUNTERS(X)
+#undef X
+	M_LIVE,
+	M_NO_PORT,
+	M_CHALLENGES_LIMITED,
+	M_FORWARDED,
+	M_CLIENT_QUEUE_FULL,
+	M_PEER_QUEUE_FULL,
+	M_TOO_LONG,
+	M_CONNECTIONS,
+	M_STREAM_ERRORS,
+};
+
+/* A relay socket. owner NULL: reserved, waiting for its allocation. */
+struct relay_socket {
+	struct relay *owner;
+	struct sl_udp *udp;
+	struct sl_addr relayed; /* as peers see it */
+	struct relay_socket *next; /* in turn_relay.reserved */
+	struct turn_relay *module;
+};
+
+struct relay {
+	struct turn_relay *module;
+	struct sl_turn_alloc *alloc;
+	struct relay_socket *sockets[2]; /* IPv4, IPv6 */
+	struct sl_session *session;
+	struct sl_flow *flow;	/* client over UDP, or */
+	struct stream *stream;	/* over TCP */
+};
+
+struct turn_relay {
+	struct sl_worker *worker;
+	const struct relay_conf *conf;
+	struct sl_turn_conf engine_conf;
+	struct sl_turn *engine;
+	const struct sl_meter *m;
+	struct sl_turn_counters exported; /* what the meters have of the engine's counters */
+	struct sl_timer timer;
+	struct sl_post post;		  /* exports counters at the end of a tick */
+	struct sl_rate *challenges;	  /* NULL: no limit */
+	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
+	void *stun_self;
+	struct sl_slab *relays, *sockets;
+	struct relay_socket *reserved;
+	struct stream *first_stream;
+	struct sl_addr host[MAX_HOST_ADDRS]; /* of this host and external, ports 0 */
+	unsigned n_host;
+	uint64_t n_ports_tried;
+	/* Whose request the engine is serving, for io.granted. W: datagram.c, stream.c */
+	struct sl_packet *packet;
+	struct stream *stream;
+};
+
+/* ---- conf.c */
+extern const struct sl_directive relay_directives[];
+int relay_check(struct sl_conf *c, void *conf);
+int relay_engine_conf(struct turn_relay *m);
+void relay_engine_conf_free(struct turn_relay *m);
+
+/* ---- host.c */
+int host_read(struct turn_relay *m);
+bool host_has_family(const struct turn_relay *m, uint8_t family);
+/* Where a relay of the family binds for a client that came to `server`. -SL_ENOENT: this host has no such address. */
+int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server, struct sl_addr *ret_local);
+struct sl_addr host_external(const struct turn_relay *m, const struct sl_addr *local);
+
+/* ---- socket.c */
+int socket_open(struct relay *r, const struct sl_turn_want *want, struct relay_socket **ret_socket);
+void socket_close(struct relay_socket *s); /* accepts NULL */
+void socket_unreserve(struct turn_relay *m, const struct sl_addr *relayed);
+
+/* ---- relay.c */
+extern const struct sl_turn_io relay_io;
+void relay_from_peer(void *arg, struct sl_packet *p); /* arg: struct relay_socket */
+/* Sends what p holds to the peer; from a relay socket of its family. */
+void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
+
+/* ---- datagram.c */
+sl_dgram_fn datagram_content;
+sl_flow_fn datagram_flow;
+
+/* ---- stream.c */
+struct stream;
+sl_conn_fn stream_preread;
+void stream_send(struct stream *s, struct sl_packet *p); /* pads to 4; drops when the client does not read */
+void stream_adopt(struct stream *s, struct relay *r);	 /* NULL: its allocation ended */
+void streams_close(struct turn_relay *m);
+
+/* ---- turn_relay.c */
+void module_arm(struct turn_relay *m);
+static inline uint64_t module_now_ms(const struct turn_relay *m)
+{
+	return sl_loop_ms(m->worker->loop);
+}
+
+/* ---- meters.c */
+extern const struct sl_metric relay_metrics[];
+void meters_export(struct sl_post *post);
+static inline void meters_touch(struct turn_relay *m)
+{
+	sl_post(m->worker->loop, &m->post);
+}
+
+#endif

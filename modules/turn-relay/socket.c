@@ -1,0 +1,142 @@
+/*
+ * turn-relay/socket.c: relay sockets: a port from the range, an even one, one with its neighbour, or one that was reserved.
+ *
+ * Ports are tried in an order nobody outside can foresee (RFC 8656 section 21.1.2, RFC 6056); whoever else holds one, worker or other
+ * program, makes the next be tried. A reserved socket waits in a list until its token comes or the engine gives it up.
+ */
+#include "relay.h"
+
+/* With a tenth of the range free, all tries fail once in a thousand. */
+enum { MAX_TRIES = 64 };
+
+static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local, int *ret_err)
+{
+	struct relay_socket *s = sl_slab_get(m->sockets);
+	struct sl_udp_opts opts = {
+		.local = *local,
+		.recv = relay_from_peer,
+		.arg = s,
+		.buffer_bytes = (int)m->conf->buffer,
+	};
+
+	if (!s) {
+		*ret_err = -SL_ENOMEM;
+		return NULL;
+	}
+	s->module = m;
+	s->relayed = host_external(m, local);
+	*ret_err = sl_udp_open(m->worker, &opts, &s->udp);
+	if (*ret_err < 0) {
+		sl_slab_put(m->sockets, s);
+		return NULL;
+	}
+	return s;
+}
+
+void socket_close(struct relay_socket *s)
+{
+	if (!s)
+		return;
+	sl_udp_close(s->udp);
+	sl_slab_put(s->module->sockets, s);
+}
+
+/* The keyed hash of a counter: no two alike soon, none to be guessed. */
+static uint16_t random_port(struct turn_relay *m)
+{
+	const struct sl_ports *range = &m->conf->ports;
+	uint64_t hash = sl_hash(&m->n_ports_tried, sizeof m->n_ports_tried);
+
+	m->n_ports_tried++;
+	return (uint16_t)(range->lo + hash % ((unsigned)range->hi - range->lo + 1));
+}
+
+static void keep_reserved(struct relay_socket *s)
+{
+	s->owner = NULL;
+	s->next = s->module->reserved;
+	s->module->reserved = s;
+}
+
+/* One try; with reserve, both ports or none. */
+static struct relay_socket *try_port(struct turn_relay *m, struct sl_addr local, const struct sl_turn_want *want,
+				     int *ret_err)
+{
+	struct relay_socket *first, *second;
+
+	if (want->even && local.port % 2 != 0)
+		local.port--;
+	if (local.port < m->conf->ports.lo || (want->reserve && local.port == m->conf->ports.hi)) {
+		*ret_err = -SL_EEXIST;
+		return NULL;
+	}
+	first = socket_new(m, &local, ret_err);
+	if (!first || !want->reserve)
+		return first;
+	local.port++;
+	second = socket_new(m, &local, ret_err);
+	if (!second) {
+		socket_close(first);
+		return NULL;
+	}
+	keep_reserved(second);
+	return first;
+}
+
+static struct relay_socket *take_reserved(struct turn_relay *m, const struct sl_addr *relayed)
+{
+	for (struct relay_socket **link = &m->reserved, *s; (s = *link); link = &s->next)
+		if (sl_addr_eq(&s->relayed, relayed)) {
+			*link = s->next;
+			return s;
+		}
+	return NULL;
+}
+
+void socket_unreserve(struct turn_relay *m, const struct sl_addr *relayed)
+{
+	socket_close(take_reserved(m, relayed));
+}
+
+static int open_new(struct turn_relay *m, const struct sl_turn_want *want, const struct sl_addr *server,
+		    struct relay_socket **ret_socket)
+{
+	struct relay_socket *s = NULL;
+	struct sl_addr local;
+	int err;
+
+	err = host_choose(m, want->family, server, &local);
+	if (err < 0)
+		return err;
+	for (int i = 0; i < MAX_TRIES && !s; i++) {
+		local.port = random_port(m);
+		s = try_port(m, local, want, &err);
+		if (!s && err != -SL_EEXIST)
+			return err;
+	}
+	if (!s)
+		return -SL_EFULL;
+	*ret_socket = s;
+	return 0;
+}
+
+int socket_open(struct relay *r, const struct sl_turn_want *want, struct relay_socket **ret_socket)
+{
+	struct turn_relay *m = r->module;
+	struct relay_socket *s = NULL;
+	int err = 0;
+
+	if (want->reserved) {
+		s = take_reserved(m, want->reserved);
+		err = s ? 0 : -SL_ENOENT;
+	} else {
+		err = open_new(m, want, &sl_turn_alloc_client(r->alloc)->local, &s);
+	}
+	if (err < 0) {
+		sl_count(&m->m[M_NO_PORT]);
+		return err;
+	}
+	s->owner = r;
+	*ret_socket = s;
+	return 0;
+}

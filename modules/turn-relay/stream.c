@@ -1,0 +1,263 @@
+/*
+ * turn-relay/stream.c: clients over TCP and TLS (RFC 8656 section 3.1).
+ *
+ * On a stream, STUN messages are framed by their length field and ChannelData is padded to four bytes (section 12.5); the first two
+ * bits tell them apart. Whoever is in neither form has lost step and is closed. An allocation ends with its connection,
+ * and a connection without allocation after a silence. A client that does not read loses packets, as
+ * over UDP, instead of filling memory.
+ *
+ * A stream's memory outlives the module's stop, because the core tells of the connection's end after it.
+ */
+#include "relay.h"
+
+#include <stdlib.h>
+
+enum { COOKIE_END = 8, MAX_FRAME = 65540, MAX_QUEUED = 256 * 1024 };
+
+struct stream {
+	struct turn_relay *module; /* NULL: it has stopped */
+	struct sl_conn *conn;
+	struct relay *relay; /* NULL: no allocation */
+	struct sl_timer idle;
+	struct stream *prev, *next; /* in turn_relay.first_stream */
+};
+
+/* ---- life */
+
+static void unlink_stream(struct stream *s)
+{
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		s->module->first_stream = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+}
+
+static void set_idle(struct stream *s)
+{
+	sl_timer_set(s->module->worker->loop, &s->idle, s->module->conf->idle_timeout);
+}
+
+static void on_idle(struct sl_timer *t)
+{
+	struct stream *s = t->arg;
+
+	sl_conn_close(s->conn, SL_CLOSE_TIMEOUT);
+}
+
+void stream_adopt(struct stream *s, struct relay *r)
+{
+	s->relay = r;
+	if (r)
+		sl_timer_cancel(s->module->worker->loop, &s->idle);
+	else
+		set_idle(s);
+}
+
+static void on_closed(void *arg, struct sl_conn *c, enum sl_close_reason why)
+{
+	struct stream *s = arg;
+
+	(void)c;
+	(void)why;
+	if (s->module) {
+		if (s->relay)
+			sl_turn_kill(s->relay->alloc, "connection closed");
+		sl_timer_cancel(s->module->worker->loop, &s->idle);
+		unlink_stream(s);
+	}
+	free(s);
+}
+
+void streams_close(struct turn_relay *m)
+{
+	struct stream *s;
+
+	while ((s = m->first_stream)) {
+		sl_timer_cancel(m->worker->loop, &s->idle);
+		unlink_stream(s);
+		s->module = NULL;
+		sl_conn_close(s->conn, SL_CLOSE_OURS);
+	}
+}
+
+/* ---- to the client */
+
+void stream_send(struct stream *s, struct sl_packet *p)
+{
+	size_t pad = (4 - p->len % 4) % 4;
+	uint8_t *end = sl_packet_append(p, pad);
+
+	if (!end)
+		return;
+	memset(end, 0, pad);
+	if (sl_conn_write(s->conn, p->data, p->len) < 0)
+		sl_count(&s->module->m[M_CLIENT_QUEUE_FULL]);
+}
+
+/* ---- from the client */
+
+static void payload_to_peer(struct stream *s, const uint8_t *data, size_t len, const struct sl_addr *peer)
+{
+	struct turn_relay *m = s->module;
+	struct sl_packet *p;
+
+	if (len > SL_PACKET_MAX) {
+		sl_count(&m->m[M_TOO_LONG]);
+		return;
+	}
+	p = sl_packet_new(m->worker);
+	if (!p) {
+		sl_count(&m->m[M_PEER_QUEUE_FULL]);
+		return;
+	}
+	memcpy(p->data, data, len);
+	p->len = (uint32_t)len;
+	relay_to_peer(s->relay, p, peer);
+	sl_packet_unref(p);
+}
+
+static int channel_data(struct stream *s, const uint8_t *frame, size_t len)
+{
+	const struct sl_addr *peer;
+	size_t payload;
+
+	if (!s->relay)
+		return 0;
+	peer = sl_turn_channel_out(s->relay->alloc, frame, len, module_now_ms(s->module), &payload);
+	if (peer)
+		payload_to_peer(s, frame + CHANNEL_HEADER, payload, peer);
+	meters_touch(s->module);
+	return 0;
+}
+
+static int binding(struct stream *s, const struct sl_stun_msg *msg)
+{
+	const struct turn_relay *m = s->module;
+	uint8_t answer[128];
+	int n;
+
+	if (!m->stun)
+		return 0;
+	n = m->stun->answer(m->stun_self, msg, sl_conn_remote(s->conn), answer);
+	return n > 0 ? sl_conn_write(s->conn, answer, (size_t)n) : 0;
+}
+
+static int control(struct stream *s, const struct sl_stun_msg *msg)
+{
+	struct turn_relay *m = s->module;
+	uint8_t reply[REPLY_BYTES];
+	struct sl_turn_out out = {.reply = reply, .reply_cap = sizeof reply};
+	const struct sl_turn_client client = {
+		.remote = *sl_conn_remote(s->conn),
+		.local = *sl_conn_local(s->conn),
+		.transport = IPPROTO_TCP,
+		.listener = sl_conn_listener(s->conn)->index,
+	};
+	int rc;
+
+	m->stream = s;
+	rc = sl_turn_input(m->engine, s->relay ? s->relay->alloc : NULL, &client, msg, module_now_ms(m),
+			   sl_clock_unix_ns() / SL_NS_PER_S, &out);
+	m->stream = NULL;
+	if (rc == SL_DECLINED)
+		return -SL_EPARSE; /* neither TURN nor Binding: nothing we could ever answer */
+	if (out.to_peer_via)
+		payload_to_peer(s, out.data, out.data_len, &out.peer);
+	else
+		module_arm(m);
+	if (!s->relay && rc == SL_DONE)
+		set_idle(s);
+	meters_touch(m);
+	return out.reply_len > 0 ? sl_conn_write(s->conn, reply, out.reply_len) : 0;
+}
+
+static int message(struct stream *s, const uint8_t *frame, size_t len)
+{
+	struct sl_stun_msg msg;
+
+	if (sl_stun_parse(&msg, frame, len) < 0)
+		return -SL_EPARSE;
+	return msg.method == SL_STUN_BINDING ? binding(s, &msg) : control(s, &msg);
+}
+
+/* The frame's whole length once its header is there, else 0; negative: no frame begins so. */
+static ptrdiff_t frame_length(const uint8_t *p, size_t len)
+{
+	if (len < CHANNEL_HEADER)
+		return 0;
+	switch (p[0] & 0xc0) {
+	case 0x00:
+		return SL_STUN_HEADER + sl_get16(p + 2);
+	case 0x40:
+		return CHANNEL_HEADER + ((sl_get16(p + 2) + 3) & ~3);
+	default:
+		return -SL_EPARSE;
+	}
+}
+
+static ptrdiff_t on_input(void *arg, struct sl_conn *c, const uint8_t *data, size_t len)
+{
+	struct stream *s = arg;
+	size_t used = 0;
+	ptrdiff_t whole;
+	int rc;
+
+	(void)c;
+	while ((whole = frame_length(data + used, len - used)) > 0 && (size_t)whole <= len - used) {
+		if (data[used] & 0x40)
+			rc = channel_data(s, data + used, (size_t)whole);
+		else
+			rc = message(s, data + used, (size_t)whole);
+		if (rc < 0) {
+			sl_count(&s->module->m[M_STREAM_ERRORS]);
+			return rc;
+		}
+		used += (size_t)whole;
+	}
+	if (whole < 0) {
+		sl_count(&s->module->m[M_STREAM_ERRORS]);
+		return whole;
+	}
+	return (ptrdiff_t)used;
+}
+
+static const struct sl_conn_ops ops = {
+	.input = on_input,
+	.closed = on_closed,
+	.max_input = 2 * MAX_FRAME,
+	.max_output = MAX_QUEUED,
+};
+
+static int take(struct turn_relay *m, struct sl_conn *c)
+{
+	struct stream *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -SL_ENOMEM;
+	s->module = m;
+	s->conn = c;
+	s->idle = (struct sl_timer){.fn = on_idle, .arg = s};
+	s->next = m->first_stream;
+	if (s->next)
+		s->next->prev = s;
+	m->first_stream = s;
+	sl_count(&m->m[M_CONNECTIONS]);
+	set_idle(s);
+	sl_conn_take(c, &ops, s);
+	return SL_DONE;
+}
+
+int stream_preread(void *ctx, struct sl_conn *c)
+{
+	struct sl_str first = sl_conn_peek(c);
+
+	if ((uint8_t)first.p[0] > 3)
+		return SL_DECLINED;
+	if (first.len < COOKIE_END)
+		return SL_AGAIN;
+	if (sl_get32(first.p + 4) != SL_STUN_COOKIE)
+		return SL_DECLINED;
+	return take(ctx, c);
+}
