@@ -1,9 +1,10 @@
 /*
  * base/rate.c: token buckets per source address, in a table that never grows.
  *
- * Four buckets stand side by side in one cache line; a source's keyed hash chooses the line, its upper half is the tag. A
- * bucket keeps the moment up to which its tokens are spent (a virtual clock), so there is nothing to refill: a request moves
- * the clock by one token's time, and is refused when the clock would run more than a burst ahead.
+ * Four buckets stand side by side in one cache line; a source's keyed hash chooses the line, its
+ * upper half is the tag. A bucket keeps the moment up to which its tokens are spent (a virtual
+ * clock), so there is nothing to refill: a request moves the clock by one token's time, and is
+ * refused when the clock would run more than a burst ahead.
  */
 #include <sluice/rate.h>
 
