@@ -33,7 +33,7 @@ int inbox_open(struct inbox **ret_inbox, void *segment, size_t bytes, unsigned n
 void inbox_close(struct inbox *in);
 /* Reader side: what was sent to predecessors of this slot is skipped; then fn is called from the loop, at most 256 messages a tick. */
 int inbox_listen(struct inbox *in, struct sl_loop *l, inbox_fn *fn, void *arg);
-/* -SL_EFULL: ring full; -SL_ELIMIT: over INBOX_MAX_MESSAGE. Wakes the reader unless it is known to be awake. */
+/* -SL_EFULL: ring full; -SL_ELIMIT: over INBOX_MAX_MESSAGE or half a ring. Wakes the reader unless it is known to be awake. */
 int inbox_send(struct inbox *in, uint32_t to_owner, uint32_t channel, uint16_t type, const struct iovec *iov, unsigned n_iov);
 uint64_t inbox_dropped(const struct inbox *in); /* records for predecessors, skipped by this reader */
 
