@@ -1,0 +1,89 @@
+/*
+ * net/dgram.h: UDP sockets, and how datagrams come in.
+ *
+ * udp.c opens and closes sockets, receive.c reads them, path.c decides whose a listener's datagram is, forward.c hands
+ * it to another worker, icmp.c reads error queues.
+ */
+#ifndef NET_DGRAM_H
+#define NET_DGRAM_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sluice/udp.h>
+#include "net/net.h"
+
+#define RX_BATCH 64
+
+struct tx;
+
+union net_sockaddr {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct sl_udp {
+	struct sl_event ev;
+	struct net *net;
+	const struct net_listener *listener; /* NULL: a module's own socket */
+	sl_udp_recv_fn *recv;
+	sl_udp_error_fn *error;
+	void *arg;
+	struct sl_addr local;
+	struct sl_udp *prev, *next; /* of all sockets; closed: next to be freed */
+	struct tx *first, *last;    /* not sent yet, in order. W: txq */
+	uint16_t n_waiting;	    /* their number. W: txq */
+	uint8_t n_singles;	    /* so many of them must not be joined. W: txq */
+	uint8_t quota;		    /* datagrams to read at the next wake-up. W: receive.c */
+	uint8_t n_filled;	    /* wake-ups in a row that used the quota up. W: receive.c */
+	bool wildcard;		    /* each datagram says its local address, and is told it */
+	bool blocked;		    /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
+	bool dirty;		    /* in txq's list of this tick. W: txq */
+	bool closed;
+};
+_Static_assert(sizeof(struct sl_udp) <= 256, "thousands of relays");
+
+/* Where recvmmsg writes; packets that nobody kept stay in place for the next batch. */
+struct rx {
+	struct sl_packet *packets[RX_BATCH];
+	struct mmsghdr msgs[RX_BATCH];
+	struct iovec iov[RX_BATCH];
+	union net_sockaddr names[RX_BATCH];
+	uint8_t *controls; /* RX_BATCH pieces */
+	uint8_t *trains;   /* GRO only: where coalesced datagrams land */
+};
+
+/* ---- udp.c */
+/* Adopts a listener's socket; it does not read before udp_start. */
+int udp_adopt(struct net *n, const struct net_listener *l, struct sl_udp **ret_udp);
+int udp_start(struct sl_udp *u);
+void udp_close_all(struct net *n);
+void udp_free_closed(struct sl_post *post);
+/* Changes what the loop waits for. */
+void udp_want_write(struct sl_udp *u, bool wanted);
+
+/* ---- receive.c */
+int rx_open(struct net *n);
+void rx_close(struct net *n);
+void udp_receive(struct sl_udp *u); /* what is there, at most RX_BATCH datagrams */
+/* Hands one to its socket's owner; p->udp is set. */
+void udp_consume(struct sl_udp *u, struct sl_packet *p);
+/* p->udp, from, local, tos and time from what recvmsg said; false: not an address of ours. */
+bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h);
+
+/* ---- gro.c */
+void gro_receive(struct sl_udp *u);
+size_t gro_bytes(void); /* size of rx.trains */
+
+/* ---- path.c */
+/* A datagram of a listener. forwarded: by another worker, so never again. */
+void path_take(struct net *n, struct sl_packet *p, bool forwarded);
+
+/* ---- forward.c; true: the packet has gone to its owner, or was lost on the way, counted */
+bool forward_by_ufrag(struct net *n, struct sl_packet *p);
+bool forward_stray(struct net *n, struct sl_packet *p);
+
+/* ---- icmp.c */
+void icmp_read(struct sl_udp *u);
+
+#endif

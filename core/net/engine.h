@@ -1,0 +1,43 @@
+/*
+ * net/engine.h: struct net, the state of the packet and connection path in one worker.
+ *
+ * Each part stands in its own header and file and gets at its neighbours through this struct. Nothing outside core/net
+ * includes it.
+ */
+#ifndef NET_ENGINE_H
+#define NET_ENGINE_H
+
+#include "net/arena.h"
+#include "net/dgram.h"
+#include "net/flow.h"
+#include "net/meters.h"
+#include "net/net.h"
+#include "net/stream.h"
+#include "net/txq.h"
+
+struct net {
+	struct sl_worker *worker;
+	struct net_listener *listeners; /* borrowed */
+	unsigned n_listeners;
+	const struct sl_listener **public_listeners; /* the same, as modules see them */
+	struct sl_udp **listener_sockets;	     /* by position; NULL for TCP */
+	const struct sl_meter *meters;
+	bool gso, gro;
+	struct arena arena;
+	struct rx rx;
+	struct txq txq;
+	struct flows flows;
+	struct sl_slab *sockets;      /* of struct sl_udp */
+	struct sl_udp *first_socket;  /* all that are open */
+	struct sl_udp *closed_socket; /* to be freed when the tick ends */
+	struct sl_post free_closed;
+	struct sl_packet *current; /* the listener packet being handled, for sl_flow_open */
+	struct streams streams;
+};
+
+static inline const struct sl_meter *net_meter(const struct net *n, enum net_meter m)
+{
+	return &n->meters[m];
+}
+
+#endif

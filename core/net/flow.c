@@ -1,0 +1,145 @@
+/*
+ * net/flow.c: flows: what one remote address means on one listener.
+ *
+ * Looked up for every datagram of a listener: one keyed hash of the address, one chain. On a wildcard socket the local address belongs
+ * to the key as well, since one client may use several addresses of this host from one port. A flow is entered into the eBPF map,
+ * so that its datagrams come to this worker whatever generation serves new ones; the map is a cache, losing an entry costs a
+ * forwarded datagram.
+ */
+#include "net/flow.h"
+
+#include "net/engine.h"
+#include "net/listener.h"
+
+struct flow_key {
+	const struct sl_udp *udp;
+	const struct sl_addr *remote, *local;
+};
+
+static bool same_local(const struct sl_flow *f, const struct sl_addr *local)
+{
+	return !f->udp->wildcard || f->local.family == 0 || sl_addr_same_ip(&f->local, local);
+}
+
+static bool flow_is(const struct sl_hnode *node, const void *key)
+{
+	const struct sl_flow *f = SL_CONTAINER(node, const struct sl_flow, node);
+	const struct flow_key *k = key;
+
+	return f->udp == k->udp && sl_addr_eq(&f->remote, k->remote) && same_local(f, k->local);
+}
+
+static struct sl_flow *find(const struct net *n, uint64_t hash, const struct flow_key *key)
+{
+	const struct sl_hnode *node = sl_htab_find(&n->flows.table, hash, flow_is, key);
+
+	return node ? SL_CONTAINER(node, struct sl_flow, node) : NULL;
+}
+
+struct sl_flow *flow_find(const struct net *n, const struct sl_packet *p)
+{
+	const struct flow_key key = {p->udp, &p->from, p->local};
+
+	if (n->flows.table.count == 0)
+		return NULL;
+	return find(n, sl_addr_hash(&p->from), &key);
+}
+
+int flows_open(struct net *n)
+{
+	n->flows.slab = sl_slab_new(sizeof(struct sl_flow), 64);
+	return n->flows.slab ? 0 : -SL_ENOMEM;
+}
+
+void flows_close(struct net *n)
+{
+	sl_htab_free(&n->flows.table);
+	sl_slab_destroy(n->flows.slab);
+	n->flows = (struct flows){0};
+}
+
+/* The address the peer uses: that of the datagram being handled, if it is from this peer. */
+static struct sl_addr local_for(const struct sl_udp *u, const struct sl_addr *remote)
+{
+	const struct sl_packet *p = u->net->current;
+
+	if (!u->wildcard)
+		return u->local;
+	if (p && p->udp == u && sl_addr_eq(&p->from, remote))
+		return *p->local;
+	return (struct sl_addr){0};
+}
+
+static void steer_here(const struct sl_flow *f)
+{
+	const struct net *n = f->udp->net;
+	const struct net_listener *l = f->udp->listener;
+
+	if (l->flow_map < 0)
+		return;
+	if (steer_flow_add(l->flow_map, l->pub.index, &f->remote, n->worker->slot) < 0)
+		sl_count(net_meter(n, NET_steering_failures));
+}
+
+/* session needs nothing here: sl_session_open has entered its remote address into the shared tuple index. */
+int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_session *session, sl_flow_fn *fn, void *arg,
+		 struct sl_flow **ret_flow)
+{
+	struct net *n = u->net;
+	struct sl_addr local = local_for(u, remote);
+	const struct flow_key key = {u, remote, &local};
+	uint64_t hash = sl_addr_hash(remote);
+	struct sl_flow *f;
+
+	(void)session;
+	if (!sl_check(u->listener))
+		return -SL_EBUG;
+	if (find(n, hash, &key))
+		return -SL_EEXIST;
+	f = sl_slab_get(n->flows.slab);
+	if (!f)
+		return -SL_ENOMEM;
+	*f = (struct sl_flow){.udp = u, .remote = *remote, .local = local, .fn = fn, .arg = arg};
+	if (sl_htab_insert(&n->flows.table, &f->node, hash) < 0) {
+		sl_slab_put(n->flows.slab, f);
+		return -SL_ENOMEM;
+	}
+	steer_here(f);
+	sl_gauge_add(net_meter(n, NET_flows), 1);
+	*ret_flow = f;
+	return 0;
+}
+
+void sl_flow_close(struct sl_flow *f)
+{
+	struct net *n;
+
+	if (!f)
+		return;
+	n = f->udp->net;
+	if (f->udp->listener->flow_map >= 0)
+		(void)steer_flow_del(f->udp->listener->flow_map, f->udp->listener->pub.index, &f->remote); /* LRU may have */
+	sl_htab_remove(&n->flows.table, &f->node);
+	sl_gauge_add(net_meter(n, NET_flows), -1);
+	sl_slab_put(n->flows.slab, f);
+}
+
+struct sl_udp *sl_flow_udp(const struct sl_flow *f)
+{
+	return f->udp;
+}
+
+const struct sl_addr *sl_flow_remote(const struct sl_flow *f)
+{
+	return &f->remote;
+}
+
+const struct sl_addr *sl_flow_local(const struct sl_flow *f)
+{
+	return &f->local;
+}
+
+int sl_flow_send(struct sl_flow *f, struct sl_packet *p)
+{
+	return txq_push(f->udp, p, &f->remote, f->udp->wildcard ? &f->local : NULL);
+}

@@ -1,0 +1,176 @@
+/*
+ * net/forward.c: handing a datagram to the worker that owns its sender.
+ *
+ * Needed where eBPF does not steer, and in the moments in which its map does not know a flow. One hop: the receiver treats
+ * what it does not know as new. A message carries the listener's index, both addresses and the bytes; it lives in a ring of
+ * shared memory that a process of another build may read, so that the layout is fixed and checked.
+ */
+#include "net/engine.h"
+
+#include <sluice/hash.h>
+#include <sluice/stun.h>
+#include <sluice/trace.h>
+
+#define DATAGRAM 1 /* type of the message */
+#define MAX_SLOTS 1024
+
+struct forwarded {
+	uint16_t listener;
+	uint8_t tos, reserved;
+	uint32_t len; /* bytes behind this header */
+	struct sl_addr from, local;
+};
+_Static_assert(sizeof(struct forwarded) == 56, "no padding goes into shared memory");
+
+static unsigned own_slot(const struct net *n)
+{
+	return n->worker->slot;
+}
+
+static void hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
+{
+	const struct forwarded head = {
+		.listener = p->udp->listener->pub.index,
+		.tos = p->tos,
+		.len = p->len,
+		.from = p->from,
+		.local = *p->local,
+	};
+	const struct iovec iov[] = {
+		{(void *)(uintptr_t)&head, sizeof head},
+		{p->data, p->len},
+	};
+
+	if (inbox_send(n->worker->inbox, owner, NET_CHANNEL, DATAGRAM, iov, SL_ARRAY_LEN(iov)) < 0) {
+		sl_count(net_meter(n, NET_forward_failures));
+		sl_trace(0, SL_TRACE_INBOX_FULL, owner_slot(owner), p->len);
+		return;
+	}
+	sl_count(net_meter(n, NET_forwarded_out));
+	sl_trace(0, SL_TRACE_FORWARD, owner_slot(owner), p->len);
+}
+
+/* With a port for each worker the answer must leave from this worker's. */
+static bool may_forward(const struct net *n, const struct sl_packet *p)
+{
+	return n->worker->inbox && n->worker->shm && !p->udp->listener->own_port;
+}
+
+/* The first half of a check's USERNAME is the ufrag of its receiver (RFC 8445 section 7.2.2). */
+static bool local_ufrag(const struct sl_packet *p, char ret_ufrag[9])
+{
+	struct sl_stun_msg msg;
+	struct sl_str name, ufrag;
+
+	if (sl_get16(p->data) != SL_STUN_BINDING || sl_stun_parse(&msg, p->data, p->len) < 0)
+		return false;
+	name = sl_stun_find_str(&msg, SL_STUN_USERNAME);
+	ufrag = sl_str_split(&name, ':');
+	if (ufrag.len < 4 || ufrag.len > 8 || !name.p)
+		return false;
+	(void)sl_str_copy(ret_ufrag, 9, ufrag); /* fits */
+	return true;
+}
+
+bool forward_by_ufrag(struct net *n, struct sl_packet *p)
+{
+	char ufrag[9];
+	uint32_t index, owner;
+
+	if (!may_forward(n, p) || !local_ufrag(p, ufrag))
+		return false;
+	if (shm_find_ufrag(n->worker->shm, ufrag, &index, &owner) < 0 || owner_slot(owner) == own_slot(n))
+		return false;
+	hand_over(n, p, owner);
+	return true;
+}
+
+/* A slot that takes new work, the same one for this sender whichever worker asks. */
+static bool current_owner(const struct net *n, const struct sl_addr *remote, uint32_t *ret_owner)
+{
+	uint16_t slots[MAX_SLOTS];
+	unsigned n_slots = shm_current_slots(n->worker->shm, slots, MAX_SLOTS);
+	uint64_t hash;
+
+	if (n_slots == 0)
+		return false;
+	hash = sl_siphash13(n->worker->node_key, remote, sizeof *remote);
+	*ret_owner = shm_owner(n->worker->shm, slots[hash % n_slots]);
+	return owner_slot(*ret_owner) != own_slot(n);
+}
+
+/*
+ * A sender without a flow here. What still reaches a draining worker as new goes to the current generation, by every kind of
+ * steering: the kernel may have queued it before the switch.
+ */
+bool forward_stray(struct net *n, struct sl_packet *p)
+{
+	uint32_t index, owner;
+
+	if (!may_forward(n, p))
+		return false;
+	if (shm_find_tuple(n->worker->shm, p->udp->listener->pub.index, &p->from, &index, &owner) == 0) {
+		if (owner_slot(owner) == own_slot(n))
+			return false;
+	} else if (!n->worker->draining || !current_owner(n, &p->from, &owner)) {
+		return false;
+	}
+	hand_over(n, p, owner);
+	return true;
+}
+
+int sl_udp_forward(const struct sl_packet *p, uint16_t slot)
+{
+	struct net *n = p->udp->net;
+
+	if (!may_forward(n, p) || slot == own_slot(n))
+		return -SL_EUNSUPP;
+	hand_over(n, p, shm_owner(n->worker->shm, slot));
+	return 0;
+}
+
+static struct sl_udp *socket_of(const struct net *n, unsigned index)
+{
+	for (unsigned i = 0; i < n->n_listeners; i++)
+		if (n->listener_sockets[i] && n->listeners[i].pub.index == index)
+			return n->listener_sockets[i];
+	return NULL;
+}
+
+static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *head, const uint8_t *data)
+{
+	struct packet *p = arena_get(&n->arena);
+
+	if (!p) {
+		sl_count(net_meter(n, NET_dropped_no_packet));
+		return;
+	}
+	memcpy(p->pub.data, data, head->len);
+	p->pub.len = head->len;
+	p->pub.tos = head->tos;
+	p->pub.from = head->from;
+	p->pub.udp = u;
+	p->pub.time_ns = sl_loop_ns(n->worker->loop);
+	p->to = head->local;
+	p->pub.local = &p->to;
+	sl_count(net_meter(n, NET_forwarded_in));
+	path_take(n, &p->pub, true);
+	sl_packet_unref(&p->pub);
+}
+
+void net_inbox(struct net *n, const struct inbox_msg *msg)
+{
+	struct forwarded head;
+	struct sl_udp *u;
+
+	if (!sl_check(msg->type == DATAGRAM && msg->len >= sizeof head))
+		return;
+	memcpy(&head, msg->data, sizeof head);
+	if (!sl_check(head.len == msg->len - sizeof head && head.len <= SL_PACKET_MAX))
+		return;
+	u = socket_of(n, head.listener);
+	if (u)
+		take_over(n, u, &head, msg->data + sizeof head);
+	else
+		sl_count(net_meter(n, NET_dropped_unclaimed)); /* a listener that this generation does not have */
+}

@@ -1,0 +1,67 @@
+/*
+ * net/icmp.c: ICMP errors for datagrams that were sent, from the socket's error queue.
+ *
+ * Sockets without an error function are not asked (IP_RECVERR is off); for them only the pending error is cleared, so that the
+ * loop does not report it for ever. The queue is the network's: everything is checked, at most one batch is read.
+ */
+#include "net/engine.h"
+
+#include <arpa/inet.h>
+#include <linux/errqueue.h>
+
+static const struct sock_extended_err *find_error(struct msghdr *h)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+		bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+
+		if ((v4 || v6) && c->cmsg_len >= CMSG_LEN(sizeof(struct sock_extended_err)))
+			return (const struct sock_extended_err *)CMSG_DATA(c);
+	}
+	return NULL;
+}
+
+static bool is_icmp(const struct sock_extended_err *e)
+{
+	return e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6;
+}
+
+/* False: the queue is empty. */
+static bool read_one(struct sl_udp *u)
+{
+	_Alignas(struct cmsghdr) uint8_t control[256];
+	union net_sockaddr to;
+	uint8_t byte;
+	struct iovec iov = {&byte, 1}; /* the datagram itself is of no interest */
+	struct msghdr h = {
+		.msg_name = &to,
+		.msg_namelen = sizeof to,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof control,
+	};
+	const struct sock_extended_err *e;
+	struct sl_addr addr;
+
+	if (recvmsg(u->ev.fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+		return false;
+	e = find_error(&h);
+	if (!e || !is_icmp(e) || h.msg_namelen == 0 || sl_addr_from_sockaddr(&addr, &to.any) < 0)
+		return true;
+	sl_count(net_meter(u->net, NET_icmp_errors));
+	if (u->error)
+		u->error(u->arg, &addr, e->ee_type, e->ee_code);
+	return true;
+}
+
+void icmp_read(struct sl_udp *u)
+{
+	socklen_t len = sizeof(int);
+	int err;
+
+	for (unsigned i = 0; i < RX_BATCH && !u->closed && read_one(u); i++)
+		;
+	if (!u->closed)
+		(void)getsockopt(u->ev.fd, SOL_SOCKET, SO_ERROR, &err, &len); /* clears it */
+}

@@ -1,0 +1,123 @@
+/*
+ * net/net.c: the net layer of one worker: its parts opened, started, drained and closed, in order.
+ */
+#include "net/net.h"
+
+#include <sluice/pool.h>
+#include "net/engine.h"
+
+#include <netinet/udp.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static int adopt_listeners(struct net *n)
+{
+	n->public_listeners = calloc(n->n_listeners + 1, sizeof *n->public_listeners);
+	n->listener_sockets = calloc(n->n_listeners + 1, sizeof *n->listener_sockets);
+	if (!n->public_listeners || !n->listener_sockets)
+		return -SL_ENOMEM;
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		struct net_listener *l = &n->listeners[i];
+		int rc = l->pub.udp ? udp_adopt(n, l, &n->listener_sockets[i]) : 0;
+
+		if (rc < 0)
+			return rc;
+		n->public_listeners[i] = &l->pub;
+	}
+	return 0;
+}
+
+static int open_parts(struct net *n)
+{
+	int rc;
+
+	n->free_closed = (struct sl_post){.fn = udp_free_closed, .arg = n};
+	n->sockets = sl_slab_new(sizeof(struct sl_udp), 64);
+	if (!n->sockets)
+		return -SL_ENOMEM;
+	rc = rx_open(n);
+	if (rc == 0)
+		rc = txq_open(&n->txq, n);
+	if (rc == 0)
+		rc = flows_open(n);
+	if (rc == 0)
+		rc = adopt_listeners(n);
+	return rc < 0 ? rc : streams_open(n);
+}
+
+int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net)
+{
+	struct net *n = calloc(1, sizeof *n);
+	int rc;
+
+	if (!n)
+		return -SL_ENOMEM;
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+	n->worker = w;
+	n->listeners = conf->listeners;
+	n->n_listeners = conf->n_listeners;
+	n->meters = conf->meters;
+	n->gso = conf->gso;
+	n->gro = conf->gro;
+	arena_open(&n->arena, conf->max_packets, net_meter(n, NET_packets));
+	w->net = n;
+	rc = open_parts(n);
+	if (rc < 0) {
+		net_close(n);
+		return rc;
+	}
+	*ret_net = n;
+	return 0;
+}
+
+static int start_socket(struct net *n, struct sl_udp *u)
+{
+	const int on = 1;
+
+	/* A kernel without it hands out single datagrams. */
+	if (n->gro)
+		(void)setsockopt(u->ev.fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+	return udp_start(u);
+}
+
+int net_start(struct net *n)
+{
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		int rc = n->listener_sockets[i] ? start_socket(n, n->listener_sockets[i]) : 0;
+
+		if (rc < 0)
+			return rc;
+	}
+	return streams_start(n);
+}
+
+/* Datagrams need nothing: path.c sees worker->draining. */
+void net_drain(struct net *n)
+{
+	streams_stop_accepting(n);
+}
+
+void net_close(struct net *n)
+{
+	if (!n)
+		return;
+	if (n->streams.acceptors)
+		streams_close(n);
+	udp_close_all(n);
+	flows_close(n);
+	if (n->txq.net)
+		txq_close(&n->txq);
+	rx_close(n);
+	arena_close(&n->arena);
+	sl_slab_destroy(n->sockets);
+	free(n->public_listeners);
+	free(n->listener_sockets);
+	n->worker->net = NULL;
+	free(n);
+}
+
+unsigned sl_listeners(const struct sl_worker *w, const struct sl_listener *const **ret_listeners)
+{
+	*ret_listeners = w->net ? w->net->public_listeners : NULL;
+	return w->net ? w->net->n_listeners : 0;
+}

@@ -1,0 +1,57 @@
+/*
+ * net/path.c: whose is a datagram that came to a listener?
+ *
+ * Guards first; then what a connectivity check names (its ufrag outranks everything learned earlier); then the flow of its
+ * sender, if it is known here; then the worker that the shared table names; then the modules that take new senders. A
+ * datagram that another worker handed over never leaves again, so that two tables that disagree cannot play ping-pong.
+ */
+#include "net/engine.h"
+
+#include <sluice/stun.h>
+
+/* True: a guard took or refused it. */
+static bool guarded(struct net *n, const struct net_listener *l, struct sl_packet *p)
+{
+	int rc = hook_run_dgram(&l->guard, p);
+
+	if (rc == SL_OK || rc == SL_DECLINED)
+		return false;
+	if (rc != SL_DONE)
+		sl_count(net_meter(n, NET_dropped_by_guard));
+	return true;
+}
+
+static void offer(struct net *n, const struct net_listener *l, struct sl_packet *p)
+{
+	int rc = l->content.n > 0 ? hook_run_dgram(&l->content, p) : SL_DECLINED;
+
+	if (rc == SL_DECLINED)
+		sl_count(net_meter(n, NET_dropped_unclaimed));
+}
+
+static void route(struct net *n, struct sl_packet *p, bool forwarded)
+{
+	const struct net_listener *l = p->udp->listener;
+	struct sl_flow *f;
+
+	if (l->guard.n > 0 && guarded(n, l, p))
+		return;
+	if (!forwarded && p->demux == SL_DEMUX_STUN && forward_by_ufrag(n, p))
+		return;
+	f = flow_find(n, p);
+	if (f) {
+		if (f->fn(f->arg, f, p) == SL_DECLINED)
+			offer(n, l, p);
+		return;
+	}
+	if (forwarded || !forward_stray(n, p))
+		offer(n, l, p);
+}
+
+void path_take(struct net *n, struct sl_packet *p, bool forwarded)
+{
+	p->demux = (uint8_t)sl_demux(p->data, p->len);
+	n->current = p;
+	route(n, p, forwarded);
+	n->current = NULL;
+}

@@ -1,0 +1,358 @@
+/*
+ * net/stream.c: accepting connections, and taking them apart.
+ *
+ * All workers wait on one listening socket (EPOLLEXCLUSIVE wakes few of them). A tick accepts a bounded number. A connection
+ * is never freed inside a handler: whatever ends it marks it, and the post at the end of the tick does the rest, so that
+ * handlers may close any connection, their own included.
+ */
+#include "net/stream.h"
+
+#include <sluice/trace.h>
+#include "net/engine.h"
+#include "net/tls_stream.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ACCEPT_BATCH 64
+#define ACCEPT_PAUSE_MS 100
+
+static void on_acceptable(struct sl_event *ev, unsigned ready);
+static void on_pause_over(struct sl_timer *t);
+static void on_settle(struct sl_post *post);
+
+/* ---- ends */
+
+static void unlink_conn(struct sl_conn *c)
+{
+	struct streams *s = &conn_net(c)->streams;
+
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->first = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	s->n_conns--;
+	c->acceptor->n_conns--;
+	sl_gauge_set(net_meter(conn_net(c), NET_connections), s->n_conns);
+}
+
+/* Tells everybody who was told of its beginning. */
+static void announce_end(struct sl_conn *c)
+{
+	const struct net_listener *l = c->acceptor->listener;
+
+	sl_trace(0, SL_TRACE_CONN_CLOSE, c->why, c->seen);
+	if (c->io && c->io->taken && c->io->ops.closed)
+		c->io->ops.closed(c->io->arg, c, c->why);
+	(void)hook_run_conn(&l->closing, c); /* nothing is left to decide */
+	(void)hook_run_conn(&l->log, c);
+}
+
+static void destroy(struct sl_conn *c)
+{
+	struct net *n = conn_net(c);
+
+	sl_event_del(n->worker->loop, &c->ev);
+	sl_timer_cancel(n->worker->loop, &c->timer);
+	if (c->state != CONN_STOLEN)
+		announce_end(c);
+	tls_stream_free(c->tls);
+	conn_io_free(c);
+	if (c->ev.fd >= 0)
+		close(c->ev.fd);
+	unlink_conn(c);
+	sl_slab_put(n->streams.slab, c);
+}
+
+void conn_mark(struct sl_conn *c)
+{
+	struct net *n = conn_net(c);
+
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->next_dirty = n->streams.dirty;
+	n->streams.dirty = c;
+	sl_post(n->worker->loop, &n->streams.settle);
+}
+
+void conn_fail(struct sl_conn *c, enum sl_close_reason why)
+{
+	if (c->state == CONN_DEAD || c->state == CONN_STOLEN)
+		return;
+	if (c->state < CONN_FLUSHING)
+		c->why = (uint8_t)why;
+	c->state = CONN_DEAD;
+	sl_event_del(conn_net(c)->worker->loop, &c->ev); /* it may be ready for ever */
+	conn_mark(c);
+}
+
+/* Settling one may mark others, or itself again: they wait for the next tick. */
+static void on_settle(struct sl_post *post)
+{
+	struct net *n = post->arg;
+	struct sl_conn *c = n->streams.dirty, *next;
+
+	n->streams.dirty = NULL;
+	for (; c; c = next) {
+		next = c->next_dirty;
+		c->dirty = false;
+		if (c->state < CONN_STOLEN)
+			conn_settle(c);
+		if (c->state >= CONN_STOLEN && !c->dirty)
+			destroy(c);
+	}
+}
+
+/* ---- events */
+
+void conn_want(struct sl_conn *c, unsigned wanted)
+{
+	if (sl_event_set(conn_net(c)->worker->loop, &c->ev, wanted) < 0)
+		conn_fail(c, SL_CLOSE_ERROR);
+}
+
+static void on_ready(struct sl_event *ev, unsigned ready)
+{
+	struct sl_conn *c = ev->arg;
+
+	switch (c->state) {
+	case CONN_PREREAD:
+		preread_ready(c);
+		break;
+	case CONN_HANDSHAKE:
+		preread_handshake(c);
+		break;
+	case CONN_DECRYPTED:
+		preread_decrypted(c);
+		break;
+	default:
+		conn_ready(c, ready);
+	}
+}
+
+static void on_timer(struct sl_timer *t)
+{
+	struct sl_conn *c = t->arg;
+
+	if (c->state >= CONN_OPEN) {
+		conn_timeout(c);
+		return;
+	}
+	sl_count(net_meter(conn_net(c), NET_preread_timeouts));
+	conn_fail(c, SL_CLOSE_TIMEOUT);
+}
+
+/* ---- beginnings */
+
+static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr *remote)
+{
+	struct streams *s = &a->net->streams;
+	struct sl_conn *c = sl_slab_get(s->slab);
+
+	if (!c)
+		return NULL;
+	c->ev = (struct sl_event){.fd = fd, .fn = on_ready, .arg = c};
+	c->timer.fn = on_timer;
+	c->timer.arg = c;
+	c->acceptor = a;
+	c->remote = *remote;
+	c->local = a->listener->pub.local;
+	if (a->listener->wildcard)
+		(void)sock_local(fd, &c->local); /* stays the wildcard: a name for logs, nothing depends on it */
+	c->next = s->first;
+	if (c->next)
+		c->next->prev = c;
+	s->first = c;
+	s->n_conns++;
+	a->n_conns++;
+	sl_gauge_set(net_meter(a->net, NET_connections), s->n_conns);
+	return c;
+}
+
+/* No handler may suspend here: nothing would resume it. */
+static bool refused(const struct hook_chain *chain, struct sl_conn *c)
+{
+	int rc = hook_run_conn(chain, c);
+
+	return rc < 0 || rc == SL_DROP || rc == SL_AGAIN;
+}
+
+static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
+{
+	const struct net_listener *l = a->listener;
+	struct sl_conn *c;
+
+	sl_count(net_meter(a->net, NET_connections_accepted));
+	if (l->max_conns > 0 && a->n_conns >= l->max_conns) {
+		sl_count(net_meter(a->net, NET_connections_over_limit));
+		close(fd);
+		return;
+	}
+	c = new_conn(a, fd, remote);
+	if (!c) {
+		close(fd);
+		return;
+	}
+	sl_trace(0, SL_TRACE_CONN_ACCEPT, l->pub.index, (uint64_t)fd);
+	if (refused(&l->accept, c) || refused(&l->access, c)) {
+		sl_count(net_meter(a->net, NET_connections_refused));
+		conn_fail(c, SL_CLOSE_OURS);
+		return;
+	}
+	sl_timer_set(a->net->worker->loop, &c->timer, l->preread_timeout_ms);
+	conn_want(c, SL_READ);
+}
+
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+/* The listening socket stays readable while descriptors are short: without a pause the loop would spin. */
+static void pause_accepting(struct acceptor *a)
+{
+	sl_count(net_meter(a->net, NET_accept_pauses));
+	sl_event_del(a->net->worker->loop, &a->ev);
+	sl_timer_set(a->net->worker->loop, &a->pause, ACCEPT_PAUSE_MS);
+}
+
+static int start_accepting(struct acceptor *a)
+{
+	return sl_event_add(a->net->worker->loop, &a->ev, SL_READ | SL_EXCLUSIVE);
+}
+
+static void on_pause_over(struct sl_timer *t)
+{
+	struct acceptor *a = t->arg;
+
+	if (start_accepting(a) < 0)
+		sl_timer_set(a->net->worker->loop, t, ACCEPT_PAUSE_MS);
+}
+
+static void on_acceptable(struct sl_event *ev, unsigned ready)
+{
+	struct acceptor *a = ev->arg;
+
+	(void)ready;
+	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
+		union net_sockaddr from;
+		socklen_t len = sizeof from;
+		struct sl_addr remote;
+		int fd = accept4(ev->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && is_shortage(errno))
+			pause_accepting(a);
+		if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
+			return;
+		if (fd < 0)
+			continue;
+		if (sl_addr_from_sockaddr(&remote, &from.any) < 0)
+			close(fd);
+		else
+			begin(a, fd, &remote);
+	}
+}
+
+/* ---- all of them */
+
+int streams_open(struct net *n)
+{
+	struct streams *s = &n->streams;
+
+	s->settle = (struct sl_post){.fn = on_settle, .arg = n};
+	s->slab = sl_slab_new(sizeof(struct sl_conn), 64);
+	s->scratch = malloc(STREAM_SCRATCH);
+	s->acceptors = calloc(n->n_listeners + 1, sizeof *s->acceptors);
+	if (!s->slab || !s->scratch || !s->acceptors)
+		return -SL_ENOMEM;
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		struct acceptor *a = &s->acceptors[i];
+
+		a->net = n;
+		a->listener = &n->listeners[i];
+		a->ev = (struct sl_event){.fd = n->listeners[i].fd, .fn = on_acceptable, .arg = a};
+		a->pause.fn = on_pause_over;
+		a->pause.arg = a;
+	}
+	return 0;
+}
+
+int streams_start(struct net *n)
+{
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		int rc = n->listeners[i].pub.udp ? 0 : start_accepting(&n->streams.acceptors[i]);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Other workers share the sockets: what waits in their queues is not lost by closing ours. */
+void streams_stop_accepting(struct net *n)
+{
+	for (unsigned i = 0; i < n->n_listeners && n->streams.acceptors; i++) {
+		struct acceptor *a = &n->streams.acceptors[i];
+
+		if (n->listeners[i].pub.udp)
+			continue;
+		sl_event_del(n->worker->loop, &a->ev);
+		sl_timer_cancel(n->worker->loop, &a->pause);
+		fd_close(&a->ev.fd);
+		n->listeners[i].fd = -1;
+	}
+}
+
+void streams_close(struct net *n)
+{
+	struct streams *s = &n->streams;
+
+	streams_stop_accepting(n);
+	while (s->first) {
+		if (s->first->state < CONN_FLUSHING)
+			s->first->why = SL_CLOSE_DRAIN;
+		destroy(s->first);
+	}
+	sl_post_cancel(n->worker->loop, &s->settle);
+	sl_slab_destroy(s->slab);
+	free(s->scratch);
+	free(s->acceptors);
+	*s = (struct streams){0};
+}
+
+unsigned net_n_conns(const struct net *n)
+{
+	return n->streams.n_conns;
+}
+
+/* ---- what modules ask */
+
+const struct sl_listener *sl_conn_listener(const struct sl_conn *c)
+{
+	return &c->acceptor->listener->pub;
+}
+
+const struct sl_addr *sl_conn_remote(const struct sl_conn *c)
+{
+	return &c->remote;
+}
+
+const struct sl_addr *sl_conn_local(const struct sl_conn *c)
+{
+	return &c->local;
+}
+
+struct sl_worker *sl_conn_worker(const struct sl_conn *c)
+{
+	return conn_net(c)->worker;
+}
+
+bool sl_conn_is_tls(const struct sl_conn *c)
+{
+	return c->tls != NULL;
+}

@@ -1,0 +1,106 @@
+/*
+ * net/stream.h: stream connections.
+ *
+ * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and writes one that has been taken.
+ * A connection in its first states is this struct alone; what a speaking one needs is in struct conn_io and made then.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <sluice/buf.h>
+#include <sluice/conn.h>
+#include "net/net.h"
+
+#define STREAM_SCRATCH 65536
+#define PEEK_MAX 16640 /* one TLS record of the largest kind: more is no beginning */
+
+struct ssl_st;
+
+enum conn_state {
+	CONN_PREREAD,	/* bytes are still in the socket */
+	CONN_HANDSHAKE, /* TLS of the core */
+	CONN_DECRYPTED, /* preread again, on decrypted bytes */
+	CONN_OPEN,	/* taken */
+	CONN_FLUSHING,	/* closed by its owner, the queue is being written */
+	CONN_LINGERING, /* all is written; waits for the peer's end, so that nothing is cut off by a reset */
+	CONN_STOLEN,	/* the descriptor has left */
+	CONN_DEAD,
+};
+
+struct conn_io {
+	struct sl_conn_ops ops;
+	void *arg;
+	struct sl_buf in, out; /* empty unless something is held */
+	uint64_t active_ms;
+	bool taken;
+	bool stuck;	   /* the kernel takes no more: waits for SL_WRITE */
+	bool owes_drained; /* a write was queued or refused since the last `drained` */
+};
+
+struct acceptor {
+	struct sl_event ev;
+	struct sl_timer pause; /* after a failure that the next accept would only repeat */
+	struct net *net;
+	const struct net_listener *listener;
+	unsigned n_conns;
+};
+
+struct sl_conn {
+	struct sl_event ev;
+	struct sl_timer timer; /* preread, idle or closing */
+	struct acceptor *acceptor;
+	struct sl_addr remote, local;
+	struct sl_conn *prev, *next; /* all */
+	struct sl_conn *next_dirty;
+	struct conn_io *io; /* NULL until the first bytes came */
+	struct ssl_st *tls; /* NULL: plain */
+	uint32_t seen;	    /* preread: bytes that the handlers have been shown */
+	uint8_t state, why;
+	bool dirty;	   /* in the list for the end of the tick */
+	bool waits_at_low; /* SO_RCVLOWAT is set */
+};
+_Static_assert(sizeof(struct sl_conn) <= 256, "half-open connections are small");
+
+struct streams {
+	struct acceptor *acceptors; /* one per listener, unused for UDP */
+	struct sl_slab *slab;
+	struct sl_conn *first, *dirty;
+	unsigned n_conns;
+	struct sl_post settle;
+	uint8_t *scratch; /* what was just read, or peeked */
+	struct sl_str peek;		  /* during CONN_PREREAD */
+	struct sl_client_hello hello;	  /* of peek */
+	enum { HELLO_UNREAD, HELLO_NONE, HELLO_READ } hello_is;
+};
+
+/* ---- stream.c */
+int streams_open(struct net *n);
+int streams_start(struct net *n);
+void streams_stop_accepting(struct net *n);
+void streams_close(struct net *n);
+static inline struct net *conn_net(const struct sl_conn *c)
+{
+	return c->acceptor->net;
+}
+/* Ends without writing what waits; the connection goes when the tick ends. */
+void conn_fail(struct sl_conn *c, enum sl_close_reason why);
+/* Looks after it when the tick ends: writes its queue, or takes it apart. */
+void conn_mark(struct sl_conn *c);
+void conn_want(struct sl_conn *c, unsigned wanted);
+
+/* ---- preread.c */
+void preread_ready(struct sl_conn *c);
+void preread_handshake(struct sl_conn *c);
+void preread_decrypted(struct sl_conn *c);
+
+/* ---- stream_io.c */
+int conn_io_new(struct sl_conn *c);
+void conn_io_free(struct sl_conn *c);
+void conn_begin(struct sl_conn *c); /* taken just now: deliver what is there */
+void conn_ready(struct sl_conn *c, unsigned ready); /* CONN_OPEN to CONN_LINGERING */
+void conn_settle(struct sl_conn *c);
+void conn_timeout(struct sl_conn *c);
+/* > 0: bytes; 0: end; -SL_EAGAIN; -SL_ECLOSED. */
+ptrdiff_t conn_receive(struct sl_conn *c, void *dst, size_t cap);
+
+#endif

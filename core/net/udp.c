@@ -1,0 +1,211 @@
+/*
+ * net/udp.c: UDP sockets: those of listeners, made by the master and adopted here, and those that modules open.
+ *
+ * A closed socket's descriptor goes at once, so that its port is free; its memory stays until the tick ends, because its own
+ * handler may be running. Sockets are level-triggered readers for all their life.
+ */
+#include <sluice/udp.h>
+
+#include <sluice/pool.h>
+#include "net/engine.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void on_ready(struct sl_event *ev, unsigned ready)
+{
+	struct sl_udp *u = ev->arg;
+
+	if (ready & (SL_ERROR | SL_HANGUP))
+		icmp_read(u);
+	if (!u->closed && ready & SL_WRITE && u->blocked)
+		txq_resume(u);
+	if (!u->closed && ready & SL_READ)
+		udp_receive(u);
+}
+
+static struct sl_udp *new_socket(struct net *n, int fd, const struct sl_addr *local)
+{
+	struct sl_udp *u = sl_slab_get(n->sockets);
+
+	if (!u)
+		return NULL;
+	u->ev = (struct sl_event){.fd = fd, .fn = on_ready, .arg = u};
+	u->net = n;
+	u->local = *local;
+	u->quota = 1;
+	u->next = n->first_socket;
+	if (u->next)
+		u->next->prev = u;
+	n->first_socket = u;
+	return u;
+}
+
+static void unlink_socket(struct sl_udp *u)
+{
+	if (u->prev)
+		u->prev->next = u->next;
+	else
+		u->net->first_socket = u->next;
+	if (u->next)
+		u->next->prev = u->prev;
+}
+
+int udp_adopt(struct net *n, const struct net_listener *l, struct sl_udp **ret_udp)
+{
+	struct sl_udp *u = new_socket(n, l->fd, &l->pub.local);
+
+	if (!u)
+		return -SL_ENOMEM;
+	u->listener = l;
+	u->wildcard = l->wildcard;
+	*ret_udp = u;
+	return 0;
+}
+
+int udp_start(struct sl_udp *u)
+{
+	return sl_event_add(u->net->worker->loop, &u->ev, SL_READ);
+}
+
+static bool is_wildcard(const struct sl_addr *a)
+{
+	return sl_addr_classify(a) == SL_ADDR_UNSPECIFIED;
+}
+
+static int open_error(void)
+{
+	if (errno == EADDRINUSE)
+		return -SL_EEXIST;
+	if (errno == EMFILE || errno == ENFILE)
+		return -SL_ELIMIT;
+	return -SL_ESYS;
+}
+
+int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp **ret_udp)
+{
+	FD_AUTO int fd = -1;
+	const bool wildcard = is_wildcard(&o->local);
+	const struct sock_opts opts = {
+		.v6only = true,
+		.pktinfo = wildcard,
+		.recv_tos = wildcard,
+		.recv_err = o->error != NULL,
+		.rcvbuf = o->buffer_bytes,
+		.sndbuf = o->buffer_bytes,
+	};
+	struct sl_addr local = o->local;
+	struct sl_udp *u;
+
+	if (!o->recv)
+		return -SL_EINVAL;
+	if (sock_udp(&o->local, &opts, &fd) < 0)
+		return open_error();
+	if (local.port == 0 && sock_local(fd, &local) < 0)
+		return -SL_ESYS;
+	u = new_socket(w->net, fd, &local);
+	if (!u)
+		return -SL_ENOMEM;
+	u->wildcard = wildcard;
+	u->recv = o->recv;
+	u->error = o->error;
+	u->arg = o->arg;
+	if (udp_start(u) < 0) {
+		unlink_socket(u);
+		sl_slab_put(w->net->sockets, u);
+		return -SL_ESYS;
+	}
+	fd = -1; /* the socket's now */
+	sl_gauge_add(net_meter(w->net, NET_sockets), 1);
+	*ret_udp = u;
+	return 0;
+}
+
+static void close_socket(struct sl_udp *u)
+{
+	struct net *n = u->net;
+
+	txq_flush_socket(u);
+	txq_forget(u);
+	sl_event_del(n->worker->loop, &u->ev);
+	fd_close(&u->ev.fd);
+	u->closed = true;
+	unlink_socket(u);
+	u->next = n->closed_socket;
+	n->closed_socket = u;
+	sl_post(n->worker->loop, &n->free_closed);
+}
+
+void sl_udp_close(struct sl_udp *u)
+{
+	if (!u || !sl_check(!u->listener && !u->closed))
+		return;
+	sl_gauge_add(net_meter(u->net, NET_sockets), -1);
+	close_socket(u);
+}
+
+void udp_free_closed(struct sl_post *post)
+{
+	struct net *n = post->arg;
+
+	while (n->closed_socket) {
+		struct sl_udp *u = n->closed_socket;
+
+		n->closed_socket = u->next;
+		sl_slab_put(n->sockets, u);
+	}
+}
+
+void udp_close_all(struct net *n)
+{
+	while (n->first_socket)
+		close_socket(n->first_socket);
+	sl_post_cancel(n->worker->loop, &n->free_closed);
+	udp_free_closed(&n->free_closed);
+}
+
+void udp_want_write(struct sl_udp *u, bool wanted)
+{
+	/* Fails only without kernel memory, and then the queue is tried again with the next datagram to be sent. */
+	if (sl_event_set(u->net->worker->loop, &u->ev, SL_READ | (wanted ? SL_WRITE : 0)) < 0)
+		u->blocked = false;
+}
+
+const struct sl_addr *sl_udp_local(const struct sl_udp *u)
+{
+	return &u->local;
+}
+
+const struct sl_listener *sl_udp_listener(const struct sl_udp *u)
+{
+	return u->listener ? &u->listener->pub : NULL;
+}
+
+/* An answer leaves from the address that was asked. */
+static const struct sl_addr *source_of(const struct sl_udp *u, const struct sl_packet *p)
+{
+	return u->wildcard && p->udp == u ? p->local : NULL;
+}
+
+int sl_udp_send(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to)
+{
+	return txq_push(u, p, to, source_of(u, p));
+}
+
+int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len)
+{
+	struct packet *answer;
+	int rc;
+
+	if (!p->udp || len > SL_PACKET_MAX)
+		return -SL_EINVAL;
+	answer = arena_get(&p->udp->net->arena);
+	if (!answer)
+		return -SL_EFULL;
+	memcpy(answer->pub.data, data, len);
+	answer->pub.len = (uint32_t)len;
+	rc = txq_push(p->udp, &answer->pub, &p->from, source_of(p->udp, p));
+	sl_packet_unref(&answer->pub);
+	return rc;
+}
