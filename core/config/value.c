@@ -13,6 +13,7 @@
 #include <sluice/regex.h>
 #include "config/errors.h"
 #include "config/suggest.h"
+#include "config/units.h"
 
 static int SL_PRINTF(2, 3) wrong(struct value *v, const char *fmt, ...)
 {
@@ -34,80 +35,14 @@ static int not_a(struct value *v)
 	return wrong(v, "\"%.*s\" is not %s", CONF_SHOWN(shown(v)), value_types[v->d->type].wanted);
 }
 
-/* ---- numbers with units */
-
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
-#define TIB (UINT64_C(1) << 40)
-
-static const struct unit sizes[] = {
-	{"", 1},
-	{"k", KIB}, {"kb", KIB}, {"kib", KIB},
-	{"m", MIB}, {"mb", MIB}, {"mib", MIB},
-	{"g", GIB}, {"gb", GIB}, {"gib", GIB},
-	{"t", TIB}, {"tb", TIB}, {"tib", TIB},
-	{NULL, 0},
-};
-static const struct unit times[] = {
-	{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
-	{NULL, 0},
-};
-
-/* What format chooses from, largest first. */
-static const struct unit sizes_out[] = {{"g", GIB}, {"m", MIB}, {"k", KIB}, {"", 1}};
-static const struct unit times_out[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
-};
-
-static const struct unit *find_unit(const struct unit *units, struct sl_str name)
-{
-	for (const struct unit *u = units; u->name; u++) {
-		if (sl_str_eq_nocase(name, sl_str_c(u->name)))
-			return u;
-	}
-	return NULL;
-}
-
-/* Capped at INT64_MAX, so that it compares with the table's bounds. */
-static int parse_units(struct value *v, const struct unit *units, int64_t *ret_n)
-{
-	struct sl_str digits = v->text, name;
-	const struct unit *u;
-	uint64_t n;
-
-	digits.len = 0;
-	while (digits.len < v->text.len && digits.p[digits.len] >= '0' &&
-	       digits.p[digits.len] <= '9')
-		digits.len++;
-	name = (struct sl_str){v->text.p + digits.len, v->text.len - digits.len};
-	u = find_unit(units, name);
-	if (!u || sl_str_u64(digits, &n))
-		return not_a(v);
-	if (n > (uint64_t)INT64_MAX / u->factor)
-		return wrong(v, "\"%.*s\" is too large", CONF_SHOWN(shown(v)));
-	*ret_n = (int64_t)(n * u->factor);
-	return 0;
-}
-
-static void format_units(struct sl_buf *out, const struct unit *units, uint64_t n)
-{
-	while (n % units->factor)
-		units++;
-	sl_buf_printf(out, "%" PRIu64 "%s", n / units->factor, units->name);
-}
+/* ---- numbers */
 
 void value_format_number(struct sl_buf *out, const struct sl_directive *d, int64_t n)
 {
-	if (d->type == SL_T_SIZE && n > 0)
-		format_units(out, sizes_out, (uint64_t)n);
-	else if (d->type == SL_T_MSEC && n > 0)
-		format_units(out, times_out, (uint64_t)n);
+	if (d->type == SL_T_SIZE)
+		units_format_size(out, (uint64_t)n);
+	else if (d->type == SL_T_MSEC)
+		units_format_time(out, (uint64_t)n);
 	else
 		sl_buf_printf(out, "%" PRId64, n);
 }
@@ -150,24 +85,31 @@ static void format_int(struct sl_buf *out, const struct sl_directive *d, const v
 	value_format_number(out, d, *(const int64_t *)member);
 }
 
-static int parse_size(struct value *v, void *member)
+typedef int units_fn(struct sl_str text, int64_t *ret_n);
+
+static int parse_units(struct value *v, units_fn *parse, void *member)
 {
 	int64_t n;
+	int rc = parse(v->text, &n);
 
-	if (parse_units(v, sizes, &n) || check_bounds(v, n))
+	if (rc == -SL_ELIMIT)
+		return wrong(v, "\"%.*s\" is too large", CONF_SHOWN(shown(v)));
+	if (rc)
+		return not_a(v);
+	if (check_bounds(v, n))
 		return -SL_EPARSE;
 	*(uint64_t *)member = (uint64_t)n;
 	return 0;
 }
 
+static int parse_size(struct value *v, void *member)
+{
+	return parse_units(v, units_parse_size, member);
+}
+
 static int parse_msec(struct value *v, void *member)
 {
-	int64_t n;
-
-	if (parse_units(v, times, &n) || check_bounds(v, n))
-		return -SL_EPARSE;
-	*(uint64_t *)member = (uint64_t)n;
-	return 0;
+	return parse_units(v, units_parse_time, member);
 }
 
 static void format_uint(struct sl_buf *out, const struct sl_directive *d, const void *member)
