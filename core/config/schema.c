@@ -266,32 +266,43 @@ static bool is_listed(const char *const *names, struct sl_str name)
 	return false;
 }
 
-static void report_unknown(const struct conf_eval *ev, const struct conf_node *node,
-			   const char *path, const char *what, const struct suggest *s)
-{
-	conf_report(ev->errors, false, &node->key_at, join(ev, path, node->key), "unknown %s%s%s%s",
-		    what, SUGGEST_FMT(*s));
-}
-
 static void offer_all(struct suggest *s, const char *const *names)
 {
 	for (; names && *names; names++)
 		suggest_offer(s, *names);
 }
 
+static struct suggest nearest(const struct table_read *t, struct sl_str word)
+{
+	struct suggest s = suggest_for(word);
+
+	if (conf_errors_full(t->ev->errors))
+		return s;
+	for (const struct sl_directive *d = t->table; d && d->name; d++) {
+		if (d->scopes & t->scope)
+			suggest_offer(&s, d->name);
+	}
+	offer_all(&s, t->also);
+	return s;
+}
+
+/* Where others' blocks may stand, one that looks like a block may be of a module that is not
+ * loaded. */
+static void report_unknown(const struct table_read *t, const struct conf_node *node)
+{
+	struct suggest s = nearest(t, node->key);
+	bool block = t->also && !s.name && (node->kind == CONF_MAPPING || conf_node_is_empty(node));
+
+	conf_report(t->ev->errors, false, &node->key_at, join(t->ev, t->path, node->key),
+		    "unknown directive%s%s%s%s", SUGGEST_FMT(s),
+		    block ? "; a module's block needs its name in \"modules\"" : "");
+}
+
 static void check_keys(const struct table_read *t)
 {
 	for (const struct conf_node *c = t->node ? t->node->child : NULL; c; c = c->next) {
-		struct suggest s = suggest_for(c->key);
-
-		if (find_directive(t->table, c->key) || is_listed(t->also, c->key))
-			continue;
-		for (const struct sl_directive *d = t->table; d && d->name; d++) {
-			if ((d->scopes & t->scope) && !conf_errors_full(t->ev->errors))
-				suggest_offer(&s, d->name);
-		}
-		offer_all(&s, t->also);
-		report_unknown(t->ev, c, t->path, "directive", &s);
+		if (!find_directive(t->table, c->key) && !is_listed(t->also, c->key))
+			report_unknown(t, c);
 	}
 }
 
@@ -347,5 +358,6 @@ void conf_unknown_key(const struct conf_eval *ev, const struct conf_node *node, 
 
 	if (!conf_errors_full(ev->errors))
 		offer_all(&s, candidates);
-	report_unknown(ev, node, path, what, &s);
+	conf_report(ev->errors, false, &node->key_at, join(ev, path, node->key), "unknown %s%s%s%s",
+		    what, SUGGEST_FMT(s));
 }

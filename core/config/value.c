@@ -47,17 +47,14 @@ void value_format_number(struct sl_buf *out, const struct sl_directive *d, int64
 		sl_buf_printf(out, "%" PRId64, n);
 }
 
-static int check_range(struct value *v, int64_t n, int64_t min, int64_t max)
+static int out_of_range(struct value *v, int64_t min, int64_t max)
 {
-	const struct sl_directive *d = v->d;
 	struct sl_buf range;
 
-	if (n >= min && n <= max)
-		return 0;
 	sl_buf_init(&range, 0);
-	value_format_number(&range, d, min);
+	value_format_number(&range, v->d, min);
 	sl_buf_str(&range, SL_STR(".."));
-	value_format_number(&range, d, max);
+	value_format_number(&range, v->d, max);
 	(void)wrong(v, "%.*s is not in %.*s", CONF_SHOWN(shown(v)), SL_FMT(sl_buf_view(&range)));
 	sl_buf_free(&range);
 	return -SL_EPARSE;
@@ -65,7 +62,10 @@ static int check_range(struct value *v, int64_t n, int64_t min, int64_t max)
 
 static int check_bounds(struct value *v, int64_t n)
 {
-	return v->d->max > v->d->min ? check_range(v, n, v->d->min, v->d->max) : 0;
+	const struct sl_directive *d = v->d;
+	bool bounded = d->max > d->min && !d->list; /* a list's bounds are those of its count */
+
+	return bounded && (n < d->min || n > d->max) ? out_of_range(v, d->min, d->max) : 0;
 }
 
 static int parse_int(struct value *v, void *member)
@@ -114,15 +114,17 @@ static int parse_msec(struct value *v, void *member)
 
 static void format_uint(struct sl_buf *out, const struct sl_directive *d, const void *member)
 {
-	value_format_number(out, d, (int64_t) * (const uint64_t *)member);
+	const uint64_t *n = member;
+
+	value_format_number(out, d, (int64_t)*n);
 }
 
 /* ---- words */
 
 static int parse_bool(struct value *v, void *member)
 {
-	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no",
-									       "off"};
+	static const char *const yes[] = {"true", "yes", "on"};
+	static const char *const no[] = {"false", "no", "off"};
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(yes); i++) {
 		bool on = sl_str_eq_nocase(v->text, sl_str_c(yes[i]));
@@ -337,7 +339,7 @@ static int parse_ports(struct value *v, void *member)
 	if (rest.p && sl_str_u64(sl_str_trim(rest), &hi))
 		return not_a(v);
 	if (lo > 65535 || hi > 65535 || (int64_t)lo < min || (int64_t)hi > max)
-		return check_range(v, -1, min, max);
+		return out_of_range(v, min, max);
 	if (lo > hi)
 		return wrong(v, "%.*s ends before it begins", CONF_SHOWN(shown(v)));
 	*(struct sl_ports *)member = (struct sl_ports){(uint16_t)lo, (uint16_t)hi};
@@ -406,7 +408,7 @@ const struct value_type value_types[] = {
 	[SL_T_SECRET] = {
 		.name = "secret",
 		.wanted = "a secret",
-		.syntax = "text that no dump and no message shows; best as `!file PATH` or `!env NAME`",
+		.syntax = "text that no dump and no message shows; best as `!file PATH`",
 		.bytes = sizeof(struct sl_str),
 		.parse = parse_secret,
 		.format = format_secret,

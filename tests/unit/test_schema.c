@@ -286,8 +286,8 @@ TEST(keys_of_others_are_not_unknown_and_are_suggested)
 {
 	static const char *const also[] = {"turn-relay", "metrics", NULL};
 	struct run r = run("");
-	struct conf_node *root = conf_yaml_parse(r.pool, r.errors, "t.yaml",
-						 SL_STR("metrics: {a: b}\nturn-realy: {}\n"));
+	struct conf_node *root = conf_yaml_parse(
+		r.pool, r.errors, "t.yaml", SL_STR("metrics: {a: b}\nturn-realy: {}\nrecorder:\n"));
 
 	(void)conf_evaluate(&r.ev, &lock, SL_S_MAIN, root, NULL, "", also);
 	conf_unknown_key(&r.ev, root->child, "modules", also, "module");
@@ -295,7 +295,9 @@ TEST(keys_of_others_are_not_unknown_and_are_suggested)
 	CHECK_STR(sl_buf_view(&r.said),
 		  "t.yaml:1:1: modules.metrics: unknown module; did you mean \"metrics\"?\n"
 		  "t.yaml:2:1: turn-realy: unknown directive; did you mean \"turn-relay\"?\n"
-		  "2 errors; configuration not loaded\n");
+		  "t.yaml:3:1: recorder: unknown directive; a module's block needs its name in "
+		  "\"modules\"\n"
+		  "3 errors; configuration not loaded\n");
 	end(&r);
 }
 
