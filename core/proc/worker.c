@@ -5,7 +5,6 @@
  * privileges; start modules in the order of their needs; build the phase chains; begin to read; say READY. Drain: take no new
  * work, leave when nothing is up or time is over. The master's death is no reason to stop.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,15 +425,13 @@ static void on_master(struct sl_event *ev, unsigned ready)
 	struct ctl msg;
 	unsigned n_fds = 0;
 	size_t len = 0;
-	int fd = -1;
+	int fd = -1, rc;
 
 	(void)ready;
-	if (fd_recv_with(ev->fd, &msg, sizeof msg, &len, &fd, 1, &n_fds) < 0) {
-		if (errno == EAGAIN || errno == EINTR)
-			return;
-		len = 0;
-	}
-	if (len == 0) {
+	rc = fd_recv_with(ev->fd, &msg, sizeof msg, &len, &fd, 1, &n_fds);
+	if (rc == -SL_EAGAIN)
+		return;
+	if (rc < 0 || len == 0) {
 		sl_log(SL_LOG_ALERT, "core", "the master is gone; this worker goes on serving");
 		sl_event_del(w->pub.loop, ev);
 		return;
