@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ static inline void kid_done(uint64_t *n_done)
 	__atomic_store_n(n_done, *n_done + 1, __ATOMIC_RELEASE);
 }
 
-/* Returns true in the child. */
+/* Returns true in the child, which dies with its parent at the latest. */
 static inline bool kid_start(struct kid *k)
 {
 	if (!k->n_done)
@@ -43,6 +44,8 @@ static inline bool kid_start(struct kid *k)
 	*k->n_done = 0;
 	k->pid = fork();
 	sl_assert(k->pid >= 0);
+	if (k->pid == 0)
+		sl_assert(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	return k->pid == 0;
 }
 

@@ -3,6 +3,7 @@
  * tells a torn one.
  */
 #include "../lib/test.h"
+#include "../lib/kid.h"
 #include "../lib/shm.h"
 #include "shm/shm_impl.h"
 
@@ -65,6 +66,40 @@ TEST(a_record_cut_short_is_left_out)
 	first[1].time_ns = 0;
 	CHECK_INT(shm_trace_read(s, 0, r, 8), 2);
 	CHECK_INT(r[1].session, 2);
+	shm_detach(s);
+}
+
+static void trace_for_ever(struct shm *s, uint64_t *n_done)
+{
+	shm_trace_open(s, 0);
+	for (uint32_t i = 0;; i++) {
+		sl_trace(i, SL_TRACE_USER, i, ~i);
+		kid_done(n_done);
+	}
+}
+
+TEST(no_record_is_torn_while_it_is_written_or_after_a_kill)
+{
+	struct shm *s = test_shm(&sizes);
+	struct trace_record r[8];
+	struct kid kid = {0};
+	unsigned n_read = 0;
+
+	for (unsigned kill = 0; kill < 50; kill++) {
+		if (kid_start(&kid))
+			trace_for_ever(s, kid.n_done);
+		CHECK(kid_wait_done(&kid, 1));
+		for (unsigned i = 0; i < 2000; i++) {
+			unsigned n = shm_trace_read(s, 0, r, 8);
+
+			n_read += n;
+			while (n-- > 0)
+				CHECK(r[n].a_b == (r[n].session << 32 | (uint32_t)~r[n].session));
+		}
+		kid_kill(&kid);
+		CHECK(shm_trace_read(s, 0, r, 8) >= 7 || *kid.n_done < 7);
+	}
+	CHECK(n_read > 0);
 	shm_detach(s);
 }
 
