@@ -1,8 +1,8 @@
 /*
  * net/arena.h: the worker's packets.
  *
- * Blocks of packets grow up to a limit and stay until the worker ends. The most recently freed packet is the next one
- * handed out, since its bytes are still in the cache.
+ * Blocks of packets grow up to a limit and stay until the worker ends. The most recently freed
+ * packet is the next one handed out, since its bytes are still in the cache.
  */
 #ifndef NET_ARENA_H
 #define NET_ARENA_H

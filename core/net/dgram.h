@@ -1,8 +1,8 @@
 /*
  * net/dgram.h: UDP sockets, and how datagrams come in.
  *
- * udp.c opens and closes sockets, receive.c reads them, path.c decides whose a listener's datagram is, forward.c hands
- * it to another worker, icmp.c reads error queues.
+ * udp.c opens and closes sockets, receive.c reads them, path.c decides whose a listener's datagram
+ * is, forward.c hands it to another worker, icmp.c reads error queues.
  */
 #ifndef NET_DGRAM_H
 #define NET_DGRAM_H

@@ -1,8 +1,8 @@
 /*
  * net/engine.h: struct net, the state of the packet and connection path in one worker.
  *
- * Each part stands in its own header and file and gets at its neighbours through this struct. Nothing outside core/net
- * includes it.
+ * Each part stands in its own header and file and gets at its neighbours through this struct.
+ * Nothing outside core/net includes it.
  */
 #ifndef NET_ENGINE_H
 #define NET_ENGINE_H
@@ -32,6 +32,7 @@ struct net {
 	struct sl_udp *closed_socket; /* to be freed when the tick ends */
 	struct sl_post free_closed;
 	struct sl_packet *current; /* the listener packet being handled, for sl_flow_open */
+	bool current_forwarded;	   /* it came by another worker */
 	struct streams streams;
 };
 

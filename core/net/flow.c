@@ -1,10 +1,11 @@
 /*
  * net/flow.c: flows: what one remote address means on one listener.
  *
- * Looked up for every datagram of a listener: one keyed hash of the address, one chain. On a wildcard socket the local address belongs
- * to the key as well, since one client may use several addresses of this host from one port. A flow is entered into the eBPF map,
- * so that its datagrams come to this worker whatever generation serves new ones; the map is a cache, losing an entry costs a
- * forwarded datagram.
+ * Looked up for every datagram of a listener: one keyed hash of the address, one chain. On a
+ * wildcard socket the local address belongs to the key as well, since one client may use several
+ * addresses of this host from one port. A flow is entered into the eBPF map, so that its datagrams
+ * come to this worker whatever generation serves new ones; the map is a cache, losing an entry
+ * costs a forwarded datagram.
  */
 #include "net/flow.h"
 
@@ -81,9 +82,10 @@ static void steer_here(const struct sl_flow *f)
 		sl_count(net_meter(n, NET_steering_failures));
 }
 
-/* session needs nothing here: sl_session_open has entered its remote address into the shared tuple index. */
-int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_session *session, sl_flow_fn *fn, void *arg,
-		 struct sl_flow **ret_flow)
+/* session needs nothing here: sl_session_open has entered its remote address into the shared tuple
+ * index. */
+int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_session *session,
+		 sl_flow_fn *fn, void *arg, struct sl_flow **ret_flow)
 {
 	struct net *n = u->net;
 	struct sl_addr local = local_for(u, remote);
@@ -118,7 +120,8 @@ void sl_flow_close(struct sl_flow *f)
 		return;
 	n = f->udp->net;
 	if (f->udp->listener->flow_map >= 0)
-		(void)steer_flow_del(f->udp->listener->flow_map, f->udp->listener->pub.index, &f->remote); /* LRU may have */
+		(void)steer_flow_del(f->udp->listener->flow_map, f->udp->listener->pub.index,
+				     &f->remote); /* LRU may have */
 	sl_htab_remove(&n->flows.table, &f->node);
 	sl_gauge_add(net_meter(n, NET_flows), -1);
 	sl_slab_put(n->flows.slab, f);

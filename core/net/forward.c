@@ -1,9 +1,10 @@
 /*
  * net/forward.c: handing a datagram to the worker that owns its sender.
  *
- * Needed where eBPF does not steer, and in the moments in which its map does not know a flow. One hop: the receiver treats
- * what it does not know as new. A message carries the listener's index, both addresses and the bytes; it lives in a ring of
- * shared memory that a process of another build may read, so that the layout is fixed and checked.
+ * Needed where eBPF does not steer, and in the moments in which its map does not know a flow. One
+ * hop: the receiver treats what it does not know as new. A message carries the listener's index,
+ * both addresses and the bytes; it lives in a ring of shared memory that a process of another build
+ * may read, so that the layout is fixed and checked.
  */
 #include "net/engine.h"
 
@@ -27,7 +28,7 @@ static unsigned own_slot(const struct net *n)
 	return n->worker->slot;
 }
 
-static void hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
+static int hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
 {
 	const struct forwarded head = {
 		.listener = p->udp->listener->pub.index,
@@ -41,13 +42,16 @@ static void hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
 		{p->data, p->len},
 	};
 
-	if (inbox_send(n->worker->inbox, owner, NET_CHANNEL, DATAGRAM, iov, SL_ARRAY_LEN(iov)) < 0) {
+	int rc = inbox_send(n->worker->inbox, owner, NET_CHANNEL, DATAGRAM, iov, SL_ARRAY_LEN(iov));
+
+	if (rc < 0) {
 		sl_count(net_meter(n, NET_forward_failures));
 		sl_trace(0, SL_TRACE_INBOX_FULL, owner_slot(owner), p->len);
-		return;
+		return rc;
 	}
 	sl_count(net_meter(n, NET_forwarded_out));
 	sl_trace(0, SL_TRACE_FORWARD, owner_slot(owner), p->len);
+	return 0;
 }
 
 /* With a port for each worker the answer must leave from this worker's. */
@@ -79,9 +83,10 @@ bool forward_by_ufrag(struct net *n, struct sl_packet *p)
 
 	if (!may_forward(n, p) || !local_ufrag(p, ufrag))
 		return false;
-	if (shm_find_ufrag(n->worker->shm, ufrag, &index, &owner) < 0 || owner_slot(owner) == own_slot(n))
+	if (shm_find_ufrag(n->worker->shm, ufrag, &index, &owner) < 0 ||
+	    owner_slot(owner) == own_slot(n))
 		return false;
-	hand_over(n, p, owner);
+	(void)hand_over(n, p, owner); /* a full inbox has lost it, which is counted */
 	return true;
 }
 
@@ -100,33 +105,41 @@ static bool current_owner(const struct net *n, const struct sl_addr *remote, uin
 }
 
 /*
- * A sender without a flow here. What still reaches a draining worker as new goes to the current generation, by every kind of
- * steering: the kernel may have queued it before the switch.
+ * A sender without a flow here. What still reaches a draining worker as new goes to the current
+ * generation, by every kind of steering: the kernel may have queued it before the switch.
  */
 bool forward_stray(struct net *n, struct sl_packet *p)
 {
+	const uint16_t listener = p->udp->listener->pub.index;
 	uint32_t index, owner;
 
 	if (!may_forward(n, p))
 		return false;
-	if (shm_find_tuple(n->worker->shm, p->udp->listener->pub.index, &p->from, &index, &owner) == 0) {
+	if (shm_find_tuple(n->worker->shm, listener, &p->from, &index, &owner) == 0) {
 		if (owner_slot(owner) == own_slot(n))
 			return false;
 	} else if (!n->worker->draining || !current_owner(n, &p->from, &owner)) {
 		return false;
 	}
-	hand_over(n, p, owner);
+	(void)hand_over(n, p, owner); /* a full inbox has lost it, which is counted */
 	return true;
 }
 
+/* One hop for these as well: who got it by a forward keeps it. */
 int sl_udp_forward(const struct sl_packet *p, uint16_t slot)
 {
 	struct net *n = p->udp->net;
+	uint32_t owner;
 
-	if (!may_forward(n, p) || slot == own_slot(n))
+	if (!p->udp->listener || !may_forward(n, p))
 		return -SL_EUNSUPP;
-	hand_over(n, p, shm_owner(n->worker->shm, slot));
-	return 0;
+	if (n->current_forwarded || slot == own_slot(n) ||
+	    slot >= shm_sizes(n->worker->shm)->n_slots)
+		return -SL_ENOENT;
+	owner = shm_owner(n->worker->shm, slot);
+	if (!shm_owner_alive(n->worker->shm, owner))
+		return -SL_ENOENT;
+	return hand_over(n, p, owner);
 }
 
 static struct sl_udp *socket_of(const struct net *n, unsigned index)
@@ -137,7 +150,8 @@ static struct sl_udp *socket_of(const struct net *n, unsigned index)
 	return NULL;
 }
 
-static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *head, const uint8_t *data)
+static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *head,
+		      const uint8_t *data)
 {
 	struct packet *p = arena_get(&n->arena);
 
@@ -172,5 +186,7 @@ void net_inbox(struct net *n, const struct inbox_msg *msg)
 	if (u)
 		take_over(n, u, &head, msg->data + sizeof head);
 	else
-		sl_count(net_meter(n, NET_dropped_unclaimed)); /* a listener that this generation does not have */
+		sl_count(net_meter(
+			n,
+			NET_dropped_unclaimed)); /* a listener that this generation does not have */
 }

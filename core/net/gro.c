@@ -1,8 +1,10 @@
 /*
- * net/gro.c: receiving trains: neighbouring datagrams of one flow that the kernel hands over as one (UDP_GRO).
+ * net/gro.c: receiving trains: neighbouring datagrams of one flow that the kernel hands over as one
+ * (UDP_GRO).
  *
- * Used on listeners when the configuration says `gro: on`. Trains of 32 cost a seventh of 32 datagrams, but single ones
- * cost 4 to 5 % more, because they are copied once: a train lands in a large buffer and is cut into arena packets here.
+ * Used on listeners when the configuration says `gro: on`. Trains of 32 cost a seventh of 32
+ * datagrams, but single ones cost 4 to 5 % more, because they are copied once: a train lands in a
+ * large buffer and is cut into arena packets here.
  */
 #include "net/engine.h"
 

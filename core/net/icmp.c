@@ -1,8 +1,9 @@
 /*
  * net/icmp.c: ICMP errors for datagrams that were sent, from the socket's error queue.
  *
- * Sockets without an error function are not asked (IP_RECVERR is off); for them only the pending error is cleared, so that the
- * loop does not report it for ever. The queue is the network's: everything is checked, at most one batch is read.
+ * Sockets without an error function are not asked (IP_RECVERR is off); for them only the pending
+ * error is cleared, so that the loop does not report it for ever. The queue is the network's:
+ * everything is checked, at most one batch is read.
  */
 #include "net/engine.h"
 

@@ -51,7 +51,7 @@ enum net_meter {
 #define X(kind, name, unit, help) NET_##name,
 	NET_METERS(X)
 #undef X
-	NET_N_METERS
+		NET_N_METERS
 };
 
 #endif

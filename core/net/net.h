@@ -40,7 +40,8 @@ struct net_conf {
 
 int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net); /* sets w->net; starts nothing */
 int net_start(struct net *n);	 /* begins to read and accept */
-void net_drain(struct net *n);	 /* stops accepting; UDP flows go on; new UDP flows that still arrive are forwarded to the current generation when steering cannot keep them away */
+/* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current generation. */
+void net_drain(struct net *n);
 void net_close(struct net *n);
 void net_inbox(struct net *n, const struct inbox_msg *msg); /* a datagram forwarded by another worker */
 unsigned net_n_conns(const struct net *n);

@@ -1,8 +1,9 @@
 /*
  * net/packet.c: the packet arena, and moving the ends of a packet's data.
  *
- * Knows memory only. Headers and slots are kept apart, so that walking headers does not touch payload pages. Under
- * AddressSanitizer the slot of a free packet is poisoned: a handler that keeps bytes without a reference is caught.
+ * Knows memory only. Headers and slots are kept apart, so that walking headers does not touch
+ * payload pages. Under AddressSanitizer the slot of a free packet is poisoned: a handler that keeps
+ * bytes without a reference is caught.
  */
 #include "net/arena.h"
 

@@ -1,9 +1,10 @@
 /*
  * net/path.c: whose is a datagram that came to a listener?
  *
- * Guards first; then what a connectivity check names (its ufrag outranks everything learned earlier); then the flow of its
- * sender, if it is known here; then the worker that the shared table names; then the modules that take new senders. A
- * datagram that another worker handed over never leaves again, so that two tables that disagree cannot play ping-pong.
+ * Guards first; then what a connectivity check names (its ufrag outranks everything learned
+ * earlier); then the flow of its sender, if it is known here; then the worker that the shared table
+ * names; then the modules that take new senders. A datagram that another worker handed over never
+ * leaves again, so that two tables that disagree cannot play ping-pong.
  */
 #include "net/engine.h"
 
@@ -52,6 +53,7 @@ void path_take(struct net *n, struct sl_packet *p, bool forwarded)
 {
 	p->demux = (uint8_t)sl_demux(p->data, p->len);
 	n->current = p;
+	n->current_forwarded = forwarded;
 	route(n, p, forwarded);
 	n->current = NULL;
 }

@@ -1,9 +1,10 @@
 /*
  * net/preread.c: what is this connection? The first bytes decide, and are only looked at.
  *
- * Plain connections are peeked: the bytes stay in the socket for whoever takes it. When a handler wants to see more,
- * SO_RCVLOWAT is raised by one byte above what is there, because epoll would report the same bytes again and again. A ClientHello that
- * nobody steals is answered by the core's TLS, and the handlers look again at what was decrypted. Everything ends by preread_timeout.
+ * Plain connections are peeked: the bytes stay in the socket for whoever takes it. When a handler
+ * wants to see more, SO_RCVLOWAT is raised by one byte above what is there, because epoll would
+ * report the same bytes again and again. A ClientHello that nobody steals is answered by the core's
+ * TLS, and the handlers look again at what was decrypted. Everything ends by preread_timeout.
  */
 #include "net/stream.h"
 
@@ -50,7 +51,8 @@ static void begin_tls(struct sl_conn *c)
 
 static void unclaimed(struct sl_conn *c, struct sl_str bytes)
 {
-	if (c->state == CONN_PREREAD && c->acceptor->listener->pub.tls && bytes.p[0] == TLS_RECORD_HANDSHAKE) {
+	if (c->state == CONN_PREREAD && c->acceptor->listener->pub.tls &&
+	    bytes.p[0] == TLS_RECORD_HANDSHAKE) {
 		begin_tls(c);
 		return;
 	}

@@ -1,10 +1,12 @@
 /*
  * net/receive.c: datagrams from sockets into arena packets.
  *
- * How a socket is read follows what it brings (measured per datagram on loopback, ns): one recvfrom 700, of which the "nothing
- * more" that ends a loop would cost 300; recvmmsg of 64 535, but of a single one 1 200. So a quiet socket gets one
- * recvfrom per wake-up and leaves "is there more?" to epoll; a socket that keeps using its quota up gets a larger one, and a
- * large quota is read by recvmmsg. Wildcard sockets need recvmsg, since each datagram says its local address; TOS comes along.
+ * How a socket is read follows what it brings (measured per datagram on loopback, ns): one recvfrom
+ * 700, of which the "nothing more" that ends a loop would cost 300; recvmmsg of 64 535, but of a
+ * single one 1 200. So a quiet socket gets one recvfrom per wake-up and leaves "is there more?" to
+ * epoll; a socket that keeps using its quota up gets a larger one, and a large quota is read by
+ * recvmmsg. Wildcard sockets need recvmsg, since each datagram says its local address; TOS comes
+ * along.
  */
 #include "net/engine.h"
 
@@ -12,8 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SINGLY_MAX 3	/* up to this quota, one call per datagram */
-#define PATIENCE 4	/* full wake-ups before a quota of one grows: a wrong guess costs a call */
+#define SINGLY_MAX 3	 /* up to this quota, one call per datagram */
+#define PATIENCE 4	 /* full wake-ups before a quota of one grows: a wrong guess costs a call */
 #define CONTROL_BYTES 80 /* IP_PKTINFO or IPV6_PKTINFO, TOS or traffic class */
 
 int rx_open(struct net *n)
@@ -162,7 +164,8 @@ static ssize_t receive_plain(struct sl_udp *u, struct sl_packet *p, bool *ret_kn
 {
 	union net_sockaddr from;
 	socklen_t from_len = sizeof from;
-	ssize_t len = recvfrom(u->ev.fd, p->data, SL_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC, &from.any, &from_len);
+	ssize_t len = recvfrom(u->ev.fd, p->data, SL_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC,
+			       &from.any, &from_len);
 
 	if (len >= 0)
 		*ret_known = fill_from(u, p, &from.any);
@@ -275,8 +278,8 @@ static void adapt(struct sl_udp *u, unsigned got)
 }
 
 /*
- * An error instead of a datagram (ICMP for an earlier send) needs no handling here: the call cleared it, and the socket stays
- * readable if there is more.
+ * An error instead of a datagram (ICMP for an earlier send) needs no handling here: the call
+ * cleared it, and the socket stays readable if there is more.
  */
 void udp_receive(struct sl_udp *u)
 {

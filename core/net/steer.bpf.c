@@ -1,14 +1,17 @@
 /*
- * net/steer.bpf.c: which socket of a SO_REUSEPORT group gets a datagram. Runs in the kernel (BPF_PROG_TYPE_SK_REUSEPORT).
+ * net/steer.bpf.c: which socket of a SO_REUSEPORT group gets a datagram. Runs in the kernel
+ * (BPF_PROG_TYPE_SK_REUSEPORT).
  *
- * 1. A connectivity check (STUN Binding request with USERNAME, RFC 8445 section 7.2.2) goes to the slot that the first two characters of our
- *    ufrag name: the client says whom it means, which outranks what was learned from its address.
+ * 1. A connectivity check (STUN Binding request with USERNAME, RFC 8445 section 7.2.2) goes to the
+ * slot that the first two characters of our ufrag name: the client says whom it means, which
+ * outranks what was learned from its address.
  * 2. A known flow goes to the slot that learned it, of whatever generation.
- * 3. Anything else is new and goes to the current generation, by the kernel's hash of both addresses.
- * When none of these finds a socket, the kernel chooses.
+ * 3. Anything else is new and goes to the current generation, by the kernel's hash of both
+ * addresses. When none of these finds a socket, the kernel chooses.
  *
- * Not part of the build: auto/steer-bytes compiles it into steer_prog.h, which is committed. Needs neither libbpf nor maps at
- * compile time (see steer_map.h). Attributes are read by bpf_skb_load_bytes, since only the first bytes are sure to be linear.
+ * Not part of the build: auto/steer-bytes compiles it into steer_prog.h, which is committed. Needs
+ * neither libbpf nor maps at compile time (see steer_map.h). Attributes are read by
+ * bpf_skb_load_bytes, since only the first bytes are sure to be linear.
  */
 #include <linux/bpf.h>
 #include "net/steer_map.h"
@@ -25,16 +28,20 @@
 #define IPV6_SOURCE 8
 
 static void *(*const map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
-static long (*const load_bytes)(const void *ctx, __u32 offset, void *to, __u32 len) = (void *)BPF_FUNC_skb_load_bytes;
+static long (*const load_bytes)(const void *ctx, __u32 offset, void *to,
+				__u32 len) = (void *)BPF_FUNC_skb_load_bytes;
 static long (*const load_relative)(const void *ctx, __u32 offset, void *to, __u32 len,
 				   __u32 from) = (void *)BPF_FUNC_skb_load_bytes_relative;
-static long (*const select_socket)(void *ctx, void *sockets, void *key, __u64 flags) = (void *)BPF_FUNC_sk_select_reuseport;
+static long (*const select_socket)(void *ctx, void *sockets, void *key,
+				   __u64 flags) = (void *)BPF_FUNC_sk_select_reuseport;
 
 /* A constant that the loader finds again: one 16-byte instruction. */
 #define MARKED(mark)                                                                               \
 	({                                                                                         \
 		__u64 value_;                                                                      \
-		__asm__ volatile("%0 = %1 ll" : "=r"(value_) : "i"((__u64)STEER_MARK << 32 | (mark)));\
+		__asm__ volatile("%0 = %1 ll"                                                      \
+				 : "=r"(value_)                                                    \
+				 : "i"((__u64)STEER_MARK << 32 | (mark)));                         \
 		value_;                                                                            \
 	})
 

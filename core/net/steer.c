@@ -1,9 +1,10 @@
 /*
  * net/steer.c: loads the steering program and keeps its maps.
  *
- * One flow map and one map of the current generation serve all listeners; each listener has its sockets' array and its own
- * copy of the program, in which these maps and its index stand as constants. Only the master holds a struct steer; workers
- * get the flow map's descriptor. Everything a new master needs is in the maps: descriptors are all that is handed on.
+ * One flow map and one map of the current generation serve all listeners; each listener has its
+ * sockets' array and its own copy of the program, in which these maps and its index stand as
+ * constants. Only the master holds a struct steer; workers get the flow map's descriptor.
+ * Everything a new master needs is in the maps: descriptors are all that is handed on.
  */
 #include "net/listener.h"
 
@@ -52,7 +53,8 @@ static int load(const struct steer *s, unsigned listener, int *ret_prog, char *e
 	for (size_t i = 0; i + 1 < SL_ARRAY_LEN(insns); i++)
 		if (is_mark(&insns[i]))
 			set_constant(&insns[i], s, listener);
-	return bpf_load_reuseport(insns, SL_ARRAY_LEN(insns), "sluice_steer", ret_prog, err, err_cap);
+	return bpf_load_reuseport(insns, SL_ARRAY_LEN(insns), "sluice_steer", ret_prog, err,
+				  err_cap);
 }
 
 /* ---- the maps */
@@ -83,17 +85,19 @@ void steer_free(struct steer *s)
 
 static int make_maps(struct steer *s, unsigned n_flows)
 {
-	if (bpf_map_new(BPF_KIND_LRU_HASH, sizeof(struct steer_flow), sizeof(uint32_t), n_flows, "sluice_flows", &s->flows) < 0)
+	if (bpf_map_new(BPF_KIND_LRU_HASH, sizeof(struct steer_flow), sizeof(uint32_t), n_flows,
+			"sluice_flows", &s->flows) < 0)
 		return -SL_ESYS;
-	return bpf_map_new(BPF_KIND_ARRAY, sizeof(uint32_t), sizeof(struct steer_set), STEER_N_SETS, "sluice_current", &s->current);
+	return bpf_map_new(BPF_KIND_ARRAY, sizeof(uint32_t), sizeof(struct steer_set), STEER_N_SETS,
+			   "sluice_current", &s->current);
 }
 
 static int make_sockets(struct steer *s, unsigned listener)
 {
 	if (s->sockets[listener] >= 0)
 		return 0;
-	return bpf_map_new(BPF_KIND_SOCKARRAY, sizeof(uint32_t), sizeof(uint64_t), s->n_slots, "sluice_sockets",
-			   &s->sockets[listener]);
+	return bpf_map_new(BPF_KIND_SOCKARRAY, sizeof(uint32_t), sizeof(uint64_t), s->n_slots,
+			   "sluice_sockets", &s->sockets[listener]);
 }
 
 /* Loads once to see whether the kernel takes the program at all. */
@@ -110,13 +114,16 @@ static int try_load(struct steer *s, char *err, size_t err_cap)
 	return rc;
 }
 
-int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char *err, size_t err_cap)
+int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char *err,
+	      size_t err_cap)
 {
 	struct steer *s;
 	int rc;
 
 	if (htons(1) == 1 || n_slots == 0 || n_slots > STEER_MAX_SLOTS) {
-		snprintf(err, err_cap, "the program is made for little-endian processors and at most %d slots", STEER_MAX_SLOTS);
+		snprintf(err, err_cap,
+			 "the program is made for little-endian processors and at most %d slots",
+			 STEER_MAX_SLOTS);
 		return -SL_EUNSUPP;
 	}
 	s = new_steer(n_slots);
@@ -152,8 +159,9 @@ static int attach(struct steer *s, unsigned listener, int fd)
 }
 
 /*
- * The program belongs to the group of sockets, not to one of them; attaching it again replaces it by the same. So it is
- * attached with each socket, and a group that had died out and come back has it too.
+ * The program belongs to the group of sockets, not to one of them; attaching it again replaces it
+ * by the same. So it is attached with each socket, and a group that had died out and come back has
+ * it too.
  */
 int steer_add_socket(struct steer *s, unsigned listener, unsigned slot, int fd)
 {
@@ -214,7 +222,8 @@ int steer_set_current(struct steer *s, const uint16_t *slots, unsigned n)
 	return write_set(s, STEER_ACTIVE, &active);
 }
 
-/* ---- over a re-exec of the master: flow map, current map, then the arrays of the listeners noted in the current map */
+/* ---- over a re-exec of the master: flow map, current map, then the arrays of the listeners noted
+ * in the current map */
 
 int steer_export(const struct steer *s, int *ret_fds, unsigned max, unsigned *ret_n)
 {
@@ -267,7 +276,9 @@ int steer_import(const int *fds, unsigned n, unsigned n_slots, struct steer **re
 
 static struct steer_flow flow_key(unsigned listener, const struct sl_addr *remote)
 {
-	struct steer_flow key = {.listener = (uint16_t)listener, .family = remote->family, .port = htons(remote->port)};
+	struct steer_flow key = {.listener = (uint16_t)listener,
+				 .family = remote->family,
+				 .port = htons(remote->port)};
 
 	memcpy(key.ip, remote->ip, sizeof key.ip);
 	return key;

@@ -1,9 +1,10 @@
 /*
  * net/stream.c: accepting connections, and taking them apart.
  *
- * All workers wait on one listening socket (EPOLLEXCLUSIVE wakes few of them). A tick accepts a bounded number. A connection
- * is never freed inside a handler: whatever ends it marks it, and the post at the end of the tick does the rest, so that
- * handlers may close any connection, their own included.
+ * All workers wait on one listening socket (EPOLLEXCLUSIVE wakes few of them). A tick accepts a
+ * bounded number. A connection is never freed inside a handler: whatever ends it marks it, and the
+ * post at the end of the tick does the rest, so that handlers may close any connection, their own
+ * included.
  */
 #include "net/stream.h"
 
@@ -163,7 +164,9 @@ static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr
 	c->remote = *remote;
 	c->local = a->listener->pub.local;
 	if (a->listener->wildcard)
-		(void)sock_local(fd, &c->local); /* stays the wildcard: a name for logs, nothing depends on it */
+		(void)sock_local(
+			fd,
+			&c->local); /* stays the wildcard: a name for logs, nothing depends on it */
 	c->next = s->first;
 	if (c->next)
 		c->next->prev = c;
@@ -213,7 +216,8 @@ static bool is_shortage(int err)
 	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
-/* The listening socket stays readable while descriptors are short: without a pause the loop would spin. */
+/* The listening socket stays readable while descriptors are short: without a pause the loop would
+ * spin. */
 static void pause_accepting(struct acceptor *a)
 {
 	sl_count(net_meter(a->net, NET_accept_pauses));

@@ -1,8 +1,9 @@
 /*
  * net/stream.h: stream connections.
  *
- * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and writes one that has been taken.
- * A connection in its first states is this struct alone; what a speaking one needs is in struct conn_io and made then.
+ * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and
+ * writes one that has been taken. A connection in its first states is this struct alone; what a
+ * speaking one needs is in struct conn_io and made then.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -22,7 +23,8 @@ enum conn_state {
 	CONN_DECRYPTED, /* preread again, on decrypted bytes */
 	CONN_OPEN,	/* taken */
 	CONN_FLUSHING,	/* closed by its owner, the queue is being written */
-	CONN_LINGERING, /* all is written; waits for the peer's end, so that nothing is cut off by a reset */
+	CONN_LINGERING, /* all is written; waits for the peer's end, so that nothing is cut off by a
+			   reset */
 	CONN_STOLEN,	/* the descriptor has left */
 	CONN_DEAD,
 };
@@ -67,9 +69,9 @@ struct streams {
 	struct sl_conn *first, *dirty;
 	unsigned n_conns;
 	struct sl_post settle;
-	uint8_t *scratch; /* what was just read, or peeked */
-	struct sl_str peek;		  /* during CONN_PREREAD */
-	struct sl_client_hello hello;	  /* of peek */
+	uint8_t *scratch;	      /* what was just read, or peeked */
+	struct sl_str peek;	      /* during CONN_PREREAD */
+	struct sl_client_hello hello; /* of peek */
 	enum { HELLO_UNREAD, HELLO_NONE, HELLO_READ } hello_is;
 };
 
@@ -96,7 +98,7 @@ void preread_decrypted(struct sl_conn *c);
 /* ---- stream_io.c */
 int conn_io_new(struct sl_conn *c);
 void conn_io_free(struct sl_conn *c);
-void conn_begin(struct sl_conn *c); /* taken just now: deliver what is there */
+void conn_begin(struct sl_conn *c);		    /* taken just now: deliver what is there */
 void conn_ready(struct sl_conn *c, unsigned ready); /* CONN_OPEN to CONN_LINGERING */
 void conn_settle(struct sl_conn *c);
 void conn_timeout(struct sl_conn *c);

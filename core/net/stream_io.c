@@ -1,9 +1,10 @@
 /*
  * net/stream_io.c: reading and writing a connection that a module has taken.
  *
- * What was read is shown where it lies; only what the module leaves over is kept, so that an idle connection holds no
- * buffers. What is written leaves when the tick ends: several messages of a tick share a segment and a TLS record. Both
- * directions are bounded. A close writes the queue, says goodbye and waits for the peer's end, all within five seconds.
+ * What was read is shown where it lies; only what the module leaves over is kept, so that an idle
+ * connection holds no buffers. What is written leaves when the tick ends: several messages of a
+ * tick share a segment and a TLS record. Both directions are bounded. A close writes the queue,
+ * says goodbye and waits for the peer's end, all within five seconds.
  */
 #include "net/stream.h"
 
@@ -74,7 +75,8 @@ static size_t max_input(const struct sl_conn *c)
 	return c->io->ops.max_input ? c->io->ops.max_input : MAX_INPUT;
 }
 
-/* Shows bytes; returns how many were used up, or -1 when the connection is not to be read any more. */
+/* Shows bytes; returns how many were used up, or -1 when the connection is not to be read any more.
+ */
 static ptrdiff_t show(struct sl_conn *c, const uint8_t *data, size_t len)
 {
 	ptrdiff_t used = c->io->ops.input(c->io->arg, c, data, len);
@@ -153,7 +155,8 @@ static ptrdiff_t read_some(struct sl_conn *c)
 	return rc < 0 ? -SL_ECLOSED : got;
 }
 
-/* What TLS has decrypted already is not announced by the socket, so it is read beyond the usual number of turns. */
+/* What TLS has decrypted already is not announced by the socket, so it is read beyond the usual
+ * number of turns. */
 static bool another_turn(const struct sl_conn *c, unsigned turn)
 {
 	return turn < READS_PER_WAKEUP || (c->tls && tls_stream_pending(c->tls));

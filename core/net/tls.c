@@ -1,10 +1,11 @@
 /*
  * net/tls.c: server contexts: what versions, ciphers and certificates a listener offers.
  *
- * One context per certificate; a certificate of another key type for the very same names joins the first one's context, so
- * that OpenSSL takes what the client can verify. The context handed out is that of the first certificate and owns the
- * others; the server name of a handshake chooses among them. Sessions resume by tickets under one key for all workers:
- * nothing is remembered here. Whoever else terminates TLS on a listener (the http module) switches to this context, and gets
+ * One context per certificate; a certificate of another key type for the very same names joins the
+ * first one's context, so that OpenSSL takes what the client can verify. The context handed out is
+ * that of the first certificate and owns the others; the server name of a handshake chooses among
+ * them. Sessions resume by tickets under one key for all workers: nothing is remembered here.
+ * Whoever else terminates TLS on a listener (the http module) switches to this context, and gets
  * its choice of certificate and protocol with it.
  */
 #include "net/tls.h"
@@ -67,7 +68,8 @@ static int check_dates(X509 *cert, const struct complaint *err)
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
 		return complain(err, "the certificate for %s has expired", subject(cert, name));
 	if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
-		return complain(err, "the certificate for %s is not valid yet", subject(cert, name));
+		return complain(err, "the certificate for %s is not valid yet",
+				subject(cert, name));
 	return 0;
 }
 
@@ -98,7 +100,8 @@ static int use_certs(SSL_CTX *ctx, struct sl_str pem, X509 **ret_leaf, const str
 	}
 	rc = check_dates(leaf, err);
 	if (rc == 0 && SSL_CTX_use_certificate(ctx, leaf) != 1)
-		rc = complain(err, "the certificate cannot be used: %s", ERR_reason_error_string(ERR_peek_error()));
+		rc = complain(err, "the certificate cannot be used: %s",
+			      ERR_reason_error_string(ERR_peek_error()));
 	if (rc == 0)
 		rc = read_chain(ctx, bio, err);
 	X509_free(leaf); /* the context has its own reference */
@@ -119,9 +122,11 @@ static int use_key(SSL_CTX *ctx, struct sl_str pem, X509 *leaf, const struct com
 	if (!key)
 		return complain(err, "the private key is not readable as PEM without a passphrase");
 	if (X509_check_private_key(leaf, key) != 1)
-		rc = complain(err, "the private key does not belong to the certificate for %s", subject(leaf, name));
+		rc = complain(err, "the private key does not belong to the certificate for %s",
+			      subject(leaf, name));
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
-		rc = complain(err, "the private key cannot be used: %s", ERR_reason_error_string(ERR_peek_error()));
+		rc = complain(err, "the private key cannot be used: %s",
+			      ERR_reason_error_string(ERR_peek_error()));
 	EVP_PKEY_free(key);
 	return rc;
 }
@@ -140,13 +145,14 @@ static int use_pair(SSL_CTX *ctx, const struct tls_cert *cert, const struct comp
 static const unsigned char alpn_known[] = "\x09stun.turn\x12stun.nat-discovery\x08http/1.1";
 
 /* No common protocol is a failure, not a silent guess (RFC 7301 section 3.2). */
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-			   unsigned in_len, void *arg)
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+			   const unsigned char *in, unsigned in_len, void *arg)
 {
 	unsigned char *chosen;
 
 	(void)ssl, (void)arg;
-	if (SSL_select_next_proto(&chosen, out_len, alpn_known, sizeof alpn_known - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+	if (SSL_select_next_proto(&chosen, out_len, alpn_known, sizeof alpn_known - 1, in,
+				  in_len) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
@@ -186,7 +192,8 @@ static int set_tickets(SSL_CTX *ctx, const struct tls_opts *o)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		return SSL_CTX_set_num_tickets(ctx, 0) == 1 ? 0 : -SL_ENOMEM;
 	}
-	if (SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)(uintptr_t)o->ticket_key, TICKET_KEY_BYTES) != 1)
+	if (SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)(uintptr_t)o->ticket_key,
+					   TICKET_KEY_BYTES) != 1)
 		return -SL_EINVAL;
 	return SSL_CTX_set_num_tickets(ctx, 1) == 1 ? 0 : -SL_ENOMEM;
 }
@@ -197,14 +204,18 @@ static SSL_CTX *new_context(const struct tls_opts *o)
 
 	if (!ctx)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	/* The output queue may move and grow between two attempts; idle connections hold no record buffers. */
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	/* The output queue may move and grow between two attempts; idle connections hold no record
+	 * buffers. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-	if (SSL_CTX_set_min_proto_version(ctx, o->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 || SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
-	    set_tickets(ctx, o) < 0) {
+	if (SSL_CTX_set_min_proto_version(ctx, o->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION) !=
+		    1 ||
+	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || set_tickets(ctx, o) < 0) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
@@ -233,13 +244,15 @@ static bool complements(SSL_CTX *ctx, struct sl_str pem)
 	X509 *have = SSL_CTX_get0_certificate(ctx), *more = read_leaf(pem);
 	const ASN1_OCTET_STRING *a = names_of(have), *b = more ? names_of(more) : NULL;
 	bool fits = a && b && ASN1_OCTET_STRING_cmp(a, b) == 0 &&
-		    EVP_PKEY_get_base_id(X509_get0_pubkey(have)) != EVP_PKEY_get_base_id(X509_get0_pubkey(more));
+		    EVP_PKEY_get_base_id(X509_get0_pubkey(have)) !=
+			    EVP_PKEY_get_base_id(X509_get0_pubkey(more));
 
 	X509_free(more);
 	return fits;
 }
 
-static int add_cert(struct siblings *all, const struct tls_opts *o, const struct tls_cert *cert, const struct complaint *err)
+static int add_cert(struct siblings *all, const struct tls_opts *o, const struct tls_cert *cert,
+		    const struct complaint *err)
 {
 	SSL_CTX *ctx;
 	int rc;
@@ -249,7 +262,8 @@ static int add_cert(struct siblings *all, const struct tls_opts *o, const struct
 			return use_pair(all->ctxs[i], cert, err);
 	ctx = new_context(o);
 	if (!ctx)
-		return complain(err, "OpenSSL cannot make a TLS context: %s", ERR_reason_error_string(ERR_peek_error()));
+		return complain(err, "OpenSSL cannot make a TLS context: %s",
+				ERR_reason_error_string(ERR_peek_error()));
 	rc = use_pair(ctx, cert, err);
 	if (rc < 0)
 		SSL_CTX_free(ctx);
@@ -265,7 +279,8 @@ static void free_siblings(struct siblings *all)
 	free(all);
 }
 
-int tls_context_new(const struct tls_opts *o, struct ssl_ctx_st **ret_ctx, char *err_text, size_t err_cap)
+int tls_context_new(const struct tls_opts *o, struct ssl_ctx_st **ret_ctx, char *err_text,
+		    size_t err_cap)
 {
 	const struct complaint err = {err_text, err_cap};
 	struct siblings *all = calloc(1, sizeof *all + (o->n_certs + 1) * sizeof(SSL_CTX *));

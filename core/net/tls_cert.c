@@ -1,7 +1,9 @@
 /*
- * net/tls_cert.c: a self-signed certificate for development: ECDSA P-256, one year, for the names and addresses given.
+ * net/tls_cert.c: a self-signed certificate for development: ECDSA P-256, one year, for the names
+ * and addresses given.
  *
- * Browsers want subjectAltName, serverAuth and no CA; they show their warning once per certificate, so the caller keeps it.
+ * Browsers want subjectAltName, serverAuth and no CA; they show their warning once per certificate,
+ * so the caller keeps it.
  */
 #include "net/tls.h"
 
@@ -24,7 +26,8 @@ static int names_text(const struct sl_str *names, unsigned n, struct sl_buf *out
 
 		if (memchr(names[i].p, ',', names[i].len))
 			return -SL_EINVAL;
-		sl_buf_printf(out, "%s%s:%.*s", i > 0 ? "," : "", is_ip ? "IP" : "DNS", SL_FMT(names[i]));
+		sl_buf_printf(out, "%s%s:%.*s", i > 0 ? "," : "", is_ip ? "IP" : "DNS",
+			      SL_FMT(names[i]));
 	}
 	sl_buf_u8(out, 0);
 	return sl_buf_ok(out);
@@ -75,9 +78,10 @@ static int set_name(X509 *cert)
 
 static int fill(X509 *cert, EVP_PKEY *key, const char *names)
 {
-	if (X509_set_version(cert, X509_VERSION_3) != 1 || set_serial(cert) < 0 || set_name(cert) < 0 ||
-	    !X509_gmtime_adj(X509_getm_notBefore(cert), -CLOCK_SKEW_S) ||
-	    !X509_gmtime_adj(X509_getm_notAfter(cert), VALID_S - CLOCK_SKEW_S) || X509_set_pubkey(cert, key) != 1)
+	if (X509_set_version(cert, X509_VERSION_3) != 1 || set_serial(cert) < 0 ||
+	    set_name(cert) < 0 || !X509_gmtime_adj(X509_getm_notBefore(cert), -CLOCK_SKEW_S) ||
+	    !X509_gmtime_adj(X509_getm_notAfter(cert), VALID_S - CLOCK_SKEW_S) ||
+	    X509_set_pubkey(cert, key) != 1)
 		return -SL_ENOMEM;
 	if (add_extensions(cert, names) < 0)
 		return -SL_EINVAL;
@@ -108,7 +112,8 @@ static int write_pem(X509 *cert, EVP_PKEY *key, struct sl_buf *ret_cert, struct 
 	return rc;
 }
 
-int tls_make_dev_cert(const struct sl_str *names, unsigned n, struct sl_buf *ret_cert, struct sl_buf *ret_key)
+int tls_make_dev_cert(const struct sl_str *names, unsigned n, struct sl_buf *ret_cert,
+		      struct sl_buf *ret_key)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();

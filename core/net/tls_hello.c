@@ -1,10 +1,11 @@
 /*
- * net/tls_hello.c: reading a ClientHello that is still in the socket (RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3,
- * RFC 7301 section 3.1).
+ * net/tls_hello.c: reading a ClientHello that is still in the socket (RFC 8446 sections 4.1.2
+ * and 5.1, RFC 6066 section 3, RFC 7301 section 3.1).
  *
- * Decides nothing: says which name and which protocols are asked for, so that a shared port can be divided before anybody
- * answers. Bytes an attacker chose: every read is bounded. Clients with post-quantum keys send more than one packet, and a
- * hello may be cut over several records: then it is joined in a buffer of this process, to which the views point until the next call.
+ * Decides nothing: says which name and which protocols are asked for, so that a shared port can be
+ * divided before anybody answers. Bytes an attacker chose: every read is bounded. Clients with
+ * post-quantum keys send more than one packet, and a hello may be cut over several records: then it
+ * is joined in a buffer of this process, to which the views point until the next call.
  */
 #include "net/tls.h"
 
@@ -30,7 +31,8 @@ static int read_record(struct cursor *c, struct sl_str *ret_part)
 	size_t len;
 
 	if (c->left < RECORD_HEADER) {
-		bool possible = (c->left < 1 || c->p[0] == CONTENT_HANDSHAKE) && (c->left < 2 || c->p[1] == 3);
+		bool possible = (c->left < 1 || c->p[0] == CONTENT_HANDSHAKE) &&
+				(c->left < 2 || c->p[1] == 3);
 
 		*ret_part = SL_STR_NULL;
 		return possible ? -SL_EAGAIN : -SL_EPARSE;
@@ -151,7 +153,8 @@ static int read_extensions(struct sl_str all, struct sl_client_hello *h)
 
 static int read_body(struct sl_str message, struct sl_client_hello *h)
 {
-	struct sl_reader r = sl_reader(message.p + HANDSHAKE_HEADER, message.len - HANDSHAKE_HEADER);
+	struct sl_reader r =
+		sl_reader(message.p + HANDSHAKE_HEADER, message.len - HANDSHAKE_HEADER);
 	struct sl_str extensions;
 
 	(void)sl_read_bytes(&r, 2 + 32); /* version, random */

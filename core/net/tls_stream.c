@@ -1,8 +1,9 @@
 /*
  * net/tls_stream.c: TLS over one non-blocking socket, by OpenSSL's own socket BIO.
  *
- * Knows no connection and no loop. OpenSSL keeps errors in a queue per thread, which must be empty before each call for its
- * result to be read. Its socket BIO writes with write(2): the process ignores SIGPIPE (net.c).
+ * Knows no connection and no loop. OpenSSL keeps errors in a queue per thread, which must be empty
+ * before each call for its result to be read. Its socket BIO writes with write(2): the process
+ * ignores SIGPIPE (net.c).
  */
 #include "net/tls_stream.h"
 
@@ -93,6 +94,7 @@ bool tls_stream_pending(const struct ssl_st *tls)
 void tls_stream_shutdown(struct ssl_st *tls)
 {
 	ERR_clear_error();
-	(void)SSL_shutdown(tls); /* the peer's answer is not waited for, and a broken peer gets none */
+	(void)SSL_shutdown(
+		tls); /* the peer's answer is not waited for, and a broken peer gets none */
 	ERR_clear_error();
 }

@@ -11,13 +11,16 @@ struct ssl_ctx_st;
 
 int tls_stream_new(struct ssl_ctx_st *ctx, int fd, struct ssl_st **ret_tls); /* fd: borrowed */
 void tls_stream_free(struct ssl_st *tls);				     /* accepts NULL */
-int tls_stream_handshake(struct ssl_st *tls); /* 0: done; -SL_EAGAIN; -SL_EAUTH: failed, the alert is sent */
+int tls_stream_handshake(
+	struct ssl_st *tls); /* 0: done; -SL_EAGAIN; -SL_EAUTH: failed, the alert is sent */
 bool tls_stream_resumed(const struct ssl_st *tls);
-bool tls_stream_wants_write(const struct ssl_st *tls); /* after -SL_EAGAIN: wait for SL_WRITE, else for SL_READ */
+bool tls_stream_wants_write(
+	const struct ssl_st *tls); /* after -SL_EAGAIN: wait for SL_WRITE, else for SL_READ */
 /* > 0: bytes; 0: end, announced by the peer; -SL_EAGAIN; -SL_ECLOSED. */
 ptrdiff_t tls_stream_read(struct ssl_st *tls, void *dst, size_t cap);
 ptrdiff_t tls_stream_write(struct ssl_st *tls, const void *src, size_t len);
-bool tls_stream_pending(const struct ssl_st *tls); /* decrypted bytes wait that the socket does not announce */
-void tls_stream_shutdown(struct ssl_st *tls);	   /* says goodbye, as far as the socket takes it */
+bool tls_stream_pending(
+	const struct ssl_st *tls); /* decrypted bytes wait that the socket does not announce */
+void tls_stream_shutdown(struct ssl_st *tls); /* says goodbye, as far as the socket takes it */
 
 #endif

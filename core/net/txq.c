@@ -1,10 +1,12 @@
 /*
  * net/txq.c: sending: what a tick produces leaves at its end, by few system calls.
  *
- * Each socket has its own queue, so that its datagrams stay in order and one sendmmsg takes them all (measured on loopback: 2.4
- * us each against 2.9 for sendto). Neighbours of equal size to the same address become one message with UDP_SEGMENT, the
- * last one may be shorter. A single datagram goes by sendto. A socket whose buffer is full waits for the loop with a bounded
- * queue; the oldest goes first then, because old media is worth least. Nothing is allocated per packet once the slab has grown.
+ * Each socket has its own queue, so that its datagrams stay in order and one sendmmsg takes them
+ * all (measured on loopback: 2.4 us each against 2.9 for sendto). Neighbours of equal size to the
+ * same address become one message with UDP_SEGMENT, the last one may be shorter. A single datagram
+ * goes by sendto. A socket whose buffer is full waits for the loop with a bounded queue; the oldest
+ * goes first then, because old media is worth least. Nothing is allocated per packet once the slab
+ * has grown.
  */
 #include "net/txq.h"
 
@@ -17,7 +19,8 @@
 #define MAX_WAITING 256 /* per socket that does not send */
 #define RUN_MAX 64	/* segments, UDP_MAX_SEGMENTS of older kernels */
 #define RUN_BYTES 64000
-/* Segments are not fragmented by IP: what may exceed an MTU goes alone, and fragments where it must. */
+/* Segments are not fragmented by IP: what may exceed an MTU goes alone, and fragments where it
+ * must. */
 #define SEGMENT_MAX 1400
 
 struct tx {
@@ -117,11 +120,13 @@ static bool needs_control(const struct tx *t)
 
 static bool joins(const struct tx *a, const struct tx *b)
 {
-	return b && a->tos == b->tos && sl_addr_eq(&a->to, &b->to) && sl_addr_eq(&a->from, &b->from);
+	return b && a->tos == b->tos && sl_addr_eq(&a->to, &b->to) &&
+	       sl_addr_eq(&a->from, &b->from);
 }
 
 /* How many datagrams from t on may share a message; at least 1. */
-static unsigned run_length(const struct txq *q, const struct sl_udp *u, const struct tx *t, unsigned max)
+static unsigned run_length(const struct txq *q, const struct sl_udp *u, const struct tx *t,
+			   unsigned max)
 {
 	const struct tx *first = t;
 	size_t bytes = t->len;
@@ -140,14 +145,16 @@ static unsigned run_length(const struct txq *q, const struct sl_udp *u, const st
 }
 
 /* One message from n datagrams; returns the datagram behind them. */
-static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, struct tx *t, unsigned n)
+static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, struct tx *t,
+				unsigned n)
 {
 	struct msghdr *h = &q->msgs[at].msg_hdr;
 	uint16_t segment = (uint16_t)t->len;
 
 	*h = (struct msghdr){
 		.msg_name = &q->names[at],
-		.msg_namelen = sl_addr_to_sockaddr((struct sockaddr_storage *)&q->names[at], &t->to),
+		.msg_namelen =
+			sl_addr_to_sockaddr((struct sockaddr_storage *)&q->names[at], &t->to),
 		.msg_iov = iov,
 		.msg_iovlen = n,
 		.msg_control = q->controls[at].bytes,
@@ -222,14 +229,16 @@ static void sent(struct txq *q, struct sl_udp *u, unsigned n_messages)
 		sl_count_n(net_meter(net, NET_segmented_sends), joined);
 }
 
-/* An ICMP error for an earlier datagram is reported by the next call, whose own datagram is blameless. */
+/* An ICMP error for an earlier datagram is reported by the next call, whose own datagram is
+ * blameless. */
 static bool from_earlier(int err)
 {
-	return err == ECONNREFUSED || err == EHOSTUNREACH || err == ENETUNREACH || err == EHOSTDOWN ||
-	       err == ENONET || err == ENOPROTOOPT || err == EPROTO;
+	return err == ECONNREFUSED || err == EHOSTUNREACH || err == ENETUNREACH ||
+	       err == EHOSTDOWN || err == ENONET || err == ENOPROTOOPT || err == EPROTO;
 }
 
-/* A refused run goes once more, singly: an interface without checksums (EIO, for good) or a small MTU. */
+/* A refused run goes once more, singly: an interface without checksums (EIO, for good) or a small
+ * MTU. */
 static void give_up_first(struct txq *q, struct sl_udp *u, int err)
 {
 	if (q->runs[0] > 1) {
@@ -305,7 +314,8 @@ static void enlist(struct txq *q, struct sl_udp *u)
 		sl_post(q->net->worker->loop, &q->post);
 }
 
-int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to, const struct sl_addr *from)
+int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
+	     const struct sl_addr *from)
 {
 	struct txq *q = &u->net->txq;
 	struct tx *t;

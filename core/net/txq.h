@@ -16,12 +16,14 @@ struct tx_control {
 
 struct txq {
 	struct net *net;
-	struct sl_slab *slab;		 /* of struct tx */
-	struct sl_udp *dirty[TXQ_BATCH]; /* sockets with something to send, in order of their first */
+	struct sl_slab *slab; /* of struct tx */
+	struct sl_udp
+		*dirty[TXQ_BATCH]; /* sockets with something to send, in order of their first */
 	unsigned n_dirty, n_queued;
 	bool gso;
 	struct sl_post post;
-	struct mmsghdr msgs[TXQ_BATCH]; /* of the sendmmsg being built, and what its messages point at */
+	struct mmsghdr
+		msgs[TXQ_BATCH]; /* of the sendmmsg being built, and what its messages point at */
 	struct iovec iov[TXQ_BATCH];
 	union net_sockaddr names[TXQ_BATCH];
 	struct tx_control controls[TXQ_BATCH];
@@ -30,8 +32,10 @@ struct txq {
 
 int txq_open(struct txq *q, struct net *n);
 void txq_close(struct txq *q);
-/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. As sl_udp_send. */
-int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to, const struct sl_addr *from);
+/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. As sl_udp_send.
+ */
+int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
+	     const struct sl_addr *from);
 void txq_resume(struct sl_udp *u); /* the socket takes datagrams again */
 void txq_flush_socket(struct sl_udp *u);
 void txq_forget(struct sl_udp *u); /* drops what waits */

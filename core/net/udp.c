@@ -1,8 +1,10 @@
 /*
- * net/udp.c: UDP sockets: those of listeners, made by the master and adopted here, and those that modules open.
+ * net/udp.c: UDP sockets: those of listeners, made by the master and adopted here, and those that
+ * modules open.
  *
- * A closed socket's descriptor goes at once, so that its port is free; its memory stays until the tick ends, because its own
- * handler may be running. Sockets are level-triggered readers for all their life.
+ * A closed socket's descriptor goes at once, so that its port is free; its memory stays until the
+ * tick ends, because its own handler may be running. Sockets are level-triggered readers for all
+ * their life.
  */
 #include <sluice/udp.h>
 
@@ -167,7 +169,8 @@ void udp_close_all(struct net *n)
 
 void udp_want_write(struct sl_udp *u, bool wanted)
 {
-	/* Fails only without kernel memory, and then the queue is tried again with the next datagram to be sent. */
+	/* Fails only without kernel memory, and then the queue is tried again with the next
+	 * datagram to be sent. */
 	if (sl_event_set(u->net->worker->loop, &u->ev, SL_READ | (wanted ? SL_WRITE : 0)) < 0)
 		u->blocked = false;
 }
