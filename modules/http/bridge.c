@@ -156,7 +156,7 @@ static struct bridge *bridge_new(struct http *h, struct sl_conn *conn, int fd)
 
 int bridge_open(struct http *h, struct sl_conn *conn)
 {
-	const struct client_from from = {.listener = sl_conn_listener(conn), .remote = sl_conn_remote(conn), .secure = true};
+	const struct client_from from = {.listener = sl_conn_listener(conn), .remote = sl_conn_remote(conn), .secure = true, .bridged = true};
 	struct bridge *b;
 	int pair[2];
 

@@ -4,11 +4,10 @@
  * A client is made for an adoption, found again as the wsi's opaque pointer, and freed when the library destroys its wsi, which
  * with libuv is a turn after the close. Knows which part answers which callback, but not what they do.
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "http.h"
+#include "socket.h"
 
 static void on_deadline(struct sl_timer *t)
 {
@@ -43,6 +42,7 @@ static struct client *client_new(struct http *h, const struct client_from *from)
 		c->conf = h->conf;
 	c->remote = *from->remote;
 	c->secure = from->secure;
+	c->bridged = from->bridged;
 	c->deadline = (struct sl_timer){.fn = on_deadline, .arg = c};
 	c->writable = (struct sl_event){.fd = -1, .fn = on_writable, .arg = c};
 	c->next = h->clients;
@@ -100,15 +100,14 @@ static int adopt(struct client *c, struct lws_vhost *vhost, int fd)
 int client_adopt(struct http *h, const struct client_from *from, int fd)
 {
 	struct client *c = client_new(h, from);
-	int on = 1;
 
 	if (!c) {
 		close(fd);
 		return -SL_ENOMEM;
 	}
 	c->writable.fd = fd;
-	/* Fails on the socket pair of a bridge, where there is nothing to hold back. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!from->bridged)
+		socket_set_nodelay(fd);
 	return adopt(c, from->vhost, fd);
 }
 
@@ -134,6 +133,21 @@ void client_hold(struct client *c, bool on)
 	c->held = on;
 	(void)lws_rx_flow_control(c->wsi, !on); /* fails on a dead socket only, which is told by a close */
 	host_kick(c->http);
+}
+
+void client_mark(struct client *c)
+{
+	c->read_mark = socket_bytes_read(lws_get_socket_fd(c->wsi));
+}
+
+/*
+ * The library reads a request with a body wrong, and for ever, when it had its first bytes already while the one before was
+ * answered. So pipelined requests are not served; RFC 9112 section 9.3.2 has clients send them again. Such a request is
+ * known by this: since the last response was out, nothing more has been read.
+ */
+bool client_is_pipelined(const struct client *c)
+{
+	return c->n_requests > 0 && socket_bytes_read(lws_get_socket_fd(c->wsi)) <= c->read_mark;
 }
 
 void clients_drain(struct http *h)

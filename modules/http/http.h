@@ -103,8 +103,9 @@ struct client {
 	bool secure;
 	bool held;   /* input stopped: a response is waited for or being written */
 	bool killed; /* on its way out */
-	bool known;  /* libwebsockets has it: WSI_DESTROY frees it */
+	bool bridged; /* no socket of TCP */
 	uint32_t n_requests;
+	uint64_t read_mark; /* bytes that the library had read when the last response was out */
 	struct sl_http_req *req; /* at most one */
 	struct sl_ws *ws;
 	struct sl_event writable; /* a response waits for room in the socket */
@@ -156,11 +157,13 @@ struct client_from {
 	const struct sl_listener *listener;
 	const struct sl_addr *remote;
 	struct lws_vhost *vhost;
-	bool secure;
+	bool secure, bridged;
 };
 int client_adopt(struct http *h, const struct client_from *from, int fd);
 void client_kill(struct client *c); /* soon, without ceremony */
 void client_hold(struct client *c, bool on);
+void client_mark(struct client *c);		  /* a response is out */
+bool client_is_pipelined(const struct client *c); /* the request at hand was sent before that */
 void clients_drain(struct http *h); /* ends the connections that wait for a next request */
 
 /* ---- preread.c, bridge.c */

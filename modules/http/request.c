@@ -74,7 +74,7 @@ struct sl_http_req *request_new(struct client *c, struct sl_str path)
 	sl_buf_init(&r->body, c->conf->max_body);
 	sl_buf_init(&r->response.head, 0);
 	sl_buf_init(&r->response.copy, 0);
-	r->last = is_last(r) || c->http->draining;
+	r->last = is_last(r) || c->bridged || c->http->draining;
 	c->req = r;
 	return r;
 }
@@ -197,9 +197,12 @@ static unsigned read_framing(struct sl_http_req *r)
 
 int request_begin(struct client *c, struct sl_str path)
 {
-	struct sl_http_req *r = c->req ? NULL : request_new(c, path);
+	struct sl_http_req *r;
 	unsigned status;
 
+	if (c->req || client_is_pipelined(c))
+		return -1;
+	r = request_new(c, path);
 	if (!r)
 		return -1;
 	c->n_requests++;

@@ -330,6 +330,7 @@ static int finish(struct client *c)
 	sl_timer_cancel(c->http->w->loop, &c->deadline);
 	sl_event_del(c->http->w->loop, &c->writable);
 	client_hold(c, false);
+	client_mark(c);
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
 	if (unread) /* the library reads the body away, in bounded time */

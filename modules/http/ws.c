@@ -40,6 +40,7 @@ struct sl_ws {
 	uint16_t code;	   /* of the close, for both sides */
 	bool opened, binary;
 	bool closing;	   /* nothing is taken any more */
+	bool said_close;   /* our close frame is with the library */
 	bool peer_closes;  /* the library answers by itself */
 	bool named;	   /* the endpoint's subprotocol is agreed */
 };
@@ -178,7 +179,7 @@ int ws_upgrade(struct client *c, struct sl_str upgrade)
 	int len;
 	unsigned status;
 
-	if (c->req || c->ws || lws_http_get_uri_and_method(c->wsi, &path, &len) < 0)
+	if (c->req || c->ws || client_is_pipelined(c) || lws_http_get_uri_and_method(c->wsi, &path, &len) < 0)
 		return -1;
 	r = request_new(c, sl_str_c(path));
 	if (!r)
@@ -241,6 +242,11 @@ void ws_gone(struct client *c)
 	free(ws);
 }
 
+static bool is_drained(const struct sl_ws *ws)
+{
+	return !ws->first && !lws_partial_buffered(ws->client->wsi);
+}
+
 static void begin_close(struct sl_ws *ws, unsigned code, struct sl_str reason)
 {
 	size_t len = reason.len < MAX_REASON ? reason.len : MAX_REASON;
@@ -248,7 +254,7 @@ static void begin_close(struct sl_ws *ws, unsigned code, struct sl_str reason)
 	ws->closing = true;
 	ws->code = (uint16_t)code;
 	ws->reason = len > 0 ? strndup(reason.p, len) : NULL; /* without memory: without a reason */
-	set_timer(ws, CLOSE_WAIT_MS);
+	set_timer(ws, is_drained(ws) ? 0 : CLOSE_WAIT_MS);
 	ask_writable(ws);
 }
 
@@ -261,13 +267,23 @@ static void fail(struct sl_ws *ws, unsigned code)
 	client_kill(ws->client);
 }
 
-/* The close frame goes out when the callback returns -1. */
-static int say_close(struct sl_ws *ws)
+static void set_close_frame(struct sl_ws *ws)
 {
 	unsigned char *reason = (unsigned char *)ws->reason;
 
 	lws_close_reason(ws->client->wsi, (enum lws_close_status)ws->code, reason, reason ? strlen(ws->reason) : 0);
-	return -1;
+}
+
+/*
+ * The closing handshake begins. Only from our timer: a library built with its debug checks, as Debian's is, closes twice when
+ * the writeable callback asks for it, and the second time drops the frame.
+ */
+static void say_close(struct sl_ws *ws)
+{
+	ws->said_close = true;
+	set_timer(ws, CLOSE_WAIT_MS);
+	set_close_frame(ws);
+	lws_set_timeout(ws->client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* politely: frame, answer, then the end */
 }
 
 static void ping(struct sl_ws *ws)
@@ -288,7 +304,12 @@ void ws_tick(struct client *c)
 	uint64_t silent_ms = now_ms(ws) - ws->heard_ms;
 
 	if (ws->closing) {
-		client_kill(c);
+		if (!ws->said_close && !ws->peer_closes && is_drained(ws)) {
+			host_kick(c->http); /* the next line may free ws */
+			say_close(ws);
+		} else {
+			client_kill(c);
+		}
 		return;
 	}
 	if (ws->pinged_ms > ws->heard_ms && ws->ops->pong_timeout_ms > 0) {
@@ -315,8 +336,10 @@ static int violate(struct sl_ws *ws, unsigned code)
 	ws->closing = true;
 	ws->code = (uint16_t)code;
 	drop_queue(ws);
+	ws->said_close = true;
 	set_timer(ws, CLOSE_WAIT_MS);
-	return say_close(ws);
+	set_close_frame(ws);
+	return -1;
 }
 
 static size_t max_message(const struct sl_ws *ws)
@@ -457,16 +480,16 @@ int ws_writable(struct client *c)
 {
 	struct sl_ws *ws = c->ws;
 
-	if (ws->peer_closes)
+	if (ws->peer_closes || ws->said_close)
 		return 0;
 	for (int i = 0; ws->first && i < WRITES_PER_TURN && !lws_partial_buffered(c->wsi); i++)
 		if (write_first(ws) < 0)
 			return -1;
-	if (ws->first) {
+	if (ws->first)
 		ask_writable(ws);
-		return 0;
-	}
-	return ws->closing && !lws_partial_buffered(c->wsi) ? say_close(ws) : 0;
+	else if (ws->closing && is_drained(ws))
+		set_timer(ws, 0);
+	return 0;
 }
 
 void ws_close(struct sl_ws *ws, unsigned code, struct sl_str reason)
