@@ -2,8 +2,8 @@
  * config/json_schema.c: tables as JSON Schema (draft 2020-12), for editors.
  *
  * Knows how each type looks to a YAML editor, which guesses types where Sluice does not: "2" is a
- * number there, and so is allowed for text. Records nest as tables do. Invariant: the schema never
- * refuses what the loader takes (a tag stands for the value it fetches).
+ * number there, and so is allowed for text. Records nest as tables do. Invariant: the schema
+ * refuses nothing that the reference allows (a tag stands for the value it fetches).
  */
 #include <inttypes.h>
 #include "config/schema.h"
@@ -33,12 +33,31 @@ static void add_lengths(struct sl_buf *out, const struct sl_directive *d)
 		      d->max);
 }
 
+/* What an editor makes of a word that looks like a number or boolean, in addition to the word. */
+static void add_guess(struct sl_buf *out, const char *name)
+{
+	static const char *const yes[] = {"true", "yes", "on"};
+	static const char *const no[] = {"false", "no", "off"};
+	double number;
+
+	if (name[0] >= '1' && name[0] <= '9' && !sl_str_f64(sl_str_c(name), &number))
+		sl_buf_printf(out, ",%s", name);
+	for (unsigned i = 0; i < SL_ARRAY_LEN(yes); i++) {
+		if (strcmp(name, yes[i]) == 0)
+			sl_buf_str(out, SL_STR(",true"));
+		if (strcmp(name, no[i]) == 0)
+			sl_buf_str(out, SL_STR(",false"));
+	}
+}
+
 static void add_words(struct sl_buf *out, const char *const *names)
 {
 	sl_buf_str(out, SL_STR("\"enum\":["));
 	for (unsigned i = 0; names[i]; i++) {
-		sl_buf_str(out, i ? SL_STR(",") : SL_STR(""));
+		if (i)
+			sl_buf_u8(out, ',');
 		sl_buf_json(out, sl_str_c(names[i]));
+		add_guess(out, names[i]);
 	}
 	sl_buf_u8(out, ']');
 }

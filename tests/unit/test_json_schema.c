@@ -100,6 +100,26 @@ TEST(a_scope_has_only_its_directives)
 	json_decref(s);
 }
 
+TEST(a_word_that_an_editor_reads_otherwise_is_allowed_both_ways)
+{
+	static const char *const names[] = {"auto", "1.2", "off", "9x", NULL};
+	static const struct sl_directive table[] = {{.name = "word",
+						     .type = SL_T_ENUM,
+						     .scopes = SL_S_MAIN,
+						     .bytes = 4,
+						     .names = names,
+						     .doc = "W."},
+						    SL_DIRS_END};
+	struct sl_buf out;
+
+	sl_buf_init(&out, 0);
+	CHECK_INT(conf_schema_members(&out, &(struct conf_block){"w", table, 4}, SL_S_MAIN), 1);
+	CHECK_STR(sl_buf_view(&out),
+		  "\"word\":{\"description\":\"W.\",\"enum\":[\"auto\",\"1.2\",1.2,\"off\",false,"
+		  "\"9x\"]}");
+	sl_buf_free(&out);
+}
+
 TEST(members_alone_may_be_joined_with_others)
 {
 	struct sl_buf out;
