@@ -37,7 +37,6 @@ struct gate { /* one per slot, of the receiver */
 struct ring {
 	_Alignas(LINE) uint64_t head; /* W: sender */
 	_Alignas(LINE) uint64_t tail; /* W: receiver */
-	_Alignas(LINE) uint8_t data[];
 };
 
 struct record {
@@ -53,6 +52,7 @@ _Static_assert(sizeof(struct record) == 32, "records are multiples of 32 bytes")
 /* What this process remembers of a ring it reads. */
 struct source {
 	struct ring *ring;
+	uint8_t *data;
 	uint64_t tail;
 	uint64_t seen, confirmed; /* head at the last look, and at the one before */
 	uint64_t ticket;	  /* of the record at tail, when there is one */
@@ -62,6 +62,7 @@ struct source {
 struct target {
 	struct gate *gate;
 	struct ring *ring;
+	uint8_t *data;
 	uint64_t tail_seen;
 	uint32_t woken; /* the sleep that was signalled */
 };
@@ -90,14 +91,12 @@ static size_t usable_bytes(size_t ring_bytes)
 	return ring_bytes & ~(size_t)(LINE - 1);
 }
 
-static size_t ring_stride(size_t ring_bytes)
-{
-	return sizeof(struct ring) + usable_bytes(ring_bytes);
-}
-
 size_t inbox_segment_bytes(unsigned n_slots, size_t ring_bytes)
 {
-	return n_slots * sizeof(struct gate) + (size_t)n_slots * n_slots * ring_stride(ring_bytes);
+	size_t n_rings = (size_t)n_slots * n_slots;
+
+	return n_slots * sizeof(struct gate) +
+	       n_rings * (sizeof(struct ring) + usable_bytes(ring_bytes));
 }
 
 static struct gate *gate_at(void *segment, unsigned slot)
@@ -105,12 +104,19 @@ static struct gate *gate_at(void *segment, unsigned slot)
 	return (struct gate *)segment + slot;
 }
 
-static struct ring *ring_at(void *segment, const struct inbox *in, unsigned to, unsigned from)
+/* The positions of all rings lie together, those of one receiver side by side: it looks at all. */
+static struct ring *ring_at(void *segment, unsigned n_slots, unsigned to, unsigned from)
 {
-	uint8_t *rings = (uint8_t *)gate_at(segment, in->n_slots);
-	size_t at = ((size_t)to * in->n_slots + from) * ring_stride(in->ring_bytes);
+	struct ring *rings = (struct ring *)(void *)gate_at(segment, n_slots);
 
-	return (struct ring *)(void *)(rings + at);
+	return rings + (size_t)to * n_slots + from;
+}
+
+static uint8_t *data_at(void *segment, const struct inbox *in, unsigned to, unsigned from)
+{
+	uint8_t *data = (uint8_t *)ring_at(segment, in->n_slots, in->n_slots, 0);
+
+	return data + ((size_t)to * in->n_slots + from) * in->ring_bytes;
 }
 
 static void bind_rings(struct inbox *in, void *segment)
@@ -121,9 +127,11 @@ static void bind_rings(struct inbox *in, void *segment)
 		struct source *src = &in->sources[i];
 
 		t->gate = gate_at(segment, i);
-		t->ring = ring_at(segment, in, i, in->self);
+		t->ring = ring_at(segment, in->n_slots, i, in->self);
+		t->data = data_at(segment, in, i, in->self);
 		t->tail_seen = __atomic_load_n(&t->ring->tail, __ATOMIC_ACQUIRE);
-		src->ring = ring_at(segment, in, in->self, i);
+		src->ring = ring_at(segment, in->n_slots, in->self, i);
+		src->data = data_at(segment, in, in->self, i);
 		src->tail = src->seen = src->confirmed = src->ring->tail;
 	}
 }
@@ -181,9 +189,9 @@ static size_t record_bytes(size_t len)
 	return sizeof(struct record) + ((len + 31) & ~(size_t)31);
 }
 
-static struct record *record_at(struct ring *ring, size_t ring_bytes, uint64_t position)
+static struct record *record_at(uint8_t *data, size_t ring_bytes, uint64_t position)
 {
-	return (struct record *)(void *)&ring->data[position % ring_bytes];
+	return (struct record *)(void *)(data + position % ring_bytes);
 }
 
 /* Room for n bytes in one piece behind a filler; false when the reader has to read first. */
@@ -198,7 +206,7 @@ static bool make_room(struct inbox *in, struct target *t, size_t n, uint64_t *re
 			return false;
 	}
 	if (filler)
-		record_at(t->ring, in->ring_bytes, head)->len = FILLER;
+		record_at(t->data, in->ring_bytes, head)->len = FILLER;
 	*ret_position = head + filler;
 	return true;
 }
@@ -245,7 +253,7 @@ int inbox_send(struct inbox *in, uint32_t to_owner, uint32_t channel, uint16_t t
 	t = &in->targets[slot];
 	if (!make_room(in, t, record_bytes(len), &position))
 		return -SL_EFULL;
-	r = record_at(t->ring, in->ring_bytes, position);
+	r = record_at(t->data, in->ring_bytes, position);
 	*r = (struct record){
 		.len = (uint32_t)len,
 		.to = to_owner,
@@ -291,7 +299,7 @@ static bool record_ok(const struct inbox *in, const struct source *src, const st
 static bool find_record(struct inbox *in, struct source *src)
 {
 	while (src->tail != src->seen) {
-		const struct record *r = record_at(src->ring, in->ring_bytes, src->tail);
+		const struct record *r = record_at(src->data, in->ring_bytes, src->tail);
 
 		if (!record_ok(in, src, r)) {
 			in->n_dropped++;
@@ -336,7 +344,7 @@ static unsigned smallest_ticket(const struct inbox *in)
 /* Hands out the record at tail, and only then gives its room back. */
 static void deliver(struct inbox *in, struct source *src)
 {
-	const struct record *r = record_at(src->ring, in->ring_bytes, src->tail);
+	const struct record *r = record_at(src->data, in->ring_bytes, src->tail);
 	const struct inbox_msg msg = {
 		.channel = r->channel,
 		.from = r->from,
@@ -350,27 +358,23 @@ static void deliver(struct inbox *in, struct source *src)
 	move_tail(src, next);
 }
 
-/* One message; false when there is none. */
+/* Hands out one message of those seen; false when there is none. */
 static bool receive(struct inbox *in)
 {
-	struct source *src;
-	unsigned at;
+	while (in->n_active > 0) {
+		unsigned at = smallest_ticket(in);
+		struct source *src = in->active[at];
 
-	if (in->n_active == 0)
-		look(in);
-	for (;;) {
-		if (in->n_active == 0)
-			return false;
-		at = smallest_ticket(in);
-		src = in->active[at];
-		if ((int64_t)(src->confirmed - src->tail) > 0)
-			break;
-		look(in);
+		if ((int64_t)(src->confirmed - src->tail) <= 0) {
+			look(in);
+			continue;
+		}
+		deliver(in, src);
+		if (!find_record(in, src))
+			in->active[at] = in->active[--in->n_active];
+		return true;
 	}
-	deliver(in, src);
-	if (!find_record(in, src))
-		in->active[at] = in->active[--in->n_active];
-	return true;
+	return false;
 }
 
 static void set_sleeping(struct inbox *in, bool asleep)
@@ -389,14 +393,20 @@ static void on_wake(struct sl_event *ev, unsigned ready)
 	(void)ready;
 	set_sleeping(in, false);
 	sock_eventfd_clear(ev->fd);
-	while (n < BATCH && receive(in))
-		n++;
-	if (n < BATCH) {
+	look(in);
+	for (;;) {
+		while (n < BATCH && receive(in))
+			n++;
+		if (n == BATCH) {
+			sock_eventfd_signal(ev->fd); /* the rest is for the next tick */
+			return;
+		}
 		set_sleeping(in, true);
 		look(in);
+		if (in->n_active == 0)
+			return;
+		set_sleeping(in, false);
 	}
-	if (n == BATCH || in->n_active > 0)
-		sock_eventfd_signal(ev->fd); /* the rest is for the next tick */
 }
 
 int inbox_listen(struct inbox *in, struct sl_loop *l, inbox_fn *fn, void *arg)

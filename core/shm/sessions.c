@@ -168,6 +168,7 @@ void shm_session_release(struct shm *s, uint32_t index)
 	if (e->limit)
 		shm_limit_give(s, e->owner, e->limit);
 	entry_free(s, index);
+	s->claim_at = index / 64; /* known to have room, however full the rest is */
 }
 
 uint32_t entry_owner(const struct shm *s, uint32_t index)
