@@ -76,6 +76,6 @@ void conf_schema_json(struct sl_buf *out, const struct conf_block *b, enum sl_sc
 /* Only the members of its "properties", for a block that other blocks stand in; returns how many were written. */
 unsigned conf_schema_members(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope);
 void conf_reference_md(struct sl_buf *out, const struct conf_block *b); /* a Markdown table */
-void conf_reference_types_md(struct sl_buf *out);			/* how a file and each type is written */
+void conf_reference_intro_md(struct sl_buf *out);			/* how a file and each type is written */
 
 #endif

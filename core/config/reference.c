@@ -130,30 +130,27 @@ void conf_reference_md(struct sl_buf *out, const struct conf_block *b)
 	add_rows(out, b, "");
 }
 
-void conf_reference_types_md(struct sl_buf *out)
-{
-	static const char rules[] =
-		"- The file is YAML: UTF-8, one document, at most 4 MiB, 64 levels deep.\n"
-		"- A value gets its type from the tables below and never from YAML: `realm: 007` "
-		"is the text `007`.\n"
-		"- Where a list is taken, a single value is a list of one.\n"
-		"- A directive that a `listen` or `services` block leaves out has its value from "
-		"the main block, "
-		"else its default. A mapping or list is inherited as a whole.\n"
-		"- `!env NAME` is the value of an environment variable, `!env NAME:-default` one "
-		"that may be unset.\n"
-		"- `!file PATH` is the content of a file without its last newline; a relative path "
-		"starts at the "
-		"folder of the configuration file.\n"
-		"- Anchors (`&a`), aliases (`*a`) and merges (`<<: *a`) work. A key that stands "
-		"twice is an error.\n"
-		"- `-g 'turn-relay.realm: example.org'` overrides one directive, `-g "
-		"'listen[0].udp: \"*:3479\"'` one "
-		"in a list. A mapping is merged, everything else replaced.\n"
-		"- All errors are told at once, each with `file:line:column: place: sentence`.\n\n";
+static const char intro[] =
+	"- The file is YAML: UTF-8, one document, at most 4 MiB, 64 levels deep.\n"
+	"- A value gets its type from the tables below, never from YAML: `realm: 007` is text.\n"
+	"- Where a list is taken, a single value is a list of one.\n"
+	"- What a `listen` or `services` block leaves out has its value from the main block, else\n"
+	"  its default. A mapping or list is inherited as a whole.\n"
+	"- `!env NAME` is the value of an environment variable; `!env NAME:-default` may be unset.\n"
+	"- `!file PATH` is the content of a file without its last newline. A relative path starts\n"
+	"  at the folder of the configuration file.\n"
+	"- Anchors (`&a`), aliases (`*a`) and merges (`<<: *a`) work. A key that stands twice is an\n"
+	"  error.\n"
+	"- `-g 'turn-relay.realm: example.org'` overrides one directive, `-g 'users[0].name: ann'`\n"
+	"  one in a list. A mapping is merged, everything else replaced.\n"
+	"- All errors are told at once, each as `file:line:column: place: sentence`.\n"
+	"\n"
+	"| Type | Written as |\n"
+	"|---|---|\n";
 
-	sl_buf_str(out, sl_str_c(rules));
-	sl_buf_str(out, SL_STR("| Type | Written as |\n|---|---|\n"));
+void conf_reference_intro_md(struct sl_buf *out)
+{
+	sl_buf_str(out, sl_str_c(intro));
 	for (unsigned i = 0; i < value_n_types; i++)
 		sl_buf_printf(out, "| %s | %s |\n", value_types[i].name, value_types[i].syntax);
 }

@@ -54,7 +54,7 @@ TEST(each_type_is_explained)
 	struct sl_buf out;
 
 	sl_buf_init(&out, 0);
-	conf_reference_types_md(&out);
+	conf_reference_intro_md(&out);
 	CHECK(buf_has(
 		&out,
 		"| duration | `300ms`, `5s`, `10m`, `2h`, `1d`; a bare number counts seconds |\n"));
