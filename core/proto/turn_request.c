@@ -8,7 +8,13 @@
 
 #include <sluice/buf.h>
 
-enum { PROTO_UDP = 17, FAMILY_IPV4 = 1, FAMILY_IPV6 = 2, MIN_CHANNEL = 0x4000, MAX_CHANNEL = 0x4fff };
+enum { PROTO_UDP = 17, FAMILY_IPV4 = 1, FAMILY_IPV6 = 2 };
+
+/*
+ * RFC 8656 section 12 ends the range at 0x4fff, RFC 5766 at 0x7fff, and clients of its time bind at random in all of it. On a
+ * client's own 5-tuple nothing else begins with these bits, so they are served.
+ */
+enum { MIN_CHANNEL = 0x4000, MAX_CHANNEL = 0x7fff };
 
 /* ---- shared */
 
@@ -62,6 +68,8 @@ static unsigned ask_families(const struct turn_req *r, struct turn_ask *ask)
 	code = ask_family(r, SL_TURN_REQUESTED_ADDRESS_FAMILY, &requested);
 	if (code == 0)
 		code = ask_family(r, SL_TURN_ADDITIONAL_ADDRESS_FAMILY, &additional);
+	if (code == 0 && !additional)
+		code = ask_family(r, SL_TURN_ADDITIONAL_ADDRESS_FAMILY_DRAFT, &additional);
 	if (code)
 		return code;
 	if (additional == 4 || (additional && requested))

@@ -712,11 +712,11 @@ TEST(a_channel_cannot_be_bound_to_something_else)
 	setup();
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	CHECK_INT(tc_ask_channel(&alice, 0x3fff, &a), 400);
-	CHECK_INT(tc_ask_channel(&alice, 0x5000, &a), 400);
+	CHECK_INT(tc_ask_channel(&alice, 0x8000, &a), 400);
 	CHECK_INT(tc_ask_channel(&alice, 0x4000, &a), 0);
 	CHECK_INT(tc_ask_channel(&alice, 0x4000, &b), 400);
 	CHECK_INT(tc_ask_channel(&alice, 0x4001, &a), 400);
-	CHECK_INT(tc_ask_channel(&alice, 0x4fff, &b), 0);
+	CHECK_INT(tc_ask_channel(&alice, 0x7fff, &b), 0);
 	CHECK_INT(tc_ask_channel(&alice, 0x4000, &b), 400); /* both bound, crosswise */
 	CHECK_INT(tc_ask_refresh(&alice, 3600), 0);
 	tnet_pass(&net, 599999);

@@ -67,6 +67,7 @@ enum sl_stun_attr_type {
 	SL_STUN_ICE_CONTROLLING = 0x802a,
 	SL_STUN_RESPONSE_ORIGIN = 0x802b,
 	SL_STUN_OTHER_ADDRESS = 0x802c,
+	SL_TURN_ADDITIONAL_ADDRESS_FAMILY_DRAFT = 0x8032, /* as clients of the drafts send it */
 };
 
 struct sl_stun_attr {
