@@ -36,6 +36,10 @@ SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p, cons
 /* Turns p into the answer to its sender (from the address it was sent to): copies data in, then queues. */
 SL_API SL_MUST_CHECK int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len);
 
+/* Hands a listener's datagram, as it came, to the worker of a slot, whose handlers see it as theirs. -SL_ENOENT: nobody
+ * serves there. -SL_EUNSUPP: with a port for each worker. */
+SL_API SL_MUST_CHECK int sl_udp_forward(const struct sl_packet *p, uint16_t slot);
+
 /*
  * A flow: what one remote address means on one listener. Lookups cost one hash and are made for every packet, so that modules
  * need no table of their own. Opening one makes it known to steering: later packets come to this worker, also after a reload.
