@@ -16,8 +16,8 @@
  * Waking. `sleeps` is odd while the reader sleeps and is written by the reader alone. It turns
  * odd before the reader's last look at the rings, and a sender publishes before it reads it: one
  * of the two sees the other. A sender signals once per sleep. Killed between publishing and
- * signalling, it leaves a message that waits for the next one to arrive; the master tells every
- * process of each death by a message.
+ * signalling, it leaves a message that waits for the next one of anybody: nobody counts on the
+ * last words of a process that crashed.
  */
 #include "event/inbox.h"
 

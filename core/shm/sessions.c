@@ -98,6 +98,8 @@ int shm_session_claim(struct shm *s, uint32_t self_owner, uint32_t *ret_index)
 {
 	size_t n = bitmap_words(&s->sizes);
 
+	if (!sl_check(self_owner != 0))
+		return -SL_EBUG;
 	if (!s->claimed) {
 		/*
 		 * Each slot starts in a region of its own, so that workers seldom meet on a cache
