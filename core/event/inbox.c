@@ -119,6 +119,7 @@ static uint8_t *data_at(void *segment, const struct inbox *in, unsigned to, unsi
 	return data + ((size_t)to * in->n_slots + from) * in->ring_bytes;
 }
 
+/* Positions go on where the predecessor in this slot left them. */
 static void bind_rings(struct inbox *in, void *segment)
 {
 	in->gate = gate_at(segment, in->self);
@@ -220,6 +221,7 @@ static void copy_out(uint8_t *to, const struct iovec *iov, unsigned n_iov)
 	}
 }
 
+/* One system call per sleep of the reader, however many messages. */
 static void wake(struct inbox *in, unsigned slot)
 {
 	struct target *t = &in->targets[slot];
@@ -331,6 +333,7 @@ static void look(struct inbox *in)
 	}
 }
 
+/* Few rings have something at a time, so a heap would cost more than it saves. */
 static unsigned smallest_ticket(const struct inbox *in)
 {
 	unsigned best = 0;

@@ -77,6 +77,7 @@ static unsigned from_epoll(uint32_t events)
 	       (events & EPOLLERR ? SL_ERROR : 0) | (events & EPOLLHUP ? SL_HANGUP : 0);
 }
 
+/* The event itself is what epoll gives back: no table of descriptors, and no look-up. */
 static int control(struct sl_loop *l, int op, struct sl_event *ev, unsigned wanted)
 {
 	struct epoll_event e = {.events = to_epoll(wanted), .data.ptr = ev};
@@ -163,6 +164,10 @@ static int wait_ms(struct sl_loop *l, uint64_t now_ns, int max_wait_ms)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/*
+ * The clock is read before the wait as well, since handlers may have used up what was left to
+ * wait.
+ */
 int loop_tick(struct sl_loop *l, int max_wait_ms)
 {
 	uint64_t now_ns = loop_clock_ns(l);
@@ -181,6 +186,7 @@ int loop_tick(struct sl_loop *l, int max_wait_ms)
 	return 0;
 }
 
+/* A stop that came before the first tick counts too. */
 int loop_run(struct sl_loop *l)
 {
 	int ret = 0;

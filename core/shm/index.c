@@ -53,6 +53,7 @@ uint8_t *index_bind(struct shm *s, uint8_t *at)
 	return at;
 }
 
+/* A sid of zeros is one that was not drawn yet. */
 static struct key sid_key(const uint8_t sid[16])
 {
 	static const uint8_t none[16];
@@ -73,6 +74,7 @@ static struct key ufrag_key(const char ufrag[8])
 	return k;
 }
 
+/* An address has no undefined bytes, so it can be hashed and compared as it lies. */
 static struct key tuple_key(uint16_t listener, const struct sl_addr *remote)
 {
 	struct key k = {.len = 0};
@@ -97,6 +99,10 @@ static struct key key_of(enum index_kind kind, const struct session_entry *e)
 	}
 }
 
+/*
+ * Both buckets and the tag come from one hash: the second bucket mixes in bits that the first does
+ * not use, so that two keys that share one bucket seldom share the other.
+ */
 static struct place place_of(const struct shm *s, enum index_kind kind, const struct key *k)
 {
 	uint64_t hash = sl_siphash13(s->hash_key, k->bytes, k->len);
@@ -192,6 +198,7 @@ static bool has_key(const struct session_entry *e, enum index_kind kind, const s
 	return own.len == k->len && memcmp(own.bytes, k->bytes, k->len) == 0;
 }
 
+/* The packet path: a miss reads the two buckets and nothing else. */
 static int find(const struct shm *s, enum index_kind kind, const struct key *k, uint32_t *ret_index,
 		uint32_t *ret_owner)
 {
@@ -288,6 +295,7 @@ static void leave(struct shm *s, enum index_kind kind, uint32_t index)
 	remove_word(&p, make_word(&p, index));
 }
 
+/* Looks before, to refuse cheaply, and after, against another that enters at the same moment. */
 static int enter(struct shm *s, enum index_kind kind, uint32_t index)
 {
 	struct key k = key_of(kind, &s->sessions[index].e);

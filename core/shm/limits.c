@@ -53,6 +53,7 @@ static uint32_t cell_count(uint64_t word)
 	return (uint32_t)word;
 }
 
+/* A cell without a count is nobody's. */
 static void cell_set(struct limit_cell *c, uint32_t owner, uint32_t count)
 {
 	uint64_t word = count ? (uint64_t)owner << 32 | count : 0;
@@ -76,6 +77,7 @@ static struct limit_cell *find_own(const struct shm *s, uint32_t owner, uint64_t
 	return NULL;
 }
 
+/* The key is written while the count is still 0, so that nobody counts it for another key. */
 static struct limit_cell *claim(struct shm *s, uint32_t owner, uint64_t key)
 {
 	unsigned start = window_start(s, key), n = window(s);
@@ -165,6 +167,7 @@ void limits_remove_dead(struct shm *s, uint32_t dead_owner)
 	}
 }
 
+/* For the audit: what the entries of an owner say they hold. */
 static uint32_t held_by_entries(const struct shm *s, uint32_t owner, uint64_t key)
 {
 	uint32_t n = 0;

@@ -103,6 +103,7 @@ static const uint64_t *words_at(const struct half *h, uint32_t at, unsigned n)
 	return (const uint64_t *)(const void *)(h->p + at);
 }
 
+/* A number that cannot be is no number: better an empty page than one of garbage. */
 static unsigned count_rows(const struct half *h)
 {
 	unsigned n = __atomic_load_n(n_rows_of(h), __ATOMIC_RELAXED);
@@ -110,6 +111,7 @@ static unsigned count_rows(const struct half *h)
 	return n <= (h->bytes - HALF_HEAD) / sizeof(struct row) ? n : 0;
 }
 
+/* False for a row that leads out of its half. The view borrows from the segment. */
 static bool view_row(const struct half *h, unsigned i, struct metric_view *ret)
 {
 	const struct row *r = (const struct row *)(const void *)(h->p + HALF_HEAD) + i;
@@ -237,6 +239,7 @@ static uint32_t append_bounds(struct layout *l, const struct source *src)
 	return append(l, src->bounds, (src->n_words - 1) * sizeof *src->bounds);
 }
 
+/* Takes the values over from the former row of the same name, if it counted the same thing. */
 static void inherit(const struct layout *l, const struct source *src, uint64_t *words)
 {
 	for (unsigned i = 0; i < l->n_old; i++) {
@@ -250,6 +253,7 @@ static void inherit(const struct layout *l, const struct source *src, uint64_t *
 	}
 }
 
+/* Rows and words were measured, so only texts and bounds can run out of room. */
 static int add_row(struct layout *l, const struct source *src)
 {
 	struct row *r = (struct row *)(void *)(l->half.p + l->rows);
@@ -304,6 +308,10 @@ static int measure(struct layout *l, const struct source *src)
 	return src->n_words <= UINT16_MAX && l->rows + l->words < l->half.bytes ? 0 : -SL_EFULL;
 }
 
+/*
+ * Twice over all rows: first to know where the words begin, so that they lie together and away
+ * from what never changes, then to write.
+ */
 static int lay_out(struct layout *l)
 {
 	size_t words_at, end;
@@ -328,6 +336,7 @@ static int lay_out(struct layout *l)
 	return 0;
 }
 
+/* Only after success: the rows of the tables are the first, in the order of the tables. */
 static void fill_meters(const struct layout *l)
 {
 	const struct row *r = (const struct row *)(const void *)(l->half.p + HALF_HEAD);
@@ -343,6 +352,7 @@ static void fill_meters(const struct layout *l)
 	}
 }
 
+/* Once, since every new row looks through all of them. */
 static int collect_old(struct layout *l, const struct half *old)
 {
 	unsigned n = count_rows(old);
@@ -372,6 +382,7 @@ int shm_metrics_open(struct shm *s, unsigned slot, const struct metric_table *ta
 		return ret;
 	ret = lay_out(&l);
 	if (ret == -SL_EFULL) {
+		/* What runs comes before what once ran. */
 		l.keep_retired = false;
 		ret = lay_out(&l);
 	}

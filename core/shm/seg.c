@@ -32,6 +32,7 @@ static const struct area {
 	[SHM_TRACE] = {sizeof(struct trace_record), trace_bytes, trace_bind},
 };
 
+/* Wide bounds, that keep every product below far from overflow. */
 static bool sizes_ok(const struct shm_sizes *z)
 {
 	return z->n_slots >= 1 && z->n_slots <= SHM_MAX_SLOTS && z->n_sessions >= 1 &&
@@ -75,6 +76,7 @@ static struct shm_sizes head_sizes(const struct seg_head *h)
 	};
 }
 
+/* The head is written before anybody else has the descriptor, so it needs no order of writes. */
 static int create_one(enum shm_segment which, const struct shm_sizes *z, const uint8_t boot_id[16],
 		      int *ret_fd)
 {
@@ -137,6 +139,7 @@ static int check_segment(const struct shm *s, enum shm_segment which)
 	return 0;
 }
 
+/* On failure the caller unmaps what base holds. */
 static int map_all(struct shm *s, const int fds[SHM_SEGMENTS])
 {
 	for (unsigned i = 0; i < SHM_SEGMENTS; i++) {

@@ -60,6 +60,7 @@ unsigned shm_sweep(struct shm *s, uint32_t dead_owner, session_sweep_fn *fn, voi
 	return n;
 }
 
+/* A free entry is all zero and unmarked; an open one is in all indexes that it has a key for. */
 static unsigned entry_audit(const struct shm *s, uint32_t index)
 {
 	const struct session_entry *e = &s->sessions[index].e;

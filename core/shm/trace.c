@@ -70,6 +70,7 @@ void shm_trace_close(void)
 	recorder.ring = NULL;
 }
 
+/* The largest value says "at least so much", where cutting would tell a wrong number. */
 static uint32_t saturate(uint64_t v)
 {
 	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
