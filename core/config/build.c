@@ -25,6 +25,7 @@ struct name {
 
 /* ---- where we are, as the operator would say it: "listen[1].port" */
 
+/* The last level counts only once its key is known; the others are inside of their value. */
 static const char *path_here(const struct build *b, char dst[256])
 {
 	size_t len = 0;
@@ -80,6 +81,7 @@ static int out_of_memory(struct build *b)
 
 /* ---- nodes; NULL: an error was reported */
 
+/* Every node passes here, copies and keys included, so that the cap bounds the memory. */
 static struct conf_node *new_node(struct build *b, enum conf_node_kind kind,
 				  const struct conf_place *at)
 {
@@ -126,6 +128,7 @@ struct name_key {
 	struct sl_str text;
 };
 
+/* Scope and name both count: "port" may be a key of many mappings. */
 static bool name_eq(const struct sl_hnode *link, const void *key)
 {
 	const struct name *n = SL_CONTAINER(link, struct name, link);
@@ -134,6 +137,7 @@ static bool name_eq(const struct sl_hnode *link, const void *key)
 	return n->scope == k->scope && sl_str_eq(n->text, k->text);
 }
 
+/* Keyed hashing, since keys and anchors are whatever the text says. */
 static uint64_t name_hash(const struct name_key *k)
 {
 	return sl_hash(k->text.p, k->text.len) ^ sl_hash(&k->scope, sizeof k->scope);
@@ -148,6 +152,7 @@ static struct name *find_name(const struct build *b, const struct conf_node *sco
 	return link ? SL_CONTAINER(link, struct name, link) : NULL;
 }
 
+/* text and at are borrowed from the tree, which lives as long as the pool. */
 static int add_name(struct build *b, const struct conf_node *scope, struct sl_str text,
 		    struct conf_node *node, const struct conf_place *at)
 {
@@ -190,6 +195,7 @@ static struct build_level *top(struct build *b)
 	return b->depth ? &b->levels[b->depth - 1] : NULL;
 }
 
+/* In a mapping, scalars alternate between key and value. */
 static bool wants_key(struct build *b)
 {
 	const struct build_level *l = top(b);
@@ -204,6 +210,7 @@ static void append(struct build_level *l, struct conf_node *node)
 	l->node->n_children++;
 }
 
+/* A dropped value has been parsed, and is simply not put anywhere. */
 static void append_value(struct build_level *l, struct conf_node *node)
 {
 	node->key = l->key;
@@ -231,6 +238,7 @@ static void attach(struct build *b, struct conf_node *node)
 		append(l, node);
 }
 
+/* The first of two equal keys stays; the second's value is read and forgotten. */
 static int take_key(struct build *b, const struct conf_node *scalar)
 {
 	struct build_level *l = top(b);
@@ -250,6 +258,7 @@ static int take_key(struct build *b, const struct conf_node *scalar)
 
 /* ---- merges: a mapping takes over the keys of others that it has not itself */
 
+/* The children are already copies of their anchor's, so they may move. */
 static int merge_children(struct build *b, struct build_level *l, struct conf_node *from)
 {
 	struct conf_node *next;
@@ -277,6 +286,7 @@ static int merge_one(struct build *b, struct build_level *l, struct conf_node *f
 	return 0;
 }
 
+/* "<<: *a" or "<<: [*a, *b]", where the earlier one wins (yaml.org/type/merge). */
 static int merge_all(struct build *b, struct build_level *l)
 {
 	struct conf_node *next, *first;
@@ -295,6 +305,7 @@ static int merge_all(struct build *b, struct build_level *l)
 
 /* ---- events */
 
+/* A tag is resolved at once, so that an anchor on it keeps the value and not the tag. */
 int build_scalar(struct build *b, const struct build_item *item)
 {
 	struct conf_node *node = new_node(b, CONF_SCALAR, &item->at);
@@ -321,6 +332,7 @@ int build_scalar(struct build *b, const struct build_item *item)
 	return 0;
 }
 
+/* The depth is checked before anything of the collection is kept. */
 int build_open(struct build *b, enum conf_node_kind kind, const struct build_item *item)
 {
 	struct conf_node *node;
@@ -346,6 +358,7 @@ int build_open(struct build *b, enum conf_node_kind kind, const struct build_ite
 	return 0;
 }
 
+/* Merges wait for the end, because the mapping's own keys win wherever they stand. */
 int build_close(struct build *b)
 {
 	int rc = merge_all(b, top(b));
@@ -354,6 +367,7 @@ int build_close(struct build *b)
 	return rc;
 }
 
+/* True for an alias inside of what it names, which would never end. */
 static bool is_open(const struct build *b, const struct conf_node *node)
 {
 	for (unsigned i = 0; i < b->depth; i++) {

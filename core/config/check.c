@@ -13,6 +13,7 @@
 
 enum { MAX_RECORD_DEPTH = 8 };
 
+/* What is being checked, and where its fault is told. */
 struct table_check {
 	const char *block;
 	char *err;
@@ -20,6 +21,7 @@ struct table_check {
 	const struct sl_directive *d; /* the row at hand */
 };
 
+/* The sentence is for a module's author: block, row, and what is wrong with it. */
 static int SL_PRINTF(2, 3) fault(const struct table_check *c, const char *fmt, ...)
 {
 	char what[256];
@@ -32,6 +34,7 @@ static int SL_PRINTF(2, 3) fault(const struct table_check *c, const char *fmt, .
 	return -SL_EINVAL;
 }
 
+/* Names that need no quotes in YAML and have no dot, which separates paths. */
 static bool is_name(const char *z)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -39,6 +42,7 @@ static bool is_name(const char *z)
 	return *z >= 'a' && *z <= 'z' && strspn(z, allowed) == strlen(z);
 }
 
+/* The one thing that the compiler cannot check: the row's type against the struct's. */
 static int check_member(const struct table_check *c, uint32_t bytes)
 {
 	const struct sl_directive *d = c->d;
@@ -52,6 +56,7 @@ static int check_member(const struct table_check *c, uint32_t bytes)
 	return 0;
 }
 
+/* What a row must say by itself. */
 static int check_row(const struct table_check *c, uint8_t allowed_scopes)
 {
 	const struct sl_directive *d = c->d;
@@ -90,6 +95,7 @@ static int check_required(const struct table_check *c)
 	return 0;
 }
 
+/* Two rows for one member would overwrite each other's value with a default. */
 static int check_names(const struct table_check *c, const struct sl_directive *table)
 {
 	for (const struct sl_directive *other = table; other != c->d; other++) {

@@ -7,6 +7,7 @@
 #include "config/errors.h"
 #include "config/tree.h"
 
+/* What <sluice/conf.h> hands to a module's check(). */
 struct sl_conf {
 	const struct conf_eval *ev;
 	struct conf_node *node; /* NULL: the block was not written */
@@ -26,6 +27,7 @@ struct sl_conf *conf_checker(const struct conf_eval *ev, const struct conf_block
 	return c;
 }
 
+/* The nearest node above the path is the place, so that a missing one still has a line. */
 static void report(struct sl_conf *c, bool warning, const char *path, const char *fmt, va_list args)
 {
 	struct sl_str rest;

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "config/value.h"
 
+/* The text so far, and where the next line begins. */
 struct dump {
 	struct sl_buf *out;
 	unsigned indent;
@@ -18,6 +19,7 @@ struct dump {
 static void dump_table(struct dump *d, const struct sl_directive *table, enum sl_scope scope,
 		       const char *conf);
 
+/* The dash of a list item takes the place of the last two columns. */
 static void begin_line(struct dump *d)
 {
 	for (unsigned i = d->dash ? 2 : 0; i < d->indent; i++)
@@ -82,6 +84,7 @@ static void add_quoted(struct sl_buf *out, struct sl_str s)
 	sl_buf_u8(out, '"');
 }
 
+/* Formatted apart first, because quotes depend on the whole text. */
 static void dump_scalar(struct sl_buf *out, const struct sl_directive *row, const void *member)
 {
 	struct sl_buf text;
@@ -98,6 +101,7 @@ static void dump_scalar(struct sl_buf *out, const struct sl_directive *row, cons
 
 /* ---- lists and records */
 
+/* Flow style keeps a list on one line, as an operator would write it. */
 static void dump_scalars(struct sl_buf *out, const struct sl_directive *row,
 			 const struct sl_list *list)
 {
@@ -126,6 +130,7 @@ static void dump_record(struct dump *d, const struct sl_directive *row, const ch
 	}
 }
 
+/* Block style, one field a line; a record without any written field is "{}". */
 static void dump_records(struct dump *d, const struct sl_directive *row, const struct sl_list *list)
 {
 	const char *items = list->items;

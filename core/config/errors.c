@@ -14,6 +14,7 @@
 
 enum { MAX_KEPT = 100, MAX_SENTENCE = 1024, MAX_PATH_SHOWN = 200 };
 
+/* One line to be told. */
 struct problem {
 	struct problem *next;
 	struct conf_place at;
@@ -22,6 +23,7 @@ struct problem {
 	unsigned seq;
 };
 
+/* In the order of reporting; sorted when printed. */
 struct conf_errors {
 	struct sl_pool *pool;
 	struct problem *first, **tail;
@@ -93,6 +95,7 @@ void conf_report(struct conf_errors *e, bool warning, const struct conf_place *a
 	va_end(args);
 }
 
+/* By place; the order of reporting decides among equals, since qsort is not stable. */
 static int compare(const void *a, const void *b)
 {
 	const struct problem *x = *(struct problem *const *)a, *y = *(struct problem *const *)b;
@@ -123,6 +126,7 @@ static void add_clean(struct sl_buf *out, const char *z, size_t max)
 		sl_buf_str(out, SL_STR("..."));
 }
 
+/* "file:line:column: warning: path: sentence", leaving out what is unknown. */
 static void print_one(struct sl_buf *out, const struct problem *p)
 {
 	if (p->at.file) {
@@ -146,6 +150,7 @@ static const char *plural(unsigned n)
 	return n == 1 ? "" : "s";
 }
 
+/* The line that says whether the configuration is taken. */
 static void print_summary(const struct conf_errors *e, struct sl_buf *out)
 {
 	unsigned left_out = e->n_errors + e->n_warnings - e->n_kept;

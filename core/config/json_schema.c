@@ -9,8 +9,10 @@
 #include "config/schema.h"
 #include "config/value.h"
 
+/* Recurses along the records of the table, which conf_table_check bounds. */
 static void add_object(struct sl_buf *out, const struct conf_block *b, enum sl_scope scope);
 
+/* For numbers without a unit; the pattern holds for those with one. */
 static void add_range(struct sl_buf *out, const struct sl_directive *d)
 {
 	int64_t min = d->min, max = d->max;
@@ -87,6 +89,7 @@ static void add_keywords(struct sl_buf *out, const struct sl_directive *d)
 		sl_buf_str(out, SL_STR(",\"writeOnly\":true"));
 }
 
+/* As JSON where JSON has the type, as the operator would write it elsewhere. */
 static void add_json_value(struct sl_buf *out, const struct sl_directive *d, const void *member)
 {
 	struct sl_buf text;
@@ -101,6 +104,7 @@ static void add_json_value(struct sl_buf *out, const struct sl_directive *d, con
 	sl_buf_free(&text);
 }
 
+/* Not for records, whose fields say theirs, nor for secrets. */
 static void add_default(struct sl_buf *out, const struct sl_directive *d, const char *member)
 {
 	const struct sl_list *list = (const struct sl_list *)member;

@@ -19,6 +19,7 @@ static void add_cell(struct sl_buf *out, struct sl_str s)
 	}
 }
 
+/* Bounds in the units that the operator writes; lengths and counts say so. */
 static void add_range(struct sl_buf *out, const struct sl_directive *d)
 {
 	bool length = !d->list && !value_types[d->type].number;
@@ -37,6 +38,7 @@ static void add_range(struct sl_buf *out, const struct sl_directive *d)
 		sl_buf_str(out, SL_STR(" bytes"));
 }
 
+/* A word lists its names instead of a type. */
 static void add_takes(struct sl_buf *out, const struct sl_directive *d)
 {
 	if (d->list)
@@ -60,6 +62,7 @@ static void add_values(struct sl_buf *out, const struct sl_directive *d, const c
 	}
 }
 
+/* Through the member and back, so that the reference shows what is really in force. */
 static void add_default(struct sl_buf *out, const struct sl_directive *d, const char *member)
 {
 	struct sl_buf text;
@@ -95,6 +98,7 @@ static void add_row(struct sl_buf *out, const struct sl_directive *d, const char
 	sl_buf_str(out, SL_STR(" |\n"));
 }
 
+/* One level further into a record, with its name before those of the fields. */
 static void add_fields(struct sl_buf *out, const struct sl_directive *d, const char *prefix)
 {
 	struct conf_block fields = {d->name, d->fields, value_item_bytes(d)};

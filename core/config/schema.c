@@ -25,8 +25,10 @@ struct table_read {
 	const char *const *also;
 };
 
+/* Each row once, in the order of the table; then the keys that no row has. */
 static void read_table(const struct table_read *t, char *conf);
 
+/* Garbage on purpose: paths live in the pool, and only errors keep them. */
 static const char *join(const struct conf_eval *ev, const char *path, struct sl_str key)
 {
 	const char *joined =
@@ -44,6 +46,7 @@ static const char *kind_name(const struct conf_node *node)
 	return names[node->kind];
 }
 
+/* Says what is wanted with the directive's own words, since the operator mistook it. */
 static int wrong_kind(const struct conf_eval *ev, const struct sl_directive *d,
 		      const struct conf_node *node, const char *path)
 {
@@ -72,6 +75,7 @@ static bool is_block(const struct table_read *t)
 
 /* ---- values */
 
+/* v.why has no place: adding it is the business of whoever knows the node. */
 static int read_scalar(const struct conf_eval *ev, const struct sl_directive *d,
 		       const struct conf_node *node, const char *path, void *member)
 {
@@ -86,6 +90,7 @@ static int read_scalar(const struct conf_eval *ev, const struct sl_directive *d,
 	return -SL_EPARSE;
 }
 
+/* Errors inside leave the record complete, with defaults, so it counts as read. */
 static int read_record(const struct conf_eval *ev, const struct sl_directive *d,
 		       struct conf_node *node, const char *path, void *member)
 {
@@ -109,6 +114,7 @@ static int read_item(const struct conf_eval *ev, const struct sl_directive *d,
 	return read_scalar(ev, d, node, path, member);
 }
 
+/* min and max of a list bound its count. */
 static int check_count(const struct conf_eval *ev, const struct sl_directive *d,
 		       const struct conf_node *node, size_t n, const char *path)
 {
@@ -119,6 +125,7 @@ static int check_count(const struct conf_eval *ev, const struct sl_directive *d,
 	return -SL_EPARSE;
 }
 
+/* All items are read even after a wrong one: their errors belong to the same run. */
 static int read_list(const struct conf_eval *ev, const struct sl_directive *d,
 		     struct conf_node *node, const char *path, struct sl_list *list)
 {
@@ -166,6 +173,7 @@ static bool is_plain_word(const char *z)
 	return *z && strspn(z, plain) == strlen(z);
 }
 
+/* Without a place in a file: the directive's name stands in for the file's. */
 static struct conf_node *default_node(const struct conf_eval *ev, const struct sl_directive *d)
 {
 	struct conf_place at = {d->name, 1, 1};
@@ -242,6 +250,7 @@ static bool read_written(const struct table_read *t, const struct sl_directive *
 	return false;
 }
 
+/* What an enclosing scope has set is not missing here. */
 static bool is_missing(const struct table_read *t, const struct sl_directive *d)
 {
 	return t->node && d->required && (d->scopes & t->scope) &&
@@ -249,6 +258,7 @@ static bool is_missing(const struct table_read *t, const struct sl_directive *d)
 	       (!t->base || value_is_unset(d, t->base + d->offset));
 }
 
+/* At the block's key, or at the item in a list. */
 static void report_missing(const struct table_read *t, const struct sl_directive *d)
 {
 	const struct conf_place *at = t->node->key.len ? &t->node->key_at : &t->node->at;
@@ -272,6 +282,7 @@ static void offer_all(struct suggest *s, const char *const *names)
 		suggest_offer(s, *names);
 }
 
+/* Over the cap nobody reads the hint, and a broken file may have many such keys. */
 static struct suggest nearest(const struct table_read *t, struct sl_str word)
 {
 	struct suggest s = suggest_for(word);

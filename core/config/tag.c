@@ -17,6 +17,7 @@
 
 enum { MAX_FILE = 64 << 10 };
 
+/* One tagged scalar. */
 struct tag {
 	struct sl_pool *pool;
 	struct conf_errors *errors;
@@ -24,6 +25,7 @@ struct tag {
 	const char *path;
 };
 
+/* Quoted, because an empty secret is a value, while an empty plain scalar is none. */
 static void take_value(const struct tag *t, struct sl_str value)
 {
 	struct conf_node *node = t->node;
@@ -41,6 +43,7 @@ static void take_value(const struct tag *t, struct sl_str value)
 		conf_report(t->errors, false, &node->at, t->path, "%s", sl_strerror(-SL_ENOMEM));
 }
 
+/* IEEE Std 1003.1, 3.235. */
 static bool is_env_name(struct sl_str s)
 {
 	static const char allowed[] =
@@ -80,6 +83,7 @@ static void resolve_env(const struct tag *t)
 	}
 }
 
+/* So that a configuration can be moved together with its secrets. */
 static const char *absolute(const struct tag *t)
 {
 	const char *file = t->node->at.file, *slash = strrchr(file, '/');
@@ -107,6 +111,7 @@ static const char *read_file(const char *path, char **ret_text, size_t *ret_len)
 	return rc ? sl_strerror(rc) : NULL;
 }
 
+/* Editors end files with a newline that no secret has; just one is dropped. */
 static void resolve_file(const struct tag *t)
 {
 	const char *path = absolute(t), *problem = sl_strerror(-SL_ENOMEM);
@@ -132,6 +137,7 @@ static void resolve_file(const struct tag *t)
 	free(text);
 }
 
+/* YAML's own tags ("!!int") are unknown as well: types come from the tables. */
 static void report_unknown(const struct tag *t, struct sl_str tag)
 {
 	struct suggest s = suggest_for(tag);

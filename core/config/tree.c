@@ -18,6 +18,7 @@ struct conf_node *conf_node_new(struct sl_pool *pool, enum conf_node_kind kind,
 	return node;
 }
 
+/* "key:" and nothing behind it; an empty text is written "". */
 bool conf_node_is_empty(const struct conf_node *node)
 {
 	return node->kind == CONF_SCALAR && !node->quoted && !node->secret && node->value.len == 0;
@@ -28,6 +29,7 @@ struct conf_node *conf_node_empty_mapping(struct sl_pool *pool, const char *file
 	return conf_node_new(pool, CONF_MAPPING, &(struct conf_place){file, 1, 1});
 }
 
+/* Linear: blocks are small, and a large list is walked, not searched. */
 static struct conf_node *find(const struct conf_node *mapping, struct sl_str key)
 {
 	if (!mapping || mapping->kind != CONF_MAPPING)
@@ -84,6 +86,7 @@ static struct conf_node *walk_key(const struct conf_node *node, struct sl_str pa
 	return best;
 }
 
+/* A value that is no list counts as a list of one, as it does in evaluation. */
 static struct conf_node *walk_index(struct conf_node *node, struct sl_str path,
 				    struct sl_str *ret_rest)
 {
@@ -189,6 +192,7 @@ static int grow(struct sl_pool *pool, struct conf_node *node, struct sl_str rest
 	return -SL_ELIMIT;
 }
 
+/* The path as far as it goes exists already; the rest of it is made. */
 static int override_one(struct sl_pool *pool, struct conf_node *root, struct conf_node *from)
 {
 	struct sl_str rest;
@@ -206,7 +210,7 @@ int conf_yaml_override(struct sl_pool *pool, struct conf_errors *e, struct conf_
 		       unsigned i, struct sl_str text)
 {
 	const char *file = sl_pool_printf(pool, "-g %u", i);
-	struct conf_node *doc = conf_yaml_parse(pool, e, file, text), *next;
+	struct conf_node *doc = file ? conf_yaml_parse(pool, e, file, text) : NULL, *next;
 	int rc = 0;
 
 	if (!doc)

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+/* Tables end with a NULL name. */
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -75,6 +76,7 @@ int units_parse_time(struct sl_str text, int64_t *ret_ms)
 	return parse_with(times, text, ret_ms);
 }
 
+/* The last unit's factor is 1, so the search ends. */
 static void format_with(struct sl_buf *out, const struct unit *units, uint64_t n)
 {
 	while (n % units->factor)

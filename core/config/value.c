@@ -25,11 +25,13 @@ static int SL_PRINTF(2, 3) wrong(struct value *v, const char *fmt, ...)
 	return -SL_EPARSE;
 }
 
+/* What a sentence may quote: nothing that came from outside of the file. */
 static struct sl_str shown(const struct value *v)
 {
 	return v->secret ? SL_STR("***") : v->text;
 }
 
+/* The commonest mistake: text that is not of the type at all. */
 static int not_a(struct value *v)
 {
 	return wrong(v, "\"%.*s\" is not %s", CONF_SHOWN(shown(v)), value_types[v->d->type].wanted);
@@ -47,6 +49,7 @@ void value_format_number(struct sl_buf *out, const struct sl_directive *d, int64
 		sl_buf_printf(out, "%" PRId64, n);
 }
 
+/* Bounds are shown in units, as the operator would write them. */
 static int out_of_range(struct value *v, int64_t min, int64_t max)
 {
 	struct sl_buf range;
@@ -87,6 +90,7 @@ static void format_int(struct sl_buf *out, const struct sl_directive *d, const v
 
 typedef int units_fn(struct sl_str text, int64_t *ret_n);
 
+/* The table's bounds are signed, the member is not; units_parse keeps within both. */
 static int parse_units(struct value *v, units_fn *parse, void *member)
 {
 	int64_t n;
@@ -143,6 +147,7 @@ static void format_bool(struct sl_buf *out, const struct sl_directive *d, const 
 	sl_buf_str(out, *(const bool *)member ? SL_STR("true") : SL_STR("false"));
 }
 
+/* All names, since the operator may not know any; and the nearest. */
 static int wrong_name(struct value *v)
 {
 	struct suggest s = suggest_for(v->text);
@@ -189,6 +194,7 @@ static int check_length(struct value *v)
 		     d->min, d->max);
 }
 
+/* The copy has a NUL behind it, for libraries that want one. */
 static int keep(struct value *v, struct sl_str copy, void *member)
 {
 	if (!copy.p)
@@ -248,6 +254,7 @@ static void format_secret(struct sl_buf *out, const struct sl_directive *d, cons
 		sl_buf_u8(out, '*');
 }
 
+/* Made absolute here, because the master, workers and tools have other folders. */
 static int parse_path(struct value *v, void *member)
 {
 	const char *joined;
@@ -267,6 +274,7 @@ static void free_regex(void *arg)
 	sl_regex_free(arg);
 }
 
+/* The pool owns the compiled pattern, too. */
 static int parse_regex(struct value *v, void *member)
 {
 	struct sl_regex *re;
@@ -326,6 +334,7 @@ static void format_cidr(struct sl_buf *out, const struct sl_directive *d, const 
 	sl_buf_str(out, sl_str_c(sl_cidr_format(text, member)));
 }
 
+/* Port 0 is refused unless the bounds allow it: it means "any", and nothing asks for that. */
 static int parse_ports(struct value *v, void *member)
 {
 	bool bounded = v->d->max > v->d->min && !v->d->list;
@@ -493,6 +502,7 @@ static bool record_is_unset(const struct sl_directive *d, const char *record)
 	return false;
 }
 
+/* Zero that nobody could have written. */
 static bool number_is_unset(const struct sl_directive *d, int64_t n)
 {
 	return n == 0 && !d->dflt && d->max > d->min && (d->min > 0 || d->max < 0);

@@ -11,6 +11,7 @@
 
 enum { MAX_TEXT = 4 << 20 };
 
+/* One parse. */
 struct reader {
 	struct build build;
 	yaml_parser_t yaml;
@@ -26,6 +27,7 @@ static struct conf_place place_of(const struct reader *r, const yaml_mark_t *mar
 
 /* ---- events */
 
+/* Anchors and tags: NULL becomes the empty string. */
 static struct sl_str text_of(const yaml_char_t *z)
 {
 	return sl_str_c((const char *)z);
@@ -76,6 +78,7 @@ static int on_alias(struct reader *r, const yaml_event_t *ev)
 	return build_alias(&r->build, &item);
 }
 
+/* The event of the first document comes with an empty tree. */
 static int on_document(struct reader *r, const yaml_event_t *ev)
 {
 	struct conf_place at = place_of(r, &ev->start_mark);
@@ -156,6 +159,7 @@ static int syntax_error(struct reader *r)
 	return build_refuse(&r->build, &at, "%s", problem);
 }
 
+/* Each event is freed here, whatever became of it; the tree has copies. */
 static int read_events(struct reader *r)
 {
 	yaml_event_t event;
