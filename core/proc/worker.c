@@ -303,7 +303,7 @@ static void check_empty(struct sl_timer *t)
 {
 	struct worker *w = t->arg;
 
-	if (w->setup->registry->n_local == 0 && net_n_conns(w->pub.net) == 0)
+	if (w->setup->registry->n_local == 0 && net_n_conns(w->pub.net) == 0 && w->pub.n_holds == 0)
 		loop_stop(w->pub.loop);
 	else
 		sl_timer_set(w->pub.loop, t, LEAVE_CHECK_MS);

@@ -50,6 +50,7 @@ static struct client *client_new(struct http *h, const struct client_from *from)
 		c->next->prev = c;
 	h->clients = c;
 	h->n_clients++;
+	h->w->n_holds++;
 	sl_gauge_set(&h->m[M_CONNECTIONS], h->n_clients);
 	return c;
 }
@@ -68,6 +69,7 @@ static void client_free(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	h->n_clients--;
+	h->w->n_holds--;
 	sl_gauge_set(&h->m[M_CONNECTIONS], h->n_clients);
 	free(c);
 }

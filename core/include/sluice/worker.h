@@ -31,6 +31,7 @@ struct sl_worker {
 	struct net *net;
 	struct registry *registry;
 	const uint8_t *node_key; /* 32 random bytes, the same in all processes of this node over reloads and crashes; secret */
+	uint32_t n_holds;	/* W: modules, in place: work in flight that a draining worker finishes before it leaves */
 };
 
 static inline uint32_t sl_worker_owner(const struct sl_worker *w)
