@@ -1,0 +1,210 @@
+/*
+ * signaling-ws/endpoint.c: WebSockets of the http module: who may open one, and the hub behind it.
+ *
+ * Before the upgrade completes the Origin is compared with the operator's expressions (RFC 6455
+ * section 10.2; a client that is no browser sends none and is not kept out by this) and a token is
+ * verified. It may come as `?token=`, since browsers cannot set headers on WebSockets, or in an
+ * Authorization header. Why a token is refused is for the log, not for the client.
+ */
+#include "endpoint.h"
+
+#include <stdlib.h>
+
+static bool origin_is_allowed(const struct signal_conf *conf, struct sl_str origin)
+{
+	if (conf->origins.n == 0 || !origin.p)
+		return true;
+	for (size_t i = 0; i < conf->origins.n; i++)
+		if (sl_regex_match(*SL_LIST_AT(conf->origins, struct sl_regex *, i), origin))
+			return true;
+	return false;
+}
+
+static struct sl_str bearer(const struct signaling *s, struct sl_http_req *r)
+{
+	static const struct sl_str scheme = SL_STR_INIT("Bearer ");
+	struct sl_str token = s->http->query(r, "token"), header;
+
+	if (token.p)
+		return token;
+	header = s->http->header(r, "authorization");
+	if (header.len <= scheme.len ||
+	    !sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
+		return SL_STR_NULL;
+	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
+}
+
+static int check_token(struct signaling *s, struct sl_http_req *r, struct claims *ret_claims)
+{
+	uint64_t now_s = sl_clock_unix_ns() / SL_NS_PER_S;
+	const char *why;
+
+	if (s->conf->auth == AUTH_OPEN) {
+		*ret_claims = (struct claims){.may = MAY_ALL};
+		return 0;
+	}
+	if (token_verify(&s->rules, bearer(s, r), now_s, ret_claims, &why) == 0)
+		return 0;
+	sl_count(&s->hub.m[M_TOKENS_REFUSED]);
+	sl_log(SL_LOG_NOTICE, "signaling-ws", "token refused: %s", why);
+	return -SL_EAUTH;
+}
+
+/* "example.org:8080", "[2001:db8::1]:443" -> what stands before the port. NULL: out of memory. */
+static char *host_of(struct sl_str host)
+{
+	const char *end = host.len > 0 && host.p[0] == '[' ? memchr(host.p, ']', host.len) : NULL;
+
+	if (end)
+		return strndup(host.p, (size_t)(end + 1 - host.p));
+	host = sl_str_split(&host, ':');
+	return strndup(host.p ? host.p : "", host.len);
+}
+
+static int authorize(void *arg, struct sl_http_req *r, void **ret_user, struct sl_str *ret_reason)
+{
+	struct signaling *s = arg;
+	struct claims claims;
+	struct conn *c;
+	char *host;
+
+	if (s->stopped)
+		return 503;
+	if (!origin_is_allowed(s->conf, s->http->header(r, "origin"))) {
+		sl_count(&s->hub.m[M_ORIGINS_REFUSED]);
+		*ret_reason = SL_STR("this origin is not allowed\n");
+		return 403;
+	}
+	if (check_token(s, r, &claims) < 0) {
+		*ret_reason = SL_STR("a valid token is required\n");
+		return 401;
+	}
+	s->hub.now_ms = sl_loop_ms(s->w->loop);
+	host = host_of(s->http->header(r, "host"));
+	c = host ? hub_conn_new(&s->hub, &claims, host) : NULL;
+	if (!c) {
+		claims_free(&claims);
+		free(host);
+		return 503;
+	}
+	*ret_user = c;
+	return 0;
+}
+
+static void opened(void *arg, struct sl_ws *ws, void *user)
+{
+	(void)arg;
+	hub_conn_opened(user, ws);
+}
+
+static void message(void *arg, struct sl_ws *ws, void *user, struct sl_str data, bool binary)
+{
+	struct signaling *s = arg;
+
+	(void)ws;
+	if (s->stopped)
+		return;
+	s->hub.now_ms = sl_loop_ms(s->w->loop);
+	hub_conn_text(user, data, binary);
+}
+
+static void closed(void *arg, struct sl_ws *ws, void *user, unsigned code)
+{
+	struct signaling *s = arg;
+
+	(void)ws;
+	s->hub.now_ms = sl_loop_ms(s->w->loop);
+	hub_conn_closed(user, code);
+	if (s->stopped && !s->hub.conns)
+		free(s);
+}
+
+int endpoint_open(struct signaling *s)
+{
+	const struct signal_conf *conf = s->conf;
+	int rc;
+
+	s->http = sl_iface_get(s->w, "http", 1, &s->http_self);
+	if (!s->http) {
+		sl_log(SL_LOG_ERROR, "signaling-ws",
+		       "the module http is needed: name it in modules: before signaling-ws");
+		return -SL_ENOENT;
+	}
+	s->ops = (struct sl_ws_ops){
+		.authorize = authorize,
+		.opened = opened,
+		.message = message,
+		.closed = closed,
+		.max_message = conf->max_message,
+		.max_queue = conf->max_queue,
+		.ping_interval_ms = conf->heartbeat,
+		.pong_timeout_ms = conf->heartbeat_timeout,
+	};
+	rc = s->http->websocket(s->http_self, conf->path.p, &s->ops, s);
+	if (rc < 0)
+		sl_log(SL_LOG_ERROR, "signaling-ws", "no endpoint at %s: %s", conf->path.p,
+		       sl_strerror(rc));
+	return rc;
+}
+
+/* ---- ICE servers */
+
+static void add_server(struct sl_buf *json, const struct ice_server *server)
+{
+	sl_buf_str(json, SL_STR("{\"urls\":["));
+	for (size_t i = 0; i < server->urls.n; i++) {
+		if (i > 0)
+			sl_buf_u8(json, ',');
+		sl_buf_json(json, *SL_LIST_AT(server->urls, struct sl_str, i));
+	}
+	sl_buf_u8(json, ']');
+	if (server->username.len > 0) {
+		sl_buf_str(json, SL_STR(",\"username\":"));
+		sl_buf_json(json, server->username);
+		sl_buf_str(json, SL_STR(",\"credential\":"));
+		sl_buf_json(json, server->credential);
+	}
+	sl_buf_u8(json, '}');
+}
+
+/* The relay module writes an array of its own: its brackets are taken off. */
+static int add_relay(struct signaling *s, struct sl_str host, struct sl_str id, struct sl_buf *json,
+		     uint64_t *ret_ttl_s)
+{
+	const struct sl_ice_servers_iface *relay;
+	struct sl_buf own;
+	struct sl_str view;
+	void *self;
+	int rc;
+
+	/* Asked for each time: that module may start after this one, or not be there. */
+	relay = sl_iface_get(s->w, "ice-servers", 1, &self);
+	if (!relay)
+		return 0;
+	sl_buf_init(&own, 0);
+	rc = relay->append(self, host, id, &own, ret_ttl_s);
+	view = sl_buf_view(&own);
+	if (rc == 0 && sl_buf_ok(&own) == 0 && view.len > 2) {
+		if (s->conf->ice_servers.n > 0)
+			sl_buf_u8(json, ',');
+		sl_buf_add(json, view.p + 1, view.len - 2);
+	}
+	sl_buf_free(&own);
+	return rc;
+}
+
+int endpoint_ice_servers(struct signaling *s, struct sl_str host, struct sl_str id,
+			 struct sl_buf *json, uint64_t *ret_ttl_s)
+{
+	int rc;
+
+	sl_buf_u8(json, '[');
+	for (size_t i = 0; i < s->conf->ice_servers.n; i++) {
+		if (i > 0)
+			sl_buf_u8(json, ',');
+		add_server(json, SL_LIST_AT(s->conf->ice_servers, struct ice_server, i));
+	}
+	rc = add_relay(s, host, id, json, ret_ttl_s);
+	sl_buf_u8(json, ']');
+	return rc;
+}

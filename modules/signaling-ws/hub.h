@@ -1,0 +1,261 @@
+/*
+ * signaling-ws/hub.h: one worker's part of signalling, without sockets and clocks.
+ *
+ * struct hub is told what clients and other workers say and what time it is; it acts through struct hub_io. struct conn is a
+ * WebSocket, struct peer a member of a room that this worker owns: it may be without a socket for a while. In tests several
+ * hubs talk over a simulated channel.
+ *
+ *     hub.c    sockets: opened, text, closed, tick     room.c      the roster
+ *     join.c   hello, join, resume, leave              spread.c    the roster over all workers, delivery between them
+ *     relay.c  offer, answer, candidate, message       handover.c  a peer moves to another worker
+ *     peer.c   delivery to a client, its end           mailbox.c, pair.c, protocol.c, limits.c, jwt.c: pure parts
+ */
+#ifndef SIGNALING_HUB_H
+#define SIGNALING_HUB_H
+
+#include <sluice/http.h>
+#include <sluice/module.h>
+#include <sluice/regex.h>
+#include "jwt.h"
+#include "limits.h"
+#include "mailbox.h"
+#include "pair.h"
+#include "protocol.h"
+#include "room.h"
+
+#define MAX_WORKERS 256
+
+/* What the operator sets: directives of the same names. */
+struct signal_conf {
+	struct sl_str path;
+	int32_t auth; /* enum auth */
+	struct sl_list keys;	    /* struct token_key */
+	uint64_t leeway;	    /* ms */
+	struct sl_str issuer, audience;
+	struct sl_list origins;	    /* struct sl_regex * */
+	struct sl_list ice_servers; /* struct ice_server */
+	uint64_t max_message, max_queue, mailbox_bytes;
+	int64_t mailbox_messages, max_peers, max_name, max_candidates;
+	int64_t rate, burst; /* messages a second of one client */
+	uint64_t resume_timeout, join_timeout, heartbeat, heartbeat_timeout, reconnect_spread; /* ms */
+};
+
+enum auth { AUTH_OPEN, AUTH_JWT };
+
+struct ice_server { /* one that is not ours */
+	struct sl_list urls; /* struct sl_str */
+	struct sl_str username, credential;
+};
+
+/* Rows of the metric table, in its order. */
+enum signal_metric {
+	M_PEERS,
+	M_CONNECTIONS,
+	M_JOINS,
+	M_JOINS_REFUSED,
+	M_MESSAGES_IN,
+	M_MESSAGES_OUT,
+	M_MESSAGES_BETWEEN,
+	M_BAD_MESSAGES,
+	M_RATE_LIMITED,
+	M_CANDIDATES_HELD,
+	M_RESUMES,
+	M_RESUMES_FAILED,
+	M_HANDOVERS,
+	M_PEERS_LOST,
+	M_MAILBOX_OVERFLOWS,
+	M_CHANNEL_FAILURES,
+	M_ORIGINS_REFUSED,
+	M_TOKENS_REFUSED,
+	M_ICE_RENEWALS,
+	N_SIGNAL_METRICS,
+};
+
+/* Close codes of our own (RFC 6455 section 7.4.2), and those of the RFC that we use. */
+enum close_code {
+	CLOSE_NORMAL = 1000,
+	CLOSE_GOING_AWAY = 1001,
+	CLOSE_POLICY = 1008,
+	CLOSE_RESTART = 1012,
+	CLOSE_BAD_VERSION = 4000,
+	CLOSE_REPLACED = 4001,
+	CLOSE_KICKED = 4002,
+	CLOSE_MAILBOX_FULL = 4003,
+	CLOSE_IDLE = 4004,
+};
+
+enum conn_state {
+	CONN_NEW,	/* has not joined */
+	CONN_WAITING,	/* its join or resume waits for the roster */
+	CONN_TAKING,	/* its resume waits for another worker */
+	CONN_JOINED,
+	CONN_CLOSING,	/* nothing it says counts any more */
+};
+
+struct spoken { /* text that came while the connection was waiting */
+	struct spoken *next;
+	size_t len;
+	char text[];
+};
+
+struct conn {
+	struct conn *prev, *next; /* hub */
+	struct hub *hub;
+	struct sl_ws *ws; /* NULL: not open yet */
+	struct peer *peer; /* CONN_JOINED */
+	struct member *taking; /* CONN_TAKING */
+	enum conn_state state;
+	uint8_t version; /* 0: never said hello */
+	bool throttled;	 /* was told so */
+	struct bucket bucket;
+	uint64_t deadline_ms; /* to have joined, or to be answered; 0: none */
+	struct spoken *first, **tail;
+	size_t spoken_bytes;
+	struct claims claims;
+	char *host; /* owned: the Host header without port; may be NULL */
+};
+
+struct peer {
+	struct peer *prev, *next; /* hub */
+	struct hub *hub;
+	struct member *member;
+	struct conn *conn; /* NULL: it lost its socket and may resume */
+	struct sl_session *session; /* NULL in tests */
+	struct mailbox box;
+	struct pair *pairs;
+	uint64_t last_number; /* highest message id that was accepted */
+	uint64_t deadline_ms; /* without socket: its end. With: when ICE servers are renewed; 0: never */
+	uint8_t secret[SECRET_BYTES], subject[SUBJECT_BYTES];
+	uint8_t may; /* enum permission */
+	enum client_error doomed; /* ends when the hub has settled; the why */
+};
+
+struct hub_io {
+	int (*send)(void *arg, struct sl_ws *ws, struct sl_str text);
+	void (*close)(void *arg, struct sl_ws *ws, unsigned code, struct sl_str reason);
+	int (*post)(void *arg, uint32_t to, uint16_t type, struct sl_str data);
+	bool (*is_alive)(void *arg, uint32_t owner);
+	void (*broadcast)(void *arg, uint16_t type, struct sl_str data);
+	/* counted: refuse with -SL_ELIMIT when the room is full on this node. Sets p->session. */
+	int (*session_open)(void *arg, struct peer *p, bool counted);
+	void (*session_close)(void *arg, struct peer *p, const char *why);
+	/* Appends a JSON array. *ret_ttl_s: 0, they last. */
+	int (*ice_servers)(void *arg, struct sl_str host, struct sl_str id, struct sl_buf *json, uint64_t *ret_ttl_s);
+};
+
+struct hub {
+	const struct signal_conf *conf;
+	const struct hub_io *io;
+	void *io_arg;
+	const struct sl_meter *m;
+	uint32_t self;	  /* owner word of this worker */
+	uint64_t now_ms;  /* W: caller, before each call */
+	struct roster roster;
+	struct conn *conns;
+	struct peer *peers;
+	bool any_doomed;
+	uint32_t flush_number;
+	uint32_t awaited[MAX_WORKERS]; /* workers whose rosters are awaited */
+	unsigned n_awaited;
+	uint64_t sync_deadline_ms;
+};
+
+/* ---- hub.c: called by endpoint.c and signaling.c */
+void hub_free(struct hub *hub); /* says nothing to anybody */
+/* claims and host are taken over. NULL: out of memory, they are still the caller's. */
+struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host);
+void hub_conn_opened(struct conn *c, struct sl_ws *ws);
+void hub_conn_text(struct conn *c, struct sl_str text, bool binary);
+void hub_conn_closed(struct conn *c, unsigned code); /* frees it */
+void hub_tick(struct hub *hub); /* about once a second */
+void hub_evict(struct peer *p, const char *why);
+void hub_room_lost(struct hub *hub, struct room *room); /* media of this room died elsewhere */
+
+/* ---- hub.c: for the parts */
+void hub_settle(struct hub *hub); /* ends those that are doomed; at the end of every call from outside */
+void conn_say(struct conn *c, struct sl_buf *text); /* frees text */
+enum verdict conn_refuse(struct conn *c, enum client_error e, const char *sentence, const struct message *m);
+void conn_error(struct conn *c, enum client_error e, const char *sentence, const json_t *id);
+void conn_close(struct conn *c, unsigned code, enum client_error e);
+void conn_hear_again(struct conn *c); /* what it said while it waited */
+
+/* What became of a message: refused ones have been answered with an error. */
+enum verdict { ACCEPTED, REFUSED, LATER /* hear it again when the connection is heard again */ };
+
+/* ---- join.c */
+enum verdict join_hello(struct conn *c, const struct message *m);
+enum verdict join_room(struct conn *c, const struct message *m);
+enum verdict join_resume(struct conn *c, const struct message *m);
+enum verdict join_leave(struct conn *c, const struct message *m);
+void join_announce(const struct member *joined); /* to its room mates here */
+/* The peer is this connection's now; seen: what it says to have. */
+void join_resumed(struct conn *c, struct peer *p, uint64_t seen);
+void join_resume_failed(struct conn *c, const char *sentence);
+bool join_may_take(const uint8_t secret[SECRET_BYTES], const uint8_t subject[SUBJECT_BYTES], const struct peer *p);
+
+/* ---- relay.c */
+enum verdict relay_message(struct conn *c, struct message *m);
+
+/* ---- peer.c */
+struct peer *peer_new(struct hub *hub, struct member *m);
+/* The member is ours from now on. counted: -SL_ELIMIT when the room is full on this node. */
+int peer_open(struct peer *p, bool counted);
+void peer_close(struct peer *p, const char *why); /* and no longer; frees it. Its room is not told */
+void peer_free(struct peer *p); /* one that is not open */
+void peer_doom(struct peer *p, enum client_error why);
+void peer_attach(struct peer *p, struct conn *c);
+void peer_detach(struct peer *p);
+/* Number, keep, send. A mailbox that is full dooms the peer. */
+void peer_deliver(struct peer *p, struct sl_str body);
+void peer_replay(struct peer *p); /* sends again what is not acknowledged */
+void peer_send_ice(struct peer *p);
+uint64_t peer_ice_deadline(const struct hub *hub, uint64_t ttl_s); /* when credentials of this life are renewed; 0: never */
+/* Out of the room, with all that hangs on it; the socket stays. reason: for its room mates. */
+void peer_end(struct peer *p, const char *reason);
+void peer_info(const struct member *self, const struct member *other, struct peer_info *ret_info);
+
+/* ---- spread.c */
+enum spread_type { /* numbers are spoken between generations: append only */
+	SPREAD_ASK = 1,	 /* tell me your peers */
+	SPREAD_SYNCED,	 /* that was all */
+	SPREAD_PEER,	 /* id, owner, version, room, name */
+	SPREAD_LEAVE,	 /* id, reason */
+	SPREAD_DELIVER,	 /* id, body */
+	SPREAD_FLUSH,	 /* id, asker, number: travels behind the messages */
+	SPREAD_FLUSHED,	 /* id, number */
+	SPREAD_TAKE,	 /* id, asker, secret, subject */
+	SPREAD_REFUSED,	 /* id */
+	SPREAD_GIVE,	 /* id, state */
+	SPREAD_LETTER,	 /* id, seq, text */
+	SPREAD_PAIR,	 /* id, to, state */
+	SPREAD_HELD,	 /* id, to, ufrag, body */
+	SPREAD_GIVEN,	 /* id: that was all */
+};
+/* Asks the others for their peers; until they have answered, joins wait. */
+void spread_start(struct hub *hub, const uint32_t *owners, unsigned n);
+bool spread_is_synced(const struct hub *hub);
+void spread_receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str data);
+void spread_gone(struct hub *hub, uint32_t owner);
+void spread_tick(struct hub *hub);
+/* Tells everybody about a peer that is ours now. */
+void spread_peer(struct hub *hub, const struct member *m, uint32_t owner);
+void spread_leave(struct hub *hub, uint64_t id, const char *reason);
+/* A message to a member wherever it is, in order. */
+int spread_deliver(struct hub *hub, struct member *to, struct sl_str body);
+void spread_release(struct hub *hub, struct member *m); /* the hold may have ended */
+/* A member vanishes from this worker's roster; its room mates here are told. */
+void spread_forget(struct hub *hub, struct member *m, const char *reason);
+/* Begins a message: layout version and id. */
+void spread_begin(struct sl_buf *b, uint64_t id);
+void spread_post(struct hub *hub, uint32_t to, uint16_t type, struct sl_buf *b); /* frees b */
+
+/* ---- handover.c */
+enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret[SECRET_BYTES], uint64_t seen);
+void handover_ask_again(struct hub *hub, struct member *m);
+void handover_take(struct hub *hub, struct member *m, struct sl_reader *r);
+void handover_refused(struct hub *hub, struct member *m);
+void handover_state(struct hub *hub, struct member *m, uint16_t type, struct sl_reader *r);
+/* The peer will not come: its taker is told, what had arrived is freed. */
+void handover_give_up(struct hub *hub, struct member *m);
+
+#endif
