@@ -1,0 +1,916 @@
+/*
+ * tests/unit/test_stream.c: the life of stream connections, plain and TLS, over loopback; timeouts
+ * by a clock that the test moves.
+ */
+#include "lib/test.h"
+
+#include "lib/net.h"
+#include "lib/tls_client.h"
+#include "net/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+
+static uint64_t fake_ns = 1000 * SL_NS_PER_S;
+
+static uint64_t fake_now(void *arg)
+{
+	(void)arg;
+	return fake_ns;
+}
+
+/* What a module does with connections, and what it saw. */
+struct app {
+	struct test_net t;
+	struct hook_call accept_call, preread_call, closing_call, log_call;
+	struct sl_conn_ops ops;
+
+	/* preread */
+	int answer; /* SL_DONE: take; or what to return */
+	unsigned n_preread;
+	size_t want; /* bytes before it decides; 0: any */
+	size_t last_peek;
+	char peeked[32];
+	bool steal;
+	int stolen;
+	bool peek_was_tls;
+	struct sl_client_hello hello;
+	char hello_name[64];
+
+	/* connection */
+	struct sl_conn *conn;
+	bool echo;
+	ptrdiff_t uses; /* < 0: all; else at most so many bytes per call */
+	int input_fails;
+	unsigned n_inputs, n_drained, n_closed, n_closing, n_logged;
+	size_t n_bytes, last_len;
+	enum sl_close_reason why;
+	bool close_in_input;
+};
+
+static ptrdiff_t on_input(void *arg, struct sl_conn *c, const uint8_t *data, size_t len)
+{
+	struct app *a = arg;
+	size_t use = a->uses >= 0 && (size_t)a->uses < len ? (size_t)a->uses : len;
+
+	a->n_inputs++;
+	a->last_len = len;
+	if (a->input_fails)
+		return -SL_EPARSE;
+	a->n_bytes += use;
+	if (a->echo && use > 0)
+		sl_assert(sl_conn_write(c, data, use) == 0);
+	if (a->close_in_input)
+		sl_conn_close(c, SL_CLOSE_OURS);
+	return (ptrdiff_t)use;
+}
+
+static void on_drained(void *arg, struct sl_conn *c)
+{
+	struct app *a = arg;
+
+	(void)c;
+	a->n_drained++;
+}
+
+static void on_closed(void *arg, struct sl_conn *c, enum sl_close_reason why)
+{
+	struct app *a = arg;
+
+	sl_assert(c == a->conn);
+	a->conn = NULL;
+	a->n_closed++;
+	a->why = why;
+}
+
+static int take(struct app *a, struct sl_conn *c)
+{
+	if (a->steal) {
+		a->stolen = sl_conn_steal_fd(c);
+		return SL_DONE;
+	}
+	a->conn = c;
+	sl_conn_take(c, &a->ops, a);
+	return SL_DONE;
+}
+
+static int on_preread(void *ctx, struct sl_conn *c)
+{
+	struct app *a = ctx;
+	struct sl_str s = sl_conn_peek(c);
+	const struct sl_client_hello *h = sl_conn_hello(c);
+
+	a->n_preread++;
+	a->last_peek = s.len;
+	a->peek_was_tls = sl_conn_is_tls(c);
+	(void)sl_str_copy(a->peeked, sizeof a->peeked, s);
+	if (h) {
+		a->hello = *h;
+		(void)sl_str_copy(a->hello_name, sizeof a->hello_name, h->server_name);
+		return h->complete ? SL_DECLINED : SL_AGAIN;
+	}
+	if (s.len < a->want)
+		return SL_AGAIN;
+	return a->answer == SL_DONE ? take(a, c) : a->answer;
+}
+
+static int on_closing(void *ctx, struct sl_conn *c)
+{
+	struct app *a = ctx;
+
+	(void)sl_conn_remote(c);
+	a->n_closing++;
+	return SL_OK;
+}
+
+static int on_log(void *ctx, struct sl_conn *c)
+{
+	struct app *a = ctx;
+
+	(void)c;
+	a->n_logged++;
+	return SL_OK;
+}
+
+static void open_app_tls(struct app *a, SSL_CTX *tls)
+{
+	struct net_listener *l = test_net_listen(&a->t, false, "127.0.0.1:0");
+
+	a->preread_call = (struct hook_call){.fn.conn = on_preread, .ctx = a};
+	a->closing_call = (struct hook_call){.fn.conn = on_closing, .ctx = a};
+	a->log_call = (struct hook_call){.fn.conn = on_log, .ctx = a};
+	l->preread = (struct hook_chain){1, &a->preread_call};
+	l->closing = (struct hook_chain){1, &a->closing_call};
+	l->log = (struct hook_chain){1, &a->log_call};
+	l->pub.tls = tls;
+	a->answer = SL_DONE;
+	a->uses = -1;
+	a->stolen = -1;
+	a->ops.input = on_input;
+	a->ops.drained = on_drained;
+	a->ops.closed = on_closed;
+	sl_assert(loop_new(&a->t.worker.loop) == 0);
+	loop_fake_clock(a->t.worker.loop, fake_now, NULL);
+	test_net_open(&a->t);
+}
+
+static void open_app(struct app *a)
+{
+	open_app_tls(a, NULL);
+}
+
+static void pass_ms(struct app *a, uint64_t ms)
+{
+	fake_ns += ms * SL_NS_PER_MS;
+	test_tick(&a->t);
+	test_tick(&a->t);
+}
+
+static int connect_app(const struct app *a)
+{
+	return test_client(SOCK_STREAM, &a->t.listeners[0].pub.local);
+}
+
+static void say(int fd, const char *text)
+{
+	sl_assert(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+}
+
+static bool ended(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, 0);
+
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static void settle(struct app *a)
+{
+	for (unsigned i = 0; i < 5; i++)
+		test_tick(&a->t);
+}
+
+TEST(first_bytes_are_shown_and_still_there_for_the_taker)
+{
+	struct app a = {.echo = true};
+	char text[16];
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "hello");
+	NET_UNTIL(&a.t, a.n_bytes == 5);
+	CHECK(strcmp(a.peeked, "hello") == 0);
+	CHECK_INT(a.n_preread, 1);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 5);
+	CHECK_INT(test_count(&a.t, NET_connections), 1);
+	CHECK_INT(net_n_conns(a.t.net), 1);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_PEER);
+	CHECK_INT(a.n_closing, 1);
+	CHECK_INT(a.n_logged, 1);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	CHECK_INT(test_count(&a.t, NET_stream_bytes_in), 5);
+	CHECK_INT(test_count(&a.t, NET_stream_bytes_out), 5);
+	test_net_close(&a.t);
+}
+
+TEST(a_handler_that_wants_more_is_asked_once_per_arrival)
+{
+	struct app a = {.want = 10};
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "abc");
+	NET_UNTIL(&a.t, a.n_preread == 1);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK_INT(loop_tick(a.t.worker.loop, 0), 0);
+	CHECK_INT(a.n_preread, 1); /* the same bytes do not wake the loop again */
+	say(fd, "defg");
+	NET_UNTIL(&a.t, a.n_preread == 2);
+	CHECK_INT(a.last_peek, 7);
+	say(fd, "hijklm");
+	NET_UNTIL(&a.t, a.n_bytes == 13);
+	say(fd, "n"); /* the mark is gone */
+	NET_UNTIL(&a.t, a.n_bytes == 14);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(a_peer_that_leaves_in_the_middle_is_noticed)
+{
+	struct app a = {.want = 10};
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "abc");
+	NET_UNTIL(&a.t, a.n_preread == 1);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_logged == 1);
+	CHECK_INT(a.n_preread, 1);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	fd = connect_app(&a);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 1);
+	close(fd); /* without a word */
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 0);
+	test_net_close(&a.t);
+}
+
+TEST(who_says_nothing_is_closed_in_time)
+{
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	a.t.listeners[0].preread_timeout_ms = 10000;
+	fd = connect_app(&a);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 1);
+	pass_ms(&a, 9999);
+	CHECK_INT(net_n_conns(a.t.net), 1);
+	pass_ms(&a, 1);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	CHECK_INT(test_count(&a.t, NET_preread_timeouts), 1);
+	CHECK(ended(fd));
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(what_nobody_wants_is_closed_and_counted)
+{
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	a.answer = SL_DECLINED;
+	fd = connect_app(&a);
+	say(fd, "??");
+	NET_UNTIL(&a.t, test_count(&a.t, NET_connections_unclaimed) == 1);
+	settle(&a);
+	CHECK(ended(fd));
+	CHECK_INT(a.n_closed, 0);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(a_stolen_descriptor_belongs_to_the_thief)
+{
+	struct app a = {.steal = true};
+	char text[16];
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "GET /");
+	NET_UNTIL(&a.t, a.stolen >= 0);
+	settle(&a);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	CHECK_INT(test_count(&a.t, NET_connections_stolen), 1);
+	CHECK_INT(a.n_logged, 0);
+	CHECK_INT(recv(a.stolen, text, sizeof text, 0), 5); /* nothing was consumed */
+	CHECK_INT(send(a.stolen, "200", 3, 0), 3);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 3);
+	close(a.stolen);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+static int refuse(void *ctx, struct sl_conn *c)
+{
+	(void)c;
+	return *(int *)ctx;
+}
+
+TEST(a_module_may_refuse_at_the_door)
+{
+	static const int answers[] = {SL_DROP, -SL_EDENIED, SL_AGAIN};
+
+	for (unsigned i = 0; i < SL_ARRAY_LEN(answers); i++) {
+		struct app a = {0};
+		int answer = answers[i], fd;
+		struct hook_call call = {.fn.conn = refuse, .ctx = &answer};
+
+		open_app(&a);
+		if (i == 0)
+			a.t.listeners[0].accept = (struct hook_chain){1, &call};
+		else
+			a.t.listeners[0].access = (struct hook_chain){1, &call};
+		fd = connect_app(&a);
+		NET_UNTIL(&a.t, test_count(&a.t, NET_connections_refused) == 1);
+		CHECK_INT(net_n_conns(a.t.net), 0);
+		CHECK(ended(fd));
+		close(fd);
+		test_net_close(&a.t);
+	}
+}
+
+TEST(the_limit_of_connections_holds)
+{
+	struct app a = {0};
+	int fds[5];
+
+	open_app(&a);
+	a.t.listeners[0].max_conns = 3;
+	for (unsigned i = 0; i < 5; i++)
+		fds[i] = connect_app(&a);
+	NET_UNTIL(&a.t, test_count(&a.t, NET_connections_accepted) == 5);
+	CHECK_INT(net_n_conns(a.t.net), 3);
+	CHECK_INT(test_count(&a.t, NET_connections_over_limit), 2);
+	for (unsigned i = 0; i < 5; i++)
+		close(fds[i]);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 0);
+	fds[0] = connect_app(&a);
+	say(fds[0], "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	close(fds[0]);
+	test_net_close(&a.t);
+}
+
+TEST(what_is_not_used_up_comes_again_with_more_behind_it)
+{
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	a.uses = 0;
+	fd = connect_app(&a);
+	say(fd, "abc");
+	NET_UNTIL(&a.t, a.n_inputs == 1);
+	CHECK_INT(a.last_len, 3);
+	say(fd, "def");
+	NET_UNTIL(&a.t, a.n_inputs == 2);
+	CHECK_INT(a.last_len, 6);
+	CHECK_INT(a.conn->io->in.len, 6);
+	a.uses = 4;
+	say(fd, "g");
+	NET_UNTIL(&a.t, a.n_inputs == 3);
+	CHECK_INT(a.conn->io->in.len, 3);
+	a.uses = -1;
+	say(fd, "h");
+	NET_UNTIL(&a.t, a.n_inputs == 4);
+	CHECK_INT(a.last_len, 4);
+	CHECK(!a.conn->io->in.p); /* an idle connection holds nothing */
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(more_input_than_may_be_held_closes)
+{
+	struct app a = {.ops.max_input = 100};
+	char text[200];
+	int fd;
+
+	open_app(&a);
+	a.uses = 0;
+	memset(text, 'x', sizeof text);
+	fd = connect_app(&a);
+	CHECK_INT(send(fd, text, 60, 0), 60);
+	NET_UNTIL(&a.t, a.n_inputs == 1);
+	CHECK_INT(a.n_closed, 0);
+	CHECK_INT(send(fd, text, 60, 0), 60);
+	NET_UNTIL(&a.t, a.n_inputs == 2);
+	CHECK_INT(a.last_len, 100);
+	settle(&a);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_LIMIT);
+	test_net_close(&a.t);
+}
+
+TEST(an_input_error_closes_after_what_was_answered)
+{
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	a.input_fails = 1;
+	fd = connect_app(&a);
+	say(fd, "nonsense");
+	NET_UNTIL(&a.t, a.n_inputs == 1);
+	settle(&a);
+	CHECK(ended(fd));
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_ERROR);
+	test_net_close(&a.t);
+}
+
+/* Reads all there is and turns the loop, until `until` bytes or the end. */
+static size_t drain(struct app *a, int fd, size_t until)
+{
+	static char sink[65536];
+	size_t total = 0;
+
+	for (unsigned idle = 0; idle < 200 && total < until;) {
+		ssize_t n = recv(fd, sink, sizeof sink, 0);
+
+		if (n == 0)
+			break;
+		idle = n > 0 ? 0 : idle + 1;
+		total += n > 0 ? (size_t)n : 0;
+		test_tick(&a->t);
+	}
+	return total;
+}
+
+TEST(output_is_bounded_and_drained_is_said)
+{
+	static char block[10000];
+	struct app a = {.ops.max_output = 50000};
+	size_t written = 0;
+	int fd, rc = 0;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.conn != NULL);
+	for (unsigned i = 0; i < 100000 && rc == 0; i++) {
+		rc = sl_conn_write(a.conn, block, sizeof block);
+		written += rc == 0 ? sizeof block : 0;
+		if (i % 3 == 0)
+			test_tick(&a.t);
+	}
+	CHECK_INT(rc, -SL_EFULL);
+	CHECK(sl_conn_queued(a.conn) > 40000 && sl_conn_queued(a.conn) <= 50000);
+	CHECK_INT(a.n_drained, 0);
+	CHECK_INT(drain(&a, fd, written), written);
+	settle(&a);
+	CHECK_INT(a.n_drained, 1);
+	CHECK_INT(sl_conn_queued(a.conn), 0);
+	CHECK_INT(a.conn->ev.wanted, SL_READ);
+	CHECK_INT(sl_conn_write(a.conn, block, 60000), -SL_EFULL); /* would never fit */
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(messages_of_one_tick_share_a_segment)
+{
+	struct app a = {0};
+	char text[64];
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.conn != NULL);
+	for (unsigned i = 0; i < 5; i++)
+		CHECK_INT(sl_conn_write(a.conn, "12345", 5), 0);
+	CHECK_INT(sl_conn_queued(a.conn), 25);
+	test_tick(&a.t);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 25);
+	CHECK(!a.conn->io->out.p);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(a_close_writes_what_is_queued_first)
+{
+	static char big[200000];
+	struct app a = {.ops.max_output = sizeof big};
+	int fd, small = 4096;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.conn != NULL);
+	(void)setsockopt(a.conn->ev.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	CHECK_INT(sl_conn_write(a.conn, big, sizeof big), 0);
+	sl_conn_close(a.conn, SL_CLOSE_OURS);
+	CHECK_INT(sl_conn_write(a.conn, big, 1), -SL_ECLOSED);
+	say(fd, "unread"); /* must not turn the end into a reset */
+	CHECK_INT(drain(&a, fd, sizeof big), sizeof big);
+	settle(&a);
+	CHECK_INT(recv(fd, big, 1, 0), 0); /* a proper end */
+	CHECK_INT(a.n_closed, 0);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_OURS);
+	CHECK_INT(a.n_inputs, 1); /* input stopped with the close */
+	test_net_close(&a.t);
+}
+
+TEST(a_close_takes_five_seconds_at_most)
+{
+	static char big[200000];
+	struct app a = {.ops.max_output = sizeof big};
+	int fd, small = 4096;
+
+	for (unsigned i = 0; i < 2; i++) { /* a peer that does not read; one that does not close */
+		a = (struct app){.ops.max_output = sizeof big};
+		open_app(&a);
+		fd = connect_app(&a);
+		say(fd, "x");
+		NET_UNTIL(&a.t, a.conn != NULL);
+		(void)setsockopt(a.conn->ev.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+		if (i == 0)
+			CHECK_INT(sl_conn_write(a.conn, big, sizeof big), 0);
+		sl_conn_close(a.conn, SL_CLOSE_OURS);
+		settle(&a);
+		pass_ms(&a, 4900);
+		CHECK_INT(a.n_closed, 0);
+		pass_ms(&a, 200);
+		CHECK_INT(a.n_closed, 1);
+		CHECK_INT(a.why, SL_CLOSE_OURS);
+		close(fd);
+		test_net_close(&a.t);
+	}
+}
+
+TEST(a_handler_may_close_while_it_is_being_called)
+{
+	struct app a = {.echo = true, .close_in_input = true};
+	char text[16];
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "bye");
+	NET_UNTIL(&a.t, a.n_inputs == 1);
+	settle(&a);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 3);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 0);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	test_net_close(&a.t);
+}
+
+TEST(an_idle_connection_is_closed_and_a_busy_one_is_not)
+{
+	struct app a = {.ops.idle_timeout_ms = 60000};
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	pass_ms(&a, 50000);
+	say(fd, "y");
+	NET_UNTIL(&a.t, a.n_bytes == 2);
+	pass_ms(&a, 50000);
+	CHECK_INT(test_count(&a.t, NET_idle_timeouts), 0);
+	pass_ms(&a, 10000);
+	CHECK_INT(test_count(&a.t, NET_idle_timeouts), 1);
+	settle(&a);
+	CHECK(ended(fd));
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_TIMEOUT);
+	test_net_close(&a.t);
+}
+
+TEST(a_reset_ends_it)
+{
+	struct linger hard = {.l_onoff = 1};
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	close(fd);
+	NET_UNTIL(&a.t, a.n_closed == 1);
+	CHECK_INT(a.why, SL_CLOSE_ERROR);
+	test_net_close(&a.t);
+}
+
+TEST(without_descriptors_accepting_pauses_and_goes_on)
+{
+	struct app a = {0};
+	struct rlimit was, low;
+	int fd, spare;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &was), 0);
+	spare = open("/dev/null", O_RDONLY);
+	low = (struct rlimit){(rlim_t)spare, was.rlim_max};
+	close(spare);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &low), 0);
+	test_tick(&a.t);
+	test_tick(&a.t);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &was), 0);
+	CHECK_INT(test_count(&a.t, NET_accept_pauses), 1);
+	pass_ms(&a, 100);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(draining_takes_nobody_new_and_keeps_the_others)
+{
+	struct app a = {.echo = true};
+	char text[16];
+	int fd, late;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	late = socket(AF_INET, SOCK_STREAM, 0);
+	net_drain(a.t.net);
+	{
+		struct sockaddr_storage sa;
+		unsigned len = sl_addr_to_sockaddr(&sa, &a.t.listeners[0].pub.local);
+
+		CHECK(connect(late, (struct sockaddr *)&sa, len) <
+		      0); /* this process was the only one to listen */
+	}
+	say(fd, "yz");
+	NET_UNTIL(&a.t, a.n_bytes == 3);
+	settle(&a);
+	CHECK_INT(recv(fd, text, sizeof text, 0), 3);
+	close(late);
+	test_net_close(&a.t); /* ends the connection, and says so */
+	close(fd);
+}
+
+TEST(closing_the_net_ends_all_connections)
+{
+	struct app a = {0};
+	int fd, half;
+
+	open_app(&a);
+	fd = connect_app(&a);
+	half = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1 && net_n_conns(a.t.net) == 2);
+	test_net_close(&a.t);
+	CHECK_INT(a.n_closed, 1);
+	CHECK_INT(a.why, SL_CLOSE_DRAIN);
+	close(fd);
+	close(half);
+}
+
+TEST(a_thousand_half_open_connections_do_not_stop_the_next)
+{
+	static int half[1000];
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	for (unsigned i = 0; i < SL_ARRAY_LEN(half); i++) {
+		half[i] = connect_app(&a);
+		if (i % 100 == 0)
+			test_tick(&a.t);
+	}
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	CHECK_INT(net_n_conns(a.t.net), 1001);
+	for (unsigned i = 0; i < SL_ARRAY_LEN(half); i++)
+		close(half[i]);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 1);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+/* ---- TLS */
+
+static SSL_CTX *server_ctx(void)
+{
+	struct tls_cert cert = test_cert("a.example");
+	const struct tls_opts o = {.certs = &cert, .n_certs = 1};
+	SSL_CTX *ctx = NULL;
+	char err[256];
+
+	sl_assert(tls_context_new(&o, &ctx, err, sizeof err) == 0);
+	test_cert_free(&cert);
+	return ctx;
+}
+
+struct tls_app {
+	struct app a;
+	SSL_CTX *server, *client;
+	SSL *ssl;
+	int fd;
+};
+
+static void open_tls(struct tls_app *t, const char *alpn)
+{
+	t->server = server_ctx();
+	t->client = SSL_CTX_new(TLS_client_method());
+	open_app_tls(&t->a, t->server);
+	t->fd = connect_app(&t->a);
+	t->ssl = test_tls_client(t->client, t->fd, "a.example", alpn);
+}
+
+static void close_tls(struct tls_app *t)
+{
+	SSL_free(t->ssl);
+	close(t->fd);
+	test_net_close(&t->a.t);
+	SSL_CTX_free(t->client);
+	tls_context_free(t->server);
+}
+
+static bool shake(struct tls_app *t)
+{
+	for (unsigned i = 0; i < 200 && !SSL_is_init_finished(t->ssl); i++) {
+		int rc = SSL_do_handshake(t->ssl);
+
+		if (rc != 1 && SSL_get_error(t->ssl, rc) == SSL_ERROR_SSL)
+			return false;
+		test_tick(&t->a.t);
+	}
+	return SSL_is_init_finished(t->ssl);
+}
+
+TEST(a_hello_that_nobody_steals_is_answered_by_the_core)
+{
+	struct tls_app t = {.a.echo = true};
+	char text[16];
+
+	open_tls(&t, "\x09stun.turn");
+	CHECK(shake(&t));
+	CHECK(t.a.hello.complete);
+	CHECK(strcmp(t.a.hello_name, "a.example") == 0);
+	CHECK_INT(SSL_write(t.ssl, "turn", 4), 4);
+	NET_UNTIL(&t.a.t, t.a.n_bytes == 4);
+	CHECK(t.a.peek_was_tls);
+	CHECK(strcmp(t.a.peeked, "turn") == 0);
+	settle(&t.a);
+	CHECK_INT(SSL_read(t.ssl, text, sizeof text), 4);
+	CHECK_INT(test_count(&t.a.t, NET_tls_handshakes), 1);
+	SSL_shutdown(t.ssl);
+	NET_UNTIL(&t.a.t, t.a.n_closed == 1);
+	CHECK_INT(t.a.why, SL_CLOSE_PEER);
+	close_tls(&t);
+}
+
+TEST(decrypted_bytes_may_be_asked_for_piece_by_piece)
+{
+	struct tls_app t = {.a.want = 8};
+
+	open_tls(&t, NULL);
+	CHECK(shake(&t));
+	t.a.n_preread = 0;
+	CHECK_INT(SSL_write(t.ssl, "1234", 4), 4);
+	NET_UNTIL(&t.a.t, t.a.n_preread == 1);
+	settle(&t.a);
+	CHECK_INT(t.a.n_preread, 1);
+	CHECK_INT(SSL_write(t.ssl, "5678", 4), 4);
+	NET_UNTIL(&t.a.t, t.a.n_bytes == 8);
+	close_tls(&t);
+}
+
+TEST(a_hello_in_small_pieces_is_waited_for)
+{
+	struct app a = {0};
+	static uint8_t bytes[4096];
+	SSL_CTX *server = server_ctx(), *client = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(client);
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	int fd, n;
+
+	SSL_set_bio(ssl, in, out);
+	SSL_connect(ssl);
+	n = BIO_read(out, bytes, sizeof bytes);
+	open_app_tls(&a, server);
+	fd = connect_app(&a);
+	for (int i = 0; i < n; i += 50) {
+		int len = n - i < 50 ? n - i : 50;
+
+		CHECK_INT(send(fd, bytes + i, (size_t)len, 0), len);
+		NET_UNTIL(&a.t, a.last_peek >= (size_t)(i + len));
+	}
+	settle(&a);
+	CHECK(recv(fd, bytes, sizeof bytes, 0) > 500); /* the server's flight */
+	close(fd);
+	test_net_close(&a.t);
+	SSL_free(ssl);
+	SSL_CTX_free(client);
+	tls_context_free(server);
+}
+
+TEST(a_megabyte_goes_both_ways_through_tls)
+{
+	enum { TOTAL = 1 << 20 };
+	static char block[16384], back[65536];
+	struct tls_app t = {.a.echo = true, .a.ops.max_output = 4 << 20};
+	size_t sent = 0, got = 0;
+
+	open_tls(&t, NULL);
+	CHECK(shake(&t));
+	for (unsigned turns = 0; got < TOTAL && turns < 100000; turns++) {
+		int n = sent < TOTAL ? SSL_write(t.ssl, block, sizeof block) : 0;
+
+		sent += n > 0 ? (size_t)n : 0;
+		n = SSL_read(t.ssl, back, sizeof back);
+		got += n > 0 ? (size_t)n : 0;
+		test_tick(&t.a.t);
+	}
+	CHECK_INT(got, TOTAL);
+	CHECK_INT(t.a.n_bytes, TOTAL);
+	close_tls(&t);
+}
+
+TEST(a_close_says_goodbye_in_tls)
+{
+	struct tls_app t = {.a.echo = true, .a.close_in_input = true};
+	char text[16];
+
+	open_tls(&t, NULL);
+	CHECK(shake(&t));
+	CHECK_INT(SSL_write(t.ssl, "bye", 3), 3);
+	NET_UNTIL(&t.a.t, t.a.n_inputs == 1);
+	settle(&t.a);
+	CHECK_INT(SSL_read(t.ssl, text, sizeof text), 3);
+	CHECK_INT(SSL_read(t.ssl, text, sizeof text), 0);
+	CHECK_INT(SSL_get_shutdown(t.ssl), SSL_RECEIVED_SHUTDOWN);
+	close_tls(&t);
+}
+
+TEST(a_failed_handshake_is_counted_and_its_alert_arrives)
+{
+	struct tls_app t = {0};
+
+	open_tls(&t, "\x06webrtc");
+	CHECK(!shake(&t));
+	CHECK_INT(test_count(&t.a.t, NET_tls_failures), 1);
+	CHECK_INT(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+	ERR_clear_error();
+	settle(&t.a);
+	CHECK_INT(net_n_conns(t.a.t.net), 0);
+	close_tls(&t);
+}
+
+TEST(garbage_after_a_hello_harms_nobody)
+{
+	struct tls_app t = {0};
+	char junk[1000];
+
+	memset(junk, 0x5a, sizeof junk);
+	open_tls(&t, NULL);
+	SSL_do_handshake(t.ssl);
+	CHECK(send(t.fd, junk, sizeof junk, 0) > 0);
+	NET_UNTIL(&t.a.t, test_count(&t.a.t, NET_tls_failures) == 1);
+	settle(&t.a);
+	CHECK_INT(net_n_conns(t.a.t.net), 0);
+	close_tls(&t);
+}
+
+TEST(a_handshake_that_stops_is_closed_in_time)
+{
+	struct tls_app t = {0};
+
+	open_tls(&t, NULL);
+	SSL_do_handshake(t.ssl);
+	NET_UNTIL(&t.a.t, t.a.n_preread == 1);
+	settle(&t.a);
+	CHECK_INT(net_n_conns(t.a.t.net), 1);
+	pass_ms(&t.a, 60000);
+	CHECK_INT(net_n_conns(t.a.t.net), 0);
+	CHECK_INT(test_count(&t.a.t, NET_preread_timeouts), 1);
+	close_tls(&t);
+}
+
+TEST_MAIN()
