@@ -57,6 +57,7 @@ struct rx {
 /* Adopts a listener's socket; it does not read before udp_start. */
 int udp_adopt(struct net *n, const struct net_listener *l, struct sl_udp **ret_udp);
 int udp_start(struct sl_udp *u);
+void udp_shut(struct sl_udp *u); /* flushes, closes and leaves the memory to a post */
 void udp_close_all(struct net *n);
 void udp_free_closed(struct sl_post *post);
 /* Changes what the loop waits for. */

@@ -9,6 +9,9 @@
 #include <netinet/udp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+
+#define LAST_READS 1000
 
 static int adopt_listeners(struct net *n)
 {
@@ -97,10 +100,30 @@ void net_drain(struct net *n)
 	streams_stop_accepting(n);
 }
 
+/*
+ * Without eBPF the kernel gives a draining worker's sockets their share of new senders to the last moment. What waits is passed on; the
+ * modules are gone by now. Bounded: under a flood the rest is lost.
+ */
+static void pass_on_what_waits(struct net *n)
+{
+	n->leaving = true;
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		struct sl_udp *u = n->listener_sockets[i];
+		int bytes = 0;
+
+		for (unsigned turn = 0; u && turn < LAST_READS && ioctl(u->ev.fd, FIONREAD, &bytes) == 0 && bytes > 0; turn++)
+			udp_receive(u);
+		if (u)
+			udp_shut(u); /* at once: what comes between the last read and this is lost */
+	}
+}
+
 void net_close(struct net *n)
 {
 	if (!n)
 		return;
+	if (n->worker->draining)
+		pass_on_what_waits(n);
 	if (n->streams.acceptors)
 		streams_close(n);
 	udp_close_all(n);

@@ -51,6 +51,10 @@ static void route(struct net *n, struct sl_packet *p, bool forwarded)
 
 void path_take(struct net *n, struct sl_packet *p, bool forwarded)
 {
+	if (SL_UNLIKELY(n->leaving)) {
+		(void)forward_stray(n, p); /* else it has nowhere to go */
+		return;
+	}
 	p->demux = (uint8_t)sl_demux(p->data, p->len);
 	n->current = p;
 	n->current_forwarded = forwarded;

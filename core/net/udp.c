@@ -124,7 +124,7 @@ int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp 
 	return 0;
 }
 
-static void close_socket(struct sl_udp *u)
+void udp_shut(struct sl_udp *u)
 {
 	struct net *n = u->net;
 
@@ -144,7 +144,7 @@ void sl_udp_close(struct sl_udp *u)
 	if (!u || !sl_check(!u->listener && !u->closed))
 		return;
 	sl_gauge_add(net_meter(u->net, NET_sockets), -1);
-	close_socket(u);
+	udp_shut(u);
 }
 
 void udp_free_closed(struct sl_post *post)
@@ -162,7 +162,7 @@ void udp_free_closed(struct sl_post *post)
 void udp_close_all(struct net *n)
 {
 	while (n->first_socket)
-		close_socket(n->first_socket);
+		udp_shut(n->first_socket);
 	sl_post_cancel(n->worker->loop, &n->free_closed);
 	udp_free_closed(&n->free_closed);
 }

@@ -3,7 +3,7 @@
  *
  * A child gets exactly the descriptors named in its handoff. Its end is seen by pidfd; one that was not told to leave has crashed:
  * its slot's epoch moves on, which makes everything it owned visibly dead, the table is swept, the others are told, and the same slot is
- * started again with the same sockets, at once the first time and with growing pauses when it keeps dying.
+ * started again with the same sockets: at once, or with growing pauses when it dies before it has served.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,9 +18,7 @@
 #include "os/os.h"
 #include "proc/master.h"
 
-#define RESTART_CALM_MS 10000
-#define RESTART_MAX_MS 5000
-#define RING_BYTES ((size_t)128 << 10)
+#define RESTART_MAX_MS 1000
 
 static void on_exit_event(struct sl_event *ev, unsigned ready);
 static void on_message(struct sl_event *ev, unsigned ready);
@@ -83,6 +81,14 @@ static void fill_handoff(const struct master *m, const struct child *c, int chan
 
 /* ---- start */
 
+/* From here on everything that the slot's process owned is dead. 0 is never an epoch: owner word 0 means nobody. */
+static void next_epoch(struct worker_slot *s)
+{
+	uint16_t epoch = (uint16_t)(s->epoch + 1);
+
+	__atomic_store_n(&s->epoch, epoch ? epoch : 1, __ATOMIC_RELEASE);
+}
+
 static void mark_started(struct child *c)
 {
 	struct worker_slot *s = shm_worker(c->m->shm, c->slot);
@@ -93,7 +99,7 @@ static void mark_started(struct child *c)
 	s->started_ms = sl_clock_ns() / SL_NS_PER_MS;
 	s->heartbeat_ms = s->started_ms;
 	(void)sl_str_copy(s->name, sizeof s->name, SL_STR("worker"));
-	__atomic_store_n(&s->epoch, (uint16_t)(s->epoch + 1), __ATOMIC_RELEASE);
+	next_epoch(s);
 	__atomic_store_n(&s->state, WORKER_STARTING, __ATOMIC_RELEASE);
 	c->started_ms = s->started_ms;
 }
@@ -273,11 +279,11 @@ static void restart_now(struct sl_timer *t)
 
 static void restart(struct child *c)
 {
-	uint64_t lived = sl_clock_ns() / SL_NS_PER_MS - c->started_ms, pause = 0;
+	uint64_t pause = 0;
 
-	c->n_crashes = lived > RESTART_CALM_MS ? 0 : c->n_crashes + 1;
-	if (c->n_crashes > 3)
-		pause = c->n_crashes > 8 ? RESTART_MAX_MS : (uint64_t)100 << (c->n_crashes - 3);
+	c->n_crashes = c->ready ? 0 : c->n_crashes + 1;
+	if (c->n_crashes > 1)
+		pause = c->n_crashes > 5 ? RESTART_MAX_MS : (uint64_t)50 << (c->n_crashes - 1);
 	c->restart.fn = restart_now;
 	c->restart.arg = c;
 	sl_timer_set(c->m->loop, &c->restart, pause);
@@ -288,7 +294,7 @@ static void crashed(struct child *c, uint32_t owner)
 	struct worker_slot *s = shm_worker(c->m->shm, c->slot);
 	unsigned n;
 
-	__atomic_store_n(&s->epoch, (uint16_t)(s->epoch + 1), __ATOMIC_RELEASE);
+	next_epoch(s);
 	__atomic_store_n(&s->state, WORKER_GONE, __ATOMIC_RELEASE);
 	children_broadcast(c->m, &(struct ctl){.type = CTL_WORKER_GONE, .owner = owner, .arg = 1}, c);
 	n = shm_sweep(c->m->shm, owner, tell_lost_session, c);

@@ -70,6 +70,7 @@ static void drain_others(struct master *m, const struct generation *fresh)
 			if (c->gen != g)
 				continue;
 			child_tell(c, CTL_DRAIN);
+			sockets_let_go(m, i);
 			if (c->pid == 0) { /* it was waiting to be started again */
 				sl_timer_cancel(m->loop, &c->restart);
 				sockets_release_slot(m, i);

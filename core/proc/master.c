@@ -25,7 +25,6 @@
 #define HUNG_MS 30000
 #define METRIC_BYTES ((size_t)64 << 10)
 #define N_TRACE 4096
-#define RING_BYTES ((size_t)128 << 10)
 
 /* ---- segments */
 

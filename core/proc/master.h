@@ -11,6 +11,9 @@
 #include "event/loop.h"
 #include "proc/handoff.h"
 
+/* Of one ring of the inbox: room for two of the longest messages. */
+#define RING_BYTES ((size_t)256 << 10)
+
 struct master;
 struct generation;
 struct control_client;
@@ -22,7 +25,7 @@ struct child {
 	int pidfd, chan;	/* -1: none */
 	unsigned slot, worker_index;
 	bool ready, leaving;	/* leaving: told to go, its end is no crash */
-	unsigned n_crashes;	/* in a row, each within RESTART_CALM_MS of its start */
+	unsigned n_crashes;	/* in a row, before it served */
 	uint64_t started_ms;
 	struct sl_event on_exit, on_message;
 	struct sl_timer restart;
@@ -109,6 +112,8 @@ unsigned children_alive(const struct master *m);
 /* ---- socket.c */
 int sockets_prepare(struct master *m, struct generation *g, char *err, size_t err_cap); /* listening sockets of a new plan */
 int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err, size_t err_cap);
+/* A draining worker's sockets without eBPF: only the worker holds them from now on, so that its last read is their end. */
+void sockets_let_go(struct master *m, unsigned slot);
 void sockets_release_slot(struct master *m, unsigned slot);
 void sockets_switch(struct master *m, const struct generation *g); /* the atomic moment: new flows go to g */
 void sockets_retire(struct master *m);				   /* closes listeners that no generation wants */

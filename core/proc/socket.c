@@ -105,6 +105,13 @@ int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot
 	return 0;
 }
 
+void sockets_let_go(struct master *m, unsigned slot)
+{
+	for (unsigned i = 0; i < MAX_LISTENERS; i++)
+		if (m->listeners[i].used && m->listeners[i].spec.udp && !steered(m, &m->listeners[i]))
+			fd_close(&m->listeners[i].udp_fds[slot]);
+}
+
 void sockets_release_slot(struct master *m, unsigned slot)
 {
 	for (unsigned i = 0; i < MAX_LISTENERS; i++) {

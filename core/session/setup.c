@@ -345,7 +345,7 @@ struct service_block {
 static const struct sl_directive service_table[] = {
 	SL_DIR(struct service_block, match, SL_T_REGEX, SL_S_SERVICE, .required = true, .doc = "Rooms whose names match belong to this service."),
 	SL_DIRS_END};
-static const struct conf_block service_block = {"services", service_table, sizeof(struct service_block)};
+const struct conf_block setup_service_block = {"services", service_table, sizeof(struct service_block)};
 
 static void evaluate_services(struct building *b)
 {
@@ -364,7 +364,7 @@ static void evaluate_services(struct building *b)
 		const struct service_block *own;
 
 		snprintf(path, sizeof path, "services.%.*s", SL_FMT(n->key));
-		own = conf_evaluate(&b->eval, &service_block, SL_S_SERVICE, n, NULL, path, b->names);
+		own = conf_evaluate(&b->eval, &setup_service_block, SL_S_SERVICE, n, NULL, path, b->names);
 		sv->name = n->key.p;
 		sv->match = own ? own->match : NULL;
 		sv->pattern = conf_yaml_get(n, "match") ? conf_yaml_get(n, "match")->value : SL_STR_NULL;

@@ -93,7 +93,7 @@ int setup_load(struct sl_pool *pool, const struct setup_input *in, struct setup 
 /* Certificates of a listener; "auto" finds or makes the development certificate under the prefix. err: a sentence. NULL *ret_ctx: no TLS. */
 int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80], struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap);
 /* The core's tables, for the reference, the schema and the dump. */
-extern const struct conf_block setup_core_block, setup_listen_block;
+extern const struct conf_block setup_core_block, setup_listen_block, setup_service_block;
 void setup_dump(const struct setup *s, struct sl_buf *out);   /* effective configuration as YAML */
 void setup_schema(const struct setup *s, struct sl_buf *out); /* JSON Schema of the whole file */
 void setup_reference(const struct setup *s, struct sl_buf *out); /* Markdown */

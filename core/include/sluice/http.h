@@ -23,7 +23,7 @@ struct sl_ws_ops {
 	int (*authorize)(void *arg, struct sl_http_req *r, void **ret_user, struct sl_str *ret_reason);
 	void (*opened)(void *arg, struct sl_ws *ws, void *user);
 	void (*message)(void *arg, struct sl_ws *ws, void *user, struct sl_str data, bool binary); /* whole messages only */
-	void (*closed)(void *arg, struct sl_ws *ws, void *user, unsigned code); /* ws is gone after it; also when opened was never called (ws NULL) */
+	void (*closed)(void *arg, struct sl_ws *ws, void *user, unsigned code); /* ws is gone after it; also when opened was never called (ws NULL). Not called once the worker stops: then the endpoint's module has stopped before */
 	size_t max_message; /* bytes: longer closes with 1009 */
 	size_t max_queue;   /* bytes waiting to be written: over it ws_send fails and the socket is closed with 1013 */
 	uint64_t ping_interval_ms, pong_timeout_ms; /* 0: none */
