@@ -39,6 +39,7 @@ struct sl_udp {
 	bool wildcard;		    /* each datagram says its local address, and is told it */
 	bool blocked;		    /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
 	bool dirty;		    /* in txq's list of this tick. W: txq */
+	bool own_port; /* a listener's, not shared with other workers: nothing is forwarded */
 	bool closed;
 };
 _Static_assert(sizeof(struct sl_udp) <= 256, "thousands of relays");
@@ -55,7 +56,7 @@ struct rx {
 
 /* ---- udp.c */
 /* Adopts a listener's socket; it does not read before udp_start. */
-int udp_adopt(struct net *n, const struct net_listener *l, struct sl_udp **ret_udp);
+int udp_adopt(struct net *n, struct net_listener *l, struct sl_udp **ret_udp);
 int udp_start(struct sl_udp *u);
 void udp_shut(struct sl_udp *u); /* flushes, closes and leaves the memory to a post */
 void udp_close_all(struct net *n);

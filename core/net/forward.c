@@ -57,7 +57,7 @@ static int hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
 /* With a port for each worker the answer must leave from this worker's. */
 static bool may_forward(const struct net *n, const struct sl_packet *p)
 {
-	return n->worker->inbox && n->worker->shm && !p->udp->listener->own_port;
+	return n->worker->inbox && n->worker->shm && !p->udp->own_port;
 }
 
 /* The first half of a check's USERNAME is the ufrag of its receiver (RFC 8445 section 7.2.2). */

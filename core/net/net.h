@@ -17,7 +17,6 @@ struct net_listener {
 	struct sl_listener pub;
 	int fd;			/* UDP: this slot's socket; TCP: the shared listening socket; owned by net from net_open on */
 	bool wildcard;		/* bound to 0.0.0.0 or ::, so that each packet says its local address (IP_PKTINFO) */
-	bool own_port;		/* steering by ports: answers leave from this slot's port only, so nothing is forwarded */
 	int flow_map;		/* eBPF flow map shared by all listeners; -1: steering by forwarding */
 	uint64_t preread_timeout_ms;
 	unsigned max_conns;	/* per worker; accepted and closed at once beyond it, counted */

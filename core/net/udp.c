@@ -54,12 +54,25 @@ static void unlink_socket(struct sl_udp *u)
 		u->next->prev = u->prev;
 }
 
-int udp_adopt(struct net *n, const struct net_listener *l, struct sl_udp **ret_udp)
+static bool shares_port(int fd)
 {
-	struct sl_udp *u = new_socket(n, l->fd, &l->pub.local);
+	int on = 0;
+	socklen_t len = sizeof on;
 
+	return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &len) == 0 && on;
+}
+
+/* The socket knows best what it is bound to: with steering by ports each slot has its own. */
+int udp_adopt(struct net *n, struct net_listener *l, struct sl_udp **ret_udp)
+{
+	struct sl_udp *u;
+
+	if (sock_local(l->fd, &l->pub.local) < 0)
+		return -SL_ESYS;
+	u = new_socket(n, l->fd, &l->pub.local);
 	if (!u)
 		return -SL_ENOMEM;
+	u->own_port = !shares_port(l->fd);
 	u->listener = l;
 	u->wildcard = l->wildcard;
 	*ret_udp = u;

@@ -507,7 +507,7 @@ TEST(with_a_port_of_its_own_nothing_leaves_a_worker)
 	struct sl_packet *p;
 
 	open_node(&n);
-	n.side[0].t.listeners[0].own_port = true;
+	socket_of(&n.side[0])->own_port = true;
 	own(&n, 1, &remote, NULL);
 	p = sl_packet_new(&n.side[0].t.worker);
 	p->udp = socket_of(&n.side[0]);
