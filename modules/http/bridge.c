@@ -2,7 +2,7 @@
  * http/bridge.c: carries HTTP that came out of the core's TLS over to libwebsockets, through a socket pair.
  *
  * The way of clients that offer no ALPN, three times dearer per message than the direct one. Bounded in both directions: what the
- * library does not read in time ends the connection, what the client does not read stops our reading, so that the library
+ * library does not want to read ends the connection, what the client does not read stops our reading, so that the library
  * sees a full socket and its own bounds hold.
  */
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include <unistd.h>
 #include "http.h"
 
-#define MAX_TO_LIBRARY ((size_t)512 << 10)
+#define MAX_TO_LIBRARY ((size_t)256 << 10)
+#define MAX_RUNS 64
 #define MAX_TO_CLIENT ((size_t)256 << 10) /* reading stops there; one more chunk may come on top */
 
 struct bridge {
@@ -63,20 +64,40 @@ static ptrdiff_t put(struct bridge *b, const void *p, size_t n)
 	return done;
 }
 
+/*
+ * The core reads faster than the library, which takes one buffer in each of its turns. So it gets turns from here while the pair
+ * is full; what is left then is more than it wants to read now.
+ */
+static ptrdiff_t feed(struct bridge *b, const uint8_t *data, size_t len)
+{
+	size_t at = 0;
+
+	for (int runs = 0; at < len && runs < MAX_RUNS; runs++) {
+		ptrdiff_t done = put(b, data + at, len - at);
+
+		if (done < 0)
+			return -1;
+		at += (size_t)done;
+		if (at < len)
+			host_run(b->http);
+	}
+	return (ptrdiff_t)at;
+}
+
 static ptrdiff_t on_input(void *arg, struct sl_conn *conn, const uint8_t *data, size_t len)
 {
 	struct bridge *b = arg;
-	ptrdiff_t done = b->in.len == 0 ? put(b, data, len) : 0;
+	ptrdiff_t done = b->in.len == 0 ? feed(b, data, len) : 0;
 
 	(void)conn;
 	if (done < 0)
 		return -SL_ECLOSED;
-	if ((size_t)done < len) {
-		sl_buf_add(&b->in, data + done, len - (size_t)done);
-		if (sl_buf_ok(&b->in) < 0)
-			return -SL_ELIMIT;
-		want(b);
-	}
+	if ((size_t)done == len)
+		return done;
+	sl_buf_add(&b->in, data + done, len - (size_t)done);
+	if (sl_buf_ok(&b->in) < 0)
+		return -SL_ELIMIT;
+	want(b);
 	return (ptrdiff_t)len;
 }
 

@@ -31,16 +31,19 @@ static int nested_timeout_ms(void *arg)
 	return uv_backend_timeout(&h->uv);
 }
 
+void host_run(struct http *h)
+{
+	(void)uv_run(&h->uv, UV_RUN_NOWAIT); /* tells only whether handles are left */
+}
+
 static void nested_run(void *arg)
 {
-	struct http *h = arg;
-
-	(void)uv_run(&h->uv, UV_RUN_NOWAIT); /* tells only whether handles are left */
+	host_run(arg);
 }
 
 static void on_kick(struct sl_post *p)
 {
-	nested_run(p->arg);
+	host_run(p->arg);
 }
 
 void host_kick(struct http *h)
@@ -169,7 +172,7 @@ static void close_library(struct http *h)
 {
 	lws_context_destroy(h->lws);
 	for (int i = 0; i < 100 && uv_loop_alive(&h->uv); i++)
-		nested_run(h);
+		host_run(h);
 	lws_context_destroy(h->lws);
 	h->lws = NULL;
 }
@@ -181,7 +184,7 @@ void host_close(struct http *h)
 	if (h->lws)
 		close_library(h);
 	for (int i = 0; i < 100 && uv_loop_alive(&h->uv); i++)
-		nested_run(h);
+		host_run(h);
 	(void)uv_loop_close(&h->uv); /* the process ends */
 	free(h->tls);
 	free(h->scratch);

@@ -150,7 +150,7 @@ static void worker_stop(void *ctx)
 
 	if (!h)
 		return;
-	h->draining = true;
+	h->draining = h->stopping = true;
 	bridges_close(h);
 	host_close(h);
 	routes_free(&h->routes);

@@ -90,6 +90,7 @@ struct http {
 	struct bridge *bridges; /* list */
 	uint8_t *scratch; /* LWS_PRE + SCRATCH_BYTES */
 	bool draining;
+	bool stopping; /* the modules that we serve have stopped: they are not called any more */
 	time_t date_s; /* the second that `date` is for */
 	char date[32];
 };
@@ -145,6 +146,7 @@ struct sl_http_req {
 int host_open(struct http *h, lws_callback_function *callback);
 void host_close(struct http *h);
 void host_kick(struct http *h); /* after any change of what a socket waits for */
+void host_run(struct http *h);	/* one turn now; never from a callback of the library */
 struct lws_vhost *host_vhost(const struct http *h, const struct sl_listener *l);
 
 /* ---- tls.c */
