@@ -3,11 +3,12 @@
  *
  * Read once per worker: they are denied as peers, because a relay must not open what only this host can reach, and one of them is
  * where a relay binds. The address that the client came to is best (it is reachable, and routing stays
- * symmetric); for another family the widest of the host's is taken.
+ * symmetric); for another family one that reaches as far as that, or else the one that reaches farthest.
  */
 #include "relay.h"
 
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 
 static bool known(const struct turn_relay *m, const struct sl_addr *a)
@@ -75,17 +76,23 @@ static bool is_external(const struct turn_relay *m, const struct sl_addr *a)
 	return false;
 }
 
-static int widest(const struct turn_relay *m, uint8_t family, struct sl_addr *ret_local)
+/* The host's address of the family that reaches farthest; one that reaches as far as `like` is better still. */
+static int choose(const struct turn_relay *m, uint8_t family, int like, struct sl_addr *ret_local)
 {
 	int best = 0;
 
 	for (unsigned i = 0; i < m->n_host; i++) {
 		const struct sl_addr *a = &m->host[i];
+		int r = reach(a);
 
-		if (a->family != family || is_external(m, a) || reach(a) <= best)
+		if (a->family != family || r == 0 || is_external(m, a))
 			continue;
-		best = reach(a);
-		*ret_local = *a;
+		if (r == like)
+			r = INT_MAX;
+		if (r > best) {
+			best = r;
+			*ret_local = *a;
+		}
 	}
 	return best > 0 ? 0 : -SL_ENOENT;
 }
@@ -94,7 +101,7 @@ bool host_has_family(const struct turn_relay *m, uint8_t family)
 {
 	struct sl_addr any;
 
-	return widest(m, family, &any) == 0;
+	return choose(m, family, 0, &any) == 0;
 }
 
 int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server, struct sl_addr *ret_local)
@@ -114,7 +121,7 @@ int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr
 		ret_local->port = 0;
 		return 0;
 	}
-	return widest(m, family, ret_local);
+	return choose(m, family, reach(server), ret_local);
 }
 
 struct sl_addr host_external(const struct turn_relay *m, const struct sl_addr *local)
