@@ -127,7 +127,8 @@ TEST(signals_are_reset_and_unblocked)
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	signal(SIGPIPE, SIG_IGN);
-	out = run_script("grep -E '^Sig(Blk|Ign)' /proc/self/status", &plain, &status);
+	/* Number 32 is the C library's own: its posix_spawn (make uses it) leaves it ignored, and nobody may change it. */
+	out = run_script("grep -E '^Sig(Blk|Ign)' /proc/self/status | sed 's/80000000$/00000000/'", &plain, &status);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	CHECK_STR(sl_str_c(out), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
