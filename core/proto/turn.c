@@ -86,7 +86,7 @@ void sl_turn_drain(struct sl_turn *t)
 
 /* ---- time */
 
-static void hear_time(struct sl_turn *t, uint64_t now_ms)
+void turn_hear_time(struct sl_turn *t, uint64_t now_ms)
 {
 	if (t->started)
 		return;
@@ -104,7 +104,7 @@ static void on_wheel(struct wheel_node *node, void *arg)
 
 uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms)
 {
-	hear_time(t, now_ms);
+	turn_hear_time(t, now_ms);
 	wheel_advance(&t->wheel, now_ms, on_wheel, t);
 	return wheel_next_ms(&t->wheel);
 }
@@ -142,7 +142,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	out->data_len = 0;
 	if (!request && !send)
 		return SL_DECLINED;
-	hear_time(t, now_ms);
+	turn_hear_time(t, now_ms);
 	if (fingerprint_lies(msg)) {
 		t->counters.bad_requests++;
 		return SL_DROP;
@@ -157,18 +157,6 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	turn_request(&r);
 	sl_wipe(r.key, sizeof r.key);
 	return SL_DONE;
-}
-
-bool sl_turn_token_slot(const struct sl_stun_msg *msg, uint16_t *ret_slot)
-{
-	struct sl_stun_attr token;
-
-	if (msg->class_ != SL_STUN_REQUEST || msg->method != SL_TURN_ALLOCATE)
-		return false;
-	if (!sl_stun_find(msg, SL_TURN_RESERVATION_TOKEN, &token) || token.len != TURN_TOKEN_BYTES)
-		return false;
-	*ret_slot = sl_get16(token.data);
-	return true;
 }
 
 /* ---- what the owner may ask */

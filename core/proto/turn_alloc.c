@@ -134,28 +134,31 @@ static void on_reservation_timer(struct sl_turn *t, struct turn_timer *timer, ui
 	turn_reservation_cancel(t, SL_CONTAINER(timer, struct turn_reservation, timer));
 }
 
-/* Two bytes of slot, six of chance: the token finds its worker. */
-static int reservation_new(struct sl_turn *t, const struct sl_addr *relayed, uint64_t now_ms,
-			   uint8_t ret_token[TURN_TOKEN_BYTES])
+static int reservation_new(struct sl_turn *t, const uint8_t token[TURN_TOKEN_BYTES],
+			   const struct sl_addr *relayed, uint64_t now_ms)
 {
 	struct turn_reservation *res = calloc(1, sizeof *res);
 	int err;
 
 	if (!res)
 		return -SL_ENOMEM;
-	sl_put16(res->token, t->conf->slot);
-	err = sl_random(res->token + 2, TURN_TOKEN_BYTES - 2);
-	if (err == 0)
-		err = sl_htab_insert(&t->reservations, &res->node, sl_hash(res->token, TURN_TOKEN_BYTES));
+	memcpy(res->token, token, TURN_TOKEN_BYTES);
+	res->relayed = *relayed;
+	res->timer.fn = on_reservation_timer;
+	err = sl_htab_insert(&t->reservations, &res->node, sl_hash(token, TURN_TOKEN_BYTES));
 	if (err < 0) {
 		free(res);
 		return err;
 	}
-	res->relayed = *relayed;
-	res->timer.fn = on_reservation_timer;
 	wheel_add(&t->wheel, &res->timer.node, now_ms + TURN_RESERVATION_MS);
-	memcpy(ret_token, res->token, TURN_TOKEN_BYTES);
 	return 0;
+}
+
+/* Two bytes of slot, six of chance: the token finds its worker. */
+static int token_new(const struct sl_turn *t, uint8_t ret_token[TURN_TOKEN_BYTES])
+{
+	sl_put16(ret_token, t->conf->slot);
+	return sl_random(ret_token + 2, TURN_TOKEN_BYTES - 2);
 }
 
 /* The port above the relayed one, which open_relay has bound too. */
@@ -166,13 +169,53 @@ static int reserve_next(struct sl_turn_alloc *a, const struct sl_addr *relayed, 
 	int err;
 
 	next.port++;
-	err = reservation_new(t, &next, now_ms, a->token);
+	err = token_new(t, a->token);
+	if (err == 0)
+		err = reservation_new(t, a->token, &next, now_ms);
 	if (err < 0) {
 		t->io->unreserve(t->io_ctx, &next);
 		return err;
 	}
 	a->has_token = true;
 	return 0;
+}
+
+const uint8_t *sl_turn_token(const struct sl_stun_msg *msg, uint16_t *ret_slot)
+{
+	struct sl_stun_attr token;
+
+	if (msg->class_ != SL_STUN_REQUEST || msg->method != SL_TURN_ALLOCATE)
+		return NULL;
+	if (!sl_stun_find(msg, SL_TURN_RESERVATION_TOKEN, &token) || token.len != TURN_TOKEN_BYTES)
+		return NULL;
+	*ret_slot = sl_get16(token.data);
+	return token.data;
+}
+
+int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token, struct sl_addr *ret_relayed)
+{
+	const struct turn_reservation *res = turn_reservation_find(t, token);
+
+	if (!res)
+		return -SL_ENOENT;
+	*ret_relayed = res->relayed;
+	return 0;
+}
+
+void sl_turn_token_cancel(struct sl_turn *t, const uint8_t *token)
+{
+	struct turn_reservation *res = turn_reservation_find(t, token);
+
+	if (res)
+		turn_reservation_cancel(t, res);
+}
+
+int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token, const struct sl_addr *relayed, uint64_t now_ms)
+{
+	if (turn_reservation_find(t, token))
+		return -SL_EEXIST;
+	turn_hear_time(t, now_ms);
+	return reservation_new(t, token, relayed, now_ms);
 }
 
 /* ---- relay sockets */

@@ -22,7 +22,7 @@
 
 enum {
 	TURN_KEY_BYTES = 16,
-	TURN_TOKEN_BYTES = 8,
+	TURN_TOKEN_BYTES = SL_TURN_TOKEN_BYTES,
 	TURN_NONCE_CHARS = 16,
 	TURN_HOT_CHANNELS = 4,
 	TURN_RESERVATION_MS = 30000, /* RFC 8656 section 7.2 */
@@ -134,6 +134,9 @@ struct turn_req {
 	bool proven; /* key is the sender's */
 	struct sl_stun_writer w;
 };
+
+/* turn.c */
+void turn_hear_time(struct sl_turn *t, uint64_t now_ms); /* starts the wheel; before anything is timed */
 
 /* turn_auth.c */
 unsigned turn_authenticate(struct turn_req *r); /* 0 or the error code */

@@ -11,7 +11,7 @@ static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p, c
 {
 	uint16_t slot;
 
-	if (!sl_turn_token_slot(msg, &slot) || slot == m->worker->slot)
+	if (!sl_turn_token(msg, &slot) || slot == m->worker->slot)
 		return false;
 	if (sl_udp_forward(p, slot) < 0)
 		return false; /* then it is answered here: 508 */

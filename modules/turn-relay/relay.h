@@ -10,6 +10,7 @@
  *     relay.c       one allocation: its sockets, session, flow or connection; packets from peers
  *     datagram.c    clients over UDP
  *     stream.c      clients over TCP and TLS
+ *     claim.c       reserved ports that another worker keeps
  *     meters.c      the engine's counters as metrics
  *
  * An allocation is one struct relay, made with its first socket and freed when the engine releases it.
@@ -89,6 +90,7 @@ struct turn_relay {
 	struct sl_rate *challenges;	  /* NULL: no limit */
 	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
 	void *stun_self;
+	struct sl_channel *channel;
 	struct sl_slab *relays, *sockets;
 	struct relay_socket *reserved;
 	struct stream *first_stream;
@@ -117,6 +119,8 @@ struct sl_addr host_external(const struct turn_relay *m, const struct sl_addr *l
 int socket_open(struct relay *r, const struct sl_turn_want *want, struct relay_socket **ret_socket);
 void socket_close(struct relay_socket *s); /* accepts NULL */
 void socket_unreserve(struct turn_relay *m, const struct sl_addr *relayed);
+struct sl_addr socket_reserved_local(const struct turn_relay *m, const struct sl_addr *relayed); /* unset: none such */
+int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_addr *ret_relayed);
 
 /* ---- relay.c */
 extern const struct sl_turn_io relay_io;
@@ -134,6 +138,11 @@ sl_conn_fn stream_preread;
 void stream_send(struct stream *s, struct sl_packet *p); /* pads to 4; drops when the client does not read */
 void stream_adopt(struct stream *s, struct relay *r);	 /* NULL: its allocation ended */
 void streams_close(struct turn_relay *m);
+void streams_claimed(struct turn_relay *m, const uint8_t *token); /* serves the request that waited for it */
+
+/* ---- claim.c */
+int claim_open(struct turn_relay *m);
+int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token); /* answered by streams_claimed */
 
 /* ---- turn_relay.c */
 void module_arm(struct turn_relay *m);

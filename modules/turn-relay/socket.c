@@ -98,6 +98,27 @@ void socket_unreserve(struct turn_relay *m, const struct sl_addr *relayed)
 	socket_close(take_reserved(m, relayed));
 }
 
+struct sl_addr socket_reserved_local(const struct turn_relay *m, const struct sl_addr *relayed)
+{
+	for (const struct relay_socket *s = m->reserved; s; s = s->next)
+		if (sl_addr_eq(&s->relayed, relayed))
+			return *sl_udp_local(s->udp);
+	return (struct sl_addr){0};
+}
+
+int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_addr *ret_relayed)
+{
+	struct relay_socket *s;
+	int err;
+
+	s = socket_new(m, local, &err);
+	if (!s)
+		return err;
+	keep_reserved(s);
+	*ret_relayed = s->relayed;
+	return 0;
+}
+
 static int open_new(struct turn_relay *m, const struct sl_turn_want *want, const struct sl_addr *server,
 		    struct relay_socket **ret_socket)
 {

@@ -19,6 +19,8 @@ struct stream {
 	struct sl_conn *conn;
 	struct relay *relay; /* NULL: no allocation */
 	struct sl_timer idle;
+	uint8_t *held; /* a request that waits for its reserved port; malloc'ed */
+	size_t held_len;
 	struct stream *prev, *next; /* in turn_relay.first_stream */
 };
 
@@ -67,6 +69,7 @@ static void on_closed(void *arg, struct sl_conn *c, enum sl_close_reason why)
 		sl_timer_cancel(s->module->worker->loop, &s->idle);
 		unlink_stream(s);
 	}
+	free(s->held);
 	free(s);
 }
 
@@ -173,13 +176,61 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	return out.reply_len > 0 ? sl_conn_write(s->conn, reply, out.reply_len) : 0;
 }
 
+/* The port of its reservation token is with another worker: asked for; the request waits. */
+static bool waits_for_port(struct stream *s, const struct sl_stun_msg *msg)
+{
+	struct turn_relay *m = s->module;
+	const uint8_t *token;
+	struct sl_addr known;
+	uint16_t slot;
+
+	token = sl_turn_token(msg, &slot);
+	if (!token || slot == m->worker->slot || s->held || sl_turn_token_relayed(m->engine, token, &known) == 0)
+		return false;
+	s->held = malloc(msg->len);
+	if (!s->held)
+		return false;
+	memcpy(s->held, msg->raw, msg->len);
+	s->held_len = msg->len;
+	if (claim_ask(m, slot, token) == 0)
+		return true;
+	free(s->held);
+	s->held = NULL;
+	return false;
+}
+
 static int message(struct stream *s, const uint8_t *frame, size_t len)
 {
 	struct sl_stun_msg msg;
 
 	if (sl_stun_parse(&msg, frame, len) < 0)
 		return -SL_EPARSE;
-	return msg.method == SL_STUN_BINDING ? binding(s, &msg) : control(s, &msg);
+	if (msg.method == SL_STUN_BINDING)
+		return binding(s, &msg);
+	return waits_for_port(s, &msg) ? 0 : control(s, &msg);
+}
+
+static bool is_held_for(const struct stream *s, const uint8_t *token, struct sl_stun_msg *ret_msg)
+{
+	uint16_t slot;
+
+	return s->held && sl_stun_parse(ret_msg, s->held, s->held_len) == 0 &&
+	       sl_mem_eq(sl_turn_token(ret_msg, &slot), token, SL_TURN_TOKEN_BYTES);
+}
+
+void streams_claimed(struct turn_relay *m, const uint8_t *token)
+{
+	struct sl_stun_msg msg;
+	struct stream *s = m->first_stream;
+
+	while (s && !is_held_for(s, token, &msg))
+		s = s->next;
+	if (!s)
+		return; /* the client has gone */
+	if (control(s, &msg) < 0)
+		sl_conn_close(s->conn, SL_CLOSE_ERROR);
+	free(s->held);
+	s->held = NULL;
 }
 
 /* The frame's whole length once its header is there, else 0; negative: no frame begins so. */

@@ -35,6 +35,8 @@ static void on_timer(struct sl_timer *t)
 static void module_free(struct turn_relay *m)
 {
 	streams_close(m);
+	if (m->channel)
+		sl_channel_close(m->channel);
 	if (m->engine) {
 		meters_export(&m->post);
 		sl_turn_free(m->engine);
@@ -89,6 +91,8 @@ static int module_open(struct turn_relay *m)
 		err = open_challenge_rate(m);
 	if (err == 0)
 		err = open_engine(m);
+	if (err == 0)
+		err = claim_open(m);
 	return err;
 }
 

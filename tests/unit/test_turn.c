@@ -374,6 +374,7 @@ TEST(contradictory_wishes_are_bad_requests)
 TEST(an_even_port_and_the_next_one_can_be_had)
 {
 	struct sl_addr first, second;
+	uint8_t token_bytes[8];
 	struct sl_str token;
 	uint16_t slot;
 
@@ -385,13 +386,14 @@ TEST(an_even_port_and_the_next_one_can_be_had)
 	CHECK_INT(net.n_reserved, 1);
 	token = sl_stun_find_str(&alice.msg, SL_TURN_RESERVATION_TOKEN);
 	CHECK_INT(token.len, 8);
+	memcpy(token_bytes, token.p, 8);
 	sl_stun_put_str(&bob.w, SL_TURN_RESERVATION_TOKEN, token);
 	CHECK_INT(tc_ask_allocate(&bob), 0);
 	CHECK(tc_reply_addr(&bob, SL_TURN_XOR_RELAYED_ADDRESS, &second));
 	CHECK_INT(second.port, first.port + 1);
 	CHECK_INT(net.n_reserved, 0);
 	CHECK_INT(sl_stun_parse(&bob.msg, bob.wire, bob.wire_len), 0);
-	CHECK(sl_turn_token_slot(&bob.msg, &slot));
+	CHECK_MEM(sl_turn_token(&bob.msg, &slot), token_bytes, 8);
 	CHECK_INT(slot, 7);
 	CHECK(tnet_stop(&net));
 }
@@ -410,6 +412,34 @@ TEST(a_reservation_ends_after_thirty_seconds)
 	CHECK_INT(net.n_reserved, 0);
 	sl_stun_put(&bob.w, SL_TURN_RESERVATION_TOKEN, token, 8);
 	CHECK_INT(tc_ask_allocate(&bob), 508);
+	CHECK(tnet_stop(&net));
+}
+
+TEST(a_reservation_moves_to_another_engine)
+{
+	struct sl_addr relayed, got;
+	struct tnet other;
+	uint8_t token[8];
+
+	setup();
+	tnet_init(&other);
+	tnet_start(&other);
+	sl_stun_put(&alice.w, SL_TURN_EVEN_PORT, "\x80", 1);
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	memcpy(token, sl_stun_find_str(&alice.msg, SL_TURN_RESERVATION_TOKEN).p, 8);
+	CHECK_INT(sl_turn_token_relayed(net.turn, token, &relayed), 0);
+	sl_turn_token_cancel(net.turn, token);
+	CHECK_INT(net.n_reserved, 0);
+	CHECK_INT(sl_turn_token_relayed(net.turn, token, &relayed), -SL_ENOENT);
+	other.n_reserved++;
+	CHECK_INT(sl_turn_token_adopt(other.turn, token, &relayed, 0), 0);
+	CHECK_INT(sl_turn_token_adopt(other.turn, token, &relayed, 0), -SL_EEXIST);
+	bob.net = &other;
+	sl_stun_put(&bob.w, SL_TURN_RESERVATION_TOKEN, token, 8);
+	CHECK_INT(tc_ask_allocate(&bob), 0);
+	CHECK(tc_reply_addr(&bob, SL_TURN_XOR_RELAYED_ADDRESS, &got));
+	CHECK(sl_addr_eq(&got, &relayed));
+	CHECK(tnet_stop(&other));
 	CHECK(tnet_stop(&net));
 }
 

@@ -131,8 +131,15 @@ struct sl_turn_out {
 SL_API int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct sl_turn_client *c, const struct sl_stun_msg *msg,
 			 uint64_t now_ms, uint64_t unix_s, struct sl_turn_out *out);
 
-/* A reservation is known to one worker only: whose token an Allocate carries. false: it carries none. */
-SL_API bool sl_turn_token_slot(const struct sl_stun_msg *msg, uint16_t *ret_slot);
+/*
+ * Reserved ports (RFC 8656 section 7.2) are known to the worker that made them only. Whose token an Allocate carries and which, for
+ * handing the request over; or for moving the reservation: looked up and cancelled there (in io.unreserve), adopted here.
+ */
+#define SL_TURN_TOKEN_BYTES 8
+SL_API const uint8_t *sl_turn_token(const struct sl_stun_msg *msg, uint16_t *ret_slot); /* borrowed; NULL: it carries none */
+SL_API SL_MUST_CHECK int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token, struct sl_addr *ret_relayed); /* -SL_ENOENT */
+SL_API void sl_turn_token_cancel(struct sl_turn *t, const uint8_t *token);
+SL_API SL_MUST_CHECK int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token, const struct sl_addr *relayed, uint64_t now_ms);
 
 /* ChannelData from the client: payload = data + 4 .. *ret_len. NULL: no such channel or lying length (counted). */
 SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data, size_t len, uint64_t now_ms, size_t *ret_len);

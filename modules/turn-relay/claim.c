@@ -1,0 +1,98 @@
+/*
+ * turn-relay/claim.c: moving a reserved port to the worker that got the request for it.
+ *
+ * A client over UDP is handed to the worker that keeps its port (datagram.c); a connection cannot be. So this worker asks that
+ * one to give the port up: it closes its socket and answers with the address, which is bound here, and the request, which has waited
+ * in its stream, is served. A process that does not answer leaves the client to its own time-out.
+ */
+#include "relay.h"
+
+#include <sluice/bus.h>
+
+enum { MAX_WORKERS = 1024 };
+enum claim_type { CLAIM_ASK = 1, CLAIM_ANSWER = 2 };
+
+/* Both messages; in an answer family 0 means: no such token. */
+struct claim {
+	uint8_t token[SL_TURN_TOKEN_BYTES];
+	struct sl_addr local;
+};
+_Static_assert(sizeof(struct claim) == 32, "read by other processes, without padding");
+
+static int send_claim(struct turn_relay *m, uint32_t owner, enum claim_type type, const struct claim *c)
+{
+	const struct iovec iov = {(void *)(uintptr_t)c, sizeof *c};
+
+	return sl_channel_send(m->channel, owner, (uint16_t)type, &iov, 1);
+}
+
+static int owner_of_slot(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner)
+{
+	uint32_t owners[MAX_WORKERS];
+	unsigned n = sl_worker_list(m->worker, owners, MAX_WORKERS);
+
+	for (unsigned i = 0; i < n && i < MAX_WORKERS; i++)
+		if (owners[i] >> 16 == slot) {
+			*ret_owner = owners[i];
+			return 0;
+		}
+	return -SL_ENOENT;
+}
+
+int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token)
+{
+	struct claim c = {0};
+	uint32_t owner;
+	int err;
+
+	err = owner_of_slot(m, slot, &owner);
+	if (err < 0)
+		return err;
+	memcpy(c.token, token, sizeof c.token);
+	err = send_claim(m, owner, CLAIM_ASK, &c);
+	if (err == 0)
+		sl_count(&m->m[M_FORWARDED]);
+	return err;
+}
+
+static void on_ask(struct turn_relay *m, uint32_t from, struct claim c)
+{
+	struct sl_addr relayed;
+
+	if (sl_turn_token_relayed(m->engine, c.token, &relayed) == 0) {
+		c.local = socket_reserved_local(m, &relayed);
+		sl_turn_token_cancel(m->engine, c.token); /* closes the socket */
+		module_arm(m);
+	}
+	if (send_claim(m, from, CLAIM_ANSWER, &c) < 0)
+		sl_count(&m->m[M_NO_PORT]);
+}
+
+static void on_answer(struct turn_relay *m, const struct claim *c)
+{
+	struct sl_addr relayed;
+
+	if (c->local.family != 0 && socket_reserve(m, &c->local, &relayed) == 0 &&
+	    sl_turn_token_adopt(m->engine, c->token, &relayed, module_now_ms(m)) < 0)
+		socket_unreserve(m, &relayed);
+	streams_claimed(m, c->token);
+}
+
+static void on_message(void *arg, const struct sl_channel_msg *msg)
+{
+	struct turn_relay *m = arg;
+	struct claim c;
+
+	if (msg->data.len != sizeof c) /* of a generation that speaks otherwise */
+		return;
+	memcpy(&c, msg->data.p, sizeof c);
+	if (msg->type == CLAIM_ASK)
+		on_ask(m, msg->from, c);
+	else if (msg->type == CLAIM_ANSWER)
+		on_answer(m, &c);
+}
+
+int claim_open(struct turn_relay *m)
+{
+	return sl_channel_open(m->worker, "turn-relay", on_message, m, &m->channel);
+}
