@@ -286,11 +286,19 @@ static void say_close(struct sl_ws *ws)
 	lws_set_timeout(ws->client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* politely: frame, answer, then the end */
 }
 
+/* With a payload, because the library keeps pongs without one to itself. */
+static int write_ping(struct sl_ws *ws)
+{
+	uint8_t *payload = http_of(ws)->scratch + LWS_PRE;
+
+	payload[0] = '.';
+	return lws_write(ws->client->wsi, payload, 1, LWS_WRITE_PING);
+}
+
 static void ping(struct sl_ws *ws)
 {
 	/* A socket that is full needs no ping to be found dead: the data in it waits for the same answer. */
-	if (!lws_partial_buffered(ws->client->wsi) &&
-	    lws_write(ws->client->wsi, http_of(ws)->scratch + LWS_PRE, 0, LWS_WRITE_PING) < 0) {
+	if (!lws_partial_buffered(ws->client->wsi) && write_ping(ws) < 0) {
 		fail(ws, CLOSE_ABNORMAL);
 		return;
 	}
