@@ -15,8 +15,10 @@
 #include "sluice_config.h"
 
 static const char usage[] =
-	"usage: sluice [-c FILE] [-p PREFIX] [-g 'directive: value']...      serve, in the foreground\n"
-	"       sluice -t | -T                      check the configuration; -T prints what is in force\n"
+	"usage: sluice [-c FILE] [-p PREFIX] [-g 'directive: value']...      serve, in the "
+	"foreground\n"
+	"       sluice -t | -T                      check the configuration; -T prints what is in "
+	"force\n"
 	"       sluice -s reload|quit|stop|reopen|upgrade|status\n"
 	"       sluice top [--once] [--json]        workers and counters, live\n"
 	"       sluice sessions [--kind KIND] [--json]\n"
@@ -27,10 +29,20 @@ static const char usage[] =
 	"       sluice -V | -h\n"
 	"\n"
 	"  -c FILE    configuration; default: PREFIX/sluice.yaml, then built-in defaults\n"
-	"  -p PREFIX  where pid file, control socket and relative paths are (" SL_DEFAULT_PREFIX ")\n"
+	"  -p PREFIX  where pid file, control socket and relative paths are (" SL_DEFAULT_PREFIX
+	")\n"
 	"  -g TEXT    one directive over the file's, for instance -g 'log.level: debug'\n";
 
-enum { OPT_JSON = 256, OPT_ONCE, OPT_KIND, OPT_SCHEMA, OPT_REFERENCE, OPT_CHILD, OPT_RESUME, OPT_UPGRADE_FORMAT };
+enum {
+	OPT_JSON = 256,
+	OPT_ONCE,
+	OPT_KIND,
+	OPT_SCHEMA,
+	OPT_REFERENCE,
+	OPT_CHILD,
+	OPT_RESUME,
+	OPT_UPGRADE_FORMAT
+};
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
@@ -52,14 +64,15 @@ struct options {
 	unsigned n_overrides;
 	struct tool_opts tool;
 	const char *signal, *module;
-	char **words; /* what is not an option */
+	char **words;			/* what is not an option */
 	int n_words, resume_fd, action; /* action: an option that ends */
 };
 
 static int print_version(void)
 {
-	printf("sluice %s\nbuilt with %s\nmodule ABI %u.%u, %s\nconfigured with: %s\nlinked-in modules:", SL_VERSION, SL_COMPILER,
-	       SL_ABI_MAJOR, SL_ABI_MINOR, SL_FEATURES, SL_CONFIGURE_ARGS);
+	printf("sluice %s\nbuilt with %s\nmodule ABI %u.%u, %s\nconfigured with: %s\nlinked-in "
+	       "modules:",
+	       SL_VERSION, SL_COMPILER, SL_ABI_MAJOR, SL_ABI_MINOR, SL_FEATURES, SL_CONFIGURE_ARGS);
 	for (unsigned i = 0; sl_static_modules[i]; i++)
 		printf(" %s", sl_static_modules[i]->name);
 	printf("%s\n", sl_static_modules[0] ? "" : " none");
@@ -87,7 +100,8 @@ static int add_override(struct options *o, const char *text, size_t *used)
 {
 	size_t len = strlen(text) + 1;
 
-	if (o->n_overrides == ROLE_MAX_OVERRIDES || *used + len + 1 > sizeof o->master.overrides || len == 1) {
+	if (o->n_overrides == ROLE_MAX_OVERRIDES || *used + len + 1 > sizeof o->master.overrides ||
+	    len == 1) {
 		fprintf(stderr, "sluice: -g: empty, or too many of them\n");
 		return -SL_ELIMIT;
 	}
@@ -180,8 +194,12 @@ static int serve(struct options *o)
 		return 1;
 	}
 	o->master.binary = binary;
-	if (o->resume_fd < 0 && mkdir(o->master.prefix, 0755) < 0 && access(o->master.prefix, W_OK) < 0) {
-		fprintf(stderr, "sluice: the prefix %s is not a writable directory: %m; name another with -p\n", o->master.prefix);
+	if (o->resume_fd < 0 && mkdir(o->master.prefix, 0755) < 0 &&
+	    access(o->master.prefix, W_OK) < 0) {
+		fprintf(stderr,
+			"sluice: the prefix %s is not a writable directory: %m; name another with "
+			"-p\n",
+			o->master.prefix);
 		return 1;
 	}
 	return master_main(&o->master, o->resume_fd);

@@ -17,11 +17,13 @@ struct flow_key {
 	const struct sl_addr *remote, *local;
 };
 
+/* A flow opened outside of a datagram's handling has no local address yet and takes any. */
 static bool same_local(const struct sl_flow *f, const struct sl_addr *local)
 {
 	return !f->udp->wildcard || f->local.family == 0 || sl_addr_same_ip(&f->local, local);
 }
 
+/* Compared in full: the hash is keyed, but two addresses may still share it. */
 static bool flow_is(const struct sl_hnode *node, const void *key)
 {
 	const struct sl_flow *f = SL_CONTAINER(node, const struct sl_flow, node);
@@ -30,6 +32,7 @@ static bool flow_is(const struct sl_hnode *node, const void *key)
 	return f->udp == k->udp && sl_addr_eq(&f->remote, k->remote) && same_local(f, k->local);
 }
 
+/* The table holds flows of all listeners; the socket in the key tells them apart. */
 static struct sl_flow *find(const struct net *n, uint64_t hash, const struct flow_key *key)
 {
 	const struct sl_hnode *node = sl_htab_find(&n->flows.table, hash, flow_is, key);
@@ -37,6 +40,10 @@ static struct sl_flow *find(const struct net *n, uint64_t hash, const struct flo
 	return node ? SL_CONTAINER(node, struct sl_flow, node) : NULL;
 }
 
+/*
+ * On the path of every datagram; an empty table, as in a worker that serves streams only, costs
+ * nothing.
+ */
 struct sl_flow *flow_find(const struct net *n, const struct sl_packet *p)
 {
 	const struct flow_key key = {p->udp, &p->from, p->local};
@@ -46,12 +53,14 @@ struct sl_flow *flow_find(const struct net *n, const struct sl_packet *p)
 	return find(n, sl_addr_hash(&p->from), &key);
 }
 
+/* The table grows with its first flow; only the slab can fail here. */
 int flows_open(struct net *n)
 {
 	n->flows.slab = sl_slab_new(sizeof(struct sl_flow), 64);
 	return n->flows.slab ? 0 : -SL_ENOMEM;
 }
 
+/* Flows that modules did not close go with the slab; nobody is told, for the modules have ended. */
 void flows_close(struct net *n)
 {
 	sl_htab_free(&n->flows.table);
@@ -71,6 +80,10 @@ static struct sl_addr local_for(const struct sl_udp *u, const struct sl_addr *re
 	return (struct sl_addr){0};
 }
 
+/*
+ * A full or forbidden map is counted and no error: the datagram is then forwarded by whoever gets
+ * it.
+ */
 static void steer_here(const struct sl_flow *f)
 {
 	const struct net *n = f->udp->net;
@@ -112,6 +125,10 @@ int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_sessi
 	return 0;
 }
 
+/*
+ * The map's entry goes too, or the next client behind this address and port would be steered here
+ * for no reason.
+ */
 void sl_flow_close(struct sl_flow *f)
 {
 	struct net *n;

@@ -23,11 +23,18 @@ struct forwarded {
 };
 _Static_assert(sizeof(struct forwarded) == 56, "no padding goes into shared memory");
 
+/*
+ * The low half of an owner word, the epoch, is of no interest: a predecessor's flows are nobody's.
+ */
 static unsigned own_slot(const struct net *n)
 {
 	return n->worker->slot;
 }
 
+/*
+ * Header and bytes go into the ring in one record; nothing is kept here, and nobody waits for an
+ * answer.
+ */
 static int hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
 {
 	const struct forwarded head = {
@@ -76,6 +83,9 @@ static bool local_ufrag(const struct sl_packet *p, char ret_ufrag[9])
 	return true;
 }
 
+/*
+ * True also when the inbox was full: the client repeats its check, and here it would only do harm.
+ */
 bool forward_by_ufrag(struct net *n, struct sl_packet *p)
 {
 	char ufrag[9];
@@ -142,6 +152,7 @@ int sl_udp_forward(const struct sl_packet *p, uint16_t slot)
 	return hand_over(n, p, owner);
 }
 
+/* Few listeners, and only for datagrams that are forwarded: a walk is cheaper than a table. */
 static struct sl_udp *socket_of(const struct net *n, unsigned index)
 {
 	for (unsigned i = 0; i < n->n_listeners; i++)
@@ -150,6 +161,10 @@ static struct sl_udp *socket_of(const struct net *n, unsigned index)
 	return NULL;
 }
 
+/*
+ * As if it had been read here: it leaves from this worker's socket, which is bound to the same
+ * address.
+ */
 static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *head,
 		      const uint8_t *data)
 {
@@ -172,6 +187,10 @@ static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *h
 	sl_packet_unref(&p->pub);
 }
 
+/*
+ * A record that does not fit its header is a bug of ours, since only processes of this node write
+ * there.
+ */
 void net_inbox(struct net *n, const struct inbox_msg *msg)
 {
 	struct forwarded head;

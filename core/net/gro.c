@@ -14,6 +14,7 @@
 #define TRAIN_BYTES 65536
 #define CONTROL_BYTES 104 /* addresses and TOS as in receive.c, and the segment size */
 
+/* The control buffers stand behind the trains, so that one allocation serves both. */
 size_t gro_bytes(void)
 {
 	return (size_t)TRAINS * (TRAIN_BYTES + CONTROL_BYTES);
@@ -24,6 +25,7 @@ static uint8_t *train_data(struct net *n, unsigned i)
 	return n->rx.trains + (size_t)i * TRAIN_BYTES;
 }
 
+/* recvmmsg shortens name and control lengths, so each round begins anew. */
 static void prepare(struct net *n, unsigned i)
 {
 	n->rx.iov[i] = (struct iovec){train_data(n, i), TRAIN_BYTES};
@@ -51,6 +53,10 @@ static size_t segment_size(struct msghdr *h, size_t len)
 	return len;
 }
 
+/*
+ * A copy into a packet of its own: modules move headers in place, and segments have no room
+ * between them.
+ */
 static void take_segment(struct sl_udp *u, struct msghdr *h, const uint8_t *data, size_t len)
 {
 	struct net *n = u->net;
@@ -74,6 +80,7 @@ static void take_segment(struct sl_udp *u, struct msghdr *h, const uint8_t *data
 	sl_packet_unref(&p->pub);
 }
 
+/* The last segment may be shorter; an empty datagram is one segment of no bytes. */
 static void take_train(struct sl_udp *u, unsigned i)
 {
 	struct mmsghdr *m = &u->net->rx.msgs[i];
@@ -89,6 +96,9 @@ static void take_train(struct sl_udp *u, unsigned i)
 	} while (left > 0);
 }
 
+/*
+ * Eight trains are up to 512 segments, enough for one turn: the loop comes back if there are more.
+ */
 void gro_receive(struct sl_udp *u)
 {
 	struct net *n = u->net;

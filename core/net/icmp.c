@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 
+/* The kernel puts one such message in front of the datagram it is about. */
 static const struct sock_extended_err *find_error(struct msghdr *h)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
@@ -22,6 +23,7 @@ static const struct sock_extended_err *find_error(struct msghdr *h)
 	return NULL;
 }
 
+/* Local errors (too long for the interface) were already the result of the send. */
 static bool is_icmp(const struct sock_extended_err *e)
 {
 	return e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6;
@@ -56,6 +58,7 @@ static bool read_one(struct sl_udp *u)
 	return true;
 }
 
+/* The callback may close the socket; then the queue is gone with it. */
 void icmp_read(struct sl_udp *u)
 {
 	socklen_t len = sizeof(int);

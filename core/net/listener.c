@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* What an operator can do about it, for the errors that operators meet. */
 static const char *remedy(int err)
 {
 	switch (err) {
@@ -30,6 +31,7 @@ static const char *remedy(int err)
 	}
 }
 
+/* errno is kept for callers that decide by it. */
 static void explain(const struct listener_spec *spec, const struct sl_addr *addr, char *err,
 		    size_t cap)
 {
@@ -41,6 +43,7 @@ static void explain(const struct listener_spec *spec, const struct sl_addr *addr
 	errno = code;
 }
 
+/* 0.0.0.0 and :: */
 static bool is_wildcard(const struct sl_addr *a)
 {
 	return sl_addr_classify(a) == SL_ADDR_UNSPECIFIED;
@@ -63,6 +66,7 @@ static int open_udp(const struct listener_spec *spec, const struct sl_addr *addr
 	return sock_udp(addr, &opts, ret_fd);
 }
 
+/* One socket for all workers and generations: connections that wait in it outlive every reload. */
 static int open_tcp(const struct listener_spec *spec, int *ret_fd)
 {
 	const struct sock_opts opts = {.v6only = true, .backlog = spec->backlog};
@@ -70,6 +74,7 @@ static int open_tcp(const struct listener_spec *spec, int *ret_fd)
 	return sock_tcp_listen(&spec->addr, &opts, ret_fd);
 }
 
+/* Nothing is retried: an address that is missing now is the operator's decision, not ours. */
 int listener_socket(const struct listener_spec *spec, unsigned slot, int *ret_fd, char *err,
 		    size_t err_cap)
 {

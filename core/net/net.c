@@ -13,6 +13,7 @@
 
 #define LAST_READS 1000
 
+/* Positions are the same in all three arrays; a TCP listener has no UDP socket. */
 static int adopt_listeners(struct net *n)
 {
 	n->public_listeners = calloc(n->n_listeners + 1, sizeof *n->public_listeners);
@@ -30,6 +31,7 @@ static int adopt_listeners(struct net *n)
 	return 0;
 }
 
+/* Each part copes with being closed half-built, so that one path undoes them all. */
 static int open_parts(struct net *n)
 {
 	int rc;
@@ -48,6 +50,7 @@ static int open_parts(struct net *n)
 	return rc < 0 ? rc : streams_open(n);
 }
 
+/* The worker gets its pointer first: the parts find each other through it. */
 int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net)
 {
 	struct net *n = calloc(1, sizeof *n);
@@ -83,6 +86,7 @@ static int start_socket(struct net *n, struct sl_udp *u)
 	return udp_start(u);
 }
 
+/* Apart from net_open, so that a worker reads nothing before its modules are ready. */
 int net_start(struct net *n)
 {
 	for (unsigned i = 0; i < n->n_listeners; i++) {
@@ -101,8 +105,9 @@ void net_drain(struct net *n)
 }
 
 /*
- * Without eBPF the kernel gives a draining worker's sockets their share of new senders to the last moment. What waits is passed on; the
- * modules are gone by now. Bounded: under a flood the rest is lost.
+ * Without eBPF the kernel gives a draining worker's sockets their share of new senders to the last
+ * moment. What waits is passed on; the modules are gone by now. Bounded: under a flood the rest is
+ * lost.
  */
 static void pass_on_what_waits(struct net *n)
 {
@@ -111,13 +116,17 @@ static void pass_on_what_waits(struct net *n)
 		struct sl_udp *u = n->listener_sockets[i];
 		int bytes = 0;
 
-		for (unsigned turn = 0; u && turn < LAST_READS && ioctl(u->ev.fd, FIONREAD, &bytes) == 0 && bytes > 0; turn++)
+		for (unsigned turn = 0;
+		     u && turn < LAST_READS && ioctl(u->ev.fd, FIONREAD, &bytes) == 0 && bytes > 0;
+		     turn++)
 			udp_receive(u);
 		if (u)
-			udp_shut(u); /* at once: what comes between the last read and this is lost */
+			udp_shut(
+				u); /* at once: what comes between the last read and this is lost */
 	}
 }
 
+/* Streams first, whose callbacks may still send; packets last, because everything holds some. */
 void net_close(struct net *n)
 {
 	if (!n)

@@ -22,6 +22,10 @@ static bool guarded(struct net *n, const struct net_listener *l, struct sl_packe
 	return true;
 }
 
+/*
+ * SL_OK means that a module looked and somebody may still want it; only SL_DECLINED by all is
+ * nobody.
+ */
 static void offer(struct net *n, const struct net_listener *l, struct sl_packet *p)
 {
 	int rc = l->content.n > 0 ? hook_run_dgram(&l->content, p) : SL_DECLINED;
@@ -30,6 +34,7 @@ static void offer(struct net *n, const struct net_listener *l, struct sl_packet 
 		sl_count(net_meter(n, NET_dropped_unclaimed));
 }
 
+/* In this order; each step is skipped at the cost of one compare where nothing is configured. */
 static void route(struct net *n, struct sl_packet *p, bool forwarded)
 {
 	const struct net_listener *l = p->udp->listener;

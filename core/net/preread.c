@@ -26,6 +26,7 @@ static void set_low(struct sl_conn *c, unsigned bytes)
 	(void)setsockopt(c->ev.fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
 }
 
+/* Decrypted bytes need no mark: they have left the socket, which reports new ones only. */
 static void wait_for_more(struct sl_conn *c, size_t len)
 {
 	if (len >= PEEK_MAX)
@@ -34,6 +35,7 @@ static void wait_for_more(struct sl_conn *c, size_t len)
 		set_low(c, (unsigned)len + 1);
 }
 
+/* The hello is still in the socket, where OpenSSL reads it again. */
 static void begin_tls(struct sl_conn *c)
 {
 	struct ssl_ctx_st *ctx = c->acceptor->listener->pub.tls;
@@ -49,6 +51,7 @@ static void begin_tls(struct sl_conn *c)
 	preread_handshake(c);
 }
 
+/* A hello goes to the core's TLS once; decrypted bytes that nobody wants are the end. */
 static void unclaimed(struct sl_conn *c, struct sl_str bytes)
 {
 	if (c->state == CONN_PREREAD && c->acceptor->listener->pub.tls &&
@@ -73,6 +76,7 @@ static void decided(struct sl_conn *c, int rc, struct sl_str bytes)
 	}
 }
 
+/* The view lives during the call only. A handler that took or stole has changed the state. */
 static void offer(struct sl_conn *c, struct sl_str bytes)
 {
 	struct streams *s = &conn_net(c)->streams;
@@ -93,6 +97,7 @@ static void offer(struct sl_conn *c, struct sl_str bytes)
 		conn_begin(c);
 }
 
+/* What is looked at lies in the common scratch buffer: half-open connections own none. */
 void preread_ready(struct sl_conn *c)
 {
 	uint8_t *scratch = conn_net(c)->streams.scratch;
@@ -108,6 +113,7 @@ void preread_ready(struct sl_conn *c)
 		offer(c, (struct sl_str){(const char *)scratch, (size_t)n});
 }
 
+/* May take several turns, for which OpenSSL says the direction. */
 void preread_handshake(struct sl_conn *c)
 {
 	struct net *n = conn_net(c);
@@ -159,6 +165,7 @@ struct sl_str sl_conn_peek(const struct sl_conn *c)
 	return conn_net(c)->streams.peek;
 }
 
+/* Read when first asked for: most listeners have no TLS to divide. */
 const struct sl_client_hello *sl_conn_hello(const struct sl_conn *c)
 {
 	struct streams *s = &conn_net(c)->streams;
@@ -171,6 +178,7 @@ const struct sl_client_hello *sl_conn_hello(const struct sl_conn *c)
 	return s->hello_is == HELLO_READ ? &s->hello : NULL;
 }
 
+/* Bytes arrive after the handler has returned, never inside this call. */
 void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg)
 {
 	if (!sl_check(c->state == CONN_PREREAD || c->state == CONN_DECRYPTED))
@@ -183,6 +191,7 @@ void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg)
 	c->state = CONN_OPEN;
 }
 
+/* The struct goes at the end of the tick; the descriptor is the caller's from now on. */
 int sl_conn_steal_fd(struct sl_conn *c)
 {
 	int fd = c->ev.fd;

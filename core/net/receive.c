@@ -28,6 +28,7 @@ int rx_open(struct net *n)
 	return n->gro && !n->rx.trains ? -SL_ENOMEM : 0;
 }
 
+/* The packets themselves belong to the arena, which is closed later. */
 void rx_close(struct net *n)
 {
 	for (unsigned i = 0; i < RX_BATCH; i++)
@@ -66,6 +67,7 @@ static void done_packet(struct net *n, unsigned i)
 	n->rx.packets[i] = NULL;
 }
 
+/* Unread datagrams would wake the loop for ever; one byte of each is enough to take it out. */
 static void discard(struct sl_udp *u)
 {
 	char byte;
@@ -78,6 +80,7 @@ static void discard(struct sl_udp *u)
 
 /* ---- what a datagram says about itself */
 
+/* The kernel says the address but not the port, which is the socket's. */
 static void local_address(struct packet *p, const struct sl_udp *u, const struct cmsghdr *c)
 {
 	p->to = (struct sl_addr){.family = u->local.family, .port = u->local.port};
@@ -97,6 +100,7 @@ static void local_address(struct packet *p, const struct sl_udp *u, const struct
 	p->pub.local = &p->to;
 }
 
+/* Types that were not asked for do not come; unknown ones are skipped all the same. */
 static void read_control(struct sl_udp *u, struct sl_packet *p, const struct cmsghdr *c)
 {
 	int tclass;
@@ -121,6 +125,7 @@ static bool fill_from(struct sl_udp *u, struct sl_packet *p, const struct sockad
 	return sl_addr_from_sockaddr(&p->from, from) == 0;
 }
 
+/* Also used by gro.c, whose segments share one header. */
 bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h)
 {
 	if (!fill_from(u, p, h->msg_name))
@@ -130,6 +135,7 @@ bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h)
 	return true;
 }
 
+/* Listeners have an owner to find first; a module's socket has one. */
 void udp_consume(struct sl_udp *u, struct sl_packet *p)
 {
 	if (u->listener)
@@ -138,6 +144,7 @@ void udp_consume(struct sl_udp *u, struct sl_packet *p)
 		u->recv(u->arg, p);
 }
 
+/* Dropped datagrams count as received: the two counters are compared with the kernel's. */
 static void count_in(struct net *n, unsigned datagrams, uint64_t bytes)
 {
 	sl_count_n(net_meter(n, NET_datagrams_in), datagrams);
@@ -146,6 +153,10 @@ static void count_in(struct net *n, unsigned datagrams, uint64_t bytes)
 
 /* ---- one by one */
 
+/*
+ * recvmmsg changes the lengths, so each message is set up anew; 64 of them cost less than one
+ * system call.
+ */
 static void prepare(struct net *n, struct sl_udp *u, unsigned i, struct msghdr *h)
 {
 	n->rx.iov[i] = (struct iovec){n->rx.packets[i]->data, SL_PACKET_MAX};
@@ -172,6 +183,7 @@ static ssize_t receive_plain(struct sl_udp *u, struct sl_packet *p, bool *ret_kn
 	return len;
 }
 
+/* The same with control data. */
 static ssize_t receive_told(struct sl_udp *u, struct sl_packet *p, bool *ret_known)
 {
 	struct net *n = u->net;
@@ -207,6 +219,7 @@ static bool receive_one(struct sl_udp *u)
 	return true;
 }
 
+/* The handler may close the socket at any datagram. */
 static unsigned receive_singly(struct sl_udp *u)
 {
 	unsigned n = 0;
@@ -225,6 +238,10 @@ static unsigned receive_singly(struct sl_udp *u)
 
 /* ---- many at once */
 
+/*
+ * After a close in mid-batch the rest is read already and lost, as it would be in the kernel's
+ * buffer.
+ */
 static void take_received(struct sl_udp *u, unsigned i)
 {
 	struct net *n = u->net;
@@ -240,6 +257,10 @@ static void take_received(struct sl_udp *u, unsigned i)
 	done_packet(n, i);
 }
 
+/*
+ * Packets that could be had decide how many are asked for, so that no datagram is read without a
+ * place.
+ */
 static unsigned receive_batch(struct sl_udp *u)
 {
 	struct net *n = u->net;

@@ -24,11 +24,13 @@ struct steer {
 
 /* ---- the program */
 
+/* Such a load takes two instructions; the second holds the upper half. */
 static bool is_mark(const struct bpf_insn *insn)
 {
 	return insn[0].code == (BPF_LD | BPF_IMM | BPF_DW) && insn[1].imm == STEER_MARK;
 }
 
+/* A map is named by descriptor in the first half, and the kernel wants the second to be zero. */
 static void set_constant(struct bpf_insn *insn, const struct steer *s, unsigned listener)
 {
 	const int values[STEER_N_MARKS] = {
@@ -45,6 +47,7 @@ static void set_constant(struct bpf_insn *insn, const struct steer *s, unsigned 
 	insn[1].imm = 0;
 }
 
+/* A copy per listener: the verifier replaces descriptors by addresses in what it is given. */
 static int load(const struct steer *s, unsigned listener, int *ret_prog, char *err, size_t err_cap)
 {
 	struct bpf_insn insns[SL_ARRAY_LEN(steer_prog)];
@@ -72,6 +75,7 @@ static struct steer *new_steer(unsigned n_slots)
 	return s;
 }
 
+/* Programs hold references to their maps: groups of sockets go on choosing without us. */
 void steer_free(struct steer *s)
 {
 	if (!s)
@@ -83,6 +87,7 @@ void steer_free(struct steer *s)
 	free(s);
 }
 
+/* As many flows as sessions: the map forgets the least recently used beyond that. */
 static int make_maps(struct steer *s, unsigned n_flows)
 {
 	if (bpf_map_new(BPF_KIND_LRU_HASH, sizeof(struct steer_flow), sizeof(uint32_t), n_flows,
@@ -92,6 +97,7 @@ static int make_maps(struct steer *s, unsigned n_flows)
 			   "sluice_current", &s->current);
 }
 
+/* Made with the listener's first socket. */
 static int make_sockets(struct steer *s, unsigned listener)
 {
 	if (s->sockets[listener] >= 0)
@@ -114,6 +120,10 @@ static int try_load(struct steer *s, char *err, size_t err_cap)
 	return rc;
 }
 
+/*
+ * Everything that can be missing is found out here, so that the caller falls back before anything
+ * is bound.
+ */
 int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char *err,
 	      size_t err_cap)
 {
@@ -142,6 +152,7 @@ int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char
 	return 0;
 }
 
+/* Inherited by workers, which may write it without privileges. */
 int steer_flow_map(const struct steer *s)
 {
 	return s->flows;
@@ -177,6 +188,7 @@ int steer_add_socket(struct steer *s, unsigned listener, unsigned slot, int fd)
 	return rc < 0 ? rc : bpf_map_set(s->sockets[listener], &key, &value);
 }
 
+/* For order's sake: a socket leaves its array when its last descriptor is closed. */
 int steer_remove_socket(struct steer *s, unsigned listener, unsigned slot)
 {
 	const uint32_t key = slot;
@@ -196,11 +208,13 @@ int steer_remove_listener(struct steer *s, unsigned listener)
 
 /* ---- the current generation */
 
+/* One copy by the kernel; readers are kept apart by the two sets, not by this. */
 static int write_set(const struct steer *s, uint32_t index, const struct steer_set *set)
 {
 	return bpf_map_set(s->current, &index, set);
 }
 
+/* The set that is not in force is written, then declared to be it. */
 int steer_set_current(struct steer *s, const uint16_t *slots, unsigned n)
 {
 	const uint32_t active_index = STEER_ACTIVE;
@@ -225,6 +239,7 @@ int steer_set_current(struct steer *s, const uint16_t *slots, unsigned n)
 /* ---- over a re-exec of the master: flow map, current map, then the arrays of the listeners noted
  * in the current map */
 
+/* The descriptors stay ours; the caller makes them survive exec. */
 int steer_export(const struct steer *s, int *ret_fds, unsigned max, unsigned *ret_n)
 {
 	struct steer_set listeners = {0};
@@ -249,6 +264,7 @@ int steer_export(const struct steer *s, int *ret_fds, unsigned max, unsigned *re
 	return rc;
 }
 
+/* Takes the descriptors over. A count that does not match is another version's. */
 int steer_import(const int *fds, unsigned n, unsigned n_slots, struct steer **ret_steer)
 {
 	const uint32_t index = STEER_LISTENERS;
@@ -274,6 +290,7 @@ int steer_import(const int *fds, unsigned n, unsigned n_slots, struct steer **re
 
 /* ---- flows */
 
+/* As the program builds it from the packet. */
 static struct steer_flow flow_key(unsigned listener, const struct sl_addr *remote)
 {
 	struct steer_flow key = {.listener = (uint16_t)listener,

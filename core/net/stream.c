@@ -26,6 +26,7 @@ static void on_settle(struct sl_post *post);
 
 /* ---- ends */
 
+/* Both counts: the listener's limit is its own, the process's tells when draining is over. */
 static void unlink_conn(struct sl_conn *c)
 {
 	struct streams *s = &conn_net(c)->streams;
@@ -46,13 +47,14 @@ static void announce_end(struct sl_conn *c)
 {
 	const struct net_listener *l = c->acceptor->listener;
 
-	sl_trace(0, SL_TRACE_CONN_CLOSE, c->why, c->seen);
+	sl_trace(0, SL_TRACE_CONN_CLOSE, c->why, c->io ? c->io->n_bytes : 0);
 	if (c->io && c->io->taken && c->io->ops.closed)
 		c->io->ops.closed(c->io->arg, c, c->why);
 	(void)hook_run_conn(&l->closing, c); /* nothing is left to decide */
 	(void)hook_run_conn(&l->log, c);
 }
 
+/* A stolen connection lives on elsewhere: its end is not ours to announce. */
 static void destroy(struct sl_conn *c)
 {
 	struct net *n = conn_net(c);
@@ -69,6 +71,7 @@ static void destroy(struct sl_conn *c)
 	sl_slab_put(n->streams.slab, c);
 }
 
+/* Once per tick however often: the list is intrusive and costs no memory. */
 void conn_mark(struct sl_conn *c)
 {
 	struct net *n = conn_net(c);
@@ -111,12 +114,14 @@ static void on_settle(struct sl_post *post)
 
 /* ---- events */
 
+/* Without kernel memory for the change it would never be heard of again, so it ends. */
 void conn_want(struct sl_conn *c, unsigned wanted)
 {
 	if (sl_event_set(conn_net(c)->worker->loop, &c->ev, wanted) < 0)
 		conn_fail(c, SL_CLOSE_ERROR);
 }
 
+/* What readiness means depends on how far the connection has come. */
 static void on_ready(struct sl_event *ev, unsigned ready)
 {
 	struct sl_conn *c = ev->arg;
@@ -136,6 +141,7 @@ static void on_ready(struct sl_event *ev, unsigned ready)
 	}
 }
 
+/* One timer serves all ages: half-open, idle and closing connections wait for one thing each. */
 static void on_timer(struct sl_timer *t)
 {
 	struct sl_conn *c = t->arg;
@@ -150,6 +156,7 @@ static void on_timer(struct sl_timer *t)
 
 /* ---- beginnings */
 
+/* From a slab: ten thousand half-open connections are two and a half megabytes. */
 static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr *remote)
 {
 	struct streams *s = &a->net->streams;
@@ -185,6 +192,9 @@ static bool refused(const struct hook_chain *chain, struct sl_conn *c)
 	return rc < 0 || rc == SL_DROP || rc == SL_AGAIN;
 }
 
+/*
+ * The limit is checked before anything is allocated, so that a flood costs two system calls each.
+ */
 static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 {
 	const struct net_listener *l = a->listener;
@@ -211,6 +221,7 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 	conn_want(c, SL_READ);
 }
 
+/* Of this process or of the system; retrying at once would fail again. */
 static bool is_shortage(int err)
 {
 	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
@@ -225,6 +236,7 @@ static void pause_accepting(struct acceptor *a)
 	sl_timer_set(a->net->worker->loop, &a->pause, ACCEPT_PAUSE_MS);
 }
 
+/* Exclusive: one worker is woken per connection, not all of them. */
 static int start_accepting(struct acceptor *a)
 {
 	return sl_event_add(a->net->worker->loop, &a->ev, SL_READ | SL_EXCLUSIVE);
@@ -238,6 +250,7 @@ static void on_pause_over(struct sl_timer *t)
 		sl_timer_set(a->net->worker->loop, t, ACCEPT_PAUSE_MS);
 }
 
+/* Bounded, so that a flood of connections cannot starve the datagrams of this tick. */
 static void on_acceptable(struct sl_event *ev, unsigned ready)
 {
 	struct acceptor *a = ev->arg;
@@ -264,6 +277,7 @@ static void on_acceptable(struct sl_event *ev, unsigned ready)
 
 /* ---- all of them */
 
+/* Acceptors of UDP listeners stay unused: positions are those of the listeners. */
 int streams_open(struct net *n)
 {
 	struct streams *s = &n->streams;
@@ -286,6 +300,7 @@ int streams_open(struct net *n)
 	return 0;
 }
 
+/* Fails only when the kernel has no memory for the event. */
 int streams_start(struct net *n)
 {
 	for (unsigned i = 0; i < n->n_listeners; i++) {
@@ -312,6 +327,7 @@ void streams_stop_accepting(struct net *n)
 	}
 }
 
+/* At once, without goodbyes: draining has had its time, or there is an error to leave by. */
 void streams_close(struct net *n)
 {
 	struct streams *s = &n->streams;

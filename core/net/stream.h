@@ -34,6 +34,7 @@ struct conn_io {
 	void *arg;
 	struct sl_buf in, out; /* empty unless something is held */
 	uint64_t active_ms;
+	uint64_t n_bytes; /* read and written, for the record */
 	bool taken;
 	bool stuck;	   /* the kernel takes no more: waits for SL_WRITE */
 	bool owes_drained; /* a write was queued or refused since the last `drained` */

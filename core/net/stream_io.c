@@ -20,6 +20,7 @@
 #define MAX_INPUT 65536 /* where the module does not say */
 #define MAX_OUTPUT 262144
 
+/* Made when the first bytes come, so that who says nothing costs nothing. */
 int conn_io_new(struct sl_conn *c)
 {
 	c->io = calloc(1, sizeof *c->io);
@@ -40,6 +41,9 @@ void conn_io_free(struct sl_conn *c)
 	c->io = NULL;
 }
 
+/*
+ * The tick's time: timeouts are counted in seconds, and asking the clock per message is not free.
+ */
 static uint64_t now_ms(const struct sl_conn *c)
 {
 	return sl_loop_ms(conn_net(c)->worker->loop);
@@ -47,6 +51,7 @@ static uint64_t now_ms(const struct sl_conn *c)
 
 /* ---- transport */
 
+/* EINTR cannot be told from EAGAIN by the caller and means the same: come again. */
 static ptrdiff_t result_of(ssize_t n)
 {
 	if (n >= 0)
@@ -54,6 +59,7 @@ static ptrdiff_t result_of(ssize_t n)
 	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? -SL_EAGAIN : -SL_ECLOSED;
 }
 
+/* From the socket or through TLS; the rest of this file does not know which. */
 ptrdiff_t conn_receive(struct sl_conn *c, void *dst, size_t cap)
 {
 	if (c->tls)
@@ -61,6 +67,7 @@ ptrdiff_t conn_receive(struct sl_conn *c, void *dst, size_t cap)
 	return result_of(recv(c->ev.fd, dst, cap, MSG_DONTWAIT));
 }
 
+/* MSG_NOSIGNAL: a peer that has gone is a result, not a signal. */
 static ptrdiff_t transmit(struct sl_conn *c, const void *src, size_t len)
 {
 	if (c->tls)
@@ -90,6 +97,7 @@ static ptrdiff_t show(struct sl_conn *c, const uint8_t *data, size_t len)
 	return used;
 }
 
+/* What the module left over. A copy, but a rare one: most messages come whole. */
 static int hold(struct sl_conn *c, const uint8_t *data, size_t len)
 {
 	if (len == 0)
@@ -147,6 +155,7 @@ static ptrdiff_t read_some(struct sl_conn *c)
 
 	if (got <= 0)
 		return got;
+	c->io->n_bytes += (uint64_t)got;
 	sl_count_n(net_meter(conn_net(c), NET_stream_bytes_in), (uint64_t)got);
 	if (c->io->in.len == 0)
 		rc = show_fresh(c, scratch, (size_t)got);
@@ -162,6 +171,7 @@ static bool another_turn(const struct sl_conn *c, unsigned turn)
 	return turn < READS_PER_WAKEUP || (c->tls && tls_stream_pending(c->tls));
 }
 
+/* A few turns per wake-up: a fast sender does not keep the loop from the others. */
 static void read_all(struct sl_conn *c)
 {
 	ptrdiff_t got = 1;
@@ -177,6 +187,7 @@ static void read_all(struct sl_conn *c)
 		conn_fail(c, SL_CLOSE_ERROR);
 }
 
+/* What was decrypted during preread comes first; the socket may have more already. */
 void conn_begin(struct sl_conn *c)
 {
 	struct sl_loop *loop = conn_net(c)->worker->loop;
@@ -193,10 +204,12 @@ void conn_begin(struct sl_conn *c)
 
 /* ---- output */
 
+/* An empty queue gives its memory back: ten thousand idle connections hold none. */
 static void written(struct sl_conn *c, size_t n)
 {
 	struct sl_buf *out = &c->io->out;
 
+	c->io->n_bytes += n;
 	sl_count_n(net_meter(conn_net(c), NET_stream_bytes_out), n);
 	c->io->active_ms = now_ms(c);
 	if (n == out->len)
@@ -205,6 +218,7 @@ static void written(struct sl_conn *c, size_t n)
 		sl_buf_drop(out, n);
 }
 
+/* Closing connections are not read: their input is nobody's any more. */
 static unsigned interest(const struct sl_conn *c)
 {
 	unsigned wanted = c->state == CONN_FLUSHING ? 0 : SL_READ;
@@ -212,6 +226,7 @@ static unsigned interest(const struct sl_conn *c)
 	return wanted | (c->io->stuck ? SL_WRITE : 0);
 }
 
+/* Until empty or the kernel's buffer is full, which the loop then watches. */
 static void flush(struct sl_conn *c)
 {
 	struct conn_io *io = c->io;
@@ -237,6 +252,7 @@ static void flush(struct sl_conn *c)
 	}
 }
 
+/* Only to an owner that had to wait: the usual write is gone by the end of the tick. */
 static void tell_drained(struct sl_conn *c)
 {
 	struct conn_io *io = c->io;
@@ -248,6 +264,7 @@ static void tell_drained(struct sl_conn *c)
 		io->ops.drained(io->arg, c);
 }
 
+/* Whole or not at all: half a message in the queue would be worse than none. */
 int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 {
 	struct conn_io *io = c->io;
@@ -280,6 +297,7 @@ size_t sl_conn_queued(const struct sl_conn *c)
 
 /* ---- the end */
 
+/* Before it was taken there is nothing to flush and nobody to tell. */
 void sl_conn_close(struct sl_conn *c, enum sl_close_reason why)
 {
 	if (c->state < CONN_OPEN)
@@ -306,6 +324,7 @@ static void say_goodbye(struct sl_conn *c)
 	conn_want(c, SL_READ);
 }
 
+/* Until the peer's end, or until the timer's. */
 static void discard_input(struct sl_conn *c)
 {
 	uint8_t *scratch = conn_net(c)->streams.scratch;
@@ -315,6 +334,7 @@ static void discard_input(struct sl_conn *c)
 		conn_fail(c, c->why);
 }
 
+/* The end of a tick for a connection that wrote or was closed in it. */
 void conn_settle(struct sl_conn *c)
 {
 	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
@@ -329,6 +349,7 @@ void conn_settle(struct sl_conn *c)
 		tell_drained(c);
 }
 
+/* Reading first: an answer may come of it and leave with what waits. */
 void conn_ready(struct sl_conn *c, unsigned ready)
 {
 	if (c->state == CONN_LINGERING) {

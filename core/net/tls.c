@@ -35,6 +35,7 @@ struct complaint {
 
 static int complain(const struct complaint *err, const char *fmt, ...) SL_PRINTF(2, 3);
 
+/* OpenSSL's own error queue is emptied: it would confuse the next call. */
 static int complain(const struct complaint *err, const char *fmt, ...)
 {
 	va_list args;
@@ -55,12 +56,14 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
+/* For messages only; names with odd characters come out escaped. */
 static const char *subject(X509 *cert, char dst[128])
 {
 	X509_NAME_oneline(X509_get_subject_name(cert), dst, 128);
 	return dst;
 }
 
+/* A certificate that browsers would refuse is refused here, where somebody reads it. */
 static int check_dates(X509 *cert, const struct complaint *err)
 {
 	char name[128];
@@ -73,6 +76,7 @@ static int check_dates(X509 *cert, const struct complaint *err)
 	return 0;
 }
 
+/* Intermediate certificates follow the leaf in the file. */
 static int read_chain(SSL_CTX *ctx, BIO *bio, const struct complaint *err)
 {
 	X509 *cert;
@@ -111,6 +115,7 @@ static int use_certs(SSL_CTX *ctx, struct sl_str pem, X509 **ret_leaf, const str
 	return rc;
 }
 
+/* Checked against the leaf here, because OpenSSL's own message does not say which file is wrong. */
 static int use_key(SSL_CTX *ctx, struct sl_str pem, X509 *leaf, const struct complaint *err)
 {
 	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.len);
@@ -131,6 +136,7 @@ static int use_key(SSL_CTX *ctx, struct sl_str pem, X509 *leaf, const struct com
 	return rc;
 }
 
+/* Into the place for this type of key; a context has one for each type. */
 static int use_pair(SSL_CTX *ctx, const struct tls_cert *cert, const struct complaint *err)
 {
 	X509 *leaf = NULL;
@@ -158,6 +164,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* By subjectAltName with wildcards, as clients check it. */
 static bool covers(SSL_CTX *ctx, const char *name)
 {
 	return X509_check_host(SSL_CTX_get0_certificate(ctx), name, 0, 0, NULL) == 1;
@@ -181,6 +188,7 @@ static int choose_cert(SSL *ssl, int *alert, void *arg)
 
 /* ---- contexts */
 
+/* Stateless: a worker that has never seen the session resumes it, over reloads and crashes too. */
 static int set_tickets(SSL_CTX *ctx, const struct tls_opts *o)
 {
 	static const unsigned char id[] = "sluice";
@@ -198,6 +206,7 @@ static int set_tickets(SSL_CTX *ctx, const struct tls_opts *o)
 	return SSL_CTX_set_num_tickets(ctx, 1) == 1 ? 0 : -SL_ENOMEM;
 }
 
+/* What the years have taught: no compression, no renegotiation, forward secrecy and AEAD only. */
 static SSL_CTX *new_context(const struct tls_opts *o)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -222,6 +231,9 @@ static SSL_CTX *new_context(const struct tls_opts *o)
 	return ctx;
 }
 
+/*
+ * As encoded: the same names in another order are another set, which costs a context and no more.
+ */
 static const ASN1_OCTET_STRING *names_of(X509 *cert)
 {
 	int at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
@@ -229,6 +241,7 @@ static const ASN1_OCTET_STRING *names_of(X509 *cert)
 	return at < 0 ? NULL : X509_EXTENSION_get_data(X509_get_ext(cert, at));
 }
 
+/* NULL where use_pair will complain in a moment. */
 static X509 *read_leaf(struct sl_str pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.len);
@@ -251,6 +264,7 @@ static bool complements(SSL_CTX *ctx, struct sl_str pem)
 	return fits;
 }
 
+/* The first place that fits, else a context of its own. */
 static int add_cert(struct siblings *all, const struct tls_opts *o, const struct tls_cert *cert,
 		    const struct complaint *err)
 {
@@ -279,6 +293,7 @@ static void free_siblings(struct siblings *all)
 	free(all);
 }
 
+/* What was made before an error is freed with the list. */
 int tls_context_new(const struct tls_opts *o, struct ssl_ctx_st **ret_ctx, char *err_text,
 		    size_t err_cap)
 {
@@ -302,6 +317,7 @@ int tls_context_new(const struct tls_opts *o, struct ssl_ctx_st **ret_ctx, char 
 	return 0;
 }
 
+/* The first context owns all, itself included. */
 void tls_context_free(struct ssl_ctx_st *ctx)
 {
 	if (ctx)

@@ -33,6 +33,7 @@ static int names_text(const struct sl_str *names, unsigned n, struct sl_buf *out
 	return sl_buf_ok(out);
 }
 
+/* In OpenSSL's configuration language. */
 static int add_extension(X509 *cert, int nid, const char *value)
 {
 	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
@@ -42,6 +43,7 @@ static int add_extension(X509 *cert, int nid, const char *value)
 	return rc;
 }
 
+/* No certificate authority: what this key signs is nobody's business. */
 static int add_extensions(X509 *cert, const char *names)
 {
 	if (add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") < 0 ||
@@ -51,6 +53,7 @@ static int add_extensions(X509 *cert, const char *names)
 	return add_extension(cert, NID_subject_alt_name, names);
 }
 
+/* Browsers refuse two different certificates of one issuer and serial number. */
 static int set_serial(X509 *cert)
 {
 	unsigned char bytes[16];
@@ -66,6 +69,7 @@ static int set_serial(X509 *cert)
 	return rc;
 }
 
+/* Self-signed: issuer and subject are the same. */
 static int set_name(X509 *cert)
 {
 	X509_NAME *name = X509_get_subject_name(cert);
@@ -76,6 +80,7 @@ static int set_name(X509 *cert)
 	return X509_set_issuer_name(cert, name) == 1 ? 0 : -SL_ENOMEM;
 }
 
+/* A clock that runs a little behind accepts it, too. */
 static int fill(X509 *cert, EVP_PKEY *key, const char *names)
 {
 	if (X509_set_version(cert, X509_VERSION_3) != 1 || set_serial(cert) < 0 ||
@@ -88,6 +93,7 @@ static int fill(X509 *cert, EVP_PKEY *key, const char *names)
 	return X509_sign(cert, key, EVP_sha256()) > 0 ? 0 : -SL_ESYS;
 }
 
+/* Out of OpenSSL's memory into the caller's. */
 static int copy_out(BIO *bio, struct sl_buf *out)
 {
 	char *text;
@@ -97,6 +103,7 @@ static int copy_out(BIO *bio, struct sl_buf *out)
 	return sl_buf_ok(out);
 }
 
+/* The key passes through memory that OpenSSL clears. */
 static int write_pem(X509 *cert, EVP_PKEY *key, struct sl_buf *ret_cert, struct sl_buf *ret_key)
 {
 	BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_secmem());
@@ -112,6 +119,7 @@ static int write_pem(X509 *cert, EVP_PKEY *key, struct sl_buf *ret_cert, struct 
 	return rc;
 }
 
+/* Half-built objects are freed by OpenSSL's functions, which accept NULL. */
 int tls_make_dev_cert(const struct sl_str *names, unsigned n, struct sl_buf *ret_cert,
 		      struct sl_buf *ret_key)
 {

@@ -107,6 +107,7 @@ static int find_message(const uint8_t *data, size_t len, struct sl_str *ret_mess
 	return rc < 0 ? rc : join(&c, part, ret_message);
 }
 
+/* A TLS vector: its length in one or two bytes, then so many bytes. */
 static struct sl_str read_vector(struct sl_reader *r, unsigned length_bytes)
 {
 	size_t len = length_bytes == 1 ? sl_read_u8(r) : sl_read_u16(r);
@@ -127,6 +128,7 @@ static struct sl_str server_name(struct sl_str ext)
 	return r.failed ? SL_STR_NULL : name;
 }
 
+/* Left in wire form: who asks walks it. */
 static struct sl_str protocols(struct sl_str ext)
 {
 	struct sl_reader r = sl_reader(ext.p, ext.len);
@@ -135,6 +137,7 @@ static struct sl_str protocols(struct sl_str ext)
 	return r.failed ? SL_STR_NULL : list;
 }
 
+/* Unknown ones are skipped, which is what they are made for. */
 static int read_extensions(struct sl_str all, struct sl_client_hello *h)
 {
 	struct sl_reader r = sl_reader(all.p, all.len);
@@ -151,6 +154,7 @@ static int read_extensions(struct sl_str all, struct sl_client_hello *h)
 	return r.failed ? -SL_EPARSE : 0;
 }
 
+/* Everything before the extensions is only stepped over. */
 static int read_body(struct sl_str message, struct sl_client_hello *h)
 {
 	struct sl_reader r =

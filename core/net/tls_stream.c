@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+/* The descriptor stays the caller's: SSL_set_fd does not close it. */
 int tls_stream_new(struct ssl_ctx_st *ctx, int fd, struct ssl_st **ret_tls)
 {
 	SSL *ssl;
@@ -30,6 +31,7 @@ void tls_stream_free(struct ssl_st *tls)
 	SSL_free(tls);
 }
 
+/* Either direction: the caller asks tls_stream_wants_write which. */
 static bool would_block(const struct ssl_st *tls, int result)
 {
 	int why = SSL_get_error(tls, result);
@@ -37,6 +39,7 @@ static bool would_block(const struct ssl_st *tls, int result)
 	return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
 }
 
+/* A failure has sent its alert already, as far as the socket took it. */
 int tls_stream_handshake(struct ssl_st *tls)
 {
 	int result;
@@ -58,6 +61,10 @@ bool tls_stream_wants_write(const struct ssl_st *tls)
 	return SSL_want_write(tls);
 }
 
+/*
+ * An end without close_notify is an end, too (SSL_OP_IGNORE_UNEXPECTED_EOF): messages carry their
+ * length.
+ */
 ptrdiff_t tls_stream_read(struct ssl_st *tls, void *dst, size_t cap)
 {
 	size_t n;
@@ -76,6 +83,7 @@ ptrdiff_t tls_stream_read(struct ssl_st *tls, void *dst, size_t cap)
 	}
 }
 
+/* One record at most; the buffer may move until the next attempt (see the modes in tls.c). */
 ptrdiff_t tls_stream_write(struct ssl_st *tls, const void *src, size_t len)
 {
 	size_t n;

@@ -34,6 +34,7 @@ struct tx {
 
 static void on_tick_end(struct sl_post *post);
 
+/* The slab grows with the longest queue ever seen and stays. */
 int txq_open(struct txq *q, struct net *n)
 {
 	q->net = n;
@@ -43,6 +44,7 @@ int txq_open(struct txq *q, struct net *n)
 	return q->slab ? 0 : -SL_ENOMEM;
 }
 
+/* Sockets have been closed before, so that no entry is left in a queue. */
 void txq_close(struct txq *q)
 {
 	sl_post_cancel(q->net->worker->loop, &q->post);
@@ -65,6 +67,7 @@ static void pop(struct sl_udp *u)
 	sl_slab_put(u->net->txq.slab, t);
 }
 
+/* In order: datagrams of one socket never overtake each other. */
 static void append(struct sl_udp *u, struct tx *t)
 {
 	if (u->last)
@@ -77,6 +80,7 @@ static void append(struct sl_udp *u, struct tx *t)
 
 /* ---- messages */
 
+/* The buffer has room for all three kinds at once (TXQ control size in txq.h). */
 static void put_control(struct msghdr *h, int level, int type, const void *value, size_t len)
 {
 	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)h->msg_control + h->msg_controllen);
@@ -88,6 +92,10 @@ static void put_control(struct msghdr *h, int level, int type, const void *value
 	h->msg_controllen += CMSG_SPACE(len);
 }
 
+/*
+ * Of a wildcard socket only; the interface is named for link-local addresses, which mean nothing
+ * without.
+ */
 static void put_source(struct msghdr *h, const struct sl_addr *from)
 {
 	if (from->family == 4) {
@@ -103,6 +111,7 @@ static void put_source(struct msghdr *h, const struct sl_addr *from)
 	}
 }
 
+/* Of datagrams that have one: the option costs 100 ns. */
 static void put_tos(struct msghdr *h, const struct tx *t)
 {
 	int tos = t->tos;
@@ -113,11 +122,13 @@ static void put_tos(struct msghdr *h, const struct tx *t)
 		put_control(h, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
 }
 
+/* Decides between sendto and sendmsg for a single datagram. */
 static bool needs_control(const struct tx *t)
 {
 	return t->from.family != 0 || t->tos != 0;
 }
 
+/* Address, source and TOS belong to the message, not to its segments. */
 static bool joins(const struct tx *a, const struct tx *b)
 {
 	return b && a->tos == b->tos && sl_addr_eq(&a->to, &b->to) &&
@@ -173,6 +184,9 @@ static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, s
 	return t;
 }
 
+/*
+ * As many messages as one sendmmsg takes; what is left over waits for the next round of the loop.
+ */
 static unsigned build(struct txq *q, const struct sl_udp *u)
 {
 	unsigned n_messages = 0, n_iov = 0;
@@ -188,6 +202,7 @@ static unsigned build(struct txq *q, const struct sl_udp *u)
 
 /* ---- system calls: how many messages were sent, or -1 with errno */
 
+/* The usual case of a relay, which has one datagram for its peer per tick. */
 static int send_single(struct txq *q, struct sl_udp *u)
 {
 	const struct tx *t = u->first;
@@ -198,6 +213,7 @@ static int send_single(struct txq *q, struct sl_udp *u)
 	return sendto(u->ev.fd, t->data, t->len, MSG_DONTWAIT, &to.any, len) < 0 ? -1 : 1;
 }
 
+/* By the cheapest call that can say it. */
 static int send_messages(struct txq *q, struct sl_udp *u)
 {
 	unsigned n;
@@ -210,6 +226,7 @@ static int send_messages(struct txq *q, struct sl_udp *u)
 	return sendmmsg(u->ev.fd, q->msgs, n, MSG_DONTWAIT);
 }
 
+/* Counted in one go: three stores per call instead of three per datagram. */
 static void sent(struct txq *q, struct sl_udp *u, unsigned n_messages)
 {
 	const struct net *net = q->net;
@@ -250,6 +267,10 @@ static void give_up_first(struct txq *q, struct sl_udp *u, int err)
 	pop(u);
 }
 
+/*
+ * Until the queue is empty or the kernel's buffer is full; every other error costs at most one
+ * datagram.
+ */
 void txq_flush_socket(struct sl_udp *u)
 {
 	struct txq *q = &u->net->txq;
@@ -275,6 +296,7 @@ void txq_flush_socket(struct sl_udp *u)
 	}
 }
 
+/* The list is emptied first: a socket that fails here may be entered again by its owner. */
 static void flush(struct txq *q)
 {
 	unsigned n = q->n_dirty;
@@ -294,6 +316,7 @@ static void on_tick_end(struct sl_post *post)
 	flush(post->arg);
 }
 
+/* The loop says that there is room again. */
 void txq_resume(struct sl_udp *u)
 {
 	u->blocked = false;
@@ -302,6 +325,10 @@ void txq_resume(struct sl_udp *u)
 		udp_want_write(u, false);
 }
 
+/*
+ * A full batch does not wait for the end of the tick: its memory is warm now, and latency is what
+ * we sell.
+ */
 static void enlist(struct txq *q, struct sl_udp *u)
 {
 	if (!u->dirty) {
@@ -314,6 +341,7 @@ static void enlist(struct txq *q, struct sl_udp *u)
 		sl_post(q->net->worker->loop, &q->post);
 }
 
+/* Nothing is sent from here but a full batch: the rest of the tick may join what it has to say. */
 int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	     const struct sl_addr *from)
 {
@@ -345,6 +373,10 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	return 0;
 }
 
+/*
+ * The queue of a socket that is being closed; its place in the tick's list is blanked, not
+ * shifted.
+ */
 void txq_forget(struct sl_udp *u)
 {
 	struct txq *q = &u->net->txq;

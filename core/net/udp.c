@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* Errors first: a pending one would be the result of the next call and hide what that call did. */
 static void on_ready(struct sl_event *ev, unsigned ready)
 {
 	struct sl_udp *u = ev->arg;
@@ -27,6 +28,7 @@ static void on_ready(struct sl_event *ev, unsigned ready)
 		udp_receive(u);
 }
 
+/* In the list from the beginning, so that net_close finds sockets that failed half-way. */
 static struct sl_udp *new_socket(struct net *n, int fd, const struct sl_addr *local)
 {
 	struct sl_udp *u = sl_slab_get(n->sockets);
@@ -44,6 +46,7 @@ static struct sl_udp *new_socket(struct net *n, int fd, const struct sl_addr *lo
 	return u;
 }
 
+/* The list is only walked to close all of them. */
 static void unlink_socket(struct sl_udp *u)
 {
 	if (u->prev)
@@ -79,16 +82,19 @@ int udp_adopt(struct net *n, struct net_listener *l, struct sl_udp **ret_udp)
 	return 0;
 }
 
+/* Level-triggered for the socket's whole life: no epoll_ctl per datagram. */
 int udp_start(struct sl_udp *u)
 {
 	return sl_event_add(u->net->worker->loop, &u->ev, SL_READ);
 }
 
+/* 0.0.0.0 and :: */
 static bool is_wildcard(const struct sl_addr *a)
 {
 	return sl_addr_classify(a) == SL_ADDR_UNSPECIFIED;
 }
 
+/* Callers try the next port on -SL_EEXIST and give up on the others. */
 static int open_error(void)
 {
 	if (errno == EADDRINUSE)
@@ -98,6 +104,7 @@ static int open_error(void)
 	return -SL_ESYS;
 }
 
+/* Ready to receive when it returns; nothing can arrive before the next tick. */
 int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp **ret_udp)
 {
 	FD_AUTO int fd = -1;
@@ -152,6 +159,7 @@ void udp_shut(struct sl_udp *u)
 	sl_post(n->worker->loop, &n->free_closed);
 }
 
+/* A listener's socket is the net layer's, and closing twice is a bug that would free it twice. */
 void sl_udp_close(struct sl_udp *u)
 {
 	if (!u || !sl_check(!u->listener && !u->closed))
@@ -160,6 +168,7 @@ void sl_udp_close(struct sl_udp *u)
 	udp_shut(u);
 }
 
+/* At the end of the tick no handler of these sockets is on the stack any more. */
 void udp_free_closed(struct sl_post *post)
 {
 	struct net *n = post->arg;
@@ -172,6 +181,7 @@ void udp_free_closed(struct sl_post *post)
 	}
 }
 
+/* The post is run by hand: the loop will not come to it. */
 void udp_close_all(struct net *n)
 {
 	while (n->first_socket)
@@ -204,11 +214,13 @@ static const struct sl_addr *source_of(const struct sl_udp *u, const struct sl_p
 	return u->wildcard && p->udp == u ? p->local : NULL;
 }
 
+/* The packet may be one that was received: relaying copies nothing. */
 int sl_udp_send(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to)
 {
 	return txq_push(u, p, to, source_of(u, p));
 }
 
+/* A fresh packet: the received one may be kept by somebody who still reads it. */
 int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len)
 {
 	struct packet *answer;

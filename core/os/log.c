@@ -204,9 +204,9 @@ static void put_head(struct line *l, enum sl_log_level level)
 	put(l, json ? "{\"time\":\"" : "time=");
 	put_time(l);
 	put(l, json ? "\",\"level\":\"%s\"" : " level=%s", log_level_name(level));
-	if (state.slot >= 0)
-		put(l, json ? ",\"slot\":%d" : " slot=%d", state.slot);
-	put(l, json ? ",\"gen\":%u" : " gen=%u", state.generation);
+	if (state.slot >= 0) /* the master has neither */
+		put(l, json ? ",\"slot\":%d,\"gen\":%u" : " slot=%d gen=%u", state.slot,
+		    state.generation);
 }
 
 static void put_sentence(struct line *l, struct sl_str text, uint32_t skipped)

@@ -1,8 +1,10 @@
 /*
- * proc/checker.c: the child that may fail: reads the configuration, loads the modules, validates everything, and writes the plan.
+ * proc/checker.c: the child that may fail: reads the configuration, loads the modules, validates
+ * everything, and writes the plan.
  *
- * Problems go to standard error, which the master collects. The exit status decides; nothing this process does can harm the
- * running generation. It also makes the development certificate, since workers may not write.
+ * Problems go to standard error, which the master collects. The exit status decides; nothing this
+ * process does can harm the running generation. It also makes the development certificate, since
+ * workers may not write.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,41 +20,6 @@
 static void copy_path(char dst[MAX_PATH], struct sl_str s)
 {
 	(void)sl_str_copy(dst, MAX_PATH, s); /* length was checked by check_paths */
-}
-
-static void banner_listener(struct sl_buf *out, const struct setup *s, const struct setup_listener *l)
-{
-	char text[SL_ADDR_STRLEN];
-	bool tls = l->block->tls.cert.len > 0 && !l->spec.udp, web = false;
-
-	sl_buf_printf(out, "  %-4s %-28s", l->spec.udp ? "udp" : tls ? "tls" : "tcp", sl_addr_format(text, &l->spec.addr));
-	for (unsigned i = 0; i < s->registry->n_modules; i++) {
-		const struct module *m = &s->registry->modules[i];
-
-		if (!l->confs[i])
-			continue;
-		web |= !l->spec.udp && (m->def.flags & SL_M_WEB);
-		if (!l->spec.udp || !(m->def.flags & SL_M_WEB))
-			sl_buf_printf(out, " %s", m->def.name);
-	}
-	sl_buf_printf(out, "\n");
-	if (!web)
-		return;
-	if (sl_addr_classify(&l->spec.addr) == SL_ADDR_UNSPECIFIED || sl_addr_classify(&l->spec.addr) == SL_ADDR_LOOPBACK)
-		snprintf(text, sizeof text, "localhost:%u", l->spec.addr.port);
-	sl_buf_printf(out, "       open %s://%s/\n", tls ? "https" : "http", text);
-}
-
-static void write_banner(const struct setup *s, const struct setup_input *in, char dst[4096])
-{
-	struct sl_buf out;
-
-	sl_buf_init(&out, 4095);
-	sl_buf_printf(&out, "sluice: %u workers, configuration %s\n", s->n_workers, in->file);
-	for (unsigned i = 0; i < s->n_listeners && !out.failed; i++)
-		banner_listener(&out, s, &s->listeners[i]);
-	(void)sl_str_copy(dst, 4096, sl_buf_view(&out)); /* a long list is cut */
-	sl_buf_free(&out);
 }
 
 static void fill_plan(const struct setup *s, const struct setup_input *in, struct plan *p)
@@ -76,10 +43,11 @@ static void fill_plan(const struct setup *s, const struct setup_input *in, struc
 	p->max_limits = (uint64_t)core->max_limits;
 	p->start_timeout_ms = core->start_timeout;
 	p->text_len = in->text.len;
-	write_banner(s, in, p->banner);
+	banner_write(s, in->file, p->banner, sizeof p->banner);
 }
 
-/* Certificates are part of the configuration: a wrong one is refused here, not by a worker at noon. */
+/* Certificates are part of the configuration: a wrong one is refused here, not by a worker at noon.
+ */
 static void check_certificates(struct setup *s)
 {
 	static const uint8_t no_ticket_key[80];
@@ -103,11 +71,14 @@ static void check_paths(struct setup *s)
 	const struct {
 		const char *name;
 		struct sl_str value;
-	} paths[] = {{"pid", s->core->pid}, {"control", s->core->control}, {"log.file", s->core->log.file}};
+	} paths[] = {{"pid", s->core->pid},
+		     {"control", s->core->control},
+		     {"log.file", s->core->log.file}};
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(paths); i++)
 		if (paths[i].value.len >= MAX_PATH)
-			conf_report(s->errors, false, NULL, paths[i].name, "is longer than %d bytes", MAX_PATH - 1);
+			conf_report(s->errors, false, NULL, paths[i].name,
+				    "is longer than %d bytes", MAX_PATH - 1);
 }
 
 static void print_problems(struct setup *s)

@@ -1,9 +1,10 @@
 /*
  * proc/child.c: the master's workers: starting them, talking to them, burying them.
  *
- * A child gets exactly the descriptors named in its handoff. Its end is seen by pidfd; one that was not told to leave has crashed:
- * its slot's epoch moves on, which makes everything it owned visibly dead, the table is swept, the others are told, and the same slot is
- * started again with the same sockets: at once, or with growing pauses when it dies before it has served.
+ * A child gets exactly the descriptors named in its handoff. Its end is seen by pidfd; one that was
+ * not told to leave has crashed: its slot's epoch moves on, which makes everything it owned visibly
+ * dead, the table is swept, the others are told, and the same slot is started again with the same
+ * sockets: at once, or with growing pauses when it dies before it has served.
  */
 #include <errno.h>
 #include <signal.h>
@@ -39,18 +40,21 @@ static int32_t give(struct fd_list *list, int fd)
 	return HANDOFF_FD + (int32_t)list->n++;
 }
 
-static void give_listeners(const struct master *m, const struct generation *g, unsigned slot, struct handoff *h, struct fd_list *list)
+static void give_listeners(const struct master *m, const struct generation *g, unsigned slot,
+			   struct handoff *h, struct fd_list *list)
 {
 	for (unsigned i = 0; i < MAX_LISTENERS; i++) {
 		const struct master_listener *l = &m->listeners[i];
 		int fd = l->used && plan_has(g->plan, &l->spec) ? master_listener_fd(l, slot) : -1;
 
 		if (fd >= 0)
-			h->listeners[h->n_listeners++] = (struct handoff_listener){l->spec, (uint16_t)i, give(list, fd)};
+			h->listeners[h->n_listeners++] =
+				(struct handoff_listener){l->spec, (uint16_t)i, give(list, fd)};
 	}
 }
 
-static void fill_handoff(const struct master *m, const struct child *c, int chan, struct handoff *h, struct fd_list *list)
+static void fill_handoff(const struct master *m, const struct child *c, int chan, struct handoff *h,
+			 struct fd_list *list)
 {
 	h->magic = HANDOFF_MAGIC;
 	h->bytes = sizeof *h;
@@ -81,7 +85,8 @@ static void fill_handoff(const struct master *m, const struct child *c, int chan
 
 /* ---- start */
 
-/* From here on everything that the slot's process owned is dead. 0 is never an epoch: owner word 0 means nobody. */
+/* From here on everything that the slot's process owned is dead. 0 is never an epoch: owner word 0
+ * means nobody. */
 static void next_epoch(struct worker_slot *s)
 {
 	uint16_t epoch = (uint16_t)(s->epoch + 1);
@@ -115,7 +120,8 @@ static int exec_worker(struct child *c, int chan)
 
 	if (!h)
 		return rc;
-	snprintf(title, sizeof title, "sluice: worker %u (generation %u)", c->worker_index, c->gen->number);
+	snprintf(title, sizeof title, "sluice: worker %u (generation %u)", c->worker_index,
+		 c->gen->number);
 	fill_handoff(c->m, c, chan, h, &list);
 	rc = shmem_create_text("handoff", h, sizeof *h, &fd);
 	explicit_bzero(h, sizeof *h);
@@ -123,8 +129,13 @@ static int exec_worker(struct child *c, int chan)
 	if (rc < 0)
 		return rc;
 	list.fds[0] = fd;
-	return proc_spawn(&(struct proc_spawn){.path = c->m->opts.binary, .argv = argv, .fds = list.fds, .n_fds = list.n,
-					       .stdout_fd = -1, .stderr_fd = -1}, &c->pid, &c->pidfd);
+	return proc_spawn(&(struct proc_spawn){.path = c->m->opts.binary,
+					       .argv = argv,
+					       .fds = list.fds,
+					       .n_fds = list.n,
+					       .stdout_fd = -1,
+					       .stderr_fd = -1},
+			  &c->pid, &c->pidfd);
 }
 
 static int watch(struct child *c)
@@ -170,7 +181,8 @@ void child_adopt(struct child *c)
 
 static void tell(struct child *c, const struct ctl *msg)
 {
-	if (c->chan >= 0 && send(c->chan, msg, sizeof *msg, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+	if (c->chan >= 0 && send(c->chan, msg, sizeof *msg, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+	    errno != ECONNRESET)
 		sl_log(SL_LOG_WARN, "master", "worker %u does not read its channel: %m", c->slot);
 }
 
@@ -202,7 +214,10 @@ static void on_message(struct sl_event *ev, unsigned ready)
 	}
 	if (n == sizeof msg && msg.type == CTL_READY && !c->ready) {
 		c->ready = true;
-		children_broadcast(c->m, &(struct ctl){.type = CTL_WORKER_UP, .owner = shm_owner(c->m->shm, c->slot)}, c);
+		children_broadcast(c->m,
+				   &(struct ctl){.type = CTL_WORKER_UP,
+						 .owner = shm_owner(c->m->shm, c->slot)},
+				   c);
 		generation_ready(c->gen);
 	}
 }
@@ -228,7 +243,8 @@ unsigned children_alive(const struct master *m)
 static void tell_lost_session(void *arg, const struct session_entry *e)
 {
 	struct child *dead = arg;
-	struct ctl msg = {.type = CTL_SESSION_LOST, .owner = e->owner, .kind = e->kind, .room = e->room};
+	struct ctl msg = {
+		.type = CTL_SESSION_LOST, .owner = e->owner, .kind = e->kind, .room = e->room};
 
 	memcpy(msg.sid, e->sid, sizeof msg.sid);
 	children_broadcast(dead->m, &msg, dead);
@@ -237,9 +253,11 @@ static void tell_lost_session(void *arg, const struct session_entry *e)
 static void describe_end(const struct child *c, int status)
 {
 	if (WIFSIGNALED(status))
-		sl_log(SL_LOG_WARN, "master", "worker %u (pid %d) was killed by signal %d", c->slot, (int)c->pid, WTERMSIG(status));
+		sl_log(SL_LOG_WARN, "master", "worker %u (pid %d) was killed by signal %d", c->slot,
+		       (int)c->pid, WTERMSIG(status));
 	else
-		sl_log(SL_LOG_WARN, "master", "worker %u (pid %d) ended with status %d", c->slot, (int)c->pid, WEXITSTATUS(status));
+		sl_log(SL_LOG_WARN, "master", "worker %u (pid %d) ended with status %d", c->slot,
+		       (int)c->pid, WEXITSTATUS(status));
 }
 
 static void close_child(struct child *c)
@@ -272,7 +290,8 @@ static void restart_now(struct sl_timer *t)
 		return;
 	}
 	if (child_spawn(c->m, c->gen, c->slot, c->worker_index) < 0) {
-		sl_log(SL_LOG_ALERT, "master", "cannot start worker %u again: %m; trying in %d ms", c->slot, RESTART_MAX_MS);
+		sl_log(SL_LOG_ALERT, "master", "cannot start worker %u again: %m; trying in %d ms",
+		       c->slot, RESTART_MAX_MS);
 		sl_timer_set(c->m->loop, t, RESTART_MAX_MS);
 	}
 }
@@ -296,10 +315,13 @@ static void crashed(struct child *c, uint32_t owner)
 
 	next_epoch(s);
 	__atomic_store_n(&s->state, WORKER_GONE, __ATOMIC_RELEASE);
-	children_broadcast(c->m, &(struct ctl){.type = CTL_WORKER_GONE, .owner = owner, .arg = 1}, c);
+	children_broadcast(c->m, &(struct ctl){.type = CTL_WORKER_GONE, .owner = owner, .arg = 1},
+			   c);
 	n = shm_sweep(c->m->shm, owner, tell_lost_session, c);
 	if (n)
-		sl_log(SL_LOG_WARN, "master", "%u sessions were lost with worker %u; their clients are told to restart", n, c->slot);
+		sl_log(SL_LOG_WARN, "master",
+		       "%u sessions were lost with worker %u; their clients are told to restart", n,
+		       c->slot);
 	if (c->gen->state == GEN_STARTING)
 		generation_failed(c->gen, "a worker ended while starting");
 	if (c->gen->state == GEN_CURRENT && !c->m->stopping)

@@ -1,9 +1,10 @@
 /*
  * proc/control.c: the control socket: one command line in, text out, the last line "ok" or "error".
  *
- * Commands: reload, quit, stop, reopen, upgrade, kick SID, segments (answers with read-only descriptors of the shared segments),
- * status. Only root and the master's own user can connect (mode 0600). A client that neither speaks nor reads is bounded: one small
- * command, one buffer, sixteen clients.
+ * Commands: reload, quit, stop, reopen, upgrade, kick SID, segments (answers with read-only
+ * descriptors of the shared segments), status. Only root and the master's own user can connect
+ * (mode 0600). A client that neither speaks nor reads is bounded: one small command, one buffer,
+ * sixteen clients.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +112,8 @@ static void kick(struct control_client *c, struct sl_str arg)
 	uint32_t index, owner;
 
 	if (sl_sid_parse(msg.sid, sl_str_trim(arg)) < 0) {
-		control_say(c, SL_STR("kick wants a session id of 32 hexadecimal digits, as `sluice sessions` prints it\n"));
+		control_say(c, SL_STR("kick wants a session id of 32 hexadecimal digits, as "
+				      "`sluice sessions` prints it\n"));
 	} else if (shm_find_sid(c->m->shm, msg.sid, &index, &owner) < 0) {
 		control_say(c, SL_STR("no such session\n"));
 	} else {
@@ -127,7 +129,8 @@ static void status(struct control_client *c)
 	static const char *const states[] = {"starting", "current", "draining"};
 
 	for (const struct generation *g = c->m->generations; g; g = g->next)
-		sl_buf_printf(&c->out, "generation %u %s workers %u\n", g->number, states[g->state], g->n_children);
+		sl_buf_printf(&c->out, "generation %u %s workers %u\n", g->number, states[g->state],
+			      g->n_children);
 	control_done(c, true);
 }
 
@@ -189,8 +192,9 @@ static const struct {
 	const char *name;
 	void (*fn)(struct control_client *c, struct sl_str arg);
 } commands[] = {
-	{"reload", cmd_reload},	  {"quit", cmd_quit},	      {"stop", cmd_stop}, {"reopen", cmd_reopen},
-	{"upgrade", cmd_upgrade}, {"segments", cmd_segments}, {"kick", kick},	  {"status", cmd_status},
+	{"reload", cmd_reload}, {"quit", cmd_quit},	  {"stop", cmd_stop},
+	{"reopen", cmd_reopen}, {"upgrade", cmd_upgrade}, {"segments", cmd_segments},
+	{"kick", kick},		{"status", cmd_status},
 };
 
 static void run(struct control_client *c)
@@ -204,7 +208,8 @@ static void run(struct control_client *c)
 			return;
 		}
 	}
-	control_say(c, SL_STR("unknown command; reload, quit, stop, reopen, upgrade, kick SID, segments and status are known\n"));
+	control_say(c, SL_STR("unknown command; reload, quit, stop, reopen, upgrade, kick SID, "
+			      "segments and status are known\n"));
 	control_done(c, false);
 }
 

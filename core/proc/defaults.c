@@ -1,17 +1,17 @@
 /*
  * proc/defaults.c: the configuration of an edge node that nobody has configured yet.
  *
- * Nothing to install, no certificate, no database: pages on localhost in the clear (browsers allow the camera there) and on every
- * address with a development certificate, STUN and TURN, open rooms. The TURN secret is made anew at each start: browsers get
- * credentials with the room's welcome.
+ * Nothing to install, no certificate, no database: pages on localhost in the clear (browsers allow
+ * the camera there) and on every address with a development certificate, STUN and TURN, open rooms.
+ * The TURN secret is made anew at each start: browsers get credentials with the room's welcome.
  */
 #include "proc/tool.h"
 
-const char default_config[] =
-	"modules: [http, stun, turn-relay, signaling-ws, metrics]\n"
-	"listen:\n"
-	"  - {name: media, udp: \"*:3478\", tcp: \"*:3478\"}\n"
-	"  - {name: plain, tcp: \"*:8080\"}\n"
-	"  - {name: secure, tcp: \"*:8443\", tls: {cert: auto}}\n"
-	"turn-relay: {realm: sluice, allow_peers: [127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7]}\n"
-	"signaling-ws: {open: yes}\n";
+const char default_config[] = "modules: [http, stun, turn-relay, signaling-ws, metrics]\n"
+			      "listen:\n"
+			      "  - {name: media, udp: \"*:3478\", tcp: \"*:3478\"}\n"
+			      "  - {name: plain, tcp: \"*:8080\"}\n"
+			      "  - {name: secure, tcp: \"*:8443\", tls: {cert: auto}}\n"
+			      "turn-relay: {realm: sluice, allow_peers: [127.0.0.0/8, 10.0.0.0/8, "
+			      "172.16.0.0/12, 192.168.0.0/16, fc00::/7]}\n"
+			      "signaling-ws: {auth: open}\n";

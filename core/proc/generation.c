@@ -1,10 +1,13 @@
 /*
- * proc/generation.c: from a request to reload to a generation that serves, or to a refusal that changes nothing.
+ * proc/generation.c: from a request to reload to a generation that serves, or to a refusal that
+ * changes nothing.
  *
- *     check (a child parses, loads, validates) -> sockets -> workers start -> all serve -> switch -> the old ones drain
+ *     check (a child parses, loads, validates) -> sockets -> workers start -> all serve -> switch
+ * -> the old ones drain
  *
- * Each arrow is an event; nothing sleeps. Until the switch the old generation is untouched; a failure before it kills only what is
- * new. The switch is one write to the steering map and one to the shared segment.
+ * Each arrow is an event; nothing sleeps. Until the switch the old generation is untouched; a
+ * failure before it kills only what is new. The switch is one write to the steering map and one to
+ * the shared segment.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,12 +95,16 @@ static void switch_to(struct generation *g, struct master *m)
 	drain_others(m, g);
 	sockets_retire(m);
 	master_use_plan(m, g->plan);
-	sl_log(SL_LOG_NOTICE, "master", "generation %u serves with %u workers", g->number, g->n_children);
+	sl_log(SL_LOG_NOTICE, "master", "generation %u serves with %u workers", g->number,
+	       g->n_children);
 	if (!m->announced) {
 		m->announced = true;
-		(void)fd_write_all(STDOUT_FILENO, g->plan->banner, strlen(g->plan->banner)); /* a closed terminal is no reason to stop */
+		(void)fd_write_all(
+			STDOUT_FILENO, g->plan->banner,
+			strlen(g->plan->banner)); /* a closed terminal is no reason to stop */
 	}
-	snprintf(text, sizeof text, "generation %u serves with %u workers\n", g->number, g->n_children);
+	snprintf(text, sizeof text, "generation %u serves with %u workers\n", g->number,
+		 g->n_children);
 	answer(m, true, text);
 }
 
@@ -121,8 +128,8 @@ void generation_failed(struct generation *g, const char *why)
 	for (unsigned i = 0; i < m->n_slots; i++)
 		if (m->slots[i].gen == g)
 			child_kill(&m->slots[i]);
-	snprintf(text, sizeof text, "generation %u was given up: %s; see the log%s\n", g->number, why,
-		 generation_current(m) ? "; the running one goes on" : "");
+	snprintf(text, sizeof text, "generation %u was given up: %s; see the log%s\n", g->number,
+		 why, generation_current(m) ? "; the running one goes on" : "");
 	sl_log(SL_LOG_ERROR, "master", "%.*s", (int)strlen(text) - 1, text);
 	answer(m, false, text);
 }
@@ -176,7 +183,10 @@ static int start_workers(struct generation *g, char *err, size_t cap)
 	unsigned slots[MAX_SLOTS], n = g->plan->n_workers;
 
 	if (free_slots(m, slots, n) < 0) {
-		snprintf(err, cap, "no %u free slots: older generations still have sessions on them; wait, or lower drain_timeout", n);
+		snprintf(err, cap,
+			 "no %u free slots: older generations still have sessions on them; wait, "
+			 "or lower drain_timeout",
+			 n);
 		return -SL_EFULL;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -221,8 +231,12 @@ static void start(struct master *m, struct plan *plan, int fd_text)
 		answer(m, false, "out of memory\n");
 		return;
 	}
-	*g = (struct generation){.next = m->generations, .m = m, .number = ++m->n_generations, .state = GEN_STARTING,
-				 .plan = plan, .fd_text = fd_text};
+	*g = (struct generation){.next = m->generations,
+				 .m = m,
+				 .number = ++m->n_generations,
+				 .state = GEN_STARTING,
+				 .plan = plan,
+				 .fd_text = fd_text};
 	g->start_timer = (struct sl_timer){.fn = start_timed_out, .arg = g};
 	m->generations = g;
 	if (m->n_slots == 0 && master_make_segments(m, plan) < 0) {
@@ -254,7 +268,9 @@ static void copy_report(struct master *m, int fd, bool refused)
 			control_say(asked_by(m), (struct sl_str){text, len});
 	}
 	if (refused && generation_current(m))
-		sl_log(SL_LOG_ERROR, "master", "the configuration was refused; generation %u goes on", generation_current(m)->number);
+		sl_log(SL_LOG_ERROR, "master",
+		       "the configuration was refused; generation %u goes on",
+		       generation_current(m)->number);
 	free(text);
 }
 
@@ -265,13 +281,16 @@ static int read_plan(int fd, struct plan **ret_plan, int *ret_text)
 	struct plan *plan = (struct plan *)all;
 	int rc = all && lseek(fd, 0, SEEK_SET) == 0 ? fd_read_all(fd, all, bytes, &len) : -SL_ESYS;
 
-	if (rc == 0 && (len < sizeof *plan || plan->magic != HANDOFF_MAGIC || plan->bytes != sizeof *plan ||
-			plan->text_len != len - sizeof *plan || plan->n_listeners > MAX_LISTENERS || plan->n_workers < 1))
+	if (rc == 0 && (len < sizeof *plan || plan->magic != HANDOFF_MAGIC ||
+			plan->bytes != sizeof *plan || plan->text_len != len - sizeof *plan ||
+			plan->n_listeners > MAX_LISTENERS || plan->n_workers < 1))
 		rc = -SL_EABI;
 	if (rc == 0)
-		rc = shmem_create_text("configuration", all + sizeof *plan, plan->text_len, ret_text);
+		rc = shmem_create_text("configuration", all + sizeof *plan, plan->text_len,
+				       ret_text);
 	if (rc == 0)
-		*ret_plan = realloc(plan, sizeof *plan); /* shrinks: cannot fail in a way that matters */
+		*ret_plan = realloc(plan,
+				    sizeof *plan); /* shrinks: cannot fail in a way that matters */
 	if (rc == 0 && !*ret_plan)
 		*ret_plan = plan;
 	if (rc < 0)
@@ -301,8 +320,11 @@ static void check_done(struct sl_event *ev, unsigned ready)
 	} else if (!ok) {
 		answer(m, false, "");
 	} else if (read_plan(k->fd_out, &plan, &fd_text) < 0) {
-		sl_log(SL_LOG_ERROR, "master", "%s is not the binary this master runs; use `sluice -s upgrade`", m->opts.binary);
-		answer(m, false, "the binary was replaced by another version; use `sluice -s upgrade`\n");
+		sl_log(SL_LOG_ERROR, "master",
+		       "%s is not the binary this master runs; use `sluice -s upgrade`",
+		       m->opts.binary);
+		answer(m, false,
+		       "the binary was replaced by another version; use `sluice -s upgrade`\n");
 	} else {
 		start(m, plan, fd_text);
 	}
@@ -320,7 +342,10 @@ static int spawn_checker(struct master *m)
 
 	if (!h)
 		return rc;
-	*h = (struct handoff){.magic = HANDOFF_MAGIC, .bytes = sizeof *h, .role = ROLE_CHECKER, .fd_out = HANDOFF_FD + 1};
+	*h = (struct handoff){.magic = HANDOFF_MAGIC,
+			      .bytes = sizeof *h,
+			      .role = ROLE_CHECKER,
+			      .fd_out = HANDOFF_FD + 1};
 	memcpy(h->prefix, m->opts.prefix, sizeof h->prefix);
 	memcpy(h->file, m->opts.file, sizeof h->file);
 	memcpy(h->overrides, m->opts.overrides, sizeof h->overrides);
@@ -330,8 +355,13 @@ static int spawn_checker(struct master *m)
 		return rc;
 	fds[0] = fd;
 	fds[1] = k->fd_out;
-	return proc_spawn(&(struct proc_spawn){.path = m->opts.binary, .argv = argv, .fds = fds, .n_fds = 2, .stdout_fd = -1,
-					       .stderr_fd = k->fd_err}, &k->pid, &k->pidfd);
+	return proc_spawn(&(struct proc_spawn){.path = m->opts.binary,
+					       .argv = argv,
+					       .fds = fds,
+					       .n_fds = 2,
+					       .stdout_fd = -1,
+					       .stderr_fd = k->fd_err},
+			  &k->pid, &k->pidfd);
 }
 
 static int begin_check(struct master *m)
@@ -357,7 +387,8 @@ void generation_reload(struct master *m, struct control_client *client)
 		}
 		return;
 	}
-	m->check = (struct check){.pidfd = -1, .fd_out = -1, .fd_err = -1, .client = client, .active = true};
+	m->check = (struct check){
+		.pidfd = -1, .fd_out = -1, .fd_err = -1, .client = client, .active = true};
 	if (begin_check(m) == 0)
 		return;
 	sl_log(SL_LOG_ERROR, "master", "cannot start the checker %s: %m", m->opts.binary);

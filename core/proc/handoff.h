@@ -1,8 +1,9 @@
 /*
  * proc/handoff.h: what the master hands to a child at exec, and what the checker hands back.
  *
- * Both are plain structs in memfds, between processes of one binary: magic and size are compared, and a binary that was replaced
- * in a way that changes them is told to be started by `sluice -s upgrade`. Descriptor numbers are the child's.
+ * Both are plain structs in memfds, between processes of one binary: magic and size are compared,
+ * and a binary that was replaced in a way that changes them is told to be started by `sluice -s
+ * upgrade`. Descriptor numbers are the child's.
  */
 #ifndef PROC_HANDOFF_H
 #define PROC_HANDOFF_H
@@ -30,7 +31,8 @@ struct handoff {
 	uint32_t role;
 	uint32_t generation;
 	uint16_t slot, epoch, worker_index, n_workers, n_slots, n_listeners;
-	int32_t fd_text, fd_out, fd_master; /* sealed configuration; checker: where the plan goes; worker: channel to the master */
+	int32_t fd_text, fd_out, fd_master; /* sealed configuration; checker: where the plan goes;
+					       worker: channel to the master */
 	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS];
 	int32_t fd_flows; /* eBPF flow map, -1: none */
 	uint64_t ring_bytes;
@@ -40,7 +42,8 @@ struct handoff {
 	struct handoff_listener listeners[MAX_LISTENERS];
 };
 
-/* The checker's answer: what the master must know and nothing else; the text of the configuration follows it. */
+/* The checker's answer: what the master must know and nothing else; the text of the configuration
+ * follows it. */
 struct plan {
 	uint32_t magic, bytes;
 	uint32_t n_workers, n_listeners, n_warnings;
@@ -48,7 +51,7 @@ struct plan {
 	char pid[MAX_PATH], control[MAX_PATH], log_file[MAX_PATH];
 	int32_t log_level, log_json;
 	uint64_t max_sessions, max_limits, start_timeout_ms;
-	char banner[4096]; /* what runs where, for the terminal */
+	char banner[4096];   /* what runs where, for the terminal */
 	char file[MAX_PATH]; /* name of the text, for messages */
 	uint64_t text_len;
 };

@@ -1,8 +1,9 @@
 /*
  * proc/master.c: the life of the master: segments, signals, stopping.
  *
- * Everything is an event: signals come by signalfd, children's ends by pidfd, commands by the control socket. The master stays
- * small and privileged; what it knows of the configuration is the plan that the checker wrote.
+ * Everything is an event: signals come by signalfd, children's ends by pidfd, commands by the
+ * control socket. The master stays small and privileged; what it knows of the configuration is the
+ * plan that the checker wrote.
  */
 #include "proc/master.h"
 
@@ -89,7 +90,8 @@ void master_use_plan(struct master *m, const struct plan *plan)
 {
 	struct log_conf log = {.level = (enum sl_log_level)plan->log_level,
 			       .format = plan->log_json ? LOG_JSON : LOG_LOGFMT,
-			       .fd = STDERR_FILENO, .slot = -1};
+			       .fd = STDERR_FILENO,
+			       .slot = -1};
 
 	if (strcmp(m->log_file, plan->log_file) != 0) {
 		memcpy(m->log_file, plan->log_file, sizeof m->log_file);
@@ -102,7 +104,9 @@ void master_use_plan(struct master *m, const struct plan *plan)
 		return;
 	control_close(m, true);
 	if (control_open(m, plan->control, -1) < 0)
-		sl_log(SL_LOG_ERROR, "master", "cannot open the control socket %s: %m; signals work without it", plan->control);
+		sl_log(SL_LOG_ERROR, "master",
+		       "cannot open the control socket %s: %m; signals work without it",
+		       plan->control);
 }
 
 void master_reopen_log(struct master *m)
@@ -113,8 +117,10 @@ void master_reopen_log(struct master *m)
 	for (unsigned i = 0; i < m->n_slots; i++) {
 		const int fd = STDERR_FILENO;
 
-		if (m->slots[i].gen && m->slots[i].chan >= 0 && fd_send_with(m->slots[i].chan, &msg, sizeof msg, &fd, 1) < 0)
-			sl_log(SL_LOG_WARN, "master", "worker %u was not told of the new log: %m", i);
+		if (m->slots[i].gen && m->slots[i].chan >= 0 &&
+		    fd_send_with(m->slots[i].chan, &msg, sizeof msg, &fd, 1) < 0)
+			sl_log(SL_LOG_WARN, "master", "worker %u was not told of the new log: %m",
+			       i);
 	}
 }
 
@@ -191,11 +197,16 @@ static void watch(struct sl_timer *t)
 
 	for (unsigned i = 0; i < m->n_slots; i++) {
 		struct child *c = &m->slots[i];
-		uint64_t beat = c->gen && c->ready ? __atomic_load_n(&shm_worker(m->shm, i)->heartbeat_ms, __ATOMIC_RELAXED) : now;
+		uint64_t beat = c->gen && c->ready
+					? __atomic_load_n(&shm_worker(m->shm, i)->heartbeat_ms,
+							  __ATOMIC_RELAXED)
+					: now;
 
 		if (now <= beat + HUNG_MS || c->pid <= 0)
 			continue;
-		sl_log(SL_LOG_ALERT, "master", "worker %u (pid %d) has not moved for %d s; it is aborted", i, (int)c->pid, HUNG_MS / 1000);
+		sl_log(SL_LOG_ALERT, "master",
+		       "worker %u (pid %d) has not moved for %d s; it is aborted", i, (int)c->pid,
+		       HUNG_MS / 1000);
 		(void)kill(c->pid, SIGABRT);
 	}
 	sl_timer_set(m->loop, t, WATCH_MS);
@@ -253,13 +264,15 @@ static void master_free(struct master *m)
 
 static int begin(struct master *m, int resume_fd)
 {
-	const struct log_conf log = {.level = SL_LOG_NOTICE, .format = LOG_LOGFMT, .fd = STDERR_FILENO, .slot = -1};
+	const struct log_conf log = {
+		.level = SL_LOG_NOTICE, .format = LOG_LOGFMT, .fd = STDERR_FILENO, .slot = -1};
 
 	if (log_init(&log) < 0 || loop_new(&m->loop) < 0 || open_signals(m) < 0)
 		return -SL_ESYS;
 	if (resume_fd >= 0 && upgrade_resume(m, resume_fd) < 0)
 		return -SL_ESYS;
-	if (resume_fd < 0 && (sl_random(m->node_key, sizeof m->node_key) < 0 || sl_random(m->ticket_key, sizeof m->ticket_key) < 0))
+	if (resume_fd < 0 && (sl_random(m->node_key, sizeof m->node_key) < 0 ||
+			      sl_random(m->ticket_key, sizeof m->ticket_key) < 0))
 		return -SL_ESYS;
 	sl_timer_set(m->loop, &m->watch_timer, WATCH_MS);
 	generation_reload(m, NULL);

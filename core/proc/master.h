@@ -1,9 +1,10 @@
 /*
  * proc/master.h: what outlives a generation: descriptors, segments, child processes.
  *
- * The master runs no module code and parses no configuration. Its parts: master.c (life, signals), generation.c (check, start, switch,
- * drain), child.c (spawning, messages, crashes), socket.c (listeners over generations), control.c (the control socket), upgrade.c
- * (re-exec with everything kept).
+ * The master runs no module code and parses no configuration. Its parts: master.c (life, signals),
+ * generation.c (check, start, switch, drain), child.c (spawning, messages, crashes), socket.c
+ * (listeners over generations), control.c (the control socket), upgrade.c (re-exec with everything
+ * kept).
  */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
@@ -20,12 +21,12 @@ struct control_client;
 
 struct child {
 	struct master *m;
-	struct generation *gen;	/* NULL: slot free */
+	struct generation *gen; /* NULL: slot free */
 	pid_t pid;
-	int pidfd, chan;	/* -1: none */
+	int pidfd, chan; /* -1: none */
 	unsigned slot, worker_index;
-	bool ready, leaving;	/* leaving: told to go, its end is no crash */
-	unsigned n_crashes;	/* in a row, before it served */
+	bool ready, leaving; /* leaving: told to go, its end is no crash */
+	unsigned n_crashes;  /* in a row, before it served */
 	uint64_t started_ms;
 	struct sl_event on_exit, on_message;
 	struct sl_timer restart;
@@ -39,7 +40,7 @@ struct generation {
 	uint32_t number;
 	enum generation_state state;
 	int fd_text;
-	struct plan *plan; /* owned */
+	struct plan *plan;	      /* owned */
 	unsigned n_children, n_ready; /* children: slots in use */
 	bool failed;
 	struct sl_timer start_timer;
@@ -87,7 +88,8 @@ struct master {
 	struct control_client *clients;
 };
 
-int master_main(const struct master_opts *opts, int resume_fd); /* resume_fd: state of the master before an upgrade, or -1 */
+int master_main(const struct master_opts *opts,
+		int resume_fd); /* resume_fd: state of the master before an upgrade, or -1 */
 void master_stop(struct master *m, bool graceful);
 void master_reopen_log(struct master *m);
 int master_make_segments(struct master *m, const struct plan *plan);
@@ -95,8 +97,9 @@ void master_use_plan(struct master *m, const struct plan *plan); /* pid file, co
 void master_leave_if_done(struct master *m);
 
 /* ---- generation.c */
-void generation_reload(struct master *m, struct control_client *client); /* begins a check; later answers client */
-void generation_ready(struct generation *g);	   /* one more of its children serves */
+void generation_reload(struct master *m,
+		       struct control_client *client); /* begins a check; later answers client */
+void generation_ready(struct generation *g);	       /* one more of its children serves */
 void generation_failed(struct generation *g, const char *why); /* while starting */
 void generation_child_left(struct generation *g);
 struct generation *generation_current(struct master *m);
@@ -105,18 +108,22 @@ struct generation *generation_current(struct master *m);
 int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index);
 void child_tell(struct child *c, enum ctl_type type);
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
-void child_kill(struct child *c); /* SIGKILL; its exit is handled as leaving */
+void child_kill(struct child *c);  /* SIGKILL; its exit is handled as leaving */
 void child_adopt(struct child *c); /* after an upgrade: watch a child that runs already */
 unsigned children_alive(const struct master *m);
 
 /* ---- socket.c */
-int sockets_prepare(struct master *m, struct generation *g, char *err, size_t err_cap); /* listening sockets of a new plan */
-int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err, size_t err_cap);
-/* A draining worker's sockets without eBPF: only the worker holds them from now on, so that its last read is their end. */
+int sockets_prepare(struct master *m, struct generation *g, char *err,
+		    size_t err_cap); /* listening sockets of a new plan */
+int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err,
+		     size_t err_cap);
+/* A draining worker's sockets without eBPF: only the worker holds them from now on, so that its
+ * last read is their end. */
 void sockets_let_go(struct master *m, unsigned slot);
 void sockets_release_slot(struct master *m, unsigned slot);
-void sockets_switch(struct master *m, const struct generation *g); /* the atomic moment: new flows go to g */
-void sockets_retire(struct master *m);				   /* closes listeners that no generation wants */
+void sockets_switch(struct master *m,
+		    const struct generation *g); /* the atomic moment: new flows go to g */
+void sockets_retire(struct master *m);		 /* closes listeners that no generation wants */
 bool plan_has(const struct plan *plan, const struct listener_spec *spec);
 int master_listener_fd(const struct master_listener *l, unsigned slot);
 

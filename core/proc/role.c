@@ -19,13 +19,15 @@ int role_main(void)
 	}
 	h = p;
 	if (bytes < sizeof *h || h->magic != HANDOFF_MAGIC || h->bytes != sizeof *h) {
-		fprintf(stderr, "sluice: this binary is not the one the master runs; use `sluice -s upgrade`\n");
+		fprintf(stderr, "sluice: this binary is not the one the master runs; use `sluice "
+				"-s upgrade`\n");
 		return 1;
 	}
 	return h->role == ROLE_CHECKER ? checker_main(h) : worker_main(h);
 }
 
-void role_input(const struct handoff *h, struct setup_input *in, const char *overrides[ROLE_MAX_OVERRIDES], const char *paths[TOOL_MAX_PATHS])
+void role_input(const struct handoff *h, struct setup_input *in,
+		const char *overrides[ROLE_MAX_OVERRIDES], const char *paths[TOOL_MAX_PATHS])
 {
 	const char *at = h->overrides;
 

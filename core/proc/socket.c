@@ -1,8 +1,9 @@
 /*
  * proc/socket.c: listening sockets over generations.
  *
- * A listener keeps its index and its sockets while its protocol and address stay in the configuration. UDP: one socket per slot, made
- * when the slot is used; TCP: one for all, inherited by every worker. What only older generations want stays open until they are gone.
+ * A listener keeps its index and its sockets while its protocol and address stay in the
+ * configuration. UDP: one socket per slot, made when the slot is used; TCP: one for all, inherited
+ * by every worker. What only older generations want stays open until they are gone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@ int master_listener_fd(const struct master_listener *l, unsigned slot)
 bool plan_has(const struct plan *plan, const struct listener_spec *spec)
 {
 	for (unsigned i = 0; i < plan->n_listeners; i++)
-		if (plan->listeners[i].udp == spec->udp && sl_addr_eq(&plan->listeners[i].addr, &spec->addr))
+		if (plan->listeners[i].udp == spec->udp &&
+		    sl_addr_eq(&plan->listeners[i].addr, &spec->addr))
 			return true;
 	return false;
 }
@@ -26,7 +28,8 @@ bool plan_has(const struct plan *plan, const struct listener_spec *spec)
 static struct master_listener *find(struct master *m, const struct listener_spec *spec)
 {
 	for (unsigned i = 0; i < MAX_LISTENERS; i++)
-		if (m->listeners[i].used && m->listeners[i].spec.udp == spec->udp && sl_addr_eq(&m->listeners[i].spec.addr, &spec->addr))
+		if (m->listeners[i].used && m->listeners[i].spec.udp == spec->udp &&
+		    sl_addr_eq(&m->listeners[i].spec.addr, &spec->addr))
 			return &m->listeners[i];
 	return NULL;
 }
@@ -53,11 +56,14 @@ static void open_steering(struct master *m, const struct plan *plan)
 	bool wanted = false;
 
 	for (unsigned i = 0; i < plan->n_listeners; i++)
-		wanted |= plan->listeners[i].udp && (plan->listeners[i].steering == STEER_AUTO || plan->listeners[i].steering == STEER_EBPF);
+		wanted |= plan->listeners[i].udp && (plan->listeners[i].steering == STEER_AUTO ||
+						     plan->listeners[i].steering == STEER_EBPF);
 	if (!wanted || m->steer)
 		return;
 	if (steer_new(m->n_slots, (unsigned)plan->max_sessions, &m->steer, err, sizeof err) < 0)
-		sl_log(SL_LOG_NOTICE, "master", "steering by forwarding between workers, since eBPF cannot be used: %s", err[0] ? err : "not permitted");
+		sl_log(SL_LOG_NOTICE, "master",
+		       "steering by forwarding between workers, since eBPF cannot be used: %s",
+		       err[0] ? err : "not permitted");
 }
 
 int sockets_prepare(struct master *m, struct generation *g, char *err, size_t err_cap)
@@ -70,14 +76,20 @@ int sockets_prepare(struct master *m, struct generation *g, char *err, size_t er
 		if (!l)
 			l = make(m, spec);
 		if (!l) {
-			snprintf(err, err_cap, "more than %d listening addresses, those of draining generations included", MAX_LISTENERS);
+			snprintf(err, err_cap,
+				 "more than %d listening addresses, those of draining generations "
+				 "included",
+				 MAX_LISTENERS);
 			return -SL_EFULL;
 		}
 		if (spec->udp && spec->steering == STEER_EBPF && !m->steer) {
-			snprintf(err, err_cap, "steering: ebpf is not possible here; use auto or forward, or start as root");
+			snprintf(err, err_cap,
+				 "steering: ebpf is not possible here; use auto or forward, or "
+				 "start as root");
 			return -SL_EUNSUPP;
 		}
-		if (!spec->udp && l->tcp_fd < 0 && listener_socket(spec, 0, &l->tcp_fd, err, err_cap) < 0)
+		if (!spec->udp && l->tcp_fd < 0 &&
+		    listener_socket(spec, 0, &l->tcp_fd, err, err_cap) < 0)
 			return -SL_ESYS;
 	}
 	return 0;
@@ -88,17 +100,20 @@ static bool steered(const struct master *m, const struct master_listener *l)
 	return m->steer && (l->spec.steering == STEER_AUTO || l->spec.steering == STEER_EBPF);
 }
 
-int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err, size_t err_cap)
+int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot, char *err,
+		     size_t err_cap)
 {
 	for (unsigned i = 0; i < MAX_LISTENERS; i++) {
 		struct master_listener *l = &m->listeners[i];
 
-		if (!l->used || !l->spec.udp || !plan_has(g->plan, &l->spec) || l->udp_fds[slot] >= 0)
+		if (!l->used || !l->spec.udp || !plan_has(g->plan, &l->spec) ||
+		    l->udp_fds[slot] >= 0)
 			continue;
 		if (listener_socket(&l->spec, slot, &l->udp_fds[slot], err, err_cap) < 0)
 			return -SL_ESYS;
 		if (steered(m, l) && steer_add_socket(m->steer, i, slot, l->udp_fds[slot]) < 0) {
-			snprintf(err, err_cap, "cannot attach the steering program to listener %u: %m", i);
+			snprintf(err, err_cap,
+				 "cannot attach the steering program to listener %u: %m", i);
 			return -SL_ESYS;
 		}
 	}
@@ -108,7 +123,8 @@ int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot
 void sockets_let_go(struct master *m, unsigned slot)
 {
 	for (unsigned i = 0; i < MAX_LISTENERS; i++)
-		if (m->listeners[i].used && m->listeners[i].spec.udp && !steered(m, &m->listeners[i]))
+		if (m->listeners[i].used && m->listeners[i].spec.udp &&
+		    !steered(m, &m->listeners[i]))
 			fd_close(&m->listeners[i].udp_fds[slot]);
 }
 
@@ -120,7 +136,8 @@ void sockets_release_slot(struct master *m, unsigned slot)
 		if (!l->used || l->udp_fds[slot] < 0)
 			continue;
 		if (steered(m, l))
-			(void)steer_remove_socket(m->steer, i, slot); /* it leaves with the socket in any case */
+			(void)steer_remove_socket(m->steer, i,
+						  slot); /* it leaves with the socket in any case */
 		fd_close(&l->udp_fds[slot]);
 	}
 }
@@ -134,7 +151,8 @@ void sockets_switch(struct master *m, const struct generation *g)
 		if (m->slots[i].gen == g)
 			slots[n++] = (uint16_t)i;
 	if (m->steer && steer_set_current(m->steer, slots, n) < 0)
-		sl_log(SL_LOG_ALERT, "master", "cannot write the steering map: %m; new flows may reach draining workers");
+		sl_log(SL_LOG_ALERT, "master",
+		       "cannot write the steering map: %m; new flows may reach draining workers");
 }
 
 static bool wanted(const struct master *m, const struct master_listener *l)

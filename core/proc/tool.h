@@ -1,5 +1,6 @@
 /*
- * proc/tool.h: what `sluice` does besides serving: one function per command, each returns the exit status.
+ * proc/tool.h: what `sluice` does besides serving: one function per command, each returns the exit
+ * status.
  */
 #ifndef PROC_TOOL_H
 #define PROC_TOOL_H
@@ -8,7 +9,8 @@
 #include "shm/shm.h"
 
 struct tool_opts {
-	const char *prefix, *file, *control; /* control: path of the socket, NULL: <prefix>/sluice.sock */
+	const char *prefix, *file,
+		*control; /* control: path of the socket, NULL: <prefix>/sluice.sock */
 	const char *const *overrides;
 	unsigned n_overrides;
 	bool json, once;
@@ -19,13 +21,15 @@ struct tool_opts {
 /* Where modules are looked for: next to the binary (build tree), then the installed place. */
 #define TOOL_MAX_PATHS 4
 unsigned tool_module_paths(const char *ret_paths[TOOL_MAX_PATHS]);
-/* The file named by -c, <prefix>/sluice.yaml, or the built-in defaults; *ret_name is for messages. Result malloc'ed. */
-int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text, size_t *ret_len);
+/* The file named by -c, <prefix>/sluice.yaml, or the built-in defaults; *ret_name is for messages.
+ * Result malloc'ed. */
+int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text,
+		     size_t *ret_len);
 
 int tool_test(const struct tool_opts *o, bool dump); /* -t, -T */
 int tool_schema(const struct tool_opts *o);
 int tool_reference(const struct tool_opts *o);
-int tool_module(const char *file); /* -M */
+int tool_module(const char *file);				 /* -M */
 int tool_signal(const struct tool_opts *o, const char *command); /* -s */
 int tool_kick(const struct tool_opts *o, const char *sid);
 int tool_top(const struct tool_opts *o);

@@ -1,5 +1,6 @@
 /*
- * proc/tool_config.c: commands about the configuration and modules: -t, -T, --schema, --reference, -M; and where texts and modules are found.
+ * proc/tool_config.c: commands about the configuration and modules: -t, -T, --schema, --reference,
+ * -M; and where texts and modules are found.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -36,10 +37,12 @@ static int defaults(const char **ret_name, char **ret_text, size_t *ret_len)
 	return *ret_text ? 0 : -SL_ENOMEM;
 }
 
-int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text, size_t *ret_len)
+int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text,
+		     size_t *ret_len)
 {
 	static char found[MAX_PATH + 16];
-	const char *candidates[2] = {found, strcmp(prefix, SL_DEFAULT_PREFIX) == 0 ? SL_CONF_FILE : found};
+	const char *candidates[2] = {found,
+				     strcmp(prefix, SL_DEFAULT_PREFIX) == 0 ? SL_CONF_FILE : found};
 
 	snprintf(found, sizeof found, "%s/sluice.yaml", prefix);
 	for (unsigned i = 0; !file[0] && i < SL_ARRAY_LEN(candidates); i++)
@@ -60,7 +63,10 @@ int tool_config_text(const char *prefix, const char *file, const char **ret_name
 static int check(const struct tool_opts *o, struct sl_pool *pool, struct setup **ret_setup)
 {
 	const char *paths[TOOL_MAX_PATHS];
-	struct setup_input in = {.prefix = o->prefix, .overrides = o->overrides, .n_overrides = o->n_overrides, .module_paths = paths};
+	struct setup_input in = {.prefix = o->prefix,
+				 .overrides = o->overrides,
+				 .n_overrides = o->n_overrides,
+				 .module_paths = paths};
 	char *text;
 	int rc;
 
@@ -111,7 +117,8 @@ static void load_found(struct registry *r, const char *dir)
 		size_t len = strlen(names[i]->d_name);
 
 		snprintf(file, sizeof file, "%s/%s", dir, names[i]->d_name);
-		if (len > 3 && strcmp(names[i]->d_name + len - 3, ".so") == 0 && registry_load_file(r, file, err, sizeof err) < 0)
+		if (len > 3 && strcmp(names[i]->d_name + len - 3, ".so") == 0 &&
+		    registry_load_file(r, file, err, sizeof err) < 0)
 			fprintf(stderr, "sluice: %s\n", err);
 		free(names[i]);
 	}
@@ -128,7 +135,8 @@ static int load_all(struct setup *s)
 	if (!s->pool || registry_new(s->pool, &s->registry) < 0)
 		return -SL_ENOMEM;
 	for (unsigned i = 0; sl_static_modules[i]; i++)
-		if (registry_load(s->registry, sl_str_c(sl_static_modules[i]->name), NULL, 0, err, sizeof err) < 0)
+		if (registry_load(s->registry, sl_str_c(sl_static_modules[i]->name), NULL, 0, err,
+				  sizeof err) < 0)
 			fprintf(stderr, "sluice: %s\n", err);
 	if (s->registry->n_modules == 0 && tool_module_paths(paths) > 0)
 		load_found(s->registry, paths[0]);
@@ -170,8 +178,9 @@ static void print_module(const struct module *m, struct sl_buf *out)
 	const struct sl_module *d = &m->def;
 	struct conf_block block = {d->name, d->directives, d->conf_size};
 
-	sl_buf_printf(out, "# %s %s\n\n%s\n\nABI %u.%u, features \"%s\", build %s\n", d->name, d->version ? d->version : "",
-		      d->summary ? d->summary : "", d->abi_major, d->abi_minor, d->features, d->build_id ? d->build_id : "unknown");
+	sl_buf_printf(out, "# %s %s\n\n%s\n\nABI %u.%u, features \"%s\", build %s\n", d->name,
+		      d->version ? d->version : "", d->summary ? d->summary : "", d->abi_major,
+		      d->abi_minor, d->features, d->build_id ? d->build_id : "unknown");
 	for (const char *const *need = d->needs; need && *need; need++)
 		sl_buf_printf(out, "needs %s\n", *need);
 	sl_buf_printf(out, "\n## Directives\n\n");
@@ -193,7 +202,8 @@ int tool_module(const char *file)
 	char err[640] = "out of memory";
 	int status = 1;
 
-	if (pool && registry_new(pool, &r) == 0 && registry_load_file(r, file, err, sizeof err) == 0) {
+	if (pool && registry_new(pool, &r) == 0 &&
+	    registry_load_file(r, file, err, sizeof err) == 0) {
 		sl_buf_init(&out, 0);
 		print_module(&r->modules[0], &out);
 		status = print(&out);

@@ -1,5 +1,6 @@
 /*
- * proc/tool_control.c: the client of the control socket: -s, kick, and the segments for the viewers.
+ * proc/tool_control.c: the client of the control socket: -s, kick, and the segments for the
+ * viewers.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -29,7 +30,9 @@ static int ask(const struct tool_opts *o, const char *command, int *ret_fd)
 	if (rc == 0)
 		rc = fd_write_all(fd, command, strlen(command));
 	if (rc < 0) {
-		fprintf(stderr, "sluice: no answer at %s: %m; is it running with this prefix (-p)?\n", path);
+		fprintf(stderr,
+			"sluice: no answer at %s: %m; is it running with this prefix (-p)?\n",
+			path);
 		return rc;
 	}
 	*ret_fd = fd;
@@ -59,7 +62,8 @@ static int print_answer(int fd)
 	return strcmp(last, "ok") != 0;
 }
 
-/* Without the socket (another user's, or lost): the signal that nginx users know, by the pid file. */
+/* Without the socket (another user's, or lost): the signal that nginx users know, by the pid file.
+ */
 static int by_signal(const struct tool_opts *o, int sig)
 {
 	char path[MAX_PATH], *text;
@@ -85,7 +89,8 @@ int tool_signal(const struct tool_opts *o, const char *command)
 	static const struct {
 		const char *name;
 		int sig;
-	} known[] = {{"reload", SIGHUP}, {"quit", SIGQUIT}, {"stop", SIGTERM}, {"reopen", SIGUSR1}, {"upgrade", SIGUSR2}, {"status", 0}};
+	} known[] = {{"reload", SIGHUP},  {"quit", SIGQUIT},	{"stop", SIGTERM},
+		     {"reopen", SIGUSR1}, {"upgrade", SIGUSR2}, {"status", 0}};
 	char line[64];
 	int fd FD_AUTO = -1;
 
@@ -97,7 +102,8 @@ int tool_signal(const struct tool_opts *o, const char *command)
 			return print_answer(fd);
 		return known[i].sig ? by_signal(o, known[i].sig) : 1;
 	}
-	fprintf(stderr, "sluice: -s %s: reload, quit, stop, reopen, upgrade and status are known\n", command);
+	fprintf(stderr, "sluice: -s %s: reload, quit, stop, reopen, upgrade and status are known\n",
+		command);
 	return 1;
 }
 

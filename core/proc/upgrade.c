@@ -1,10 +1,11 @@
 /*
  * proc/upgrade.c: the master replaces its own binary and keeps everything that runs.
  *
- * All state that must live is written to a memfd, its descriptors lose close-on-exec, and the process execs the new binary,
- * which adopts them under the same numbers (children stay its children) and then reloads, so that workers are of the new binary
- * too. A failed exec leaves the old master running. The saved form is checked by magic and size: an upgrade over a change of
- * this struct is refused before anything is touched, by asking the new binary for its number first.
+ * All state that must live is written to a memfd, its descriptors lose close-on-exec, and the
+ * process execs the new binary, which adopts them under the same numbers (children stay its
+ * children) and then reloads, so that workers are of the new binary too. A failed exec leaves the
+ * old master running. The saved form is checked by magic and size: an upgrade over a change of this
+ * struct is refused before anything is touched, by asking the new binary for its number first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,8 @@ struct saved_generation {
 struct saved {
 	uint32_t magic, bytes;
 	uint32_t n_slots, n_generations, n_saved, n_steer;
-	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS], fd_control, fd_steer[MAX_STEER_FDS];
+	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS], fd_control,
+		fd_steer[MAX_STEER_FDS];
 	uint8_t node_key[32], ticket_key[80];
 	char pid_file[MAX_PATH], control_path[MAX_PATH], log_file[MAX_PATH];
 	char prefix[MAX_PATH], file[MAX_PATH], overrides[MAX_OVERRIDES];
@@ -53,7 +55,8 @@ struct saved {
 /* What two binaries must agree on; printed by `sluice --upgrade-format`. */
 unsigned upgrade_format(void)
 {
-	return (unsigned)(sizeof(struct saved) * 31 + sizeof(struct saved_generation) * 17 + sizeof(struct handoff));
+	return (unsigned)(sizeof(struct saved) * 31 + sizeof(struct saved_generation) * 17 +
+			  sizeof(struct handoff));
 }
 
 /* ---- saving */
@@ -64,14 +67,20 @@ static void save_children(const struct master *m, struct saved *s)
 		const struct child *c = &m->slots[i];
 
 		if (c->gen)
-			s->children[i] = (struct saved_child){c->gen->number, c->pid, c->chan, c->worker_index, c->ready, c->leaving, c->started_ms};
+			s->children[i] = (struct saved_child){c->gen->number,  c->pid,	 c->chan,
+							      c->worker_index, c->ready, c->leaving,
+							      c->started_ms};
 	}
 }
 
 static int save(const struct master *m, struct saved *s)
 {
-	*s = (struct saved){.magic = SAVED_MAGIC, .bytes = sizeof *s, .n_slots = m->n_slots, .n_generations = m->n_generations,
-			    .fd_inbox = m->fd_inbox, .fd_control = m->control_path[0] ? m->on_control.fd : -1};
+	*s = (struct saved){.magic = SAVED_MAGIC,
+			    .bytes = sizeof *s,
+			    .n_slots = m->n_slots,
+			    .n_generations = m->n_generations,
+			    .fd_inbox = m->fd_inbox,
+			    .fd_control = m->control_path[0] ? m->on_control.fd : -1};
 	memcpy(s->fd_segments, m->fd_segments, sizeof s->fd_segments);
 	memcpy(s->fd_wake, m->fd_wake, sizeof s->fd_wake);
 	memcpy(s->node_key, m->node_key, sizeof s->node_key);
@@ -151,7 +160,11 @@ static bool same_format(const char *binary)
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return false;
-	if (proc_spawn(&(struct proc_spawn){.path = binary, .argv = argv, .stdout_fd = pipe_fds[1], .stderr_fd = -1}, &pid, &pidfd) < 0) {
+	if (proc_spawn(&(struct proc_spawn){.path = binary,
+					    .argv = argv,
+					    .stdout_fd = pipe_fds[1],
+					    .stderr_fd = -1},
+		       &pid, &pidfd) < 0) {
 		close(pipe_fds[0]);
 		close(pipe_fds[1]);
 		return false;
@@ -160,7 +173,9 @@ static bool same_format(const char *binary)
 	if (fd_read_all(pipe_fds[0], text, sizeof text - 1, &len) < 0)
 		len = 0;
 	close(pipe_fds[0]);
-	(void)waitpid(pid, &status, 0); /* it printed a number and ends: a wait of milliseconds, once per upgrade */
+	(void)waitpid(
+		pid, &status,
+		0); /* it printed a number and ends: a wait of milliseconds, once per upgrade */
 	fd_close(&pidfd);
 	return status == 0 && strtoul(text, NULL, 10) == upgrade_format();
 }
@@ -182,7 +197,8 @@ static void exec_new(struct master *m, struct saved *s)
 	snprintf(option, sizeof option, "--resume=%d", fd);
 	keep_over_exec(m, s, true);
 	execv(m->opts.binary, argv);
-	sl_log(SL_LOG_ERROR, "master", "upgrade: cannot execute %s: %m; this master goes on", m->opts.binary);
+	sl_log(SL_LOG_ERROR, "master", "upgrade: cannot execute %s: %m; this master goes on",
+	       m->opts.binary);
 	keep_over_exec(m, s, false);
 	close(fd);
 }
@@ -191,12 +207,16 @@ void upgrade_exec(struct master *m)
 {
 	struct saved *s;
 
-	if (m->check.active || (m->generations && m->generations->state == GEN_STARTING) || m->stopping) {
+	if (m->check.active || (m->generations && m->generations->state == GEN_STARTING) ||
+	    m->stopping) {
 		sl_log(SL_LOG_WARN, "master", "upgrade: not now, a reload or a stop is under way");
 		return;
 	}
 	if (!same_format(m->opts.binary)) {
-		sl_log(SL_LOG_ERROR, "master", "upgrade: %s keeps its state in another form; stop this one and start the new one", m->opts.binary);
+		sl_log(SL_LOG_ERROR, "master",
+		       "upgrade: %s keeps its state in another form; stop this one and start the "
+		       "new one",
+		       m->opts.binary);
 		return;
 	}
 	s = calloc(1, sizeof *s);
@@ -229,7 +249,8 @@ static int resume_generations(struct master *m, int fd, unsigned n)
 
 		if (sg && g)
 			g->plan = malloc(sizeof *g->plan);
-		if (!sg || !g || !g->plan || fd_read_all(fd, sg, sizeof *sg, &len) < 0 || len != sizeof *sg) {
+		if (!sg || !g || !g->plan || fd_read_all(fd, sg, sizeof *sg, &len) < 0 ||
+		    len != sizeof *sg) {
 			free(g);
 			free(sg);
 			return -SL_EPARSE;
@@ -289,10 +310,12 @@ static int resume(struct master *m, int fd, struct saved *s)
 {
 	size_t len = 0;
 
-	if (fd_read_all(fd, s, sizeof *s, &len) < 0 || len != sizeof *s || s->magic != SAVED_MAGIC || s->bytes != sizeof *s)
+	if (fd_read_all(fd, s, sizeof *s, &len) < 0 || len != sizeof *s ||
+	    s->magic != SAVED_MAGIC || s->bytes != sizeof *s)
 		return -SL_EPARSE;
 	adopt_state(m, s);
-	if (shm_attach(m->fd_segments, true, &m->shm) < 0 || resume_generations(m, fd, s->n_saved) < 0)
+	if (shm_attach(m->fd_segments, true, &m->shm) < 0 ||
+	    resume_generations(m, fd, s->n_saved) < 0)
 		return -SL_ESYS;
 	if (s->n_steer && steer_import(s->fd_steer, s->n_steer, m->n_slots, &m->steer) < 0)
 		return -SL_ESYS;
@@ -313,6 +336,8 @@ int upgrade_resume(struct master *m, int fd)
 	free(s);
 	close(fd);
 	if (rc < 0)
-		sl_log(SL_LOG_ALERT, "master", "upgrade: the state of the previous master cannot be read; its workers go on without a master");
+		sl_log(SL_LOG_ALERT, "master",
+		       "upgrade: the state of the previous master cannot be read; its workers go "
+		       "on without a master");
 	return rc;
 }

@@ -1,9 +1,9 @@
 /*
- * proc/worker.c: one worker: from handoff to serving, draining and leaving.
+ * proc/worker.c: one worker: from handoff to serving, and the end.
  *
- * Start: adopt descriptors, segments and inbox; evaluate the sealed configuration and read keys while still privileged; drop
- * privileges; start modules in the order of their needs; build the phase chains; begin to read; say READY. Drain: take no new
- * work, leave when nothing is up or time is over. The master's death is no reason to stop.
+ * Start: adopt descriptors, segments and inbox; evaluate the sealed configuration and read keys
+ * while still privileged; drop privileges; start modules in the order of their needs; build the
+ * phase chains; begin to read; say READY. The end undoes it in reverse.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -20,30 +20,8 @@
 #include "os/log.h"
 #include "os/os.h"
 #include "proc/role.h"
+#include "proc/worker.h"
 #include "session/registry.h"
-#include "session/setup.h"
-
-#define HEARTBEAT_MS 250
-#define LEAVE_CHECK_MS 100
-
-struct worker {
-	struct sl_worker pub;
-	const struct handoff *h;
-	struct setup *setup;
-	struct net_listener *listeners;
-	unsigned n_listeners;
-	struct sl_meter *core_meters;
-	struct sl_event on_master;
-	struct sl_timer heartbeat, leave_check, drain_limit;
-	uint64_t busy_before_ns, beat_before_ns;
-	struct gone {
-		uint32_t owner;
-		struct gone *next;
-	} *gone; /* owners to announce once the inbox has been read */
-	struct sl_post announce_gone;
-	bool gone_second_look;
-	bool evicted;
-};
 
 /* ---- start: layers from below */
 
@@ -53,7 +31,8 @@ static void on_bug(const char *cond, const char *file, int line, bool fatal)
 	if (fatal)
 		sl_log(SL_LOG_CRIT, "core", "assertion failed: %s at %s:%d", cond, file, line);
 	else
-		sl_log(SL_LOG_CRIT, "core", "check failed: %s at %s:%d; please report this", cond, file, line);
+		sl_log(SL_LOG_CRIT, "core", "check failed: %s at %s:%d; please report this", cond,
+		       file, line);
 }
 
 static int attach_segments(struct worker *w)
@@ -67,7 +46,8 @@ static int attach_segments(struct worker *w)
 	if (shmem_map(h->fd_inbox, true, &inbox, &bytes) < 0)
 		return -SL_ESYS;
 	shm_trace_open(w->pub.shm, h->slot);
-	return inbox_open(&w->pub.inbox, inbox, bytes, h->n_slots, h->ring_bytes, h->fd_wake, sl_worker_owner(&w->pub));
+	return inbox_open(&w->pub.inbox, inbox, bytes, h->n_slots, h->ring_bytes, h->fd_wake,
+			  sl_worker_owner(&w->pub));
 }
 
 static void on_inbox(void *arg, const struct inbox_msg *msg)
@@ -86,9 +66,15 @@ static int begin_layers(struct worker *w)
 	uint8_t seed[16];
 
 	w->pub = (struct sl_worker){
-		.size = sizeof w->pub, .slot = h->slot, .epoch = h->epoch, .generation = h->generation,
-		.n_workers = h->n_workers, .worker_index = h->worker_index, .aux = h->role == ROLE_AUX,
-		.prefix = h->prefix, .node_key = h->node_key,
+		.size = sizeof w->pub,
+		.slot = h->slot,
+		.epoch = h->epoch,
+		.generation = h->generation,
+		.n_workers = h->n_workers,
+		.worker_index = h->worker_index,
+		.aux = h->role == ROLE_AUX,
+		.prefix = h->prefix,
+		.node_key = h->node_key,
 	};
 	if (sl_random(seed, sizeof seed) < 0 || loop_new(&w->pub.loop) < 0)
 		return -SL_ESYS;
@@ -116,8 +102,12 @@ static int read_setup(struct worker *w)
 static void begin_log(const struct worker *w)
 {
 	const struct log_block *l = &w->setup->core->log;
-	const struct log_conf conf = {.level = (enum sl_log_level)l->level, .format = l->format == LOG_FORMAT_JSON ? LOG_JSON : LOG_LOGFMT,
-				      .fd = STDERR_FILENO, .slot = w->pub.slot, .generation = w->pub.generation};
+	const struct log_conf conf = {.level = (enum sl_log_level)l->level,
+				      .format =
+					      l->format == LOG_FORMAT_JSON ? LOG_JSON : LOG_LOGFMT,
+				      .fd = STDERR_FILENO,
+				      .slot = w->pub.slot,
+				      .generation = w->pub.generation};
 
 	if (log_init(&conf) < 0)
 		sl_log(SL_LOG_ERROR, "core", "the log settings were not taken");
@@ -132,17 +122,18 @@ static unsigned n_metrics(const struct sl_metric *m)
 	return n;
 }
 
-/* The core's table first, then one per module. */
+/* The core's own tables first, then one per module. */
 static int open_metrics(struct worker *w)
 {
 	struct registry *r = w->setup->registry;
 	struct sl_pool *pool = w->setup->pool;
-	struct metric_table *tables = sl_pool_array(pool, r->n_modules + 1, sizeof *tables);
+	struct metric_table *tables = sl_pool_array(pool, r->n_modules + 2, sizeof *tables);
 
 	w->core_meters = sl_pool_array(pool, n_metrics(net_metrics) + 1, sizeof *w->core_meters);
 	if (!tables || !w->core_meters)
 		return -SL_ENOMEM;
-	tables[0] = (struct metric_table){"core", net_metrics, w->core_meters};
+	tables[0] = (struct metric_table){"process", process_metrics, w->process_meters};
+	tables[1] = (struct metric_table){"core", net_metrics, w->core_meters};
 	for (unsigned i = 0; i < r->n_modules; i++) {
 		struct module *m = &r->modules[i];
 		static const struct sl_metric none[] = {SL_METRICS_END};
@@ -150,30 +141,40 @@ static int open_metrics(struct worker *w)
 		m->meters = sl_pool_array(pool, n_metrics(m->def.metrics) + 1, sizeof *m->meters);
 		if (!m->meters)
 			return -SL_ENOMEM;
-		tables[i + 1] = (struct metric_table){m->def.name, m->def.metrics ? m->def.metrics : none, m->meters};
+		tables[i + 2] = (struct metric_table){
+			m->def.name, m->def.metrics ? m->def.metrics : none, m->meters};
 	}
-	return shm_metrics_open(w->pub.shm, w->pub.slot, tables, r->n_modules + 1);
+	return shm_metrics_open(w->pub.shm, w->pub.slot, tables, r->n_modules + 2);
 }
 
 /* ---- listeners: the configuration's, on the master's descriptors */
 
-static const struct handoff_listener *find_socket(const struct handoff *h, const struct listener_spec *spec)
+static const struct handoff_listener *find_socket(const struct handoff *h,
+						  const struct listener_spec *spec)
 {
 	for (unsigned i = 0; i < h->n_listeners; i++)
-		if (h->listeners[i].spec.udp == spec->udp && sl_addr_eq(&h->listeners[i].spec.addr, &spec->addr))
+		if (h->listeners[i].spec.udp == spec->udp &&
+		    sl_addr_eq(&h->listeners[i].spec.addr, &spec->addr))
 			return &h->listeners[i];
 	return NULL;
 }
 
-static int fill_listener(struct worker *w, const struct setup_listener *sl, const struct handoff_listener *hl, struct net_listener *nl)
+static int fill_listener(struct worker *w, const struct setup_listener *sl,
+			 const struct handoff_listener *hl, struct net_listener *nl)
 {
 	char err[512];
 
 	*nl = (struct net_listener){
-		.pub = {.name = sl->name, .index = hl->index, .udp = sl->spec.udp, .local = sl->spec.addr, .confs = sl->confs},
+		.pub = {.name = sl->name,
+			.index = hl->index,
+			.udp = sl->spec.udp,
+			.local = sl->spec.addr,
+			.confs = sl->confs},
 		.fd = hl->fd,
 		.wildcard = sl_addr_classify(&sl->spec.addr) == SL_ADDR_UNSPECIFIED,
-		.flow_map = sl->spec.steering == STEER_AUTO || sl->spec.steering == STEER_EBPF ? w->h->fd_flows : -1,
+		.flow_map = sl->spec.steering == STEER_AUTO || sl->spec.steering == STEER_EBPF
+				    ? w->h->fd_flows
+				    : -1,
 		.preread_timeout_ms = sl->block->preread_timeout,
 		.max_conns = (unsigned)sl->block->max_connections,
 	};
@@ -186,7 +187,9 @@ static int fill_listener(struct worker *w, const struct setup_listener *sl, cons
 static int open_net(struct worker *w)
 {
 	struct setup *s = w->setup;
-	struct net_conf conf = {.max_packets = (unsigned)s->core->max_packets, .gso = s->core->gso, .gro = s->core->gro,
+	struct net_conf conf = {.max_packets = (unsigned)s->core->max_packets,
+				.gso = s->core->gso,
+				.gro = s->core->gro,
 				.meters = w->core_meters};
 
 	w->listeners = sl_pool_array(s->pool, s->n_listeners + 1, sizeof *w->listeners);
@@ -214,7 +217,8 @@ static int drop_privileges(const struct worker *w)
 		return proc_drop_privileges(NULL, NULL, false);
 	if (proc_drop_privileges(core->user.p, core->group.len ? core->group.p : NULL, false) == 0)
 		return 0;
-	sl_log(SL_LOG_ERROR, "core", "cannot become user \"%s\": %m; name an existing one in user:", core->user.p);
+	sl_log(SL_LOG_ERROR, "core",
+	       "cannot become user \"%s\": %m; name an existing one in user:", core->user.p);
 	return -SL_ESYS;
 }
 
@@ -223,9 +227,12 @@ static void set_limits(const struct worker *w)
 	uint64_t want = (uint64_t)w->setup->core->max_descriptors, got = 0;
 
 	if (proc_set_nofile(want ? want : UINT64_MAX, &got) < 0 || (want && got < want))
-		sl_log(SL_LOG_WARN, "core", "%llu open files are allowed, max_descriptors asks for %llu; raise the hard limit",
+		sl_log(SL_LOG_WARN, "core",
+		       "%llu open files are allowed, max_descriptors asks for %llu; raise the hard "
+		       "limit",
 		       (unsigned long long)got, (unsigned long long)want);
-	if (w->setup->core->cpu_affinity && proc_pin_cpu(w->pub.worker_index % proc_cpu_count()) < 0)
+	if (w->setup->core->cpu_affinity &&
+	    proc_pin_cpu(w->pub.worker_index % proc_cpu_count()) < 0)
 		sl_log(SL_LOG_WARN, "core", "cannot pin this worker to a CPU: %m");
 }
 
@@ -247,15 +254,6 @@ static int start_modules(struct worker *w)
 	return 0;
 }
 
-static void drain_modules(struct worker *w)
-{
-	struct registry *r = w->setup->registry;
-
-	for (unsigned i = 0; i < r->n_modules; i++)
-		if (r->modules[i].started && r->modules[i].def.worker_drain)
-			r->modules[i].def.worker_drain(r->modules[i].ctx);
-}
-
 static void stop_modules(struct worker *w)
 {
 	struct registry *r = w->setup->registry;
@@ -267,179 +265,6 @@ static void stop_modules(struct worker *w)
 			m->def.worker_stop(m->ctx);
 		m->started = false;
 	}
-}
-
-/* ---- heartbeat */
-
-static struct worker_slot *slot_of(const struct worker *w)
-{
-	return shm_worker(w->pub.shm, w->pub.slot);
-}
-
-static void beat(struct sl_timer *t)
-{
-	struct worker *w = t->arg;
-	struct worker_slot *s = slot_of(w);
-	uint64_t now = sl_loop_ns(w->pub.loop), busy = loop_busy_ns(w->pub.loop);
-
-	__atomic_store_n(&s->heartbeat_ms, now / SL_NS_PER_MS, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->n_sessions, w->setup->registry->n_local, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->cpu_ns, sl_clock_cpu_ns(), __ATOMIC_RELAXED);
-	if (now > w->beat_before_ns)
-		__atomic_store_n(&s->load_permille, (uint32_t)((busy - w->busy_before_ns) * 1000 / (now - w->beat_before_ns)), __ATOMIC_RELAXED);
-	w->busy_before_ns = busy;
-	w->beat_before_ns = now;
-	sl_timer_set(w->pub.loop, t, HEARTBEAT_MS);
-}
-
-static void set_state(struct worker *w, enum worker_state state)
-{
-	__atomic_store_n(&slot_of(w)->state, state, __ATOMIC_RELEASE);
-}
-
-/* ---- leaving */
-
-static void check_empty(struct sl_timer *t)
-{
-	struct worker *w = t->arg;
-
-	if (w->setup->registry->n_local == 0 && net_n_conns(w->pub.net) == 0 && w->pub.n_holds == 0)
-		loop_stop(w->pub.loop);
-	else
-		sl_timer_set(w->pub.loop, t, LEAVE_CHECK_MS);
-}
-
-/* Time is over: everybody is asked to go elsewhere, and after drain_spread this process goes. */
-static void drain_over(struct sl_timer *t)
-{
-	struct worker *w = t->arg;
-
-	if (w->evicted) {
-		loop_stop(w->pub.loop);
-		return;
-	}
-	w->evicted = true;
-	sl_log(SL_LOG_NOTICE, "core", "drain_timeout is over with %u sessions up; they are asked to leave", w->setup->registry->n_local);
-	sessions_evict_all(&w->pub, "drain");
-	sl_timer_set(w->pub.loop, t, w->setup->core->drain_spread);
-}
-
-static void drain(struct worker *w)
-{
-	const struct sl_bus_event ev = {.kind = SL_EV_DRAIN, .name = "worker.drain", .owner = sl_worker_owner(&w->pub)};
-
-	if (w->pub.draining)
-		return;
-	w->pub.draining = true;
-	set_state(w, WORKER_DRAINING);
-	sl_trace(0, SL_TRACE_WORKER_DRAIN, w->pub.generation, 0);
-	net_drain(w->pub.net);
-	drain_modules(w);
-	sl_bus_publish(&w->pub, &ev);
-	sl_timer_set(w->pub.loop, &w->drain_limit, w->setup->core->drain_timeout);
-	sl_timer_set(w->pub.loop, &w->leave_check, 0);
-}
-
-/* ---- the master's messages */
-
-static void publish_owner(struct worker *w, enum sl_event_kind kind, const char *name, uint32_t owner)
-{
-	const struct sl_bus_event ev = {.kind = kind, .name = name, .owner = owner};
-
-	sl_bus_publish(&w->pub, &ev);
-}
-
-/* What a worker that left in order has sent is in the inbox already; it is read in this tick or the next, so its end is told after that. */
-static void announce_gone(struct sl_post *p)
-{
-	struct worker *w = p->arg;
-
-	if (!w->gone_second_look) {
-		w->gone_second_look = true;
-		sl_post(w->pub.loop, p);
-		return;
-	}
-	w->gone_second_look = false;
-	while (w->gone) {
-		struct gone *g = w->gone;
-
-		w->gone = g->next;
-		publish_owner(w, SL_EV_WORKER_GONE, "worker.gone", g->owner);
-		free(g);
-	}
-}
-
-static void note_gone(struct worker *w, uint32_t owner)
-{
-	struct gone *g = malloc(sizeof *g);
-
-	if (!g) {
-		publish_owner(w, SL_EV_WORKER_GONE, "worker.gone", owner);
-		return;
-	}
-	*g = (struct gone){owner, w->gone};
-	w->gone = g;
-	sl_post(w->pub.loop, &w->announce_gone);
-}
-
-static void note_lost_session(struct worker *w, const struct ctl *msg)
-{
-	const struct sl_bus_event ev = {.kind = SL_EV_SESSION_LOST, .name = "session.lost", .owner = msg->owner, .sid = msg->sid,
-					.session_kind = (uint8_t)msg->kind, .room = msg->room};
-
-	sl_bus_publish(&w->pub, &ev);
-}
-
-static void obey(struct worker *w, const struct ctl *msg, int fd)
-{
-	switch (msg->type) {
-	case CTL_DRAIN:
-	case CTL_QUIT:
-		drain(w);
-		break;
-	case CTL_STOP:
-		loop_stop(w->pub.loop);
-		break;
-	case CTL_REOPEN:
-		if (fd >= 0)
-			(void)dup2(fd, STDERR_FILENO); /* keeps the old log when it fails */
-		break;
-	case CTL_WORKER_UP:
-		publish_owner(w, SL_EV_WORKER_UP, "worker.up", msg->owner);
-		break;
-	case CTL_WORKER_GONE:
-		note_gone(w, msg->owner);
-		break;
-	case CTL_SESSION_LOST:
-		note_lost_session(w, msg);
-		break;
-	case CTL_KICK:
-		(void)sessions_evict(&w->pub, msg->sid, "kick"); /* another worker's, mostly */
-		break;
-	}
-}
-
-static void on_master(struct sl_event *ev, unsigned ready)
-{
-	struct worker *w = ev->arg;
-	struct ctl msg;
-	unsigned n_fds = 0;
-	size_t len = 0;
-	int fd = -1, rc;
-
-	(void)ready;
-	rc = fd_recv_with(ev->fd, &msg, sizeof msg, &len, &fd, 1, &n_fds);
-	if (rc == -SL_EAGAIN)
-		return;
-	if (rc < 0 || len == 0) {
-		sl_log(SL_LOG_ALERT, "core", "the master is gone; this worker goes on serving");
-		sl_event_del(w->pub.loop, ev);
-		return;
-	}
-	if (len == sizeof msg)
-		obey(w, &msg, n_fds ? fd : -1);
-	if (n_fds)
-		close(fd);
 }
 
 /* ---- life */
@@ -468,16 +293,9 @@ static int serve(struct worker *w)
 {
 	const struct ctl ready = {.type = CTL_READY};
 
-	w->on_master = (struct sl_event){.fd = w->h->fd_master, .fn = on_master, .arg = w};
-	w->heartbeat = (struct sl_timer){.fn = beat, .arg = w};
-	w->leave_check = (struct sl_timer){.fn = check_empty, .arg = w};
-	w->drain_limit = (struct sl_timer){.fn = drain_over, .arg = w};
-	w->announce_gone = (struct sl_post){.fn = announce_gone, .arg = w};
-	(void)fd_set_nonblock(w->h->fd_master); /* a blocking one only delays */
-	if (sl_event_add(w->pub.loop, &w->on_master, SL_READ) < 0)
+	if (duty_begin(w) < 0)
 		return -SL_ESYS;
-	sl_timer_set(w->pub.loop, &w->heartbeat, 0);
-	set_state(w, WORKER_SERVING);
+	worker_set_state(w, WORKER_SERVING);
 	sl_trace(0, SL_TRACE_WORKER_START, w->pub.generation, (uint64_t)getpid());
 	if (send(w->h->fd_master, &ready, sizeof ready, MSG_NOSIGNAL) != sizeof ready)
 		return -SL_ESYS;
@@ -508,7 +326,8 @@ int worker_main(const struct handoff *h)
 		return 1;
 	w->h = h;
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the whole group; the master decides */
+	(void)signal(SIGINT,
+		     SIG_IGN); /* a terminal's ^C goes to the whole group; the master decides */
 	(void)signal(SIGHUP, SIG_IGN);
 	sl_bug_hook(on_bug);
 	if (start(w) < 0)

@@ -1,8 +1,8 @@
 /*
  * session/bus.c: events of this process and the named interfaces.
  *
- * Events are synchronous calls of the EVENT hooks, in order; a handler that publishes again is called depth-first. Interfaces are a
- * short list: they are looked up at start only.
+ * Events are synchronous calls of the EVENT hooks, in order; a handler that publishes again is
+ * called depth-first. Interfaces are a short list: they are looked up at start only.
  */
 #include <sluice/bus.h>
 
@@ -25,7 +25,8 @@ static struct iface *find(const struct registry *r, const char *name, unsigned v
 	return NULL;
 }
 
-int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version, const void *table, void *self)
+int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version, const void *table,
+		     void *self)
 {
 	struct registry *r = w->registry;
 	struct iface *i;
@@ -35,12 +36,14 @@ int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version, co
 	i = sl_pool_alloc(r->pool, sizeof *i);
 	if (!i)
 		return -SL_ENOMEM;
-	*i = (struct iface){.next = r->ifaces, .name = name, .version = version, .table = table, .self = self};
+	*i = (struct iface){
+		.next = r->ifaces, .name = name, .version = version, .table = table, .self = self};
 	r->ifaces = i;
 	return 0;
 }
 
-const void *sl_iface_get(const struct sl_worker *w, const char *name, unsigned version, void **ret_self)
+const void *sl_iface_get(const struct sl_worker *w, const char *name, unsigned version,
+			 void **ret_self)
 {
 	const struct iface *i = find(w->registry, name, version);
 
@@ -58,7 +61,8 @@ const struct sl_meter *sl_worker_meters(const struct sl_worker *w, const char *m
 	return m ? m->meters : NULL;
 }
 
-const void *sl_listener_conf(const struct sl_worker *w, const struct sl_listener *l, const char *module)
+const void *sl_listener_conf(const struct sl_worker *w, const struct sl_listener *l,
+			     const char *module)
 {
 	int i = registry_index(w->registry, module);
 

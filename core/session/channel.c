@@ -1,9 +1,10 @@
 /*
  * session/channel.c: channels between the same modules of different processes, over the inbox.
  *
- * A channel is known by the hash of its name, so that generations with other module lists understand each other. When a ring is
- * full the message waits in one backlog per process, and so does every later one, whatever its receiver: the order in which this
- * process sent is kept, and with it causality. The backlog is bounded; a receiver that died is skipped.
+ * A channel is known by the hash of its name, so that generations with other module lists
+ * understand each other. When a ring is full the message waits in one backlog per process, and so
+ * does every later one, whatever its receiver: the order in which this process sent is kept, and
+ * with it causality. The backlog is bounded; a receiver that died is skipped.
  */
 #include <stdlib.h>
 #include <sluice/bus.h>
@@ -71,7 +72,8 @@ static void flush_backlog(struct sl_timer *t)
 	b->tail = &b->first;
 }
 
-static int defer(const struct sl_channel *c, uint32_t to, uint16_t type, const struct iovec *iov, unsigned n_iov, size_t len)
+static int defer(const struct sl_channel *c, uint32_t to, uint16_t type, const struct iovec *iov,
+		 unsigned n_iov, size_t len)
 {
 	struct pending *p;
 	size_t at = 0;
@@ -96,7 +98,8 @@ static int defer(const struct sl_channel *c, uint32_t to, uint16_t type, const s
 	return 0;
 }
 
-int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn, void *arg, struct sl_channel **ret_channel)
+int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn, void *arg,
+		    struct sl_channel **ret_channel)
 {
 	struct registry *r = w->registry;
 	struct sl_channel *c;
@@ -107,9 +110,16 @@ int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn, vo
 	c = sl_pool_alloc(r->pool, sizeof *c);
 	if (!c)
 		return -SL_ENOMEM;
-	*c = (struct sl_channel){.next = r->channels, .w = w, .name = name, .id = channel_id(name), .fn = fn, .arg = arg};
+	*c = (struct sl_channel){.next = r->channels,
+				 .w = w,
+				 .name = name,
+				 .id = channel_id(name),
+				 .fn = fn,
+				 .arg = arg};
 	if (!backlog.w)
-		backlog = (struct backlog){.w = w, .tail = &backlog.first, .retry = {.fn = flush_backlog, .arg = &backlog}};
+		backlog = (struct backlog){.w = w,
+					   .tail = &backlog.first,
+					   .retry = {.fn = flush_backlog, .arg = &backlog}};
 	r->channels = c;
 	*ret_channel = c;
 	return 0;
@@ -121,7 +131,8 @@ void sl_channel_close(struct sl_channel *c)
 		c->fn = NULL; /* the id stays taken until the process ends */
 }
 
-int sl_channel_send(struct sl_channel *c, uint32_t to_owner, uint16_t type, const struct iovec *iov, unsigned n_iov)
+int sl_channel_send(struct sl_channel *c, uint32_t to_owner, uint16_t type, const struct iovec *iov,
+		    unsigned n_iov)
 {
 	size_t len = 0;
 	int rc;
@@ -146,14 +157,16 @@ unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigne
 		const struct worker_slot *s = shm_worker(w->shm, slot);
 		uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
 
-		/* A starting one listens already: what it is told now is what it does not have to ask for later. */
+		/* A starting one listens already: what it is told now is what it does not have to
+		 * ask for later. */
 		if (s->kind == 0 && state >= WORKER_STARTING && state <= WORKER_DRAINING)
 			ret_owners[n++] = shm_owner(w->shm, slot);
 	}
 	return n;
 }
 
-int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov, unsigned n_iov)
+int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov,
+			 unsigned n_iov)
 {
 	uint32_t owners[MAX_WORKERS];
 	unsigned n = sl_worker_list(c->w, owners, MAX_WORKERS);
@@ -169,7 +182,8 @@ void channels_inbox(struct sl_worker *w, const struct inbox_msg *msg)
 {
 	const struct sl_channel_msg m = {msg->from, msg->type, {(const char *)msg->data, msg->len}};
 
-	/* A crash bumps the epoch at once: what the dead one said last must not bring it back. One that left in order is heard out. */
+	/* A crash bumps the epoch at once: what the dead one said last must not bring it back. One
+	 * that left in order is heard out. */
 	if (shm_owner(w->shm, owner_slot(msg->from)) != msg->from)
 		return;
 	for (struct sl_channel *c = w->registry->channels; c; c = c->next) {

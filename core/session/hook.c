@@ -1,8 +1,9 @@
 /*
  * session/hook.c: turns the modules' hook tables into flat arrays, one per phase and scope.
  *
- * A module's handler is in a listener's chain when the module is active there (it has a listen-scope or a main conf). Sorted by
- * priority, then by the order of `modules:`. Built once per process; nothing is looked up while packets flow.
+ * A module's handler is in a listener's chain when the module is active there (it has a
+ * listen-scope or a main conf). Sorted by priority, then by the order of `modules:`. Built once per
+ * process; nothing is looked up while packets flow.
  */
 #include "session/registry.h"
 
@@ -26,7 +27,8 @@ static bool active(const struct wanted *want, unsigned module)
 {
 	const struct module *m = &want->registry->modules[module];
 
-	return m->started && (want->listener ? want->listener->confs[module] != NULL : m->conf != NULL);
+	return m->started &&
+	       (want->listener ? want->listener->confs[module] != NULL : m->conf != NULL);
 }
 
 static unsigned count(const struct wanted *want, unsigned phase)
@@ -34,13 +36,15 @@ static unsigned count(const struct wanted *want, unsigned phase)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < want->registry->n_modules; i++)
-		for (const struct sl_hook *h = want->registry->modules[i].def.hooks; h && h->phase != SL_N_PHASES; h++)
+		for (const struct sl_hook *h = want->registry->modules[i].def.hooks;
+		     h && h->phase != SL_N_PHASES; h++)
 			n += h->phase == phase && active(want, i);
 	return n;
 }
 
 /* Inserts behind all of the same or a smaller priority, which keeps the order of modules. */
-static void insert(struct hook_call *calls, int16_t *priorities, unsigned n, const struct sl_hook *h, void *ctx)
+static void insert(struct hook_call *calls, int16_t *priorities, unsigned n,
+		   const struct sl_hook *h, void *ctx)
 {
 	unsigned at = n;
 
@@ -64,7 +68,8 @@ static int build(const struct wanted *want, unsigned phase, struct hook_chain *r
 	if (!calls || !priorities)
 		return -SL_ENOMEM;
 	for (unsigned i = 0; i < r->n_modules; i++)
-		for (const struct sl_hook *h = r->modules[i].def.hooks; h && h->phase != SL_N_PHASES; h++)
+		for (const struct sl_hook *h = r->modules[i].def.hooks;
+		     h && h->phase != SL_N_PHASES; h++)
 			if (h->phase == phase && active(want, i))
 				insert(calls, priorities, at++, h, r->modules[i].ctx);
 	*ret_chain = (struct hook_chain){n, calls};
@@ -78,8 +83,10 @@ static int build_listener(const struct registry *r, struct net_listener *l)
 		unsigned phase;
 		struct hook_chain *chain;
 	} parts[] = {
-		{SL_DGRAM_GUARD, &l->guard},	 {SL_DGRAM_CONTENT, &l->content}, {SL_CONN_ACCEPT, &l->accept}, {SL_CONN_ACCESS, &l->access},
-		{SL_CONN_PREREAD, &l->preread}, {SL_CONN_CLOSE, &l->closing},	  {SL_LOG_CONN, &l->log},
+		{SL_DGRAM_GUARD, &l->guard},	{SL_DGRAM_CONTENT, &l->content},
+		{SL_CONN_ACCEPT, &l->accept},	{SL_CONN_ACCESS, &l->access},
+		{SL_CONN_PREREAD, &l->preread}, {SL_CONN_CLOSE, &l->closing},
+		{SL_LOG_CONN, &l->log},
 	};
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(parts); i++) {

@@ -1,9 +1,10 @@
 /*
  * session/module.c: finding, checking and ordering modules.
  *
- * A module is refused before anything but its fixed head is read when magic, ABI or features differ; the message names
- * both sides and the first difference. Its tables are verified too, so that a wrong row is the author's error at load time and
- * not the operator's later. Symbols are bound now (RTLD_NOW): a missing one is told here, with its name.
+ * A module is refused before anything but its fixed head is read when magic, ABI or features
+ * differ; the message names both sides and the first difference. Its tables are verified too, so
+ * that a wrong row is the author's error at load time and not the operator's later. Symbols are
+ * bound now (RTLD_NOW): a missing one is told here, with its name.
  */
 #include "session/registry.h"
 
@@ -38,18 +39,24 @@ static void explain_features(const char *theirs, char *err, size_t cap)
 		ta = sl_str_split(&a, ' ');
 		tb = sl_str_split(&b, ' ');
 	} while (sl_str_eq(ta, tb) && ta.len > 0);
-	snprintf(err, cap, "built for \"%s\", this binary is \"%s\" (first difference: \"%.*s\" against \"%.*s\"); rebuild it "
-		 "against the installed headers", theirs, SL_FEATURES, SL_FMT(tb), SL_FMT(ta));
+	snprintf(err, cap,
+		 "built for \"%s\", this binary is \"%s\" (first difference: \"%.*s\" against "
+		 "\"%.*s\"); rebuild it "
+		 "against the installed headers",
+		 theirs, SL_FEATURES, SL_FMT(tb), SL_FMT(ta));
 }
 
 static int check_head(const struct sl_module *m, char *err, size_t cap)
 {
 	if (m->magic != SL_MODULE_MAGIC) {
-		snprintf(err, cap, "its sl_module_entry is not a Sluice module (magic %08x)", m->magic);
+		snprintf(err, cap, "its sl_module_entry is not a Sluice module (magic %08x)",
+			 m->magic);
 		return -SL_EABI;
 	}
 	if (m->abi_major != SL_ABI_MAJOR || m->abi_minor > SL_ABI_MINOR) {
-		snprintf(err, cap, "made for module ABI %u.%u, this binary offers %u.%u; rebuild it against the installed headers",
+		snprintf(err, cap,
+			 "made for module ABI %u.%u, this binary offers %u.%u; rebuild it against "
+			 "the installed headers",
 			 m->abi_major, m->abi_minor, SL_ABI_MAJOR, SL_ABI_MINOR);
 		return -SL_EABI;
 	}
@@ -76,14 +83,16 @@ static int check_tables(const struct sl_module *m, char *err, size_t cap)
 		return -SL_EABI;
 	for (const struct sl_hook *h = m->hooks; h && h->phase != SL_N_PHASES; h++) {
 		if (h->phase > SL_N_PHASES || !h->fn.dgram) {
-			snprintf(err, cap, "hook %td has an unknown phase or no function", h - m->hooks);
+			snprintf(err, cap, "hook %td has an unknown phase or no function",
+				 h - m->hooks);
 			return -SL_EABI;
 		}
 	}
 	return 0;
 }
 
-static int add(struct registry *r, const struct sl_module *m, void *handle, const char *origin, char *err, size_t cap)
+static int add(struct registry *r, const struct sl_module *m, void *handle, const char *origin,
+	       char *err, size_t cap)
 {
 	struct module *slot = &r->modules[r->n_modules];
 	size_t size;
@@ -127,7 +136,8 @@ int registry_load_file(struct registry *r, const char *file, char *err, size_t e
 	}
 	m = dlsym(handle, "sl_module_entry");
 	if (!m)
-		snprintf(why, sizeof why, "has no symbol sl_module_entry; use SL_MODULE() in one of its files");
+		snprintf(why, sizeof why,
+			 "has no symbol sl_module_entry; use SL_MODULE() in one of its files");
 	if (!m || add(r, m, handle, file, why, sizeof why) < 0) {
 		snprintf(err + n, err_cap - (size_t)n, "%s", why);
 		dlclose(handle);
@@ -136,7 +146,8 @@ int registry_load_file(struct registry *r, const char *file, char *err, size_t e
 	return 0;
 }
 
-int registry_load(struct registry *r, struct sl_str name, const struct sl_str *paths, unsigned n_paths, char *err, size_t err_cap)
+int registry_load(struct registry *r, struct sl_str name, const struct sl_str *paths,
+		  unsigned n_paths, char *err, size_t err_cap)
 {
 	const struct sl_module *m = find_static(name);
 	char file[512];
@@ -157,8 +168,9 @@ int registry_load(struct registry *r, struct sl_str name, const struct sl_str *p
 		r->n_modules--;
 		return -SL_EABI;
 	}
-	snprintf(err, err_cap, "no module of this name is linked in, nor is %.*s.so in %.*s%s", SL_FMT(name),
-		 SL_FMT(n_paths ? paths[0] : SL_STR("(no module_path)")), n_paths > 1 ? " or the other module_path entries" : "");
+	snprintf(err, err_cap, "no module of this name is linked in, nor is %.*s.so in %.*s%s",
+		 SL_FMT(name), SL_FMT(n_paths ? paths[0] : SL_STR("(no module_path)")),
+		 n_paths > 1 ? " or the other module_path entries" : "");
 	return -SL_ENOENT;
 }
 
@@ -177,7 +189,8 @@ struct module *registry_find(const struct registry *r, const char *name)
 	return i < 0 ? NULL : &r->modules[i];
 }
 
-/* Are all needs of module i among the first n of start_order? Names the first that is not loaded at all. */
+/* Are all needs of module i among the first n of start_order? Names the first that is not loaded at
+ * all. */
 static bool needs_met(const struct registry *r, unsigned i, unsigned n, const char **ret_missing)
 {
 	for (const char *const *need = r->modules[i].def.needs; need && *need; need++) {
@@ -212,12 +225,15 @@ int registry_order(struct registry *r, char *err, size_t err_cap)
 				stuck = i;
 			}
 			if (missing) {
-				snprintf(err, err_cap, "\"%s\" needs the module \"%s\"; add it to modules", r->modules[i].def.name, missing);
+				snprintf(err, err_cap,
+					 "\"%s\" needs the module \"%s\"; add it to modules",
+					 r->modules[i].def.name, missing);
 				return -SL_ENOENT;
 			}
 		}
 		if (n == before) {
-			snprintf(err, err_cap, "\"%s\" and what it needs need each other", r->modules[stuck].def.name);
+			snprintf(err, err_cap, "\"%s\" and what it needs need each other",
+				 r->modules[stuck].def.name);
 			return -SL_EINVAL;
 		}
 	}

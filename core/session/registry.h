@@ -1,8 +1,9 @@
 /*
- * session/registry.h: the modules of one process: loaded objects, their configuration, counters and contexts.
+ * session/registry.h: the modules of one process: loaded objects, their configuration, counters and
+ * contexts.
  *
- * The checker and tools load modules and read their tables; workers also start them. A registry is built once per process
- * and never changes its module list afterwards.
+ * The checker and tools load modules and read their tables; workers also start them. A registry is
+ * built once per process and never changes its module list afterwards.
  */
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
@@ -17,7 +18,7 @@ struct module {
 	const char *origin;   /* file name, or "linked in" */
 	void *conf;	      /* main scope; NULL: not active there */
 	struct sl_meter *meters;
-	void *ctx;	      /* what worker_start returned */
+	void *ctx; /* what worker_start returned */
 	bool started;
 };
 
@@ -36,7 +37,7 @@ struct registry {
 	struct sl_pool *pool;
 	struct module *modules; /* in the order of `modules:` */
 	unsigned n_modules;
-	unsigned *start_order;	/* indices, what is needed first */
+	unsigned *start_order; /* indices, what is needed first */
 	struct iface *ifaces;
 	struct sl_channel *channels;
 	struct hook_chain events, sessions[SL_SESS_CLOSE - SL_SESS_NEW + 1], log_session;
@@ -48,19 +49,23 @@ struct registry {
 extern const struct sl_module *const sl_static_modules[];
 
 int registry_new(struct sl_pool *pool, struct registry **ret_registry);
-/* Loads one module: linked in, or <name>.so from the first of the paths that has it. err: sentence for the operator. */
-int registry_load(struct registry *r, struct sl_str name, const struct sl_str *paths, unsigned n_paths, char *err, size_t err_cap);
+/* Loads one module: linked in, or <name>.so from the first of the paths that has it. err: sentence
+ * for the operator. */
+int registry_load(struct registry *r, struct sl_str name, const struct sl_str *paths,
+		  unsigned n_paths, char *err, size_t err_cap);
 int registry_load_file(struct registry *r, const char *file, char *err, size_t err_cap);
 /* Resolves `needs` into start_order; err names the missing module or the circle. */
 int registry_order(struct registry *r, char *err, size_t err_cap);
 struct module *registry_find(const struct registry *r, const char *name);
 int registry_index(const struct registry *r, const char *name); /* -SL_ENOENT */
 
-/* ---- hook.c: after the modules have been started, the chains of every listener and of the process */
+/* ---- hook.c: after the modules have been started, the chains of every listener and of the process
+ */
 int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_listeners);
 
 /* ---- session.c */
-void sessions_evict_all(struct sl_worker *w, const char *why); /* asks every session's owner code to close it */
+void sessions_evict_all(struct sl_worker *w,
+			const char *why); /* asks every session's owner code to close it */
 bool sessions_evict(struct sl_worker *w, const uint8_t sid[SL_SID_BYTES], const char *why);
 
 /* ---- channel.c: gets every inbox message that is not the net layer's */

@@ -1,8 +1,9 @@
 /*
  * session/session.c: local sessions and their entries in the shared table.
  *
- * The only place that opens and closes entries, so that an entry always has exactly one local object in its owner. Counts per
- * name over the whole node come from the limits segment, held by owner, so that they die with it.
+ * The only place that opens and closes entries, so that an entry always has exactly one local
+ * object in its owner. Counts per name over the whole node come from the limits segment, held by
+ * owner, so that they die with it.
  */
 #include <sluice/session.h>
 
@@ -21,12 +22,15 @@ struct local_session {
 };
 
 /* The shared entry holds the public statistics in place: one layout, checked here. */
-_Static_assert(offsetof(struct session_entry, last_receive_ms) - offsetof(struct session_entry, packets_in) ==
-		       offsetof(struct sl_session_stats, last_receive_ms), "sl_session_stats mirrors the entry");
+_Static_assert(offsetof(struct session_entry, last_receive_ms) -
+			       offsetof(struct session_entry, packets_in) ==
+		       offsetof(struct sl_session_stats, last_receive_ms),
+	       "sl_session_stats mirrors the entry");
 
 static const char *const kind_names[SL_N_KINDS] = {
-	[SL_KIND_NONE] = "none", [SL_KIND_TURN] = "turn", [SL_KIND_SIGNAL] = "signal", [SL_KIND_RTC] = "rtc",
-	[SL_KIND_SIP] = "sip",	 [SL_KIND_RECORDING] = "recording", [SL_KIND_USER] = "user",
+	[SL_KIND_NONE] = "none", [SL_KIND_TURN] = "turn", [SL_KIND_SIGNAL] = "signal",
+	[SL_KIND_RTC] = "rtc",	 [SL_KIND_SIP] = "sip",	  [SL_KIND_RECORDING] = "recording",
+	[SL_KIND_USER] = "user",
 };
 
 const char *sl_session_kind_name(unsigned kind)
@@ -63,13 +67,15 @@ int sl_sid_new(struct sl_worker *w, uint8_t ret_sid[SL_SID_BYTES])
 	return 0;
 }
 
-/* A key for counts and comparisons over processes: under the node's key, so that names cannot be chosen to collide. */
+/* A key for counts and comparisons over processes: under the node's key, so that names cannot be
+ * chosen to collide. */
 static uint64_t node_hash(const struct sl_worker *w, struct sl_str s)
 {
 	return s.len ? sl_siphash24(w->node_key, s.p, s.len) | 1 : 0;
 }
 
-static void fill_entry(struct session_entry *e, struct sl_worker *w, const struct sl_session_opts *o, const uint8_t sid[SL_SID_BYTES])
+static void fill_entry(struct session_entry *e, struct sl_worker *w,
+		       const struct sl_session_opts *o, const uint8_t sid[SL_SID_BYTES])
 {
 	shm_session_begin(e);
 	memcpy(e->sid, sid, SL_SID_BYTES);
@@ -90,7 +96,8 @@ static void fill_entry(struct session_entry *e, struct sl_worker *w, const struc
 	shm_session_end(e);
 }
 
-/* Counts are held by owner and die with it; the entry names the key so that releasing it gives one back. */
+/* Counts are held by owner and die with it; the entry names the key so that releasing it gives one
+ * back. */
 static int take_limit(struct sl_worker *w, struct session_entry *e, const struct sl_session_opts *o)
 {
 	uint64_t key = node_hash(w, o->limit_name);
@@ -144,15 +151,21 @@ static uint64_t sid_low(const struct sl_session *s)
 	return v;
 }
 
-static void announce(const struct sl_session *s, uint32_t kind, const char *name, struct sl_str text)
+static void announce(const struct sl_session *s, uint32_t kind, const char *name,
+		     struct sl_str text)
 {
-	const struct sl_bus_event ev = {
-		.kind = kind, .name = name, .owner = sl_worker_owner(s->worker), .sid = s->sid, .session_kind = s->kind, .text = text};
+	const struct sl_bus_event ev = {.kind = kind,
+					.name = name,
+					.owner = sl_worker_owner(s->worker),
+					.sid = s->sid,
+					.session_kind = s->kind,
+					.text = text};
 
 	sl_bus_publish(s->worker, &ev);
 }
 
-int sl_session_open(struct sl_worker *w, const struct sl_session_opts *o, struct sl_session **ret_session)
+int sl_session_open(struct sl_worker *w, const struct sl_session_opts *o,
+		    struct sl_session **ret_session)
 {
 	struct registry *r = w->registry;
 	struct local_session *l = calloc(1, sizeof *l);

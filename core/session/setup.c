@@ -1,83 +1,127 @@
 /*
  * session/setup.c: the core's directive tables, and the evaluation of a whole configuration file.
  *
- * Order: YAML, overrides, the core's block, modules (loaded so that their tables are known), then every module's block in every
- * scope, then what tables cannot say (check functions, addresses). Goes on after errors, so that all are told at once. A module is
- * active in the main scope when it has a block there or has none anywhere; a block in a listener or a service activates it there.
+ * Order: YAML, overrides, the core's block, modules (loaded so that their tables are known), then
+ * every module's block in every scope, then what tables cannot say (check functions, addresses).
+ * Goes on after errors, so that all are told at once. A module is active in the main scope when it
+ * has a block there or has none anywhere; a block in a listener or a service activates it there.
  */
 #include "session/setup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const log_levels[] = {"alert", "crit", "error", "warn", "notice", "info", "debug", NULL};
+static const char *const log_levels[] = {"alert",  "crit", "error", "warn",
+					 "notice", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const steerings[] = {"auto", "ebpf", "ports", "forward", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 
 static const struct sl_directive log_fields[] = {
-	SL_FIELD(struct log_block, level, SL_T_ENUM, .names = log_levels, .dflt = "notice", .doc = "Lines above this level are not written."),
-	SL_FIELD(struct log_block, format, SL_T_ENUM, .names = log_formats, .dflt = "logfmt", .doc = "One line per decision, as logfmt or as JSON."),
-	SL_FIELD(struct log_block, file, SL_T_PATH, .doc = "File to append to; opened again on `sluice -s reopen`. Unset: standard error."),
+	SL_FIELD(struct log_block, level, SL_T_ENUM, .names = log_levels, .dflt = "notice",
+		 .doc = "Lines above this level are not written."),
+	SL_FIELD(struct log_block, format, SL_T_ENUM, .names = log_formats, .dflt = "logfmt",
+		 .doc = "One line per decision, as logfmt or as JSON."),
+	SL_FIELD(struct log_block, file, SL_T_PATH,
+		 .doc = "File to append to; opened again on `sluice -s reopen`. Unset: standard "
+			"error."),
 	SL_DIRS_END};
 
 static const struct sl_directive core_table[] = {
-	SL_DIR(struct core_block, processes, SL_T_STR, SL_S_MAIN, .dflt = "auto", .doc = "Workers: a number from 1 to 32, or `auto` for one per CPU."),
+	SL_DIR(struct core_block, processes, SL_T_STR, SL_S_MAIN, .dflt = "auto",
+	       .doc = "Workers: a number from 1 to 32, or `auto` for one per CPU."),
 	SL_DIR(struct core_block, modules, SL_T_STR, SL_S_MAIN, .list = true,
 	       .doc = "Modules to load. Their order here is their order within a phase."),
-	SL_DIR(struct core_block, module_path, SL_T_PATH, SL_S_MAIN, .list = true, .doc = "Directories to look for modules in, before the built-in ones."),
-	SL_DIR(struct core_block, user, SL_T_STR, SL_S_MAIN, .dflt = "nobody", .doc = "User that workers run as when the master is root."),
-	SL_DIR(struct core_block, group, SL_T_STR, SL_S_MAIN, .doc = "Group of the workers; unset: the user's."),
-	SL_DIR(struct core_block, pid, SL_T_PATH, SL_S_MAIN, .dflt = "sluice.pid", .doc = "File that holds the master's process id."),
-	SL_DIR(struct core_block, control, SL_T_PATH, SL_S_MAIN, .dflt = "sluice.sock", .doc = "Socket for `sluice -s`, `top`, `trace` and `sessions`."),
-	SL_DIR(struct core_block, log, SL_T_RECORD, SL_S_MAIN, .fields = log_fields, .doc = "The log."),
-	SL_DIR(struct core_block, max_sessions, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64, .max = 4000000,
-	       .doc = "Capacity of the shared session table; 256 bytes each. Fixed until the master restarts."),
-	SL_DIR(struct core_block, max_limits, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64, .max = 4000000,
-	       .doc = "Capacity of the shared table of per-user counts. Fixed until the master restarts."),
-	SL_DIR(struct core_block, max_descriptors, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0, .max = 4000000,
+	SL_DIR(struct core_block, module_path, SL_T_PATH, SL_S_MAIN, .list = true,
+	       .doc = "Directories to look for modules in, before the built-in ones."),
+	SL_DIR(struct core_block, user, SL_T_STR, SL_S_MAIN, .dflt = "nobody",
+	       .doc = "User that workers run as when the master is root."),
+	SL_DIR(struct core_block, group, SL_T_STR, SL_S_MAIN,
+	       .doc = "Group of the workers; unset: the user's."),
+	SL_DIR(struct core_block, pid, SL_T_PATH, SL_S_MAIN, .dflt = "sluice.pid",
+	       .doc = "File that holds the master's process id."),
+	SL_DIR(struct core_block, control, SL_T_PATH, SL_S_MAIN, .dflt = "sluice.sock",
+	       .doc = "Socket for `sluice -s`, `top`, `trace` and `sessions`."),
+	SL_DIR(struct core_block, log, SL_T_RECORD, SL_S_MAIN, .fields = log_fields,
+	       .doc = "The log."),
+	SL_DIR(struct core_block, max_sessions, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64,
+	       .max = 4000000,
+	       .doc = "Capacity of the shared session table; 256 bytes each. Fixed until the "
+		      "master restarts."),
+	SL_DIR(struct core_block, max_limits, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64,
+	       .max = 4000000,
+	       .doc = "Capacity of the shared table of per-user counts. Fixed until the master "
+		      "restarts."),
+	SL_DIR(struct core_block, max_descriptors, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 4000000,
 	       .doc = "Open files per worker; 0: as many as the hard limit allows."),
-	SL_DIR(struct core_block, max_packets, SL_T_INT, SL_S_MAIN, .dflt = "16384", .min = 256, .max = 1000000,
-	       .doc = "Packets of 2 KiB that a worker may hold at once."),
-	SL_DIR(struct core_block, drain_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 0, .max = 604800000,
-	       .doc = "How long sessions may stay on a worker of an old generation after a reload."),
-	SL_DIR(struct core_block, drain_spread, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 0, .max = 3600000,
-	       .doc = "Time after drain_timeout for clients to reconnect before the old worker leaves."),
-	SL_DIR(struct core_block, start_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 100, .max = 600000,
-	       .doc = "A new generation that does not serve by then is given up, and the old one goes on."),
-	SL_DIR(struct core_block, gso, SL_T_BOOL, SL_S_MAIN, .dflt = "on", .doc = "Join runs of equal packets to one address into segmented sends."),
-	SL_DIR(struct core_block, gro, SL_T_BOOL, SL_S_MAIN, .dflt = "off", .doc = "Receive coalesced datagrams; gains with long runs of one flow only."),
-	SL_DIR(struct core_block, cpu_affinity, SL_T_BOOL, SL_S_MAIN, .dflt = "off", .doc = "Pin each worker to a CPU."),
+	SL_DIR(struct core_block, max_packets, SL_T_INT, SL_S_MAIN, .dflt = "16384", .min = 256,
+	       .max = 1000000, .doc = "Packets of 2 KiB that a worker may hold at once."),
+	SL_DIR(struct core_block, drain_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 0,
+	       .max = 604800000,
+	       .doc = "How long sessions may stay on a worker of an old generation after a "
+		      "reload."),
+	SL_DIR(struct core_block, drain_spread, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 0,
+	       .max = 3600000,
+	       .doc = "Time after drain_timeout for clients to reconnect before the old worker "
+		      "leaves."),
+	SL_DIR(struct core_block, start_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 100,
+	       .max = 600000,
+	       .doc = "A new generation that does not serve by then is given up, and the old one "
+		      "goes on."),
+	SL_DIR(struct core_block, gso, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Join runs of equal packets to one address into segmented sends."),
+	SL_DIR(struct core_block, gro, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Receive coalesced datagrams; gains with long runs of one flow only."),
+	SL_DIR(struct core_block, cpu_affinity, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Pin each worker to a CPU."),
 	SL_DIRS_END};
 
 static const struct sl_directive cert_fields[] = {
-	SL_FIELD(struct cert_block, cert, SL_T_STR, .required = true, .doc = "PEM file with the certificate and its chain."),
-	SL_FIELD(struct cert_block, key, SL_T_STR, .required = true, .doc = "PEM file with the private key."),
+	SL_FIELD(struct cert_block, cert, SL_T_STR, .required = true,
+		 .doc = "PEM file with the certificate and its chain."),
+	SL_FIELD(struct cert_block, key, SL_T_STR, .required = true,
+		 .doc = "PEM file with the private key."),
 	SL_DIRS_END};
 
 static const struct sl_directive tls_fields[] = {
 	SL_FIELD(struct tls_block, cert, SL_T_STR,
-		 .doc = "PEM file with the certificate and its chain, or `auto` for a self-signed one for development."),
-	SL_FIELD(struct tls_block, key, SL_T_STR, .doc = "PEM file with the private key; not needed with `cert: auto`."),
-	SL_FIELD(struct tls_block, sni, SL_T_RECORD, .list = true, .fields = cert_fields, .record_bytes = sizeof(struct cert_block),
-		 .doc = "Further certificates, chosen by the server name that the client asks for."),
-	SL_FIELD(struct tls_block, min_version, SL_T_ENUM, .names = tls_versions, .dflt = "\"1.2\"", .doc = "Oldest TLS version accepted."),
+		 .doc = "PEM file with the certificate and its chain, or `auto` for a self-signed "
+			"one for development."),
+	SL_FIELD(struct tls_block, key, SL_T_STR,
+		 .doc = "PEM file with the private key; not needed with `cert: auto`."),
+	SL_FIELD(
+		struct tls_block, sni, SL_T_RECORD, .list = true, .fields = cert_fields,
+		.record_bytes = sizeof(struct cert_block),
+		.doc = "Further certificates, chosen by the server name that the client asks for."),
+	SL_FIELD(struct tls_block, min_version, SL_T_ENUM, .names = tls_versions, .dflt = "\"1.2\"",
+		 .doc = "Oldest TLS version accepted."),
 	SL_DIRS_END};
 
 static const struct sl_directive listen_table[] = {
-	SL_DIR(struct listen_block, name, SL_T_STR, SL_S_LISTEN, .doc = "Name for logs and metrics; unset: protocol and port."),
+	SL_DIR(struct listen_block, name, SL_T_STR, SL_S_LISTEN,
+	       .doc = "Name for logs and metrics; unset: protocol and port."),
 	SL_DIR(struct listen_block, udp, SL_T_STR, SL_S_LISTEN, .list = true,
-	       .doc = "UDP addresses: ADDRESS:PORT, or *:PORT for every address that the host has when the configuration is loaded."),
-	SL_DIR(struct listen_block, tcp, SL_T_STR, SL_S_LISTEN, .list = true, .doc = "TCP addresses, written like `udp`."),
-	SL_DIR(struct listen_block, steering, SL_T_ENUM, SL_S_LISTEN, .names = steerings, .dflt = "auto",
-	       .doc = "How a datagram reaches its worker: by an eBPF program, by a port per worker, or forwarded between workers."),
-	SL_DIR(struct listen_block, tls, SL_T_RECORD, SL_S_LISTEN, .fields = tls_fields, .doc = "Certificates; TLS is then accepted on the TCP addresses."),
-	SL_DIR(struct listen_block, backlog, SL_T_INT, SL_S_LISTEN, .dflt = "4096", .min = 1, .max = 65535, .doc = "Queue of connections not yet accepted."),
-	SL_DIR(struct listen_block, max_connections, SL_T_INT, SL_S_LISTEN, .dflt = "100000", .min = 1, .max = 4000000,
-	       .doc = "Connections per worker that have not chosen a protocol or are the core's; more are closed at once."),
-	SL_DIR(struct listen_block, preread_timeout, SL_T_MSEC, SL_S_LISTEN, .dflt = "10s", .min = 10, .max = 600000,
-	       .doc = "Time for a new connection to show what it is."),
-	SL_DIR(struct listen_block, buffer, SL_T_SIZE, SL_S_LISTEN, .dflt = "4M", .min = 0, .max = 1073741824,
+	       .doc = "UDP addresses: ADDRESS:PORT, or *:PORT for every address that the host has "
+		      "when the configuration is loaded."),
+	SL_DIR(struct listen_block, tcp, SL_T_STR, SL_S_LISTEN, .list = true,
+	       .doc = "TCP addresses, written like `udp`."),
+	SL_DIR(struct listen_block, steering, SL_T_ENUM, SL_S_LISTEN, .names = steerings,
+	       .dflt = "auto",
+	       .doc = "How a datagram reaches its worker: by an eBPF program, by a port per "
+		      "worker, or forwarded between workers."),
+	SL_DIR(struct listen_block, tls, SL_T_RECORD, SL_S_LISTEN, .fields = tls_fields,
+	       .doc = "Certificates; TLS is then accepted on the TCP addresses."),
+	SL_DIR(struct listen_block, backlog, SL_T_INT, SL_S_LISTEN, .dflt = "4096", .min = 1,
+	       .max = 65535, .doc = "Queue of connections not yet accepted."),
+	SL_DIR(struct listen_block, max_connections, SL_T_INT, SL_S_LISTEN, .dflt = "100000",
+	       .min = 1, .max = 4000000,
+	       .doc = "Connections per worker that have not chosen a protocol or are the core's; "
+		      "more are closed at once."),
+	SL_DIR(struct listen_block, preread_timeout, SL_T_MSEC, SL_S_LISTEN, .dflt = "10s",
+	       .min = 10, .max = 600000, .doc = "Time for a new connection to show what it is."),
+	SL_DIR(struct listen_block, buffer, SL_T_SIZE, SL_S_LISTEN, .dflt = "4M", .min = 0,
+	       .max = 1073741824,
 	       .doc = "Socket buffers of the UDP addresses; 0: the system's default."),
 	SL_DIRS_END};
 
@@ -91,7 +135,8 @@ struct building {
 	const char **names; /* of modules and of the core's own mappings: never unknown keys */
 };
 
-static void report(struct building *b, const struct conf_node *at, const char *path, const char *text)
+static void report(struct building *b, const struct conf_node *at, const char *path,
+		   const char *text)
 {
 	conf_report(b->s->errors, false, at ? &at->at : NULL, path, "%s", text);
 }
@@ -105,7 +150,8 @@ static struct conf_block module_block(const struct module *m)
 
 static struct conf_node *item(const struct conf_node *list, unsigned i)
 {
-	struct conf_node *n = list && list->kind == CONF_SEQUENCE ? list->child : (struct conf_node *)list;
+	struct conf_node *n =
+		list && list->kind == CONF_SEQUENCE ? list->child : (struct conf_node *)list;
 
 	while (n && i-- > 0)
 		n = n->next;
@@ -130,7 +176,8 @@ static void load_modules(struct building *b, const struct setup_input *in)
 		snprintf(path, sizeof path, "modules[%zu]", i);
 		for (size_t k = 0; k < i; k++)
 			if (sl_str_eq(name, *SL_LIST_AT(core->modules, struct sl_str, k)))
-				report(b, item(list, (unsigned)i), path, "this module is in the list already");
+				report(b, item(list, (unsigned)i), path,
+				       "this module is in the list already");
 		if (registry_load(b->s->registry, name, paths, n_paths, err, sizeof err) < 0)
 			report(b, item(list, (unsigned)i), path, err);
 	}
@@ -138,16 +185,18 @@ static void load_modules(struct building *b, const struct setup_input *in)
 		report(b, list, "modules", err);
 }
 
-static const char **known_names(struct sl_pool *pool, const struct registry *r)
+/* Keys of the main scope that are no directives of the core; modules that could not be loaded are
+ * not unknown on top of that. */
+static const char **known_names(struct sl_pool *pool, const struct sl_list *modules)
 {
 	static const char *const own[] = {"listen", "services"};
-	const char **names = sl_pool_array(pool, r->n_modules + SL_ARRAY_LEN(own) + 1, sizeof *names);
+	const char **names = sl_pool_array(pool, modules->n + SL_ARRAY_LEN(own) + 1, sizeof *names);
 	unsigned n = 0;
 
 	for (unsigned i = 0; names && i < SL_ARRAY_LEN(own); i++)
 		names[n++] = own[i];
-	for (unsigned i = 0; names && i < r->n_modules; i++)
-		names[n++] = r->modules[i].def.name;
+	for (size_t i = 0; names && i < modules->n; i++)
+		names[n++] = SL_LIST_AT(*modules, struct sl_str, i)->p;
 	return names;
 }
 
@@ -161,20 +210,28 @@ static bool has_block_below(const struct conf_node *list, const char *name)
 
 static bool active_in_main(const struct building *b, const char *name)
 {
-	return conf_yaml_get(b->root, name) || (!has_block_below(conf_yaml_get(b->root, "listen"), name) &&
-						!has_block_below(conf_yaml_get(b->root, "services"), name));
+	return conf_yaml_get(b->root, name) ||
+	       (!has_block_below(conf_yaml_get(b->root, "listen"), name) &&
+		!has_block_below(conf_yaml_get(b->root, "services"), name));
 }
 
-static void check_module(struct building *b, const struct module *m, struct conf_node *node, const char *path, void *conf)
+/* A module's block for one scope; its check function runs only over values that are what its table
+ * says. */
+static void *evaluate_block(struct building *b, const struct module *m, enum sl_scope scope,
+			    struct conf_node *node, const void *base, const char *path)
 {
 	struct conf_block block = module_block(m);
+	unsigned errors_before = conf_n_errors(b->s->errors);
+	void *conf = conf_evaluate(&b->eval, &block, scope, node, base, path, NULL);
 
-	if (conf && m->def.check)
-		(void)m->def.check(conf_checker(&b->eval, &block, node, path), conf); /* its errors are in the list */
+	if (conf && m->def.check && conf_n_errors(b->s->errors) == errors_before)
+		(void)m->def.check(conf_checker(&b->eval, &block, node, path), conf); /* reported */
+	return conf;
 }
 
 /* The conf of every module for one listener or service: its block there over the main one. */
-static void **scope_confs(struct building *b, struct conf_node *node, enum sl_scope scope, const char *path)
+static void **scope_confs(struct building *b, struct conf_node *node, enum sl_scope scope,
+			  const char *path)
 {
 	const struct registry *r = b->s->registry;
 	void **confs = sl_pool_array(b->s->pool, r->n_modules + 1, sizeof *confs);
@@ -182,15 +239,10 @@ static void **scope_confs(struct building *b, struct conf_node *node, enum sl_sc
 
 	for (unsigned i = 0; confs && i < r->n_modules; i++) {
 		const struct module *m = &r->modules[i];
-		struct conf_block block = module_block(m);
 		struct conf_node *own = conf_yaml_get(node, m->def.name);
 
-		confs[i] = m->conf;
-		if (!own)
-			continue;
 		snprintf(below, sizeof below, "%s.%s", path, m->def.name);
-		confs[i] = conf_evaluate(&b->eval, &block, scope, own, m->conf, below, NULL);
-		check_module(b, m, own, below, confs[i]);
+		confs[i] = own ? evaluate_block(b, m, scope, own, m->conf, below) : m->conf;
 	}
 	return confs;
 }
@@ -201,13 +253,10 @@ static void evaluate_modules(struct building *b)
 
 	for (unsigned i = 0; i < r->n_modules; i++) {
 		struct module *m = &r->modules[i];
-		struct conf_block block = module_block(m);
 		struct conf_node *node = conf_yaml_get(b->root, m->def.name);
 
-		if (!active_in_main(b, m->def.name))
-			continue;
-		m->conf = conf_evaluate(&b->eval, &block, SL_S_MAIN, node, NULL, m->def.name, NULL);
-		check_module(b, m, node, m->def.name, m->conf);
+		if (active_in_main(b, m->def.name))
+			m->conf = evaluate_block(b, m, SL_S_MAIN, node, NULL, m->def.name);
 	}
 }
 
@@ -227,10 +276,12 @@ static void add_listener(struct expansion *x, const struct sl_addr *addr)
 	char text[SL_ADDR_STRLEN], msg[160];
 
 	for (unsigned i = 0; i < s->n_listeners; i++) {
-		if (s->listeners[i].spec.udp != x->proto.spec.udp || !sl_addr_eq(&s->listeners[i].spec.addr, addr))
+		if (s->listeners[i].spec.udp != x->proto.spec.udp ||
+		    !sl_addr_eq(&s->listeners[i].spec.addr, addr))
 			continue;
-		snprintf(msg, sizeof msg, "%s %s is taken by listener \"%s\" already", x->proto.spec.udp ? "UDP" : "TCP",
-			 sl_addr_format(text, addr), s->listeners[i].name);
+		snprintf(msg, sizeof msg, "%s %s is taken by listener \"%s\" already",
+			 x->proto.spec.udp ? "UDP" : "TCP", sl_addr_format(text, addr),
+			 s->listeners[i].name);
 		report(x->b, x->node, x->path, msg);
 		return;
 	}
@@ -245,14 +296,16 @@ static void add_listener(struct expansion *x, const struct sl_addr *addr)
 		l->name = sl_pool_printf(s->pool, "%s-%u", l->spec.udp ? "udp" : "tcp", addr->port);
 }
 
-/* "*:PORT": one listener per address of the host, so that answers leave from where they were asked without a look at each packet. */
+/* "*:PORT": one listener per address of the host, so that answers leave from where they were asked
+ * without a look at each packet. */
 static void expand_all(struct expansion *x, uint16_t port)
 {
 	struct sl_addr addrs[SETUP_MAX_LISTENERS];
 	unsigned n = 0;
 
 	if (sock_host_addrs(addrs, SL_ARRAY_LEN(addrs), &n) < 0 || n == 0) {
-		report(x->b, x->node, x->path, "cannot read the addresses of this host; write them out instead of *");
+		report(x->b, x->node, x->path,
+		       "cannot read the addresses of this host; write them out instead of *");
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -269,7 +322,8 @@ static void expand(struct expansion *x, struct sl_str text)
 	uint64_t port;
 
 	if (sl_str_starts(text, SL_STR("*:"))) {
-		if (sl_str_u64((struct sl_str){text.p + 2, text.len - 2}, &port) < 0 || port < 1 || port > 65535)
+		if (sl_str_u64((struct sl_str){text.p + 2, text.len - 2}, &port) < 0 || port < 1 ||
+		    port > 65535)
 			report(x->b, x->node, x->path, "the port behind *: is not in 1..65535");
 		else
 			expand_all(x, (uint16_t)port);
@@ -282,7 +336,8 @@ static void expand(struct expansion *x, struct sl_str text)
 	add_listener(x, &addr);
 }
 
-static void expand_list(struct expansion *x, struct conf_node *node, const char *path, bool udp, const struct sl_list *list)
+static void expand_list(struct expansion *x, struct conf_node *node, const char *path, bool udp,
+			const struct sl_list *list)
 {
 	const char *key = udp ? "udp" : "tcp";
 	const struct conf_node *values = conf_yaml_get(node, key);
@@ -297,19 +352,23 @@ static void expand_list(struct expansion *x, struct conf_node *node, const char 
 
 static void evaluate_listener(struct building *b, struct conf_node *node, const char *path)
 {
-	struct listen_block *l = conf_evaluate(&b->eval, &setup_listen_block, SL_S_LISTEN, node, NULL, path, b->names);
+	struct listen_block *l = conf_evaluate(&b->eval, &setup_listen_block, SL_S_LISTEN, node,
+					       NULL, path, b->names);
 	struct expansion x = {.b = b};
 
 	if (!l)
 		return;
 	if (l->udp.n + l->tcp.n == 0)
-		report(b, node, path, "has neither udp nor tcp; write for instance udp: \"*:3478\"");
+		report(b, node, path,
+		       "has neither udp nor tcp; write for instance udp: \"*:3478\"");
 	if (l->tls.cert.len && !l->tls.key.len && !sl_str_eq(l->tls.cert, SL_STR("auto")))
 		report(b, node, path, "tls.cert without tls.key");
 	x.proto = (struct setup_listener){
 		.name = l->name.len ? l->name.p : NULL,
 		.block = l,
-		.spec = {.steering = (enum steering)l->steering, .backlog = (int)l->backlog, .buffer_bytes = (int)l->buffer},
+		.spec = {.steering = (enum steering)l->steering,
+			 .backlog = (int)l->backlog,
+			 .buffer_bytes = (int)l->buffer},
 		.confs = scope_confs(b, node, SL_S_LISTEN, path),
 	};
 	expand_list(&x, node, path, true, &l->udp);
@@ -324,7 +383,8 @@ static void evaluate_listeners(struct building *b)
 
 	b->s->listeners = sl_pool_array(b->s->pool, SETUP_MAX_LISTENERS, sizeof *b->s->listeners);
 	if (!list || list->kind != CONF_SEQUENCE || !b->s->listeners) {
-		report(b, list ? list : b->root, "listen", "a list of listeners is needed, for instance [{udp: \"*:3478\"}]");
+		report(b, list ? list : b->root, "listen",
+		       "a list of listeners is needed, for instance [{udp: \"*:3478\"}]");
 		return;
 	}
 	for (struct conf_node *n = list->child; n; n = n->next) {
@@ -343,9 +403,11 @@ struct service_block {
 };
 
 static const struct sl_directive service_table[] = {
-	SL_DIR(struct service_block, match, SL_T_REGEX, SL_S_SERVICE, .required = true, .doc = "Rooms whose names match belong to this service."),
+	SL_DIR(struct service_block, match, SL_T_REGEX, SL_S_SERVICE, .required = true,
+	       .doc = "Rooms whose names match belong to this service."),
 	SL_DIRS_END};
-const struct conf_block setup_service_block = {"services", service_table, sizeof(struct service_block)};
+const struct conf_block setup_service_block = {"services", service_table,
+					       sizeof(struct service_block)};
 
 static void evaluate_services(struct building *b)
 {
@@ -364,10 +426,12 @@ static void evaluate_services(struct building *b)
 		const struct service_block *own;
 
 		snprintf(path, sizeof path, "services.%.*s", SL_FMT(n->key));
-		own = conf_evaluate(&b->eval, &setup_service_block, SL_S_SERVICE, n, NULL, path, b->names);
+		own = conf_evaluate(&b->eval, &setup_service_block, SL_S_SERVICE, n, NULL, path,
+				    b->names);
 		sv->name = n->key.p;
 		sv->match = own ? own->match : NULL;
-		sv->pattern = conf_yaml_get(n, "match") ? conf_yaml_get(n, "match")->value : SL_STR_NULL;
+		sv->pattern =
+			conf_yaml_get(n, "match") ? conf_yaml_get(n, "match")->value : SL_STR_NULL;
 		sv->confs = scope_confs(b, n, SL_S_SERVICE, path);
 	}
 }
@@ -383,7 +447,8 @@ static void read_processes(struct building *b)
 
 		b->s->n_workers = cpus < 1 ? 1 : cpus > 32 ? 32 : (unsigned)cpus;
 	} else if (sl_str_u64(b->s->core->processes, &n) < 0 || n < 1 || n > 32) {
-		report(b, conf_yaml_get(b->root, "processes"), "processes", "is neither auto nor a number in 1..32");
+		report(b, conf_yaml_get(b->root, "processes"), "processes",
+		       "is neither auto nor a number in 1..32");
 	} else {
 		b->s->n_workers = (unsigned)n;
 	}
@@ -400,7 +465,8 @@ static int prepare(struct sl_pool *pool, const struct setup_input *in, struct bu
 	s->errors = conf_errors_new(pool);
 	if (!s->errors)
 		return -SL_ENOMEM;
-	*b = (struct building){.s = s, .eval = {.pool = pool, .errors = s->errors, .prefix = in->prefix}};
+	*b = (struct building){.s = s,
+			       .eval = {.pool = pool, .errors = s->errors, .prefix = in->prefix}};
 	return 0;
 }
 
@@ -409,9 +475,12 @@ static void read_core(struct building *b)
 	static const char *const none[] = {NULL};
 	struct conf_eval quiet = b->eval;
 
-	/* Twice: modules must be known before an unknown key can be told from a module's block. The first reading's reports are not kept. */
+	/* Twice: modules must be known before an unknown key can be told from a module's block. The
+	 * first reading's reports are not kept. */
 	quiet.errors = conf_errors_new(b->s->pool);
-	b->s->core = quiet.errors ? conf_evaluate(&quiet, &setup_core_block, SL_S_MAIN, b->root, NULL, "", none) : NULL;
+	b->s->core = quiet.errors ? conf_evaluate(&quiet, &setup_core_block, SL_S_MAIN, b->root,
+						  NULL, "", none)
+				  : NULL;
 }
 
 int setup_load(struct sl_pool *pool, const struct setup_input *in, struct setup **ret_setup)
@@ -426,12 +495,13 @@ int setup_load(struct sl_pool *pool, const struct setup_input *in, struct setup 
 	if (!b.root)
 		return -SL_ECONF;
 	for (unsigned i = 0; i < in->n_overrides; i++)
-		(void)conf_yaml_override(pool, b.s->errors, b.root, i + 1, sl_str_c(in->overrides[i])); /* reported */
+		(void)conf_yaml_override(pool, b.s->errors, b.root, i + 1,
+					 sl_str_c(in->overrides[i])); /* reported */
 	read_core(&b);
 	if (!b.s->core)
 		return -SL_ENOMEM;
 	load_modules(&b, in);
-	b.names = known_names(pool, b.s->registry);
+	b.names = known_names(pool, &b.s->core->modules);
 	b.s->core = conf_evaluate(&b.eval, &setup_core_block, SL_S_MAIN, b.root, NULL, "", b.names);
 	if (!b.names || !b.s->core)
 		return -SL_ENOMEM;

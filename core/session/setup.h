@@ -1,8 +1,9 @@
 /*
- * session/setup.h: a whole configuration, evaluated: the core's own directives, the modules' and the listeners.
+ * session/setup.h: a whole configuration, evaluated: the core's own directives, the modules' and
+ * the listeners.
  *
- * Built by the checker, by every worker from the same sealed text, and by tools. What the core's directives mean stands in
- * setup.c's tables and nowhere else.
+ * Built by the checker, by every worker from the same sealed text, and by tools. What the core's
+ * directives mean stands in setup.c's tables and nowhere else.
  */
 #ifndef SESSION_SETUP_H
 #define SESSION_SETUP_H
@@ -12,14 +13,19 @@
 #include "session/registry.h"
 
 enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
-enum { STEERING_AUTO, STEERING_EBPF, STEERING_PORTS, STEERING_FORWARD }; /* same order as enum steering */
+enum {
+	STEERING_AUTO,
+	STEERING_EBPF,
+	STEERING_PORTS,
+	STEERING_FORWARD
+}; /* same order as enum steering */
 
 struct log_block {
 	int32_t level, format;
 	struct sl_str file; /* empty: standard error */
 };
 
-struct core_block { /* main scope of the core */
+struct core_block {		 /* main scope of the core */
 	struct sl_str processes; /* "auto" or a number */
 	struct sl_list modules, module_path;
 	struct sl_str user, group, pid, control;
@@ -79,8 +85,8 @@ struct setup {
 #define SETUP_MAX_LISTENERS 256
 
 struct setup_input {
-	const char *prefix;	/* absolute */
-	const char *file;	/* for messages */
+	const char *prefix; /* absolute */
+	const char *file;   /* for messages */
 	struct sl_str text;
 	const char *const *overrides; /* -g, in order */
 	unsigned n_overrides;
@@ -88,10 +94,13 @@ struct setup_input {
 	unsigned n_module_paths;
 };
 
-/* Everything is in pool. Problems are in (*ret_setup)->errors; the result is -SL_ECONF when there are errors, and *ret_setup is set even then. */
+/* Everything is in pool. Problems are in (*ret_setup)->errors; the result is -SL_ECONF when there
+ * are errors, and *ret_setup is set even then. */
 int setup_load(struct sl_pool *pool, const struct setup_input *in, struct setup **ret_setup);
-/* Certificates of a listener; "auto" finds or makes the development certificate under the prefix. err: a sentence. NULL *ret_ctx: no TLS. */
-int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80], struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap);
+/* Certificates of a listener; "auto" finds or makes the development certificate under the prefix.
+ * err: a sentence. NULL *ret_ctx: no TLS. */
+int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80],
+	      struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap);
 /* The core's tables, for the reference, the schema and the dump. */
 extern const struct conf_block setup_core_block, setup_listen_block, setup_service_block;
 void setup_dump(const struct setup *s, struct sl_buf *out);   /* effective configuration as YAML */

@@ -1,8 +1,8 @@
 /*
  * session/setup_tls.c: certificates of a listener, from files, from text or made for development.
  *
- * Runs before privileges are dropped. The checker makes the development certificate, workers find it; it stays under the
- * prefix, so that an exception given in a browser lasts.
+ * Runs before privileges are dropped. The checker makes the development certificate, workers find
+ * it; it stays under the prefix, so that an exception given in a browser lasts.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,7 +16,8 @@
 #define DEV_CERT "dev-cert.pem"
 #define DEV_KEY "dev-key.pem"
 
-static int read_pem(const struct setup *s, struct sl_str name, struct sl_str *ret_text, char *err, size_t cap)
+static int read_pem(const struct setup *s, struct sl_str name, struct sl_str *ret_text, char *err,
+		    size_t cap)
 {
 	char path[1024], *text;
 	size_t len;
@@ -25,7 +26,8 @@ static int read_pem(const struct setup *s, struct sl_str name, struct sl_str *re
 		*ret_text = name;
 		return 0;
 	}
-	snprintf(path, sizeof path, "%s%s%.*s", name.p[0] == '/' ? "" : s->prefix, name.p[0] == '/' ? "" : "/", SL_FMT(name));
+	snprintf(path, sizeof path, "%s%s%.*s", name.p[0] == '/' ? "" : s->prefix,
+		 name.p[0] == '/' ? "" : "/", SL_FMT(name));
 	if (fd_slurp(path, MAX_PEM, &text, &len) < 0) {
 		snprintf(err, cap, "cannot read %s: %m", path);
 		return -SL_ESYS;
@@ -94,14 +96,16 @@ static int dev_cert(const struct setup *s, struct tls_cert *ret_cert, char *err,
 	return rc < 0 ? rc : read_pem(s, sl_str_c(key_path), &ret_cert->key, err, cap);
 }
 
-static int read_pair(const struct setup *s, struct sl_str cert, struct sl_str key, struct tls_cert *ret_cert, char *err, size_t cap)
+static int read_pair(const struct setup *s, struct sl_str cert, struct sl_str key,
+		     struct tls_cert *ret_cert, char *err, size_t cap)
 {
 	int rc = read_pem(s, cert, &ret_cert->cert, err, cap);
 
 	return rc < 0 ? rc : read_pem(s, key, &ret_cert->key, err, cap);
 }
 
-int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80], struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap)
+int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80],
+	      struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap)
 {
 	const struct tls_block *t = &l->block->tls;
 	struct tls_cert *certs;

@@ -1,7 +1,8 @@
 /*
  * session/stats.c: shared memory as modules may read it.
  *
- * Translates the layouts of shm/shm.h into the public ones of <sluice/stats.h>, and decides nothing.
+ * Translates the layouts of shm/shm.h into the public ones of <sluice/stats.h>, and decides
+ * nothing.
  */
 #include <sluice/stats.h>
 #include "shm/shm.h"
@@ -18,7 +19,8 @@ static const char *state_name(uint32_t state)
 	}
 }
 
-static void describe(const struct worker_slot *from, unsigned slot, uint32_t state, struct sl_stats_worker *to)
+static void describe(const struct worker_slot *from, unsigned slot, uint32_t state,
+		     struct sl_stats_worker *to)
 {
 	*to = (struct sl_stats_worker){
 		.slot = (uint16_t)slot,
@@ -38,7 +40,8 @@ static void describe(const struct worker_slot *from, unsigned slot, uint32_t sta
 	to->name[sizeof to->name - 1] = '\0';
 }
 
-unsigned sl_stats_workers(const struct sl_worker *w, struct sl_stats_worker *ret_workers, unsigned max)
+unsigned sl_stats_workers(const struct sl_worker *w, struct sl_stats_worker *ret_workers,
+			  unsigned max)
 {
 	unsigned n_slots = shm_sizes(w->shm)->n_slots, n = 0;
 
@@ -88,7 +91,8 @@ void sl_stats_metrics(const struct sl_worker *w, sl_stats_metric_fn *fn, void *a
 		shm_metrics_each(w->shm, slot, one_metric, &e);
 }
 
-/* Owner, kind and state lie in the first cache line of an entry; most entries are free and cost only that. */
+/* Owner, kind and state lie in the first cache line of an entry; most entries are free and cost
+ * only that. */
 void sl_stats_sessions(const struct sl_worker *w, uint32_t ret_counts[SL_N_KINDS])
 {
 	unsigned n = shm_sizes(w->shm)->n_sessions;
@@ -98,7 +102,8 @@ void sl_stats_sessions(const struct sl_worker *w, uint32_t ret_counts[SL_N_KINDS
 		const struct session_entry *e = shm_session(w->shm, i);
 		uint32_t owner = __atomic_load_n(&e->owner, __ATOMIC_RELAXED);
 
-		if (owner && e->state != SESSION_FREE && e->kind < SL_N_KINDS && shm_owner_alive(w->shm, owner))
+		if (owner && e->state != SESSION_FREE && e->kind < SL_N_KINDS &&
+		    shm_owner_alive(w->shm, owner))
 			ret_counts[e->kind]++;
 	}
 }

@@ -186,6 +186,6 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	return 0;
 }
 
-SL_MODULE(http, .name = "http", .version = "1.0", .summary = "pages, routes and WebSocket endpoints", .directives = directives,
+SL_MODULE(http, .name = "http", .version = "1.0", .summary = "pages, routes and WebSocket endpoints", .flags = SL_M_WEB, .directives = directives,
 	  .conf_size = sizeof(struct http_conf), .hooks = hooks, .metrics = metrics, .check = check, .worker_start = worker_start,
 	  .worker_drain = worker_drain, .worker_stop = worker_stop);

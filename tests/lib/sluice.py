@@ -4,7 +4,7 @@
         s.port("tcp"); s.top(); s.reload(); s.kill_worker(slot)
 
 Leaving the block stops the server and fails the test on: an [alert] or [crit] line, a sanitizer's report, an exit status
-other than 0, a child that was not reaped, bugs_total != 0. Standard library only; nothing sleeps for luck: wait_for().
+other than 0, a child that was not reaped, process.bugs != 0. Standard library only; nothing sleeps for luck: wait_for().
 """
 import json
 import os
@@ -197,7 +197,7 @@ class Sluice:
         bugs = 0
         try:
             if kind is None and self.proc.poll() is None:
-                bugs = self.counter("core.bugs_total")
+                bugs = self.counter("process.bugs")
         finally:
             try:
                 self.stop()
@@ -207,7 +207,7 @@ class Sluice:
                 if kind is None:
                     raise
         if kind is None:
-            assert bugs == 0, f"bugs_total is {bugs}"
+            assert bugs == 0, f"process.bugs is {bugs}"
             self.check()
             if not os.environ.get("TEST_KEEP"):
                 shutil.rmtree(self.prefix, ignore_errors=True)

@@ -79,7 +79,7 @@ SL_API void sl_check_failed(const char *cond, const char *file, int line, bool *
 /* Called before abort (fatal) and at the first failure per place; set once per process. */
 typedef void sl_bug_fn(const char *cond, const char *file, int line, bool fatal);
 void sl_bug_hook(sl_bug_fn *fn);
-/* Failures of sl_check so far in this process; exported as the counter bugs_total. */
+/* Failures of sl_check so far in this process; exported as the counter process.bugs. */
 uint64_t sl_bugs_total(void);
 
 #endif
