@@ -80,7 +80,7 @@ static void append(struct sl_udp *u, struct tx *t)
 
 /* ---- messages */
 
-/* The buffer has room for all three kinds at once (TXQ control size in txq.h). */
+/* The buffer has room for all three kinds at once (struct tx_control). */
 static void put_control(struct msghdr *h, int level, int type, const void *value, size_t len)
 {
 	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)h->msg_control + h->msg_controllen);
@@ -326,8 +326,8 @@ void txq_resume(struct sl_udp *u)
 }
 
 /*
- * A full batch does not wait for the end of the tick: its memory is warm now, and latency is what
- * we sell.
+ * A full batch does not wait for the end of the tick: waiting would only add to its delay, and its
+ * memory is warm now.
  */
 static void enlist(struct txq *q, struct sl_udp *u)
 {

@@ -9,6 +9,7 @@
 #include "lib/shm.h"
 #include "net/engine.h"
 
+#include <netinet/udp.h>
 #include <sluice/stun.h>
 
 #define N_SLOTS 4
@@ -252,6 +253,32 @@ TEST(a_flow_on_all_addresses_answers_from_the_one_its_client_uses)
 	CHECK_INT(s.flow.n, 1);
 	sl_flow_close(o.flow);
 	close(other);
+	test_net_close(&s.t);
+}
+
+TEST(trains_are_cut_into_datagrams)
+{
+	struct side s = {.t.conf.gro = true};
+	uint8_t train[10000];
+	uint16_t segment = 999;
+	int fd;
+
+	open_side(&s, "127.0.0.1:0");
+	fd = test_client(SOCK_DGRAM, sl_udp_local(socket_of(&s)));
+	for (unsigned i = 0; i < sizeof train; i++)
+		train[i] = (uint8_t)(i / segment);
+	CHECK(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &(int){segment}, sizeof(int)) == 0);
+	CHECK_INT(send(fd, train, sizeof train, 0), sizeof train);
+	NET_UNTIL(&s.t, s.content.n == 11);
+	CHECK_INT(test_count(&s.t, NET_datagrams_in), 11);
+	CHECK_INT(test_count(&s.t, NET_receive_calls), 1);
+	CHECK_INT(strlen(s.content.text), 10); /* ten bytes of 10 are left for the last */
+	CHECK_INT(s.content.text[0], 10);
+	CHECK_INT(s.content.from.family, 4);
+	say(fd, "one");
+	NET_UNTIL(&s.t, s.content.n == 12);
+	CHECK(strcmp(s.content.text, "one") == 0);
+	close(fd);
 	test_net_close(&s.t);
 }
 
