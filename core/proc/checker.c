@@ -81,7 +81,7 @@ static void check_paths(struct setup *s)
 				    "is longer than %d bytes", MAX_PATH - 1);
 }
 
-static void print_problems(struct setup *s)
+void print_problems(struct setup *s)
 {
 	struct sl_buf out;
 

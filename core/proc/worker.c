@@ -84,6 +84,7 @@ static int begin_layers(struct worker *w)
 
 /* ---- configuration */
 
+/* The checker has told the warnings; what is wrong only here (a file that has gone since) is told here. */
 static int read_setup(struct worker *w)
 {
 	struct setup_input in = {.prefix = w->h->prefix, .file = w->h->file};
@@ -91,12 +92,17 @@ static int read_setup(struct worker *w)
 	struct sl_pool *pool = sl_pool_new(0);
 	size_t bytes;
 	void *text;
+	int rc;
 
 	if (!pool || shmem_map(w->h->fd_text, false, &text, &bytes) < 0)
 		return -SL_ESYS;
 	in.text = (struct sl_str){text, bytes};
 	role_input(w->h, &in, overrides, paths);
-	return check_setup(pool, &in, &w->setup);
+	rc = setup_load(pool, &in, &w->setup);
+	if (rc < 0 && w->setup)
+		print_problems(w->setup);
+	shmem_unmap(text, bytes);
+	return rc;
 }
 
 static void begin_log(const struct worker *w)

@@ -55,6 +55,10 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0, .max = 1000000,
 	       .doc = "Requests without credentials that are answered a second to one source over UDP; the answer to a spoofed one goes to "
 		      "somebody else. 0: no limit."),
+	SL_DIR(struct relay_conf, credential_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000, .max = 86400000,
+	       .doc = "Validity of the credentials that this node gives to clients of its own signalling."),
+	SL_DIR(struct relay_conf, public_host, SL_T_STR, SL_S_MAIN, .max = 255,
+	       .doc = "Name or address of this node in the URLs given to those clients. Unset: what they connected to."),
 	SL_DIR(struct relay_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000, .max = 3600000,
 	       .doc = "A connection without an allocation is closed after this silence."),
 	SL_DIR(struct relay_conf, buffer, SL_T_SIZE, SL_S_MAIN, .dflt = "0", .max = 16 << 20,
@@ -75,8 +79,6 @@ int relay_check(struct sl_conf *c, void *conf)
 {
 	const struct relay_conf *rc = conf;
 
-	if (rc->auth && rc->secrets.n == 0 && rc->users.n == 0)
-		sl_conf_warn(c, "", "neither secrets nor users: nobody can use this relay");
 	if (!rc->auth)
 		sl_conf_warn(c, "auth", "off: everybody who reaches a listener can relay through this host");
 	if (rc->max_lifetime < rc->default_lifetime)
@@ -121,8 +123,8 @@ int relay_engine_conf(struct turn_relay *m)
 
 	m->engine_conf = (struct sl_turn_conf){
 		.realm = rc->realm,
-		.secrets = rc->secrets.items,
-		.n_secrets = (unsigned)rc->secrets.n,
+		.secrets = m->secrets,
+		.n_secrets = m->n_secrets,
 		.auth = rc->auth,
 		.default_lifetime_s = (uint32_t)(rc->default_lifetime / 1000),
 		.max_lifetime_s = (uint32_t)(rc->max_lifetime / 1000),

@@ -32,13 +32,13 @@ struct relay_user { /* a record of `users` */
 };
 
 struct relay_conf {
-	struct sl_str realm, software;
+	struct sl_str realm, software, public_host;
 	struct sl_list secrets; /* struct sl_str */
 	struct sl_list users;	/* struct relay_user */
 	struct sl_ports ports;
 	struct sl_list external, relay_addresses; /* struct sl_addr */
 	struct sl_list allow_peers, deny_peers;	  /* struct sl_cidr */
-	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout; /* ms */
+	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout, credential_lifetime; /* ms */
 	uint64_t buffer; /* bytes */
 	int64_t user_quota, max_allocations, max_permissions, max_channels, challenge_rate;
 	bool auth, ipv4, ipv6;
@@ -82,6 +82,9 @@ struct turn_relay {
 	struct sl_worker *worker;
 	const struct relay_conf *conf;
 	struct sl_turn_conf engine_conf;
+	struct sl_str *secrets; /* the operator's, newest first, then the node's own */
+	unsigned n_secrets;
+	uint8_t own_secret[32];
 	struct sl_turn *engine;
 	const struct sl_meter *m;
 	struct sl_turn_counters exported; /* what the meters have of the engine's counters */
@@ -143,6 +146,12 @@ void streams_claimed(struct turn_relay *m, const uint8_t *token); /* serves the 
 /* ---- claim.c */
 int claim_open(struct turn_relay *m);
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token); /* answered by streams_claimed */
+
+/* ---- credentials.c */
+struct sl_ice_servers_iface;
+extern const struct sl_ice_servers_iface credentials_iface; /* self: struct turn_relay */
+int credentials_open(struct turn_relay *m);
+void credentials_close(struct turn_relay *m);
 
 /* ---- turn_relay.c */
 void module_arm(struct turn_relay *m);

@@ -44,6 +44,7 @@ static void module_free(struct turn_relay *m)
 	sl_timer_cancel(m->worker->loop, &m->timer);
 	sl_post_cancel(m->worker->loop, &m->post);
 	relay_engine_conf_free(m);
+	credentials_close(m);
 	sl_rate_free(m->challenges);
 	sl_slab_destroy(m->relays);
 	sl_slab_destroy(m->sockets);
@@ -86,6 +87,8 @@ static int module_open(struct turn_relay *m)
 
 	err = open_slabs(m);
 	if (err == 0)
+		err = credentials_open(m);
+	if (err == 0)
 		err = host_read(m);
 	if (err == 0)
 		err = open_challenge_rate(m);
@@ -93,6 +96,8 @@ static int module_open(struct turn_relay *m)
 		err = open_engine(m);
 	if (err == 0)
 		err = claim_open(m);
+	if (err == 0)
+		err = sl_iface_provide(m->worker, "ice-servers", 1, &credentials_iface, m);
 	return err;
 }
 
