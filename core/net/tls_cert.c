@@ -17,17 +17,30 @@
 #define CLOCK_SKEW_S 3600L
 #define COMMON_NAME "Sluice development certificate"
 
+/* An address as certificates have it: without port and zone, which mean something on one host only.
+ */
+static void address_text(struct sl_buf *out, const struct sl_addr *addr)
+{
+	struct sl_addr bare = *addr;
+	char text[SL_ADDR_STRLEN];
+
+	bare.scope = 0;
+	sl_buf_printf(out, "IP:%s", sl_addr_format_ip(text, &bare));
+}
+
 /* "DNS:localhost,IP:127.0.0.1" as OpenSSL reads it. What is an address says the address parser. */
 static int names_text(const struct sl_str *names, unsigned n, struct sl_buf *out)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_addr addr;
-		bool is_ip = sl_addr_parse(&addr, names[i]) == 0;
 
 		if (memchr(names[i].p, ',', names[i].len))
 			return -SL_EINVAL;
-		sl_buf_printf(out, "%s%s:%.*s", i > 0 ? "," : "", is_ip ? "IP" : "DNS",
-			      SL_FMT(names[i]));
+		sl_buf_printf(out, "%s", i > 0 ? "," : "");
+		if (sl_addr_parse(&addr, names[i]) == 0)
+			address_text(out, &addr);
+		else
+			sl_buf_printf(out, "DNS:%.*s", SL_FMT(names[i]));
 	}
 	sl_buf_u8(out, 0);
 	return sl_buf_ok(out);

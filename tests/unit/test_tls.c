@@ -89,7 +89,7 @@ static const char *refusal(const struct tls_cert *certs, unsigned n)
 TEST(the_development_certificate_is_one_browsers_take)
 {
 	struct sl_str names[] = {SL_STR("localhost"), SL_STR("127.0.0.1"), SL_STR("::1"),
-				 SL_STR("*.example.org")};
+				 SL_STR("*.example.org"), SL_STR("fe80::1%2")};
 	struct sl_buf cert, key;
 	BIO *bio;
 	X509 *x;
@@ -97,7 +97,7 @@ TEST(the_development_certificate_is_one_browsers_take)
 
 	sl_buf_init(&cert, 0);
 	sl_buf_init(&key, 0);
-	CHECK_INT(tls_make_dev_cert(names, 4, &cert, &key), 0);
+	CHECK_INT(tls_make_dev_cert(names, 5, &cert, &key), 0);
 	bio = BIO_new_mem_buf(cert.p, (int)cert.len);
 	x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	CHECK(x);
@@ -106,6 +106,7 @@ TEST(the_development_certificate_is_one_browsers_take)
 	CHECK_INT(X509_check_host(x, "example.com", 0, 0, NULL), 0);
 	CHECK_INT(X509_check_ip_asc(x, "127.0.0.1", 0), 1);
 	CHECK_INT(X509_check_ip_asc(x, "::1", 0), 1);
+	CHECK_INT(X509_check_ip_asc(x, "fe80::1", 0), 1); /* the zone is this host's affair */
 	CHECK_INT(X509_check_purpose(x, X509_PURPOSE_SSL_SERVER, 0), 1);
 	CHECK_INT(X509_check_ca(x), 0);
 	CHECK_INT(EVP_PKEY_get_bits(X509_get0_pubkey(x)), 256);
