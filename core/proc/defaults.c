@@ -7,11 +7,13 @@
  */
 #include "proc/tool.h"
 
-const char default_config[] = "modules: [http, stun, turn-relay, signaling-ws, metrics]\n"
-			      "listen:\n"
-			      "  - {name: media, udp: \"*:3478\", tcp: \"*:3478\"}\n"
-			      "  - {name: plain, tcp: \"*:8080\"}\n"
-			      "  - {name: secure, tcp: \"*:8443\", tls: {cert: auto}}\n"
-			      "turn-relay: {realm: sluice, allow_peers: [127.0.0.0/8, 10.0.0.0/8, "
-			      "172.16.0.0/12, 192.168.0.0/16, fc00::/7]}\n"
-			      "signaling-ws: {auth: open}\n";
+/* clang-format off: a line here is a line there */
+const char default_config[] =
+	"modules: [http, stun, turn-relay, signaling-ws, metrics]\n"
+	"listen:\n"
+	"  - {name: media, udp: \"*:3478\", tcp: \"*:3478\"}\n"
+	"  - {name: plain, tcp: \"*:8080\", http: {}}\n"
+	"  - {name: secure, tcp: \"*:8443\", tls: {cert: auto}, http: {}}\n"
+	"turn-relay: {realm: sluice}\n"
+	"signaling-ws: {auth: open}\n";
+/* clang-format on */

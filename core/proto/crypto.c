@@ -1,10 +1,11 @@
 /*
  * proto/crypto.c: digests, MACs, random bytes and CRC-32 for protocol code; the seam of libcrypto.
  *
- * Algorithms are fetched once per thread and their contexts reused, because a fetch walks the provider
- * tables under a lock and costs more than the digest itself. HMAC (RFC 2104) is built here from two
- * digests: EVP_MAC would allocate a context per key, and a TURN server has one key per client.
- * A failing digest of libcrypto means that the process is broken (memory, provider): sl_assert.
+ * Algorithms are fetched once per thread and their contexts reused, because a fetch walks the
+ * provider tables under a lock and costs more than the digest itself. HMAC (RFC 2104) is built here
+ * from two digests: EVP_MAC would allocate a context per key, and a TURN server has one key per
+ * client. A failing digest of libcrypto means that the process is broken (memory, provider):
+ * sl_assert.
  *
  * Called by everything that speaks STUN, TURN, ICE and credentials. Keeps no keys.
  */
@@ -186,8 +187,8 @@ int sl_random(void *dst, size_t n)
 }
 
 /*
- * CRC-32, reflected polynomial 0xedb88320, eight bytes a step: ICE puts a FINGERPRINT on every check,
- * so this runs for each STUN packet. tables[k] advances a byte over k further bytes.
+ * CRC-32, reflected polynomial 0xedb88320, eight bytes a step: ICE puts a FINGERPRINT on every
+ * check, so this runs for each STUN packet. tables[k] advances a byte over k further bytes.
  */
 static uint32_t crc_tables[8][256];
 

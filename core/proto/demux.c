@@ -2,8 +2,8 @@
  * proto/demux.c: what a datagram is, by its first bytes.
  *
  * RFC 7983 section 7 as updated by RFC 9443 section 3, RTCP by RFC 5761 section 4. Called for every
- * datagram before anything else looks at it, so it reads at most eight bytes and believes only what a
- * header of that kind can be: too short is unknown, and STUN shows its magic cookie.
+ * datagram before anything else looks at it, so it reads at most eight bytes and believes only what
+ * a header of that kind can be: too short is unknown, and STUN shows its magic cookie.
  */
 #include <sluice/buf.h>
 #include <sluice/stun.h>
@@ -22,7 +22,8 @@ static enum sl_demux stun(const uint8_t *p, size_t len)
 	return SL_DEMUX_STUN;
 }
 
-/* RTCP packet types 192-223 are RTP payload types 64-95 with the marker bit, which RTP may not use. */
+/* RTCP packet types 192-223 look like RTP payload types 64-95 with the marker bit; RTP avoids them.
+ */
 static enum sl_demux rtp_or_rtcp(const uint8_t *p, size_t len)
 {
 	if (len >= RTCP_HEADER && p[1] >= 192 && p[1] <= 223)

@@ -1,10 +1,10 @@
 /*
  * proto/stun.c: reading STUN messages (RFC 8489 sections 5, 14).
  *
- * A view over the caller's bytes: sl_stun_parse checks header, cookie and the bounds of every attribute once;
- * all later reads rely on it. Nothing is copied and nothing is remembered between messages.
- * What follows MESSAGE-INTEGRITY is not covered by it, so lookups end there (section 14.5).
- * The writer is stun_write.c.
+ * A view over the caller's bytes: sl_stun_parse checks header, cookie and the bounds of every
+ * attribute once; all later reads rely on it. Nothing is copied and nothing is remembered between
+ * messages. What follows MESSAGE-INTEGRITY is not covered by it, so lookups end there
+ * (section 14.5). The writer is stun_write.c.
  */
 #include <sluice/stun.h>
 
@@ -118,7 +118,8 @@ struct sl_str sl_stun_find_str(const struct sl_stun_msg *msg, uint16_t type)
 }
 
 /* Family, port and IP as they stand; xor_mask: 16 bytes that the writer has mixed in. */
-static int read_addr(const struct sl_stun_attr *attr, const uint8_t *xor_mask, struct sl_addr *ret_addr)
+static int read_addr(const struct sl_stun_attr *attr, const uint8_t *xor_mask,
+		     struct sl_addr *ret_addr)
 {
 	struct sl_addr a = {0};
 	size_t ip_len;
@@ -181,8 +182,9 @@ int sl_stun_get_u32(const struct sl_stun_attr *attr, uint32_t *ret_value)
 }
 
 /*
- * The MAC covers the message up to the attribute, with a header length that ends behind the attribute
- * (section 14.5), whatever follows it. The received bytes stay as they are: the header is hashed from a copy.
+ * The MAC covers the message up to the attribute, with a header length that ends behind the
+ * attribute (section 14.5), whatever follows it. The received bytes stay as they are: the header is
+ * hashed from a copy.
  */
 int sl_stun_check_integrity(const struct sl_stun_msg *msg, struct sl_str key)
 {
@@ -235,7 +237,8 @@ unsigned sl_stun_unknown(const struct sl_stun_msg *msg, const uint16_t *known, u
 	unsigned n = 0;
 
 	while (n < max && sl_stun_next(msg, &a)) {
-		if (a.type < 0x8000 && !is_in(a.type, known, n_known) && !is_in(a.type, ret_types, n))
+		if (a.type < 0x8000 && !is_in(a.type, known, n_known) &&
+		    !is_in(a.type, ret_types, n))
 			ret_types[n++] = a.type;
 		if (ends_trust(a.type))
 			break;

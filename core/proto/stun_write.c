@@ -1,9 +1,9 @@
 /*
  * proto/stun_write.c: writing STUN messages into a caller's buffer (RFC 8489 sections 5, 14).
  *
- * The writer appends attributes, padded with zeros, and never passes cap: the first overflow sets `failed`,
- * later calls do nothing, and sl_stun_finish tells. The header's length is right whenever a MAC or CRC is taken
- * over it, so MESSAGE-INTEGRITY and FINGERPRINT come in this order, last.
+ * The writer appends attributes, padded with zeros, and never passes cap: the first overflow sets
+ * `failed`, later calls do nothing, and sl_stun_finish tells. The header's length is right whenever
+ * a MAC or CRC is taken over it, so MESSAGE-INTEGRITY and FINGERPRINT come in this order, last.
  */
 #include <sluice/stun.h>
 

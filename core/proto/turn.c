@@ -1,9 +1,11 @@
 /*
- * proto/turn.c: the TURN server engine: its life, what comes in, its time, and what its owner may ask.
+ * proto/turn.c: the TURN server engine: its life, what comes in, its time, and what its owner may
+ * ask.
  *
- * RFC 8656 for UDP relaying; clients come over any transport. Sans-I/O: it is told the time and calls struct sl_turn_io for
- * sockets and publication. One engine per worker, one thread; tables and slabs are its own and go
- * with it. The wheel starts at the first time it hears, so that engines need no clock to be made.
+ * RFC 8656 for UDP relaying; clients come over any transport. Sans-I/O: it is told the time and
+ * calls struct sl_turn_io for sockets and publication. One engine per worker, one thread; tables
+ * and slabs are its own and go with it. The wheel starts at the first time it hears, so that
+ * engines need no clock to be made.
  */
 #include "proto/turn_impl.h"
 
@@ -24,8 +26,8 @@ static int engine_init(struct sl_turn *t)
 	return turn_index_statics(t);
 }
 
-int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf, const uint8_t nonce_key[16],
-		const struct sl_turn_io *io, void *io_ctx)
+int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf,
+		const uint8_t nonce_key[16], const struct sl_turn_io *io, void *io_ctx)
 {
 	struct sl_turn *t = calloc(1, sizeof *t);
 	int err;
@@ -123,7 +125,8 @@ static bool fingerprint_lies(const struct sl_stun_msg *msg)
 }
 
 int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct sl_turn_client *c,
-		  const struct sl_stun_msg *msg, uint64_t now_ms, uint64_t unix_s, struct sl_turn_out *out)
+		  const struct sl_stun_msg *msg, uint64_t now_ms, uint64_t unix_s,
+		  struct sl_turn_out *out)
 {
 	bool request = msg->class_ == SL_STUN_REQUEST && is_request_method(msg->method);
 	bool send = msg->class_ == SL_STUN_INDICATION && msg->method == SL_TURN_SEND;

@@ -1,12 +1,13 @@
 /*
- * proto/turn_alloc.c: allocations: found by 5-tuple, granted within quotas, ended by time; and the ports reserved
- * next to them (EVEN-PORT, RESERVATION-TOKEN).
+ * proto/turn_alloc.c: allocations: found by 5-tuple, granted within quotas, ended by time; and the
+ * ports reserved next to them (EVEN-PORT, RESERVATION-TOKEN).
  *
- * Each allocation has one timer, set to the first moment at which anything of it may expire. A refresh that
- * only postpones leaves the timer alone: it finds out when it fires. Per-user quotas count on the part of the name that
- * stays when a time-limited name is renewed.
+ * Each allocation has one timer, set to the first moment at which anything of it may expire. A
+ * refresh that only postpones leaves the timer alone: it finds out when it fires. Per-user quotas
+ * count on the part of the name that stays when a time-limited name is renewed.
  *
- * RFC 8656 sections 6, 7.2. Asked by turn_request.c and turn.c; relay sockets are the caller's (struct sl_turn_io).
+ * RFC 8656 sections 6, 7.2. Asked by turn_request.c and turn.c; relay sockets are the caller's
+ * (struct sl_turn_io).
  */
 #include "proto/turn_impl.h"
 
@@ -104,7 +105,8 @@ static bool has_token(const struct sl_hnode *node, const void *key)
 	return sl_mem_eq(res->token, key, TURN_TOKEN_BYTES);
 }
 
-struct turn_reservation *turn_reservation_find(const struct sl_turn *t, const uint8_t token[TURN_TOKEN_BYTES])
+struct turn_reservation *turn_reservation_find(const struct sl_turn *t,
+					       const uint8_t token[TURN_TOKEN_BYTES])
 {
 	struct sl_hnode *node =
 		sl_htab_find(&t->reservations, sl_hash(token, TURN_TOKEN_BYTES), has_token, token);
@@ -192,7 +194,8 @@ const uint8_t *sl_turn_token(const struct sl_stun_msg *msg, uint16_t *ret_slot)
 	return token.data;
 }
 
-int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token, struct sl_addr *ret_relayed)
+int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token,
+			  struct sl_addr *ret_relayed)
 {
 	const struct turn_reservation *res = turn_reservation_find(t, token);
 
@@ -210,7 +213,8 @@ void sl_turn_token_cancel(struct sl_turn *t, const uint8_t *token)
 		turn_reservation_cancel(t, res);
 }
 
-int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token, const struct sl_addr *relayed, uint64_t now_ms)
+int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token, const struct sl_addr *relayed,
+			uint64_t now_ms)
 {
 	if (turn_reservation_find(t, token))
 		return -SL_EEXIST;

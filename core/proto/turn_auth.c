@@ -1,13 +1,13 @@
 /*
  * proto/turn_auth.c: who sent a TURN request: nonces and long-term credentials.
  *
- * RFC 8489 section 9.2.4 with SHA-1 integrity, and time-limited names (username "expiry[:id]", password
- * base64(HMAC-SHA1(secret, username))). A nonce is 4 bytes of time and a 64-bit SipHash-2-4 over it and the client's
- * transport address, in base64: nothing is kept per source, any worker and generation can check it, and a
- * flood of unproven requests costs 20 ns each here. All keys are derived with our own realm, whatever REALM says:
- * a client that believes in another realm fails the integrity check.
- * The key of a live allocation is tried first, so that a Refresh costs one HMAC; and a session
- * that outlives its time-limited name can still be refreshed.
+ * RFC 8489 section 9.2.4 with SHA-1 integrity, and time-limited names (username "expiry[:id]",
+ * password base64(HMAC-SHA1(secret, username))). A nonce is 4 bytes of time and a 64-bit
+ * SipHash-2-4 over it and the client's transport address, in base64: nothing is kept per source,
+ * any worker and generation can check it, and a flood of unproven requests costs 20 ns each here.
+ * All keys are derived with our own realm, whatever REALM says: a client that believes in another
+ * realm fails the integrity check. The key of a live allocation is tried first, so that a Refresh
+ * costs one HMAC; and a session that outlives its time-limited name can still be refreshed.
  */
 #include "proto/turn_impl.h"
 
@@ -83,14 +83,16 @@ int turn_index_statics(struct sl_turn *t)
 		struct turn_static *s = &t->static_users[i];
 
 		s->user = &conf->users[i];
-		err = sl_htab_insert(&t->statics, &s->node, sl_hash(s->user->name.p, s->user->name.len));
+		err = sl_htab_insert(&t->statics, &s->node,
+				     sl_hash(s->user->name.p, s->user->name.len));
 		if (err < 0)
 			return err;
 	}
 	return 0;
 }
 
-static const struct sl_turn_user *find_static(const struct sl_turn *t, struct sl_str name, uint64_t hash)
+static const struct sl_turn_user *find_static(const struct sl_turn *t, struct sl_str name,
+					      uint64_t hash)
 {
 	struct sl_hnode *node = sl_htab_find(&t->statics, hash, is_static_name, &name);
 
@@ -181,7 +183,8 @@ unsigned turn_authenticate(struct turn_req *r)
 		return 401;
 	}
 	if (!sl_stun_find(r->msg, SL_STUN_USERNAME, &username) ||
-	    !sl_stun_find(r->msg, SL_STUN_REALM, &realm) || !sl_stun_find(r->msg, SL_STUN_NONCE, &nonce))
+	    !sl_stun_find(r->msg, SL_STUN_REALM, &realm) ||
+	    !sl_stun_find(r->msg, SL_STUN_NONCE, &nonce))
 		return 400;
 	if (!nonce_is_fresh(r, (struct sl_str){(const char *)nonce.data, nonce.len}))
 		return 438;
@@ -195,8 +198,8 @@ unsigned turn_authenticate(struct turn_req *r)
 	return 0;
 }
 
-int sl_turn_credential(struct sl_str secret, struct sl_str id, uint64_t expires_unix_s, char *ret_user,
-		       size_t user_cap, char ret_password[32])
+int sl_turn_credential(struct sl_str secret, struct sl_str id, uint64_t expires_unix_s,
+		       char *ret_user, size_t user_cap, char ret_password[32])
 {
 	const char *colon = id.len > 0 ? ":" : "";
 	char name[MAX_USERNAME + 1];

@@ -1,13 +1,16 @@
 /*
- * proto/turn_peer.c: with whom an allocation may talk: peer policy, permissions, channels, and the data path over them.
+ * proto/turn_peer.c: with whom an allocation may talk: peer policy, permissions, channels, and the
+ * data path over them.
  *
- * Permissions are per IP, channels per transport address (RFC 8656 sections 9, 12); both sit in tables of the engine, keyed
- * by allocation. An allocation also points at up to four of its channels, which is all that most clients ever
- * bind: their packets are matched without hashing. A channel holds the permission of its peer, so that a packet
- * from a peer needs one lookup; an expired permission row stays while channels hold it.
- * Expiry is judged at use; rows are removed later, by turn_peers_sweep.
+ * Permissions are per IP, channels per transport address (RFC 8656 sections 9, 12); both sit in
+ * tables of the engine, keyed by allocation. An allocation also points at up to four of its
+ * channels, which is all that most clients ever bind: their packets are matched without hashing. A
+ * channel holds the permission of its peer, so that a packet from a peer needs one lookup; an
+ * expired permission row stays while channels hold it. Expiry is judged at use; rows are removed
+ * later, by turn_peers_sweep.
  *
- * Called by turn_request.c for requests and by the owner of the sockets for each packet, who does the sending.
+ * Called by turn_request.c for requests and by the owner of the sockets for each packet, who does
+ * the sending.
  */
 #include "proto/turn_impl.h"
 
@@ -80,7 +83,8 @@ struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_
 	return node ? SL_CONTAINER(node, struct turn_perm, node) : NULL;
 }
 
-static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer, struct turn_perm **ret_perm)
+static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer,
+		    struct turn_perm **ret_perm)
 {
 	const uint32_t max = a->turn->conf->max_permissions;
 	const struct peer_key key = ip_key(a, peer);
@@ -256,7 +260,8 @@ static int channel_new(struct sl_turn_alloc *a, uint16_t number, const struct sl
 	return 0;
 }
 
-/* Binds or refreshes; number and peer do not contradict a live channel. Installs the permission as well (section 12.2). */
+/* Binds or refreshes; number and peer do not contradict a live channel. Installs the permission as
+ * well (section 12.2). */
 int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
 			 uint64_t now_ms)
 {
@@ -375,7 +380,8 @@ const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t
 }
 
 /* A channel speaks only while its permission lives (section 12.7 with section 9). */
-int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len, uint64_t now_ms)
+int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len,
+		    uint64_t now_ms)
 {
 	struct turn_channel *c = turn_channel_by_peer(a, peer);
 	const struct turn_perm *p = c ? c->perm : turn_perm_find(a, peer);
@@ -389,7 +395,8 @@ int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t 
 	return c && c->expires_ms > now_ms ? c->number : 0;
 }
 
-size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len, const uint8_t txid[12])
+size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len,
+			   const uint8_t txid[12])
 {
 	struct sl_stun_writer w;
 

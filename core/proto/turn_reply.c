@@ -1,9 +1,10 @@
 /*
  * proto/turn_reply.c: how the TURN engine answers.
  *
- * To a sender that has proven nothing: the least the RFC permits, without reason phrase and SOFTWARE, so that the server is no
- * amplifier for spoofed sources. To others: reason, SOFTWARE, MESSAGE-INTEGRITY. FINGERPRINT goes
- * with whoever sent one (RFC 8489 section 7). Every error is counted here, under the name of what it means.
+ * To a sender that has proven nothing: the least the RFC permits, without reason phrase and
+ * SOFTWARE, so that the server is no amplifier for spoofed sources. To others: reason, SOFTWARE,
+ * MESSAGE-INTEGRITY. FINGERPRINT goes with whoever sent one (RFC 8489 section 7). Every error is
+ * counted here, under the name of what it means.
  */
 #include "proto/turn_impl.h"
 
@@ -48,7 +49,8 @@ static void count_error(struct sl_turn_counters *n, unsigned code)
 
 void turn_reply_begin(struct turn_req *r, enum sl_stun_class class_)
 {
-	sl_stun_begin(&r->w, r->out->reply, r->out->reply_cap, class_, r->msg->method, r->msg->txid);
+	sl_stun_begin(&r->w, r->out->reply, r->out->reply_cap, class_, r->msg->method,
+		      r->msg->txid);
 }
 
 void turn_reply_end(struct turn_req *r)

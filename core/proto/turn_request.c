@@ -1,8 +1,10 @@
 /*
- * proto/turn_request.c: the four TURN requests (RFC 8656 sections 7, 8, 10, 12), each a short story: check, do, answer.
+ * proto/turn_request.c: the four TURN requests (RFC 8656 sections 7, 8, 10, 12), each a short
+ * story: check, do, answer.
  *
- * Every function named on_* gives 0 after it has answered success, or the error code to answer. The order of
- * the checks is the RFC's: authentication, unknown attributes, the allocation, then the request's own.
+ * Every function named on_* gives 0 after it has answered success, or the error code to answer. The
+ * order of the checks is the RFC's: authentication, unknown attributes, the allocation, then the
+ * request's own.
  */
 #include "proto/turn_impl.h"
 
@@ -11,8 +13,9 @@
 enum { PROTO_UDP = 17, FAMILY_IPV4 = 1, FAMILY_IPV6 = 2 };
 
 /*
- * RFC 8656 section 12 ends the range at 0x4fff, RFC 5766 at 0x7fff, and clients of its time bind at random in all of it. On a
- * client's own 5-tuple nothing else begins with these bits, so they are served.
+ * RFC 8656 section 12 ends the range at 0x4fff, RFC 5766 at 0x7fff, and clients of its time bind at
+ * random in all of it. On a client's own 5-tuple nothing else begins with these bits, so they are
+ * served.
  */
 enum { MIN_CHANNEL = 0x4000, MAX_CHANNEL = 0x7fff };
 
@@ -175,8 +178,8 @@ static bool asks_to_end(const struct turn_req *r)
 	struct sl_stun_attr attr;
 	uint32_t lifetime;
 
-	return sl_stun_find(r->msg, SL_TURN_LIFETIME, &attr) && sl_stun_get_u32(&attr, &lifetime) == 0 &&
-	       lifetime == 0;
+	return sl_stun_find(r->msg, SL_TURN_LIFETIME, &attr) &&
+	       sl_stun_get_u32(&attr, &lifetime) == 0 && lifetime == 0;
 }
 
 static void end_by_request(struct turn_req *r, uint8_t family)
@@ -283,7 +286,8 @@ static unsigned on_create_permission(struct turn_req *r)
 
 /* ---- ChannelBind */
 
-static unsigned ask_channel(const struct turn_req *r, uint16_t *ret_number, struct sl_addr *ret_peer)
+static unsigned ask_channel(const struct turn_req *r, uint16_t *ret_number,
+			    struct sl_addr *ret_peer)
 {
 	struct sl_stun_attr number, peer;
 	uint32_t value;
@@ -291,7 +295,8 @@ static unsigned ask_channel(const struct turn_req *r, uint16_t *ret_number, stru
 	if (!sl_stun_find(r->msg, SL_TURN_CHANNEL_NUMBER, &number) ||
 	    !sl_stun_find(r->msg, SL_TURN_XOR_PEER_ADDRESS, &peer))
 		return 400;
-	if (sl_stun_get_u32(&number, &value) < 0 || sl_stun_get_xor_addr(r->msg, &peer, ret_peer) < 0)
+	if (sl_stun_get_u32(&number, &value) < 0 ||
+	    sl_stun_get_xor_addr(r->msg, &peer, ret_peer) < 0)
 		return 400;
 	value >>= 16; /* the rest is reserved and ignored */
 	if (value < MIN_CHANNEL || value > MAX_CHANNEL || ret_peer->port == 0)
@@ -325,15 +330,24 @@ static unsigned on_channel_bind(struct turn_req *r)
 
 /* What this server understands; everything else below 0x8000 is answered 420. */
 static const uint16_t known[] = {
-	SL_STUN_MAPPED_ADDRESS,		  SL_STUN_USERNAME,
-	SL_STUN_MESSAGE_INTEGRITY,	  SL_STUN_ERROR_CODE,
-	SL_STUN_UNKNOWN_ATTRIBUTES,	  SL_TURN_CHANNEL_NUMBER,
-	SL_TURN_LIFETIME,		  SL_TURN_XOR_PEER_ADDRESS,
-	SL_TURN_DATA_ATTR,		  SL_STUN_REALM,
-	SL_STUN_NONCE,			  SL_TURN_XOR_RELAYED_ADDRESS,
-	SL_TURN_REQUESTED_ADDRESS_FAMILY, SL_TURN_EVEN_PORT,
-	SL_TURN_REQUESTED_TRANSPORT,	  SL_TURN_DONT_FRAGMENT,
-	SL_STUN_MESSAGE_INTEGRITY_SHA256, SL_STUN_XOR_MAPPED_ADDRESS,
+	SL_STUN_MAPPED_ADDRESS,
+	SL_STUN_USERNAME,
+	SL_STUN_MESSAGE_INTEGRITY,
+	SL_STUN_ERROR_CODE,
+	SL_STUN_UNKNOWN_ATTRIBUTES,
+	SL_TURN_CHANNEL_NUMBER,
+	SL_TURN_LIFETIME,
+	SL_TURN_XOR_PEER_ADDRESS,
+	SL_TURN_DATA_ATTR,
+	SL_STUN_REALM,
+	SL_STUN_NONCE,
+	SL_TURN_XOR_RELAYED_ADDRESS,
+	SL_TURN_REQUESTED_ADDRESS_FAMILY,
+	SL_TURN_EVEN_PORT,
+	SL_TURN_REQUESTED_TRANSPORT,
+	SL_TURN_DONT_FRAGMENT,
+	SL_STUN_MESSAGE_INTEGRITY_SHA256,
+	SL_STUN_XOR_MAPPED_ADDRESS,
 	SL_TURN_RESERVATION_TOKEN,
 };
 
@@ -345,7 +359,8 @@ static unsigned serve(struct turn_req *r)
 		return 437;
 	if (r->a->username_hash != r->username_hash)
 		return 441;
-	if (r->proven) /* a renewed password of the same name: the next request shall find it first */
+	if (r->proven) /* a renewed password of the same name: the next request shall find it first
+			*/
 		memcpy(r->a->key, r->key, sizeof r->a->key);
 	switch (r->msg->method) {
 	case SL_TURN_REFRESH:
@@ -368,7 +383,8 @@ void turn_request(struct turn_req *r)
 		return;
 	}
 	if (code == 0) {
-		n_unknown = sl_stun_unknown(r->msg, known, SL_ARRAY_LEN(known), unknown, TURN_MAX_UNKNOWN);
+		n_unknown = sl_stun_unknown(r->msg, known, SL_ARRAY_LEN(known), unknown,
+					    TURN_MAX_UNKNOWN);
 		if (n_unknown > 0) {
 			turn_reply_unknown(r, unknown, n_unknown);
 			return;

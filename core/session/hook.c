@@ -23,12 +23,11 @@ const char *sl_phase_name(unsigned phase)
 	return phase < SL_ARRAY_LEN(names) ? names[phase] : "?";
 }
 
+/* A module that is active on some listener takes part in the phases that belong to none. */
 static bool active(const struct wanted *want, unsigned module)
 {
-	const struct module *m = &want->registry->modules[module];
-
-	return m->started &&
-	       (want->listener ? want->listener->confs[module] != NULL : m->conf != NULL);
+	return want->registry->modules[module].started &&
+	       (!want->listener || want->listener->confs[module]);
 }
 
 static unsigned count(const struct wanted *want, unsigned phase)

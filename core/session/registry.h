@@ -16,7 +16,8 @@ struct module {
 	struct sl_module def; /* copy of min(size, own size) bytes of the module's object */
 	void *handle;	      /* dlopen; NULL: linked in */
 	const char *origin;   /* file name, or "linked in" */
-	void *conf;	      /* main scope; NULL: not active there */
+	void *conf;	      /* main scope: what stands there, or the defaults */
+	bool active;	      /* everywhere; else only in scopes that have a block of it */
 	struct sl_meter *meters;
 	void *ctx; /* what worker_start returned */
 	bool started;

@@ -242,7 +242,9 @@ static void **scope_confs(struct building *b, struct conf_node *node, enum sl_sc
 		struct conf_node *own = conf_yaml_get(node, m->def.name);
 
 		snprintf(below, sizeof below, "%s.%s", path, m->def.name);
-		confs[i] = own ? evaluate_block(b, m, scope, own, m->conf, below) : m->conf;
+		confs[i] = own	       ? evaluate_block(b, m, scope, own, m->conf, below)
+			   : m->active ? m->conf
+				       : NULL;
 	}
 	return confs;
 }
@@ -255,8 +257,8 @@ static void evaluate_modules(struct building *b)
 		struct module *m = &r->modules[i];
 		struct conf_node *node = conf_yaml_get(b->root, m->def.name);
 
-		if (active_in_main(b, m->def.name))
-			m->conf = evaluate_block(b, m, SL_S_MAIN, node, NULL, m->def.name);
+		m->active = active_in_main(b, m->def.name);
+		m->conf = evaluate_block(b, m, SL_S_MAIN, node, NULL, m->def.name);
 	}
 }
 

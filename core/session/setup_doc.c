@@ -19,9 +19,10 @@ static void dump_confs(const struct setup *s, struct sl_buf *out, enum sl_scope 
 	for (unsigned i = 0; i < s->registry->n_modules; i++) {
 		const struct module *m = &s->registry->modules[i];
 		struct conf_block block = block_of(m);
-		const void *conf = confs ? confs[i] : m->conf;
+		const void *conf = confs ? confs[i] : m->active ? m->conf : NULL;
+		bool inherited = confs && conf == m->conf;
 
-		if (!conf || (confs && conf == m->conf) || !m->def.directives)
+		if (!conf || inherited || !m->def.directives)
 			continue;
 		sl_buf_printf(out, "%*s%s:\n", (int)indent, "", m->def.name);
 		conf_dump(out, &block, scope, conf, indent + 2);
