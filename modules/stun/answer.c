@@ -1,9 +1,10 @@
 /*
  * stun/answer.c: what a Binding request is answered (RFC 8489 sections 6.3.1, 12). No I/O.
  *
- * The shortest answer the RFC permits: XOR-MAPPED-ADDRESS alone, 32 bytes for IPv4; SOFTWARE only when configured, FINGERPRINT
- * only for those that sent one. Credentials are not asked for and not looked at; integrity is not
- * answered with integrity, because there is no key. ICE and RFC 5780 attributes are not understood here: 420.
+ * The shortest answer the RFC permits: XOR-MAPPED-ADDRESS alone, 32 bytes for IPv4; SOFTWARE only
+ * when configured, FINGERPRINT only for those that sent one. Credentials are not asked for and not
+ * looked at; integrity is not answered with integrity, because there is no key. ICE and RFC 5780
+ * attributes are not understood here: 420.
  */
 #include "server.h"
 
@@ -33,10 +34,17 @@ static void put_unknown(struct sl_stun_writer *w, const uint16_t *types, unsigne
 static unsigned unknown_in(const struct sl_stun_msg *msg, uint16_t types[MAX_UNKNOWN])
 {
 	static const uint16_t known[] = {
-		SL_STUN_MAPPED_ADDRESS,		  SL_STUN_USERNAME,	    SL_STUN_MESSAGE_INTEGRITY,
-		SL_STUN_ERROR_CODE,		  SL_STUN_UNKNOWN_ATTRIBUTES, SL_STUN_REALM,
-		SL_STUN_NONCE,			  SL_STUN_XOR_MAPPED_ADDRESS, SL_STUN_MESSAGE_INTEGRITY_SHA256,
-		SL_STUN_PASSWORD_ALGORITHM,	  SL_STUN_USERHASH,
+		SL_STUN_MAPPED_ADDRESS,
+		SL_STUN_USERNAME,
+		SL_STUN_MESSAGE_INTEGRITY,
+		SL_STUN_ERROR_CODE,
+		SL_STUN_UNKNOWN_ATTRIBUTES,
+		SL_STUN_REALM,
+		SL_STUN_NONCE,
+		SL_STUN_XOR_MAPPED_ADDRESS,
+		SL_STUN_MESSAGE_INTEGRITY_SHA256,
+		SL_STUN_PASSWORD_ALGORITHM,
+		SL_STUN_USERHASH,
 	};
 
 	return sl_stun_unknown(msg, known, SL_ARRAY_LEN(known), types, MAX_UNKNOWN);
@@ -63,8 +71,8 @@ int stun_answer(void *self, const struct sl_stun_msg *msg, const struct sl_addr 
 		return 0;
 	}
 	n_unknown = unknown_in(msg, unknown);
-	sl_stun_begin(&w, dst, STUN_ANSWER_MAX, n_unknown ? SL_STUN_ERROR : SL_STUN_SUCCESS, SL_STUN_BINDING,
-		      msg->txid);
+	sl_stun_begin(&w, dst, STUN_ANSWER_MAX, n_unknown ? SL_STUN_ERROR : SL_STUN_SUCCESS,
+		      SL_STUN_BINDING, msg->txid);
 	if (n_unknown) {
 		sl_count(&s->m[M_UNKNOWN_ATTRIBUTES]);
 		put_unknown(&w, unknown, n_unknown);

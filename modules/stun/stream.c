@@ -1,9 +1,10 @@
 /*
- * stun/stream.c: Binding over TCP and TLS (RFC 8489 section 6.2.2): messages one behind the other, framed by their own
- * length field.
+ * stun/stream.c: Binding over TCP and TLS (RFC 8489 section 6.2.2): messages one behind the other,
+ * framed by their own length field.
  *
- * Takes connections that begin with a STUN header and that nobody before wanted (turn-relay takes them first where it is
- * active, and asks us for answers). A source that has finished a handshake is no spoofed one, so there is no rate guard.
+ * Takes connections that begin with a STUN header and that nobody before wanted (turn-relay takes
+ * them first where it is active, and asks us for answers). A source that has finished a handshake
+ * is no spoofed one, so there is no rate guard.
  */
 #include "server.h"
 

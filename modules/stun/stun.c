@@ -1,8 +1,9 @@
 /*
- * stun.c: the STUN server (RFC 8489): tells clients the address they are seen from, over UDP, TCP and TLS.
+ * stun.c: the STUN server (RFC 8489): tells clients the address they are seen from, over UDP, TCP
+ * and TLS.
  *
- * A stateless responder at the end of DGRAM_CONTENT: what a flow or another module wants does not come here. Because a UDP source
- * may be spoofed, each gets so many answers a second and no more.
+ * A stateless responder at the end of DGRAM_CONTENT: what a flow or another module wants does not
+ * come here. Because a UDP source may be spoofed, each gets so many answers a second and no more.
  */
 #include "server.h"
 
@@ -56,7 +57,8 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	s->m = sl_worker_meters(w, "stun");
 	stun_stream_init(s);
 	if (s->conf->rate > 0)
-		err = sl_rate_new((unsigned)s->conf->rate, (unsigned)s->conf->burst, 16384, &s->rate);
+		err = sl_rate_new((unsigned)s->conf->rate, (unsigned)s->conf->burst, 16384,
+				  &s->rate);
 	if (err == 0)
 		err = sl_iface_provide(w, SL_STUN_IFACE, 1, &iface, s);
 	if (err < 0) {
@@ -70,22 +72,26 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 
 static const struct sl_directive directives[] = {
 	SL_DIR(struct stun_conf, software, SL_T_STR, SL_S_MAIN, .max = 32,
-	       .doc = "Text of the SOFTWARE attribute. Empty leaves it out, which keeps an answer at 32 bytes."),
+	       .doc = "Text of the SOFTWARE attribute. Empty leaves it out, which keeps an answer "
+		      "at 32 bytes."),
 	SL_DIR(struct stun_conf, rate, SL_T_INT, SL_S_MAIN, .dflt = "200", .min = 0, .max = 1000000,
-	       .doc = "Answers a second over UDP to one source (an IPv4 address or an IPv6 /64). 0: no limit."),
-	SL_DIR(struct stun_conf, burst, SL_T_INT, SL_S_MAIN, .dflt = "400", .min = 1, .max = 1000000,
-	       .doc = "Answers that a source may get at once after a pause."),
-	SL_DIR(struct stun_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "30s", .min = 1000, .max = 3600000,
-	       .doc = "A connection without a message for so long is closed."),
+	       .doc = "Answers a second over UDP to one source (an IPv4 address or an IPv6 /64). "
+		      "0: no limit."),
+	SL_DIR(struct stun_conf, burst, SL_T_INT, SL_S_MAIN, .dflt = "400", .min = 1,
+	       .max = 1000000, .doc = "Answers that a source may get at once after a pause."),
+	SL_DIR(struct stun_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "30s", .min = 1000,
+	       .max = 3600000, .doc = "A connection without a message for so long is closed."),
 	SL_DIRS_END,
 };
 
 static const struct sl_metric metrics[] = {
 	[M_REQUESTS] = SL_COUNTER(requests, "Binding requests and indications over UDP."),
 	[M_STREAM_REQUESTS] = SL_COUNTER(stream_requests, "Messages over TCP and TLS."),
-	[M_RATE_LIMITED] = SL_COUNTER(rate_limited, "Requests dropped because their source asked too often."),
+	[M_RATE_LIMITED] =
+		SL_COUNTER(rate_limited, "Requests dropped because their source asked too often."),
 	[M_UNKNOWN_ATTRIBUTES] = SL_COUNTER(unknown_attributes, "Requests answered 420."),
-	[M_MALFORMED] = SL_COUNTER(malformed, "Messages dropped as malformed or with a wrong FINGERPRINT."),
+	[M_MALFORMED] =
+		SL_COUNTER(malformed, "Messages dropped as malformed or with a wrong FINGERPRINT."),
 	[M_UNSENT] = SL_COUNTER(unsent, "Answers dropped because the socket's queue was full."),
 	[M_CONNECTIONS] = SL_COUNTER(connections, "Connections taken."),
 	SL_METRICS_END,
@@ -97,6 +103,7 @@ static const struct sl_hook hooks[] = {
 	SL_HOOKS_END,
 };
 
-SL_MODULE(stun, .name = "stun", .version = "1.0", .summary = "STUN server: tells clients their public address",
-	  .directives = directives, .conf_size = sizeof(struct stun_conf), .hooks = hooks, .metrics = metrics,
+SL_MODULE(stun, .name = "stun", .version = "1.0",
+	  .summary = "STUN server: tells clients their public address", .directives = directives,
+	  .conf_size = sizeof(struct stun_conf), .hooks = hooks, .metrics = metrics,
 	  .worker_start = worker_start, .worker_stop = worker_stop);

@@ -1,9 +1,10 @@
 /*
  * turn-relay/claim.c: moving a reserved port to the worker that got the request for it.
  *
- * A client over UDP is handed to the worker that keeps its port (datagram.c); a connection cannot be. So this worker asks that
- * one to give the port up: it closes its socket and answers with the address, which is bound here, and the request, which has waited
- * in its stream, is served. A process that does not answer leaves the client to its own time-out.
+ * A client over UDP is handed to the worker that keeps its port (datagram.c); a connection cannot
+ * be. So this worker asks that one to give the port up: it closes its socket and answers with the
+ * address, which is bound here, and the request, which has waited in its stream, is served. A
+ * process that does not answer leaves the client to its own time-out.
  */
 #include "relay.h"
 
@@ -19,7 +20,8 @@ struct claim {
 };
 _Static_assert(sizeof(struct claim) == 32, "read by other processes, without padding");
 
-static int send_claim(struct turn_relay *m, uint32_t owner, enum claim_type type, const struct claim *c)
+static int send_claim(struct turn_relay *m, uint32_t owner, enum claim_type type,
+		      const struct claim *c)
 {
 	const struct iovec iov = {(void *)(uintptr_t)c, sizeof *c};
 

@@ -6,60 +6,84 @@
 #include <stdlib.h>
 
 static const struct sl_directive user_fields[] = {
-	SL_FIELD(struct relay_user, name, SL_T_STR, .required = true, .min = 1, .max = 256, .doc = "USERNAME."),
+	SL_FIELD(struct relay_user, name, SL_T_STR, .required = true, .min = 1, .max = 256,
+		 .doc = "USERNAME."),
 	SL_FIELD(struct relay_user, password, SL_T_SECRET, .required = true, .min = 1, .max = 256,
 		 .doc = "Password of the long-term credential."),
 	SL_DIRS_END,
 };
 
 const struct sl_directive relay_directives[] = {
-	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1, .max = 127,
-	       .doc = "REALM that clients are told; part of their keys."),
+	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1,
+	       .max = 127, .doc = "REALM that clients are told; part of their keys."),
 	SL_DIR(struct relay_conf, secrets, SL_T_SECRET, SL_S_MAIN, .list = true, .max = 16,
-	       .doc = "Secrets for time-limited credentials: username \"expiry[:id]\", password base64(HMAC-SHA1(secret, username)). "
-		      "Several at once, so that they can be exchanged while old credentials live."),
-	SL_DIR(struct relay_conf, users, SL_T_RECORD, SL_S_MAIN, .list = true, .fields = user_fields,
-	       .record_bytes = sizeof(struct relay_user), .doc = "Static users."),
+	       .doc = "Secrets for time-limited credentials: username \"expiry[:id]\", password "
+		      "base64(HMAC-SHA1(secret, username)). Several at once, so that they can be "
+		      "exchanged while old credentials live."),
+	SL_DIR(struct relay_conf, users, SL_T_RECORD, SL_S_MAIN, .list = true,
+	       .fields = user_fields, .record_bytes = sizeof(struct relay_user),
+	       .doc = "Static users."),
 	SL_DIR(struct relay_conf, auth, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
-	       .doc = "Off makes an open relay: everybody may use it. For tests and closed networks."),
-	SL_DIR(struct relay_conf, ports, SL_T_PORTS, SL_S_MAIN, .dflt = "49152-65535", .doc = "Ports of relay sockets."),
+	       .doc = "Off makes an open relay: everybody may use it. For tests and closed "
+		      "networks."),
+	SL_DIR(struct relay_conf, ports, SL_T_PORTS, SL_S_MAIN, .dflt = "49152-65535",
+	       .doc = "Ports of relay sockets."),
 	SL_DIR(struct relay_conf, external, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 8,
-	       .doc = "Public address, at most one per family, of a host behind 1:1 NAT: what clients are told instead of the relay's own."),
+	       .doc = "Public address, at most one per family, of a host behind 1:1 NAT: what "
+		      "clients are told instead of the relay's own."),
 	SL_DIR(struct relay_conf, relay_addresses, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 8,
-	       .doc = "Local addresses of relay sockets, the first of each family counts. Unset: the address that the client "
-		      "came to, or one of this host in the family asked for."),
-	SL_DIR(struct relay_conf, ipv4, SL_T_BOOL, SL_S_MAIN, .dflt = "on", .doc = "Offer IPv4 relays."),
-	SL_DIR(struct relay_conf, ipv6, SL_T_BOOL, SL_S_MAIN, .dflt = "on", .doc = "Offer IPv6 relays, where this host has an address."),
+	       .doc = "Local addresses of relay sockets, the first of each family counts. Unset: "
+		      "the address that the client came to, or one of this host in the family "
+		      "asked for."),
+	SL_DIR(struct relay_conf, ipv4, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Offer IPv4 relays."),
+	SL_DIR(struct relay_conf, ipv6, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Offer IPv6 relays, where this host has an address."),
 	SL_DIR(struct relay_conf, deny_peers, SL_T_CIDR, SL_S_MAIN, .list = true, .max = 1024,
-	       .dflt = "[0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, "
-		       "192.168.0.0/16, 224.0.0.0/4, 240.0.0.0/4, \"::/127\", \"64:ff9b::/96\", \"64:ff9b:1::/48\", \"2001::/32\", "
+	       .dflt = "[0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, "
+		       "172.16.0.0/12, 192.0.0.0/24, 192.168.0.0/16, 224.0.0.0/4, 240.0.0.0/4, "
+		       "\"::/127\", \"64:ff9b::/96\", \"64:ff9b:1::/48\", \"2001::/32\", "
 		       "\"2002::/16\", \"fc00::/7\", \"fe80::/10\", \"ff00::/8\"]",
-	       .doc = "Peers nobody may talk to. The default closes loopback, link-local, private, multicast and reserved blocks and the "
-		      "IPv6 forms in which IPv4 addresses hide. The node's own addresses are always denied."),
+	       .doc = "Peers nobody may talk to. The default closes loopback, link-local, private, "
+		      "multicast and reserved blocks and the IPv6 forms in which IPv4 addresses "
+		      "hide. The node's own addresses are always denied."),
 	SL_DIR(struct relay_conf, allow_peers, SL_T_CIDR, SL_S_MAIN, .list = true, .max = 1024,
-	       .doc = "Exceptions from deny_peers and from the denial of the node's own addresses."),
-	SL_DIR(struct relay_conf, default_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "10m", .min = 60000, .max = 86400000,
+	       .doc = "Exceptions from deny_peers and from the denial of the node's own "
+		      "addresses."),
+	SL_DIR(struct relay_conf, default_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "10m",
+	       .min = 60000, .max = 86400000,
 	       .doc = "Life of an allocation whose client does not ask for more."),
-	SL_DIR(struct relay_conf, max_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000, .max = 86400000,
-	       .doc = "The most a client can ask for; then it has to refresh."),
-	SL_DIR(struct relay_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 30000, .max = 86400000,
+	SL_DIR(struct relay_conf, max_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000,
+	       .max = 86400000, .doc = "The most a client can ask for; then it has to refresh."),
+	SL_DIR(struct relay_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 30000,
+	       .max = 86400000,
 	       .doc = "After this a client's nonce is stale (438) and it is given a new one."),
-	SL_DIR(struct relay_conf, user_quota, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0, .max = 1000000,
-	       .doc = "Allocations of one user on this node (486 beyond). Of a time-limited name the part behind the expiry counts. 0: no limit."),
-	SL_DIR(struct relay_conf, max_allocations, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0, .max = 10000000,
-	       .doc = "Allocations in total (508 beyond), in equal shares for the workers. 0: no limit but max_sessions."),
-	SL_DIR(struct relay_conf, max_permissions, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1, .max = 65536,
-	       .doc = "Permissions of one allocation."),
-	SL_DIR(struct relay_conf, max_channels, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1, .max = 4096,
-	       .doc = "Channels of one allocation."),
-	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0, .max = 1000000,
-	       .doc = "Requests without credentials that are answered a second to one source over UDP; the answer to a spoofed one goes to "
+	SL_DIR(struct relay_conf, user_quota, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 1000000,
+	       .doc = "Allocations of one user on this node (486 beyond). Of a time-limited name "
+		      "the part behind the expiry counts. 0: no limit."),
+	SL_DIR(struct relay_conf, max_allocations, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 10000000,
+	       .doc = "Allocations in total (508 beyond), in equal shares for the workers. 0: no "
+		      "limit but max_sessions."),
+	SL_DIR(struct relay_conf, max_permissions, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
+	       .max = 65536, .doc = "Permissions of one allocation."),
+	SL_DIR(struct relay_conf, max_channels, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
+	       .max = 4096, .doc = "Channels of one allocation."),
+	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 1000000,
+	       .doc = "Requests without credentials that are answered a second to one source over "
+		      "UDP; the answer to a spoofed one goes to "
 		      "somebody else. 0: no limit."),
-	SL_DIR(struct relay_conf, credential_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000, .max = 86400000,
-	       .doc = "Validity of the credentials that this node gives to clients of its own signalling."),
+	SL_DIR(struct relay_conf, credential_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h",
+	       .min = 60000, .max = 86400000,
+	       .doc = "Validity of the credentials that this node gives to clients of its own "
+		      "signalling."),
 	SL_DIR(struct relay_conf, public_host, SL_T_STR, SL_S_MAIN, .max = 255,
-	       .doc = "Name or address of this node in the URLs given to those clients. Unset: what they connected to."),
-	SL_DIR(struct relay_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000, .max = 3600000,
+	       .doc = "Name or address of this node in the URLs given to those clients. Unset: "
+		      "what they connected to."),
+	SL_DIR(struct relay_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
+	       .max = 3600000,
 	       .doc = "A connection without an allocation is closed after this silence."),
 	SL_DIR(struct relay_conf, buffer, SL_T_SIZE, SL_S_MAIN, .dflt = "0", .max = 16 << 20,
 	       .doc = "Kernel buffers of a relay socket, each direction. 0: the system's default."),
@@ -72,7 +96,9 @@ static void check_addresses(struct sl_conf *c, const char *path, const struct sl
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (SL_LIST_AT(*list, struct sl_addr, i)->port != 0)
-			sl_conf_error(c, path, "an address without port is wanted; ports are given by \"ports\"");
+			sl_conf_error(
+				c, path,
+				"an address without port is wanted; ports are given by \"ports\"");
 }
 
 int relay_check(struct sl_conf *c, void *conf)
@@ -80,7 +106,8 @@ int relay_check(struct sl_conf *c, void *conf)
 	const struct relay_conf *rc = conf;
 
 	if (!rc->auth)
-		sl_conf_warn(c, "auth", "off: everybody who reaches a listener can relay through this host");
+		sl_conf_warn(c, "auth",
+			     "off: everybody who reaches a listener can relay through this host");
 	if (rc->max_lifetime < rc->default_lifetime)
 		sl_conf_error(c, "max_lifetime", "is below default_lifetime");
 	if (!rc->ipv4 && !rc->ipv6)

@@ -1,13 +1,16 @@
 /*
- * turn-relay/datagram.c: clients over UDP: the control dialogue, and ChannelData on its way to peers.
+ * turn-relay/datagram.c: clients over UDP: the control dialogue, and ChannelData on its way to
+ * peers.
  *
- * A client without allocation comes through DGRAM_CONTENT; with one, through its flow, which knows the allocation, so that ChannelData
- * costs no look-up here. What is no TURN message is left to others: Binding requests of TURN clients to the module stun.
+ * A client without allocation comes through DGRAM_CONTENT; with one, through its flow, which knows
+ * the allocation, so that ChannelData costs no look-up here. What is no TURN message is left to
+ * others: Binding requests of TURN clients to the module stun.
  */
 #include "relay.h"
 
 /* A reservation lives in the worker that made it. */
-static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p, const struct sl_stun_msg *msg)
+static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p,
+			      const struct sl_stun_msg *msg)
 {
 	uint16_t slot;
 
@@ -19,11 +22,13 @@ static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p, c
 	return true;
 }
 
-static bool over_challenge_rate(struct turn_relay *m, const struct sl_packet *p, const struct sl_stun_msg *msg)
+static bool over_challenge_rate(struct turn_relay *m, const struct sl_packet *p,
+				const struct sl_stun_msg *msg)
 {
 	struct sl_stun_attr mac;
 
-	if (!m->challenges || msg->class_ != SL_STUN_REQUEST || sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY, &mac))
+	if (!m->challenges || msg->class_ != SL_STUN_REQUEST ||
+	    sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY, &mac))
 		return false;
 	if (sl_rate_allow(m->challenges, &p->from, p->time_ns / SL_NS_PER_MS))
 		return false;
@@ -42,7 +47,8 @@ static void send_payload(struct sl_packet *p, const struct sl_turn_out *out)
 	relay_to_peer(r, p, &out->peer);
 }
 
-static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_packet *p, const struct sl_stun_msg *msg)
+static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_packet *p,
+		   const struct sl_stun_msg *msg)
 {
 	uint8_t reply[REPLY_BYTES];
 	struct sl_turn_out out = {.reply = reply, .reply_cap = sizeof reply};
@@ -55,7 +61,8 @@ static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_pack
 	int rc;
 
 	m->packet = p;
-	rc = sl_turn_input(m->engine, a, &client, msg, p->time_ns / SL_NS_PER_MS, sl_clock_unix_ns() / SL_NS_PER_S, &out);
+	rc = sl_turn_input(m->engine, a, &client, msg, p->time_ns / SL_NS_PER_MS,
+			   sl_clock_unix_ns() / SL_NS_PER_S, &out);
 	m->packet = NULL;
 	if (rc == SL_DECLINED)
 		return rc;
@@ -102,7 +109,8 @@ static int channel_data(struct relay *r, struct sl_packet *p)
 	return SL_OK;
 }
 
-/* On a client's 5-tuple these two bits say it all; the classifier knows the narrower range of a port shared with QUIC. */
+/* On a client's 5-tuple these two bits say it all; the classifier knows the narrower range of a
+ * port shared with QUIC. */
 static bool is_channel_data(const struct sl_packet *p)
 {
 	return p->len >= CHANNEL_HEADER && (p->data[0] & 0xc0) == 0x40;

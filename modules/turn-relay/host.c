@@ -1,9 +1,10 @@
 /*
  * turn-relay/host.c: the addresses of this host.
  *
- * Read once per worker: they are denied as peers, because a relay must not open what only this host can reach, and one of them is
- * where a relay binds. The address that the client came to is best (it is reachable, and routing stays
- * symmetric); for another family one that reaches as far as that, or else the one that reaches farthest.
+ * Read once per worker: they are denied as peers, because a relay must not open what only this host
+ * can reach, and one of them is where a relay binds. The address that the client came to is best
+ * (it is reachable, and routing stays symmetric); for another family one that reaches as far as
+ * that, or else the one that reaches farthest.
  */
 #include "relay.h"
 
@@ -31,7 +32,8 @@ static void add_interfaces(struct turn_relay *m, const struct ifaddrs *list)
 	struct sl_addr a;
 
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
-		if (i->ifa_addr && (i->ifa_flags & IFF_UP) && sl_addr_from_sockaddr(&a, i->ifa_addr) == 0)
+		if (i->ifa_addr && (i->ifa_flags & IFF_UP) &&
+		    sl_addr_from_sockaddr(&a, i->ifa_addr) == 0)
 			add(m, a);
 }
 
@@ -76,7 +78,8 @@ static bool is_external(const struct turn_relay *m, const struct sl_addr *a)
 	return false;
 }
 
-/* The host's address of the family that reaches farthest; one that reaches as far as `like` is better still. */
+/* The host's address of the family that reaches farthest; one that reaches as far as `like` is
+ * better still. */
 static int choose(const struct turn_relay *m, uint8_t family, int like, struct sl_addr *ret_local)
 {
 	int best = 0;
@@ -104,7 +107,8 @@ bool host_has_family(const struct turn_relay *m, uint8_t family)
 	return choose(m, family, 0, &any) == 0;
 }
 
-int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server, struct sl_addr *ret_local)
+int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server,
+		struct sl_addr *ret_local)
 {
 	const struct sl_list *fixed = &m->conf->relay_addresses;
 

@@ -1,6 +1,7 @@
 /*
- * turn-relay/meters.c: the engine's counters as metrics. The engine counts in plain words of its own; at the end of a tick in
- * which something happened the difference goes to shared memory, where totals outlive this process.
+ * turn-relay/meters.c: the engine's counters as metrics. The engine counts in plain words of its
+ * own; at the end of a tick in which something happened the difference goes to shared memory, where
+ * totals outlive this process.
  */
 #include "relay.h"
 
@@ -8,15 +9,25 @@ const struct sl_metric relay_metrics[] = {
 #define X(name, help) [M_TURN_##name] = SL_COUNTER(name, help),
 	SL_TURN_COUNTERS(X)
 #undef X
-	[M_LIVE] = SL_GAUGE(live_allocations, "allocations that live now"),
-	[M_NO_PORT] = SL_COUNTER(no_port, "relay sockets that could not be had: range used up, or out of descriptors"),
-	[M_CHALLENGES_LIMITED] = SL_COUNTER(challenges_limited, "requests without credentials dropped: their source sent too many"),
-	[M_FORWARDED] = SL_COUNTER(forwarded, "requests with a reservation token passed to the worker that keeps the port"),
-	[M_CLIENT_QUEUE_FULL] = SL_COUNTER(client_queue_full, "packets dropped on the way to clients: queue full"),
-	[M_PEER_QUEUE_FULL] = SL_COUNTER(peer_queue_full, "packets dropped on the way to peers: queue full"),
-	[M_TOO_LONG] = SL_COUNTER(too_long, "packets dropped as longer than a datagram may be here"),
+		[M_LIVE] = SL_GAUGE(live_allocations, "allocations that live now"),
+	[M_NO_PORT] = SL_COUNTER(
+		no_port,
+		"relay sockets that could not be had: range used up, or out of descriptors"),
+	[M_CHALLENGES_LIMITED] =
+		SL_COUNTER(challenges_limited,
+			   "requests without credentials dropped: their source sent too many"),
+	[M_FORWARDED] = SL_COUNTER(
+		forwarded,
+		"requests with a reservation token passed to the worker that keeps the port"),
+	[M_CLIENT_QUEUE_FULL] =
+		SL_COUNTER(client_queue_full, "packets dropped on the way to clients: queue full"),
+	[M_PEER_QUEUE_FULL] =
+		SL_COUNTER(peer_queue_full, "packets dropped on the way to peers: queue full"),
+	[M_TOO_LONG] =
+		SL_COUNTER(too_long, "packets dropped as longer than a datagram may be here"),
 	[M_CONNECTIONS] = SL_COUNTER(connections, "connections of clients over TCP and TLS"),
-	[M_STREAM_ERRORS] = SL_COUNTER(stream_errors, "connections closed because they fell out of framing"),
+	[M_STREAM_ERRORS] =
+		SL_COUNTER(stream_errors, "connections closed because they fell out of framing"),
 	SL_METRICS_END,
 };
 

@@ -1,9 +1,12 @@
 /*
- * turn-relay/relay.c: one allocation in the world: its sockets, its session, and its client; and packets from its peers.
+ * turn-relay/relay.c: one allocation in the world: its sockets, its session, and its client; and
+ * packets from its peers.
  *
- * Calls of the engine end here (struct sl_turn_io). An allocation becomes visible when it is granted: an entry of the shared session
- * table, whose limit is the user's quota over the whole node, and for a client over UDP a flow, which binds later packets of the
- * client to this worker, over reloads too. What a peer sends is turned into what the client reads in the packet's own slot.
+ * Calls of the engine end here (struct sl_turn_io). An allocation becomes visible when it is
+ * granted: an entry of the shared session table, whose limit is the user's quota over the whole
+ * node, and for a client over UDP a flow, which binds later packets of the client to this worker,
+ * over reloads too. What a peer sends is turned into what the client reads in the packet's own
+ * slot.
  */
 #include "relay.h"
 
@@ -29,7 +32,8 @@ static struct relay *relay_of(struct turn_relay *m, struct sl_turn_alloc *a)
 	return r;
 }
 
-static int on_open_relay(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want, struct sl_addr *ret_relayed)
+static int on_open_relay(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want,
+			 struct sl_addr *ret_relayed)
 {
 	struct relay *r = relay_of(ctx, a);
 	struct relay_socket *s;
@@ -39,7 +43,8 @@ static int on_open_relay(void *ctx, struct sl_turn_alloc *a, const struct sl_tur
 		return -SL_ENOMEM;
 	err = socket_open(r, want, &s);
 	if (err < 0) {
-		if (!r->sockets[0] && !r->sockets[1]) { /* the engine releases only what it was given */
+		if (!r->sockets[0] &&
+		    !r->sockets[1]) { /* the engine releases only what it was given */
 			sl_turn_set_data(a, NULL);
 			relay_free(r);
 		}
@@ -115,7 +120,8 @@ static int on_granted(void *ctx, struct sl_turn_alloc *a)
 	if (err < 0)
 		return err;
 	if (m->packet) {
-		err = sl_flow_open(m->packet->udp, &m->packet->from, r->session, datagram_flow, r, &r->flow);
+		err = sl_flow_open(m->packet->udp, &m->packet->from, r->session, datagram_flow, r,
+				   &r->flow);
 		if (err < 0)
 			return err;
 	} else {

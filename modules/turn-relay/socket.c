@@ -1,15 +1,18 @@
 /*
- * turn-relay/socket.c: relay sockets: a port from the range, an even one, one with its neighbour, or one that was reserved.
+ * turn-relay/socket.c: relay sockets: a port from the range, an even one, one with its neighbour,
+ * or one that was reserved.
  *
- * Ports are tried in an order nobody outside can foresee (RFC 8656 section 21.1.2, RFC 6056); whoever else holds one, worker or other
- * program, makes the next be tried. A reserved socket waits in a list until its token comes or the engine gives it up.
+ * Ports are tried in an order nobody outside can foresee (RFC 8656 section 21.1.2, RFC 6056);
+ * whoever else holds one, worker or other program, makes the next be tried. A reserved socket waits
+ * in a list until its token comes or the engine gives it up.
  */
 #include "relay.h"
 
 /* With a tenth of the range free, all tries fail once in a thousand. */
 enum { MAX_TRIES = 64 };
 
-static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local, int *ret_err)
+static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local,
+				       int *ret_err)
 {
 	struct relay_socket *s = sl_slab_get(m->sockets);
 	struct sl_udp_opts opts = {
@@ -59,8 +62,8 @@ static void keep_reserved(struct relay_socket *s)
 }
 
 /* One try; with reserve, both ports or none. */
-static struct relay_socket *try_port(struct turn_relay *m, struct sl_addr local, const struct sl_turn_want *want,
-				     int *ret_err)
+static struct relay_socket *try_port(struct turn_relay *m, struct sl_addr local,
+				     const struct sl_turn_want *want, int *ret_err)
 {
 	struct relay_socket *first, *second;
 
@@ -119,8 +122,8 @@ int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_
 	return 0;
 }
 
-static int open_new(struct turn_relay *m, const struct sl_turn_want *want, const struct sl_addr *server,
-		    struct relay_socket **ret_socket)
+static int open_new(struct turn_relay *m, const struct sl_turn_want *want,
+		    const struct sl_addr *server, struct relay_socket **ret_socket)
 {
 	struct relay_socket *s = NULL;
 	struct sl_addr local;

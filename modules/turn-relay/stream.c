@@ -1,12 +1,14 @@
 /*
  * turn-relay/stream.c: clients over TCP and TLS (RFC 8656 section 3.1).
  *
- * On a stream, STUN messages are framed by their length field and ChannelData is padded to four bytes (section 12.5); the first two
- * bits tell them apart. Whoever is in neither form has lost step and is closed. An allocation ends with its connection,
- * and a connection without allocation after a silence. A client that does not read loses packets, as
- * over UDP, instead of filling memory.
+ * On a stream, STUN messages are framed by their length field and ChannelData is padded to four
+ * bytes (section 12.5); the first two bits tell them apart. Whoever is in neither form has lost
+ * step and is closed. An allocation ends with its connection, and a connection without allocation
+ * after a silence. A client that does not read loses packets, as over UDP, instead of filling
+ * memory.
  *
- * A stream's memory outlives the module's stop, because the core tells of the connection's end after it.
+ * A stream's memory outlives the module's stop, because the core tells of the connection's end
+ * after it.
  */
 #include "relay.h"
 
@@ -101,7 +103,8 @@ void stream_send(struct stream *s, struct sl_packet *p)
 
 /* ---- from the client */
 
-static void payload_to_peer(struct stream *s, const uint8_t *data, size_t len, const struct sl_addr *peer)
+static void payload_to_peer(struct stream *s, const uint8_t *data, size_t len,
+			    const struct sl_addr *peer)
 {
 	struct turn_relay *m = s->module;
 	struct sl_packet *p;
@@ -161,8 +164,8 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	int rc;
 
 	m->stream = s;
-	rc = sl_turn_input(m->engine, s->relay ? s->relay->alloc : NULL, &client, msg, module_now_ms(m),
-			   sl_clock_unix_ns() / SL_NS_PER_S, &out);
+	rc = sl_turn_input(m->engine, s->relay ? s->relay->alloc : NULL, &client, msg,
+			   module_now_ms(m), sl_clock_unix_ns() / SL_NS_PER_S, &out);
 	m->stream = NULL;
 	if (rc == SL_DECLINED)
 		return -SL_EPARSE; /* neither TURN nor Binding: nothing we could ever answer */
@@ -185,7 +188,8 @@ static bool waits_for_port(struct stream *s, const struct sl_stun_msg *msg)
 	uint16_t slot;
 
 	token = sl_turn_token(msg, &slot);
-	if (!token || slot == m->worker->slot || s->held || sl_turn_token_relayed(m->engine, token, &known) == 0)
+	if (!token || slot == m->worker->slot || s->held ||
+	    sl_turn_token_relayed(m->engine, token, &known) == 0)
 		return false;
 	s->held = malloc(msg->len);
 	if (!s->held)

@@ -1,8 +1,9 @@
 /*
- * turn_relay.c: the TURN server (RFC 8656): relays UDP between clients, over UDP, TCP or TLS, and their peers.
+ * turn_relay.c: the TURN server (RFC 8656): relays UDP between clients, over UDP, TCP or TLS, and
+ * their peers.
  *
- * The descriptor, the module's life in a worker, and the engine's clock: after each request the engine says when it next wants
- * to be woken, and one loop timer is set to that.
+ * The descriptor, the module's life in a worker, and the engine's clock: after each request the
+ * engine says when it next wants to be woken, and one loop timer is set to that.
  */
 #include "relay.h"
 
@@ -58,7 +59,8 @@ static int open_slabs(struct turn_relay *m)
 	return m->relays && m->sockets ? 0 : -SL_ENOMEM;
 }
 
-/* Nonces hold in every process of the node and in the next generation: their key comes from the node's. */
+/* Nonces hold in every process of the node and in the next generation: their key comes from the
+ * node's. */
 static int open_engine(struct turn_relay *m)
 {
 	const struct sl_str node_key = {(const char *)m->worker->node_key, 32};
@@ -142,6 +144,8 @@ static const struct sl_hook hooks[] = {
 	SL_HOOKS_END,
 };
 
-SL_MODULE(turn_relay, .name = "turn-relay", .version = "1.0", .summary = "TURN server: relays media of clients that cannot reach each other",
-	  .directives = relay_directives, .conf_size = sizeof(struct relay_conf), .hooks = hooks, .metrics = relay_metrics,
-	  .check = relay_check, .worker_start = worker_start, .worker_drain = worker_drain, .worker_stop = worker_stop);
+SL_MODULE(turn_relay, .name = "turn-relay", .version = "1.0",
+	  .summary = "TURN server: relays media of clients that cannot reach each other",
+	  .directives = relay_directives, .conf_size = sizeof(struct relay_conf), .hooks = hooks,
+	  .metrics = relay_metrics, .check = relay_check, .worker_start = worker_start,
+	  .worker_drain = worker_drain, .worker_stop = worker_stop);

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: the datagram classifier. What the STUN reader accepts from a multiplexed port, the classifier calls STUN; and no
- * answer depends on more than the first eight bytes and the length.
+ * Fuzz target: the datagram classifier. What the STUN reader accepts from a multiplexed port, the
+ * classifier calls STUN; and no answer depends on more than the first eight bytes and the length.
  */
 #include <sluice/stun.h>
 

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: the STUN reader on any bytes. What it accepts must be walkable within the message, and a message rebuilt
- * from its attributes must be accepted with the same attributes.
+ * Fuzz target: the STUN reader on any bytes. What it accepts must be walkable within the message,
+ * and a message rebuilt from its attributes must be accepted with the same attributes.
  */
 #include <sluice/crypto.h>
 #include <sluice/stun.h>

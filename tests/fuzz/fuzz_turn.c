@@ -1,9 +1,10 @@
 /*
  * Fuzz target: the TURN engine with a live allocation table.
  *
- * The input is a list of records {what, client, length, bytes}: raw messages, attributes that are sent signed with the
- * client's right credentials (so that what lies behind authentication is reached), ChannelData, peers' datagrams, and time. Whatever
- * happens, all relay sockets must be closed and all tables empty at the end.
+ * The input is a list of records {what, client, length, bytes}: raw messages, attributes that are
+ * sent signed with the client's right credentials (so that what lies behind authentication is
+ * reached), ChannelData, peers' datagrams, and time. Whatever happens, all relay sockets must be
+ * closed and all tables empty at the end.
  */
 #include "proto/turn_impl.h"
 #include "sim/turn_net.h"
@@ -17,7 +18,8 @@ static struct tclient clients[CLIENTS];
 
 static void world_start(void)
 {
-	static const char *const remotes[CLIENTS] = {"198.51.100.1:1", "198.51.100.2:2", "[2001:db8::3]:3"};
+	static const char *const remotes[CLIENTS] = {"198.51.100.1:1", "198.51.100.2:2",
+						     "[2001:db8::3]:3"};
 	static const struct sl_cidr deny = {.base = {.family = 4, .ip = {10}}, .bits = 8};
 
 	tnet_init(&net);
@@ -28,7 +30,8 @@ static void world_start(void)
 	net.conf.n_deny = 1;
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
-		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice", i == 1 ? "builder" : "wonder");
+		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
+			     i == 1 ? "builder" : "wonder");
 		turn_nonce(net.turn, &clients[i].at, TNET_UNIX_S, clients[i].nonce);
 	}
 }
@@ -58,7 +61,8 @@ static void send_proper(struct tclient *c, const uint8_t *p, size_t len)
 	struct sl_addr peer;
 
 	memcpy(v, p, len < sizeof v ? len : sizeof v);
-	peer = (struct sl_addr){.family = v[1] & 64 ? 6 : 4, .port = v[2], .ip = {192, 0, 2, v[3] & 15}};
+	peer = (struct sl_addr){
+		.family = v[1] & 64 ? 6 : 4, .port = v[2], .ip = {192, 0, 2, v[3] & 15}};
 	tc_attrs(c);
 	turn_nonce(net.turn, &c->at, TNET_UNIX_S + net.now_ms / 1000, c->nonce);
 	switch (v[0] % 5) {

@@ -1,6 +1,7 @@
 /*
- * The TURN engine against a model of RFC 8656 that is too simple to be wrong: random clients do random things at random
- * times, and after every step engine and model must agree on the answer and on who may send to whom.
+ * The TURN engine against a model of RFC 8656 that is too simple to be wrong: random clients do
+ * random things at random times, and after every step engine and model must agree on the answer and
+ * on who may send to whom.
  */
 #include "lib/test.h"
 #include "proto/turn_impl.h"
@@ -20,8 +21,8 @@ enum {
 struct model {
 	bool alive;
 	uint64_t expires;
-	uint64_t perm[HOSTS];		 /* expiry */
-	uint64_t channel[NUMBERS];	 /* expiry */
+	uint64_t perm[HOSTS];	   /* expiry */
+	uint64_t channel[NUMBERS]; /* expiry */
 	unsigned host[NUMBERS], port[NUMBERS];
 };
 
@@ -40,7 +41,8 @@ static unsigned pick(unsigned n)
 
 static struct sl_addr peer_addr(unsigned host, unsigned port)
 {
-	return (struct sl_addr){.family = 4, .port = (uint16_t)(5000 + port), .ip = {192, 0, 2, (uint8_t)host}};
+	return (struct sl_addr){
+		.family = 4, .port = (uint16_t)(5000 + port), .ip = {192, 0, 2, (uint8_t)host}};
 }
 
 static void world_start(uint64_t seed)
@@ -121,7 +123,8 @@ static bool agree(const char *what, unsigned i, int got, int want)
 {
 	if (got == want)
 		return true;
-	printf("# %s of client %u at %" PRIu64 " ms: engine %d, model %d\n", what, i, net.now_ms, got, want);
+	printf("# %s of client %u at %" PRIu64 " ms: engine %d, model %d\n", what, i, net.now_ms,
+	       got, want);
 	return false;
 }
 
@@ -166,7 +169,8 @@ static bool step_bind(unsigned i)
 	struct sl_addr peer = peer_addr(host, port);
 	int want = m->alive ? model_bind(m, number, host, port) : 437;
 
-	return agree("ChannelBind", i, tc_ask_channel(&clients[i], (uint16_t)(0x4000 + number), &peer), want);
+	return agree("ChannelBind", i,
+		     tc_ask_channel(&clients[i], (uint16_t)(0x4000 + number), &peer), want);
 }
 
 static bool check_data(unsigned i)
@@ -195,8 +199,9 @@ static bool check_data(unsigned i)
 
 static bool step(void)
 {
-	static bool (*const steps[])(unsigned) = {step_allocate, step_allocate, step_refresh,
-						  step_permission, step_bind, step_bind, step_bind};
+	static bool (*const steps[])(unsigned) = {step_allocate,   step_allocate, step_refresh,
+						  step_permission, step_bind,	  step_bind,
+						  step_bind};
 	unsigned i = pick(CLIENTS);
 
 	if (pick(3) == 0)

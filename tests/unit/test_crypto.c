@@ -1,6 +1,6 @@
 /*
- * Digests and MACs against the vectors of RFC 1321, RFC 3174, FIPS 180-4, RFC 2202 and RFC 4231; CRC-32 against its check
- * value and a bitwise computation.
+ * Digests and MACs against the vectors of RFC 1321, RFC 3174, FIPS 180-4, RFC 2202 and RFC 4231;
+ * CRC-32 against its check value and a bitwise computation.
  */
 #include <sluice/crypto.h>
 #include "lib/test.h"
@@ -49,7 +49,8 @@ TEST(hmac_matches_rfc_2202_and_4231)
 
 TEST(pieces_give_the_same_as_the_whole)
 {
-	const struct sl_str parts[] = {SL_STR("what do "), SL_STR_NULL, SL_STR("ya want for nothing?")};
+	const struct sl_str parts[] = {SL_STR("what do "), SL_STR_NULL,
+				       SL_STR("ya want for nothing?")};
 	uint8_t pieces[20], whole[20];
 
 	sl_hmac_sha1_parts(pieces, SL_STR("Jefe"), parts, 3);

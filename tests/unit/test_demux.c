@@ -1,4 +1,5 @@
-/* The classifier over all first bytes (RFC 7983, RFC 9443), and its refusal of what is too short. */
+/* The classifier over all first bytes (RFC 7983, RFC 9443), and its refusal of what is too short.
+ */
 #include <sluice/buf.h>
 #include <sluice/stun.h>
 #include "lib/test.h"
@@ -14,14 +15,14 @@ static enum sl_demux classify(uint8_t first, uint8_t second, size_t len)
 TEST(every_first_byte_has_its_protocol)
 {
 	for (unsigned b = 0; b < 256; b++) {
-		enum sl_demux want = b < 4	 ? SL_DEMUX_STUN
-				     : b < 16	 ? SL_DEMUX_UNKNOWN
-				     : b < 20	 ? SL_DEMUX_ZRTP
-				     : b < 64	 ? SL_DEMUX_DTLS
-				     : b < 80	 ? SL_DEMUX_CHANNEL
-				     : b < 128	 ? SL_DEMUX_QUIC
-				     : b < 192	 ? SL_DEMUX_RTP
-						 : SL_DEMUX_QUIC;
+		enum sl_demux want = b < 4     ? SL_DEMUX_STUN
+				     : b < 16  ? SL_DEMUX_UNKNOWN
+				     : b < 20  ? SL_DEMUX_ZRTP
+				     : b < 64  ? SL_DEMUX_DTLS
+				     : b < 80  ? SL_DEMUX_CHANNEL
+				     : b < 128 ? SL_DEMUX_QUIC
+				     : b < 192 ? SL_DEMUX_RTP
+					       : SL_DEMUX_QUIC;
 
 		CHECK_INT(classify((uint8_t)b, 0, 64), want);
 	}
@@ -39,11 +40,13 @@ TEST(too_short_is_unknown)
 	static const struct {
 		uint8_t first, second;
 		size_t header;
-	} kinds[] = {{0, 1, 20}, {16, 0, 12}, {22, 0, 13}, {64, 0, 4}, {0x80, 0, 12}, {0x80, 200, 8}};
+	} kinds[] = {{0, 1, 20}, {16, 0, 12},	{22, 0, 13},
+		     {64, 0, 4}, {0x80, 0, 12}, {0x80, 200, 8}};
 
 	CHECK_INT(sl_demux(NULL, 0), SL_DEMUX_UNKNOWN);
 	for (size_t i = 0; i < SL_ARRAY_LEN(kinds); i++) {
-		CHECK(classify(kinds[i].first, kinds[i].second, kinds[i].header) != SL_DEMUX_UNKNOWN);
+		CHECK(classify(kinds[i].first, kinds[i].second, kinds[i].header) !=
+		      SL_DEMUX_UNKNOWN);
 		for (size_t len = 0; len < kinds[i].header; len++)
 			CHECK_INT(classify(kinds[i].first, kinds[i].second, len), SL_DEMUX_UNKNOWN);
 	}

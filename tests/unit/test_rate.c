@@ -1,4 +1,5 @@
-/* Token buckets per source: burst, refill, independence, /64 for IPv6, and more sources than buckets. */
+/* Token buckets per source: burst, refill, independence, /64 for IPv6, and more sources than
+ * buckets. */
 #include <sluice/rate.h>
 #include "lib/test.h"
 
@@ -56,7 +57,8 @@ TEST(rates_over_a_thousand_are_exact)
 
 TEST(ports_share_a_bucket_and_addresses_do_not)
 {
-	const struct sl_addr a = addr("192.0.2.1:1"), b = addr("192.0.2.1:2"), c = addr("192.0.2.2:1");
+	const struct sl_addr a = addr("192.0.2.1:1"), b = addr("192.0.2.1:2"),
+			     c = addr("192.0.2.2:1");
 	const struct sl_addr six = addr("[2001:db8::1]:1"), same64 = addr("[2001:db8::2]:1"),
 			     other64 = addr("[2001:db8:0:1::1]:1");
 

@@ -86,10 +86,12 @@ TEST(integrity_without_name_realm_or_nonce_is_a_bad_request)
 	for (size_t missing = 0; missing < SL_ARRAY_LEN(needed); missing++) {
 		struct sl_stun_writer w;
 
-		sl_stun_begin(&w, alice.wire, sizeof alice.wire, SL_STUN_REQUEST, SL_TURN_REFRESH, alice.txid);
+		sl_stun_begin(&w, alice.wire, sizeof alice.wire, SL_STUN_REQUEST, SL_TURN_REFRESH,
+			      alice.txid);
 		for (size_t i = 0; i < SL_ARRAY_LEN(needed); i++)
 			if (i != missing)
-				sl_stun_put_str(&w, needed[i], sl_str_c(i == 2 ? alice.nonce : "alice"));
+				sl_stun_put_str(&w, needed[i],
+						sl_str_c(i == 2 ? alice.nonce : "alice"));
 		sl_stun_put_integrity(&w, (struct sl_str){(char *)key, 16});
 		CHECK_INT(sl_stun_finish(&w, &alice.wire_len), 0);
 		CHECK_INT(tc_input(&alice), 400);
@@ -186,12 +188,17 @@ TEST(a_credential_is_what_the_convention_says)
 	char user[64], password[32];
 
 	/* echo -n 1433895918:foo | openssl dgst -sha1 -hmac secret -binary | base64 */
-	CHECK_INT(sl_turn_credential(SL_STR("secret"), SL_STR("foo"), 1433895918, user, sizeof user, password), 0);
+	CHECK_INT(sl_turn_credential(SL_STR("secret"), SL_STR("foo"), 1433895918, user, sizeof user,
+				     password),
+		  0);
 	CHECK_STR(sl_str_c(user), "1433895918:foo");
 	CHECK_STR(sl_str_c(password), "880BqIzbVZvPywSSwSYQWq3736c=");
-	CHECK_INT(sl_turn_credential(SL_STR("secret"), SL_STR_NULL, 1, user, sizeof user, password), 0);
+	CHECK_INT(sl_turn_credential(SL_STR("secret"), SL_STR_NULL, 1, user, sizeof user, password),
+		  0);
 	CHECK_STR(sl_str_c(user), "1");
-	CHECK_INT(sl_turn_credential(SL_STR("secret"), SL_STR("foo"), 1433895918, user, 14, password), -SL_EFULL);
+	CHECK_INT(
+		sl_turn_credential(SL_STR("secret"), SL_STR("foo"), 1433895918, user, 14, password),
+		-SL_EFULL);
 }
 
 TEST(without_authentication_everybody_is_served)
@@ -635,7 +642,8 @@ TEST(a_permission_lasts_five_minutes_from_its_last_request)
 TEST(several_peers_are_permitted_all_or_none)
 {
 	static const struct sl_cidr deny[] = {{.base = {.family = 4, .ip = {10}}, .bits = 8}};
-	const struct sl_addr good = taddr("192.0.2.1:5"), also = taddr("192.0.2.2:5"), bad = taddr("10.1.1.1:5");
+	const struct sl_addr good = taddr("192.0.2.1:5"), also = taddr("192.0.2.2:5"),
+			     bad = taddr("10.1.1.1:5");
 
 	tnet_init(&net);
 	net.conf.deny_peers = deny;
@@ -681,7 +689,8 @@ TEST(peers_are_denied_by_list_and_as_own_address_and_allowed_by_exception)
 
 TEST(permissions_and_channels_have_limits)
 {
-	const struct sl_addr a = taddr("192.0.2.1:5"), b = taddr("192.0.2.2:5"), c = taddr("192.0.2.2:6");
+	const struct sl_addr a = taddr("192.0.2.1:5"), b = taddr("192.0.2.2:5"),
+			     c = taddr("192.0.2.2:6");
 
 	tnet_init(&net);
 	net.conf.max_permissions = 2;
@@ -694,7 +703,8 @@ TEST(permissions_and_channels_have_limits)
 	CHECK_INT(tc_ask_permission(&alice, &b), 0);
 	CHECK_INT(tc_ask_permission(&alice, &c), 0);
 	sl_stun_put_xor_addr(&alice.w, SL_TURN_XOR_PEER_ADDRESS, &b);
-	CHECK_INT(tc_ask_permission(&alice, &(struct sl_addr){.family = 4, .ip = {1, 2, 3, 4}}), 508);
+	CHECK_INT(tc_ask_permission(&alice, &(struct sl_addr){.family = 4, .ip = {1, 2, 3, 4}}),
+		  508);
 	CHECK(tnet_stop(&net));
 }
 
@@ -823,7 +833,8 @@ TEST(hundreds_of_channels_are_all_found_and_all_go)
 
 /* ---- indications */
 
-static int send_indication(struct tclient *c, const struct sl_addr *peer, struct sl_str data, bool df)
+static int send_indication(struct tclient *c, const struct sl_addr *peer, struct sl_str data,
+			   bool df)
 {
 	struct sl_stun_writer w;
 
@@ -882,7 +893,8 @@ TEST(a_data_indication_is_well_formed_at_every_length)
 	for (size_t k = 0; k < 2; k++)
 		for (size_t len = 0; len < 100; len++) {
 			const struct sl_addr peer = taddr(peers[k]);
-			size_t head = sl_turn_data_header(p, &peer, len, (const uint8_t *)"transaction!");
+			size_t head =
+				sl_turn_data_header(p, &peer, len, (const uint8_t *)"transaction!");
 			size_t pad = (4 - len % 4) % 4;
 
 			CHECK(head <= 64);
@@ -903,8 +915,9 @@ TEST(a_data_indication_is_well_formed_at_every_length)
 
 TEST(an_allocation_with_permission_and_channel_fits_in_1536_bytes)
 {
-	size_t bytes = sizeof(struct sl_turn_alloc) + sizeof(struct turn_perm) + sizeof(struct turn_channel) +
-		       sizeof(struct turn_user) + 64 /* a long name */ + 5 * 2 * sizeof(void *) /* buckets */;
+	size_t bytes = sizeof(struct sl_turn_alloc) + sizeof(struct turn_perm) +
+		       sizeof(struct turn_channel) + sizeof(struct turn_user) +
+		       64 /* a long name */ + 5 * 2 * sizeof(void *) /* buckets */;
 
 	CHECK(bytes <= 1536);
 	printf("# %zu bytes\n", bytes);
