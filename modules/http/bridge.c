@@ -1,9 +1,11 @@
 /*
- * http/bridge.c: carries HTTP that came out of the core's TLS over to libwebsockets, through a socket pair.
+ * http/bridge.c: carries HTTP that came out of the core's TLS over to libwebsockets, through a
+ * socket pair.
  *
- * The way of clients that offer no ALPN, three times dearer per message than the direct one. Bounded in both directions: what the
- * library does not want to read ends the connection, what the client does not read stops our reading, so that the library
- * sees a full socket and its own bounds hold.
+ * The way of clients that offer no ALPN, three times dearer per message than the direct one.
+ * Bounded in both directions: what the library does not want to read ends the connection, what the
+ * client does not read stops our reading, so that the library sees a full socket and its own bounds
+ * hold.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 
 #define MAX_TO_LIBRARY ((size_t)256 << 10)
 #define MAX_RUNS 64
-#define MAX_TO_CLIENT ((size_t)256 << 10) /* reading stops there; one more chunk may come on top */
+#define MAX_TO_CLIENT ((size_t)256 << 10) /* reading stops there; one chunk may come on top */
 
 struct bridge {
 	struct bridge *prev, *next;
@@ -35,7 +37,7 @@ static void bridge_free(struct bridge *b)
 	free(b);
 }
 
-/* The library closed its end: the rest of what it said still goes to the client. on_closed frees. */
+/* The library closed its end: what it said still goes to the client. on_conn_closed frees. */
 static void finish(struct bridge *b, enum sl_close_reason why)
 {
 	sl_event_del(b->http->w->loop, &b->ev);
@@ -65,8 +67,8 @@ static ptrdiff_t put(struct bridge *b, const void *p, size_t n)
 }
 
 /*
- * The core reads faster than the library, which takes one buffer in each of its turns. So it gets turns from here while the pair
- * is full; what is left then is more than it wants to read now.
+ * The core reads faster than the library, which takes one buffer in each of its turns. So it gets
+ * turns from here while the pair is full; what is left then is more than it wants to read now.
  */
 static ptrdiff_t feed(struct bridge *b, const uint8_t *data, size_t len)
 {
@@ -177,7 +179,10 @@ static struct bridge *bridge_new(struct http *h, struct sl_conn *conn, int fd)
 
 int bridge_open(struct http *h, struct sl_conn *conn)
 {
-	const struct client_from from = {.listener = sl_conn_listener(conn), .remote = sl_conn_remote(conn), .secure = true, .bridged = true};
+	const struct client_from from = {.listener = sl_conn_listener(conn),
+					 .remote = sl_conn_remote(conn),
+					 .secure = true,
+					 .bridged = true};
 	struct bridge *b;
 	int pair[2];
 

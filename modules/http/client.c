@@ -1,8 +1,10 @@
 /*
- * http/client.c: the life of a connection that libwebsockets serves, and the callback through which the library speaks.
+ * http/client.c: the life of a connection that libwebsockets serves, and the callback through which
+ * the library speaks.
  *
- * A client is made for an adoption, found again as the wsi's opaque pointer, and freed when the library destroys its wsi, which
- * with libuv is a turn after the close. Knows which part answers which callback, but not what they do.
+ * A client is made for an adoption, found again as the wsi's opaque pointer, and freed when the
+ * library destroys its wsi, which with libuv is a turn after the close. Knows which part answers
+ * which callback, but not what they do.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -74,7 +76,7 @@ static void client_free(struct client *c)
 	free(c);
 }
 
-/* The library closes the descriptor in all cases; it frees the client by WSI_DESTROY only if it has made a wsi. */
+/* The library always closes the descriptor, but frees the client only if it made a wsi of it. */
 static int adopt(struct client *c, struct lws_vhost *vhost, int fd)
 {
 	struct http *h = c->http;
@@ -125,15 +127,15 @@ void client_kill(struct client *c)
 }
 
 /*
- * While a response is due nothing more is read: in that state the library leaves input in the socket without
- * taking back its interest, and the loop would spin.
+ * While a response is due nothing more is read: in that state the library leaves input in the
+ * socket without taking back its interest, and the loop would spin.
  */
 void client_hold(struct client *c, bool on)
 {
 	if (c->held == on)
 		return;
 	c->held = on;
-	(void)lws_rx_flow_control(c->wsi, !on); /* fails on a dead socket only, which is told by a close */
+	(void)lws_rx_flow_control(c->wsi, !on); /* fails on a dead socket, which a close will tell */
 	host_kick(c->http);
 }
 
@@ -143,9 +145,10 @@ void client_mark(struct client *c)
 }
 
 /*
- * The library reads a request with a body wrong, and for ever, when it had its first bytes already while the one before was
- * answered. So pipelined requests are not served; RFC 9112 section 9.3.2 has clients send them again. Such a request is
- * known by this: since the last response was out, nothing more has been read.
+ * The library reads a request with a body wrong, and for ever, when it had its first bytes already
+ * while the one before was answered. So pipelined requests are not served; RFC 9112 section 9.3.2
+ * has clients send them again. Such a request is known by this: since the last response was out,
+ * nothing more has been read.
  */
 bool client_is_pipelined(const struct client *c)
 {
@@ -163,7 +166,8 @@ static int on_http(struct client *c, enum lws_callback_reasons why, void *in, si
 {
 	switch (why) {
 	case LWS_CALLBACK_HTTP:
-		return request_begin(c, sl_str_c(in)); /* len counts all of a path that the library cut at a ';' */
+		/* len counts all of a path, in is what the library left of it before a ';' */
+		return request_begin(c, sl_str_c(in));
 	case LWS_CALLBACK_HTTP_BODY:
 		return request_body(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
@@ -202,7 +206,8 @@ static int on_websocket(struct client *c, enum lws_callback_reasons why, void *i
 	}
 }
 
-int client_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
+int client_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
+		    size_t len)
 {
 	struct client *c;
 	struct http *h;

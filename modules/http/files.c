@@ -1,8 +1,9 @@
 /*
  * http/files.c: static files: those of a directory first, then those embedded in the binary.
  *
- * Files are named by resource.c and opened by openat2 beneath the root, so that neither ".." nor a symbolic link leads out.
- * They carry entity tags (of time and size, or the build's hash), and are answered with 304 when the client has them.
+ * Files are named by resource.c and opened by openat2 beneath the root, so that neither ".." nor a
+ * symbolic link leads out. They carry entity tags (of time and size, or the build's hash), and are
+ * answered with 304 when the client has them.
  */
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -25,7 +26,8 @@ struct found {
 
 static int open_beneath(const char *root, const char *name)
 {
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 
 	if (dir < 0)
@@ -52,7 +54,9 @@ static bool find_file(const struct http_conf *conf, const char *name, struct fou
 	ret_found->file = fd;
 	ret_found->len = (uint64_t)st.st_size;
 	snprintf(ret_found->tag, sizeof ret_found->tag, "\"%llx-%llx\"",
-		 (unsigned long long)st.st_mtim.tv_sec * 1000000000u + (unsigned long long)st.st_mtim.tv_nsec, (unsigned long long)st.st_size);
+		 (unsigned long long)st.st_mtim.tv_sec * 1000000000u +
+			 (unsigned long long)st.st_mtim.tv_nsec,
+		 (unsigned long long)st.st_size);
 	return true;
 }
 
@@ -71,6 +75,7 @@ static bool find_asset(const struct http_conf *conf, const char *name, struct fo
 	return false;
 }
 
+/* A respond that fails has lost its connection, so its result is not looked at. */
 static void send_found(struct sl_http_req *r, struct found *f)
 {
 	uint64_t cache_s = r->client->conf->cache / 1000;
@@ -78,17 +83,18 @@ static void send_found(struct sl_http_req *r, struct found *f)
 	struct sl_str lines, tag = sl_str_c(f->tag);
 
 	if (cache_s > 0)
-		snprintf(caching, sizeof caching, "public, max-age=%llu", (unsigned long long)cache_s);
+		snprintf(caching, sizeof caching, "public, max-age=%llu",
+			 (unsigned long long)cache_s);
 	snprintf(headers, sizeof headers, "ETag: %s\r\nCache-Control: %s\r\n", f->tag, caching);
 	lines = sl_str_c(headers);
 	if (resource_tag_matches(request_header(r, "if-none-match"), tag)) {
 		if (f->file >= 0)
 			close(f->file);
-		(void)respond(r, 304, NULL, lines, SL_STR_NULL); /* fails only with the connection */
+		(void)respond(r, 304, NULL, lines, SL_STR_NULL);
 	} else if (f->asset) {
-		(void)respond_constant(r, f->asset->mime, lines, f->asset->data, f->asset->len); /* the same */
+		(void)respond_constant(r, f->asset->mime, lines, f->asset->data, f->asset->len);
 	} else {
-		(void)respond_file(r, resource_type(f->name), lines, f->file, f->len); /* the same */
+		(void)respond_file(r, resource_type(f->name), lines, f->file, f->len);
 	}
 }
 
@@ -109,6 +115,6 @@ bool files_serve(struct sl_http_req *r)
 	}
 	if (f.file >= 0)
 		close(f.file);
-	(void)respond_error(r, 405, SL_STR("Allow: GET, HEAD\r\n")); /* fails only with the connection */
+	(void)respond_error(r, 405, SL_STR("Allow: GET, HEAD\r\n")); /* as above */
 	return true;
 }

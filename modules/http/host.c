@@ -1,16 +1,18 @@
 /*
- * http/host.c: libwebsockets inside a worker: one context, its virtual hosts, and its libuv loop nested into ours.
+ * http/host.c: libwebsockets inside a worker: one context, its virtual hosts, and its libuv loop
+ * nested into ours.
  *
- * libwebsockets has no listening socket here: connections come by adoption. It runs on libuv by its event plugin, and libuv runs on
- * our loop: its poll descriptor is watched, its time-out is asked. libuv tells the kernel about changed interest only
- * when it runs, so whoever changes something from outside its callbacks posts a run (host_kick).
+ * libwebsockets has no listening socket here: connections come by adoption. It runs on libuv by its
+ * event plugin, and libuv runs on our loop: its poll descriptor is watched, its time-out is asked.
+ * libuv tells the kernel about changed interest only when it runs, so whoever changes something
+ * from outside its callbacks posts a run (host_kick).
  *
  * The descriptor limit per thread stays 0, or the library looks descriptors up by walking a list.
  */
 #include <stdlib.h>
 #include "http.h"
 
-/* Lines of the library: what it calls errors are mostly what clients do, so they are information once it runs. */
+/* What the library calls errors is mostly what clients do, so it is for debugging once it runs. */
 static bool starting;
 
 static void on_log(int level, const char *line)
@@ -78,8 +80,10 @@ static int open_context(struct http *h)
 	void *loops[] = {&h->uv};
 
 	fill_info(h, &info);
-	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-		       LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+		       LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+		       LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+		       LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
 	info.foreign_loops = loops;
 	info.pt_serv_buf_size = 16384;
 	info.max_http_header_data2 = (unsigned)h->conf->max_header;
@@ -106,7 +110,9 @@ static int open_tls(struct http *h, const struct sl_listener *l)
 
 	fill_info(h, &info);
 	info.vhost_name = l->name;
-	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+		       LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX |
+		       LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
 	info.alpn = "http/1.1";
 	info.user = (void *)(uintptr_t)l->tls; /* client.c hands it to tls_prepare */
 	t->listener = l;
@@ -126,7 +132,8 @@ static int open_vhosts(struct http *h)
 	if (!h->tls || open_plain(h) < 0)
 		return -SL_ENOMEM;
 	for (unsigned i = 0; i < n; i++)
-		if (!listeners[i]->udp && listeners[i]->tls && sl_listener_conf(h->w, listeners[i], "http") && open_tls(h, listeners[i]) < 0)
+		if (!listeners[i]->udp && listeners[i]->tls &&
+		    sl_listener_conf(h->w, listeners[i], "http") && open_tls(h, listeners[i]) < 0)
 			return -SL_ENOMEM;
 	return 0;
 }
@@ -135,14 +142,17 @@ static int open_library(struct http *h)
 {
 	int rc;
 
-	lws_set_log_level(sl_log_level >= SL_LOG_DEBUG ? LLL_ERR | LLL_WARN | LLL_NOTICE : LLL_ERR, on_log);
+	lws_set_log_level(sl_log_level >= SL_LOG_DEBUG ? LLL_ERR | LLL_WARN | LLL_NOTICE : LLL_ERR,
+			  on_log);
 	starting = true;
 	rc = open_context(h);
 	if (rc == 0)
 		rc = open_vhosts(h);
 	starting = false;
 	if (rc < 0)
-		sl_log(SL_LOG_ALERT, "http", "cannot start libwebsockets; is its libuv plugin (libwebsockets-evlib-uv) installed?");
+		sl_log(SL_LOG_ALERT, "http",
+		       "cannot start libwebsockets; is its libuv plugin (libwebsockets-evlib-uv) "
+		       "installed?");
 	return rc;
 }
 
@@ -150,15 +160,21 @@ int host_open(struct http *h, lws_callback_function *callback)
 {
 	int rc;
 
-	/* tx_packet_size: one write is one system call, whatever its size. rx: only control frames are kept in it. */
-	h->protocols[0] = (struct lws_protocols){.name = "", .callback = callback, .rx_buffer_size = 1024, .tx_packet_size = 1 << 20};
+	/* tx: one write is one system call, whatever its size. rx: holds control frames only. */
+	h->protocols[0] = (struct lws_protocols){.name = "",
+						 .callback = callback,
+						 .rx_buffer_size = 1024,
+						 .tx_packet_size = 1 << 20};
 	h->protocols[1] = h->protocols[0];
 	h->protocols[1].name = h->subprotocol;
 	h->kick = (struct sl_post){.fn = on_kick, .arg = h};
 	h->scratch = malloc(LWS_PRE + SCRATCH_BYTES);
 	if (!h->scratch || uv_loop_init(&h->uv) != 0)
 		return -SL_ENOMEM;
-	h->nested = (struct sl_nested){.ev.fd = uv_backend_fd(&h->uv), .timeout_ms = nested_timeout_ms, .run = nested_run, .arg = h};
+	h->nested = (struct sl_nested){.ev.fd = uv_backend_fd(&h->uv),
+				       .timeout_ms = nested_timeout_ms,
+				       .run = nested_run,
+				       .arg = h};
 	rc = open_library(h);
 	if (rc == 0)
 		rc = sl_nested_add(h->w->loop, &h->nested);

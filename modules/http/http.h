@@ -1,8 +1,9 @@
 /*
  * http/http.h: what the parts of this module know of each other.
  *
- * struct http is the module in one worker; struct client is one TCP connection that libwebsockets serves: it has at most one
- * request (struct sl_http_req) at a time and becomes a WebSocket (struct sl_ws) for good. Everything runs in the worker's thread.
+ * struct http is the module in one worker; struct client is one TCP connection that libwebsockets
+ * serves: it has at most one request (struct sl_http_req) at a time and becomes a WebSocket (struct
+ * sl_ws) for good. Everything runs in the worker's thread.
  *
  *     preread.c  chooses the connections      client.c    their life, callbacks of libwebsockets
  *     bridge.c   TLS that the core undid      request.c   what was asked, and who answers
@@ -19,7 +20,7 @@
 #include <sluice/module.h>
 #include "route.h"
 
-/* Payload bytes that fit behind the headroom of the scratch buffer: one file chunk, or one WebSocket message without malloc. */
+/* Room behind the headroom of the scratch buffer: longer WebSocket messages cost a malloc. */
 #define SCRATCH_BYTES ((size_t)64 << 10)
 
 struct http_header { /* a record of `headers` */
@@ -29,12 +30,12 @@ struct http_header { /* a record of `headers` */
 struct http_conf {
 	struct sl_str root, index;
 	bool embedded, access_log;
-	uint64_t cache;	   /* ms a client may keep a file without asking */
+	uint64_t cache;				    /* ms a client may keep a file without asking */
 	uint64_t max_body, max_header, max_message; /* bytes */
 	int64_t max_connections;
 	uint64_t request_timeout, keepalive_timeout, response_timeout; /* ms */
-	struct sl_list cors_origins; /* struct sl_str */
-	struct sl_list headers;	     /* struct http_header */
+	struct sl_list cors_origins;				       /* struct sl_str */
+	struct sl_list headers;					       /* struct http_header */
 };
 
 /* Rows of the metric table, in its order. */
@@ -88,7 +89,7 @@ struct http {
 	struct client *adopting;
 	unsigned n_clients;
 	struct bridge *bridges; /* list */
-	uint8_t *scratch; /* LWS_PRE + SCRATCH_BYTES */
+	uint8_t *scratch;	/* LWS_PRE + SCRATCH_BYTES */
 	bool draining;
 	bool stopping; /* the modules that we serve have stopped: they are not called any more */
 	time_t date_s; /* the second that `date` is for */
@@ -102,8 +103,8 @@ struct client {
 	struct lws *wsi;
 	struct sl_addr remote;
 	bool secure;
-	bool held;   /* input stopped: a response is waited for or being written */
-	bool killed; /* on its way out */
+	bool held;    /* input stopped: a response is waited for or being written */
+	bool killed;  /* on its way out */
 	bool bridged; /* no socket of TCP */
 	uint32_t n_requests;
 	uint64_t read_mark; /* bytes that the library had read when the last response was out */
@@ -150,7 +151,8 @@ void host_run(struct http *h);	/* one turn now; never from a callback of the lib
 struct lws_vhost *host_vhost(const struct http *h, const struct sl_listener *l);
 
 /* ---- tls.c */
-int tls_prepare(SSL_CTX *ctx, SSL_CTX *certificates); /* connections of ctx answer with the other's certificates */
+/* Connections of ctx will answer with the certificates of the other context. */
+int tls_prepare(SSL_CTX *ctx, SSL_CTX *certificates);
 
 /* ---- client.c */
 lws_callback_function client_callback;
@@ -191,12 +193,17 @@ struct sl_str request_content(struct sl_http_req *r);
 const struct sl_addr *request_remote(struct sl_http_req *r);
 bool request_secure(struct sl_http_req *r);
 
-/* ---- response.c */
-int respond(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers, struct sl_str body);
-int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers); /* a sentence of text */
-int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers, const uint8_t *body, size_t len); /* body lives on */
-int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file, uint64_t len); /* file: owned from now on */
-int response_pump(struct client *c); /* writes what fits; 0, or < 0: close the connection */
+/* ---- response.c: each consumes the request, at once or when it has been written */
+int respond(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers,
+	    struct sl_str body);
+int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers); /* as text */
+/* body: lives on. */
+int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers,
+		     const uint8_t *body, size_t len);
+/* file: owned from now on. */
+int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file,
+		 uint64_t len);
+int response_pump(struct client *c);	 /* writes what fits; 0, or < 0: close the connection */
 int response_continue(struct client *c); /* 100 Continue */
 void response_free(struct response *p);
 

@@ -1,9 +1,10 @@
 /*
  * http/preread.c: which connections of a shared port are ours, by their first bytes.
  *
- * A plain request begins with a method that we know. A ClientHello is ours when its ALPN offers http/1.1; without ALPN it may be
- * anything (TURN over TLS, curl), so the core's TLS answers it, and when HTTP comes out of that, a bridge carries it over.
- * Nothing has been read from a socket that we take, so libwebsockets starts from its first byte.
+ * A plain request begins with a method that we know. A ClientHello is ours when its ALPN offers
+ * http/1.1; without ALPN it may be anything (TURN over TLS, curl), so the core's TLS answers it,
+ * and when HTTP comes out of that, a bridge carries it over. Nothing has been read from a socket
+ * that we take, so libwebsockets starts from its first byte.
  */
 #include "http.h"
 
@@ -12,8 +13,9 @@ enum verdict { NOT_HTTP, MAYBE_HTTP, IS_HTTP };
 static enum verdict judge(struct sl_str bytes)
 {
 	static const struct sl_str methods[] = {
-		SL_STR_INIT("GET "),	SL_STR_INIT("HEAD "),	SL_STR_INIT("POST "),	 SL_STR_INIT("PUT "),
-		SL_STR_INIT("PATCH "), SL_STR_INIT("DELETE "), SL_STR_INIT("OPTIONS "),
+		SL_STR_INIT("GET "),	 SL_STR_INIT("HEAD "),	SL_STR_INIT("POST "),
+		SL_STR_INIT("PUT "),	 SL_STR_INIT("PATCH "), SL_STR_INIT("DELETE "),
+		SL_STR_INIT("OPTIONS "),
 	};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(methods); i++) {

@@ -1,12 +1,13 @@
 /*
  * http/request.c: one request: what it says, its body, and who answers it.
  *
- * A request is answered by the best route, else by a file, else with an error. It lives until its response has been written,
- * or, when the connection dies first, until its handler responds into the void. What handlers read is copied out of the
- * library's header table, which may be gone by then.
+ * A request is answered by the best route, else by a file, else with an error. It lives until its
+ * response has been written, or, when the connection dies first, until its handler responds into
+ * the void. What handlers read is copied out of the library's header table, which may be gone by
+ * then.
  *
- * Framing as in RFC 9112: a body has a Content-Length; Transfer-Encoding in requests is refused, because the library
- * does not read it and would take the body for the next request.
+ * Framing as in RFC 9112: a body has a Content-Length; Transfer-Encoding in requests is refused,
+ * because the library does not read it and would take the body for the next request.
  */
 #include <stdlib.h>
 #include "http.h"
@@ -15,9 +16,12 @@ static const struct {
 	enum lws_token_indexes token;
 	struct sl_str name;
 } methods[] = {
-	{WSI_TOKEN_GET_URI, SL_STR_INIT("GET")},	 {WSI_TOKEN_HEAD_URI, SL_STR_INIT("HEAD")},
-	{WSI_TOKEN_POST_URI, SL_STR_INIT("POST")},	 {WSI_TOKEN_PUT_URI, SL_STR_INIT("PUT")},
-	{WSI_TOKEN_PATCH_URI, SL_STR_INIT("PATCH")},	 {WSI_TOKEN_DELETE_URI, SL_STR_INIT("DELETE")},
+	{WSI_TOKEN_GET_URI, SL_STR_INIT("GET")},
+	{WSI_TOKEN_HEAD_URI, SL_STR_INIT("HEAD")},
+	{WSI_TOKEN_POST_URI, SL_STR_INIT("POST")},
+	{WSI_TOKEN_PUT_URI, SL_STR_INIT("PUT")},
+	{WSI_TOKEN_PATCH_URI, SL_STR_INIT("PATCH")},
+	{WSI_TOKEN_DELETE_URI, SL_STR_INIT("DELETE")},
 	{WSI_TOKEN_OPTIONS_URI, SL_STR_INIT("OPTIONS")},
 };
 
@@ -44,7 +48,8 @@ static bool is_last(struct sl_http_req *r)
 	char version[16] = "";
 	struct sl_str connection = request_header(r, "connection");
 
-	(void)lws_hdr_copy(r->client->wsi, version, sizeof version, WSI_TOKEN_HTTP); /* too long is not 1.1 */
+	/* What is too long to be copied is not 1.1. */
+	(void)lws_hdr_copy(r->client->wsi, version, sizeof version, WSI_TOKEN_HTTP);
 	if (strcmp(version, "HTTP/1.1") == 0)
 		return has_token(connection, SL_STR("close"));
 	return !sl_str_eq_nocase(connection, SL_STR("keep-alive"));
@@ -99,10 +104,11 @@ void request_abandon(struct sl_http_req *r)
 	r->client = NULL; /* its handler still has it, and will respond */
 }
 
-/* A preflight of a cross-origin request: CORS as in the Fetch standard. The response head says which origins may. */
+/* A preflight of the Fetch standard (CORS); the head of the response says which origins may. */
 static bool is_preflight(struct sl_http_req *r)
 {
-	return sl_str_eq(r->method, SL_STR("OPTIONS")) && r->client->conf->cors_origins.n > 0 && request_header(r, "origin").p &&
+	return sl_str_eq(r->method, SL_STR("OPTIONS")) && r->client->conf->cors_origins.n > 0 &&
+	       request_header(r, "origin").p &&
 	       request_header(r, "access-control-request-method").p;
 }
 
@@ -118,14 +124,15 @@ static void answer_not_allowed(struct sl_http_req *r, const struct route *at)
 	sl_buf_free(&allow);
 }
 
+/* A respond that fails has lost its connection, so its result is not looked at. */
 static void answer_without_route(struct sl_http_req *r)
 {
 	if (files_serve(r))
 		return;
 	if (routes_match(&r->http->routes, ROUTE_WEBSOCKET, r->path))
-		(void)respond_error(r, 426, SL_STR("Upgrade: websocket\r\n")); /* fails only with the connection */
+		(void)respond_error(r, 426, SL_STR("Upgrade: websocket\r\n"));
 	else
-		(void)respond_error(r, 404, SL_STR_NULL); /* the same */
+		(void)respond_error(r, 404, SL_STR_NULL);
 }
 
 static void answer(struct sl_http_req *r)
@@ -134,7 +141,7 @@ static void answer(struct sl_http_req *r)
 	const struct route *route = at ? routes_method(&r->http->routes, at, r->method) : NULL;
 
 	if (is_preflight(r))
-		(void)respond(r, 204, NULL, SL_STR_NULL, SL_STR_NULL); /* fails only with the connection */
+		(void)respond(r, 204, NULL, SL_STR_NULL, SL_STR_NULL); /* as above */
 	else if (!at)
 		answer_without_route(r);
 	else if (!route)
@@ -167,12 +174,15 @@ static int dispatch(struct sl_http_req *r)
 static int reject(struct sl_http_req *r, unsigned status)
 {
 	r->in_call = true;
-	(void)respond_error(r, status, SL_STR_NULL); /* a failure shows as a missing response: then we close */
+	(void)respond_error(r, status, SL_STR_NULL); /* without a response we close */
 	r->in_call = false;
 	return r->responded ? response_pump(r->client) : -1;
 }
 
-/* 0, or the status to refuse with. The library treats a POST without a length as an endless body: the connection ends with it. */
+/*
+ * 0, or the status to refuse with. A POST without a length is an endless one to the library, so the
+ * connection ends with it.
+ */
 static unsigned read_framing(struct sl_http_req *r)
 {
 	struct sl_str length = request_header(r, "content-length");
@@ -182,7 +192,9 @@ static unsigned read_framing(struct sl_http_req *r)
 		return 411;
 	}
 	if (!length.p) {
-		r->last |= sl_str_eq(r->method, SL_STR("POST")) || sl_str_eq(r->method, SL_STR("PUT")) || sl_str_eq(r->method, SL_STR("PATCH"));
+		r->last |= sl_str_eq(r->method, SL_STR("POST")) ||
+			   sl_str_eq(r->method, SL_STR("PUT")) ||
+			   sl_str_eq(r->method, SL_STR("PATCH"));
 		return 0;
 	}
 	if (sl_str_u64(length, &r->body_len) < 0) {
@@ -191,7 +203,8 @@ static unsigned read_framing(struct sl_http_req *r)
 	}
 	if (r->body_len <= r->client->conf->max_body)
 		return 0;
-	r->last = r->body_len / 8 > r->client->conf->max_body; /* a bit too long is read away, so that the client sees the answer */
+	/* A body that is a bit too long is read away, so that the client sees the answer. */
+	r->last |= r->body_len / 8 > r->client->conf->max_body;
 	return 413;
 }
 

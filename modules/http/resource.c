@@ -1,8 +1,9 @@
 /*
  * http/resource.c: what a URL path means below a directory, and how a file is described.
  *
- * Names with a segment that begins with a dot are refused as a whole: that covers "..", and keeps .git and the like private.
- * /.well-known/ is the exception (RFC 8615). The kernel checks again that a name stays below its root (see files.c).
+ * Names with a segment that begins with a dot are refused as a whole: that covers "..", and keeps
+ * .git and the like private; /.well-known/ is the exception (RFC 8615). The kernel checks again
+ * that a name stays below its root (see files.c).
  */
 #include "resource.h"
 
@@ -44,7 +45,8 @@ static const struct {
 static bool segment_allowed(struct sl_str segment, bool first)
 {
 	for (size_t i = 0; i < segment.len; i++)
-		if ((unsigned char)segment.p[i] < ' ' || segment.p[i] == 0x7f || segment.p[i] == '\\')
+		if ((unsigned char)segment.p[i] < ' ' || segment.p[i] == 0x7f ||
+		    segment.p[i] == '\\')
 			return false;
 	if (segment.len == 0 || segment.p[0] != '.')
 		return true;

@@ -7,8 +7,9 @@
 #include <sluice/str.h>
 
 /*
- * The file below a root that a decoded URL path names: without the leading '/', and with `index` behind a trailing '/'. -SL_EDENIED: a
- * segment begins with '.', or there is a control character or a backslash; -SL_ELIMIT: does not fit.
+ * The file below a root that a decoded URL path names: without the leading '/', and with `index`
+ * behind a trailing '/'. -SL_EDENIED: a segment begins with '.', or there is a control character or
+ * a backslash; -SL_ELIMIT: does not fit.
  */
 int resource_name(char *dst, size_t cap, struct sl_str url_path, struct sl_str index);
 const char *resource_type(struct sl_str name);

@@ -1,9 +1,10 @@
 /*
  * http/response.c: what goes back: a head, and a body from memory or from a file.
  *
- * Written straight to the socket or its TLS, not by lws_write, which would keep what does not fit without a bound. A response is
- * one stream of bytes with an offset: each turn fills the scratch buffer from there and writes it, and a full socket is waited
- * for with the input stopped. A TLS write that has to be repeated gets the same bytes and the same length, as OpenSSL demands.
+ * Written straight to the socket or its TLS, not by lws_write, which would keep what does not fit
+ * without a bound. A response is one stream of bytes with an offset: each turn fills the scratch
+ * buffer from there and writes it, and a full socket is waited for with the input stopped. A TLS
+ * write that has to be repeated gets the same bytes and the same length, as OpenSSL demands.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -67,7 +68,8 @@ static const char *date(struct http *h)
 	struct tm tm;
 
 	if (now != h->date_s && gmtime_r(&now, &tm)) {
-		(void)strftime(h->date, sizeof h->date, "%a, %d %b %Y %H:%M:%S GMT", &tm); /* always fits */
+		/* Always fits. */
+		(void)strftime(h->date, sizeof h->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 		h->date_s = now;
 	}
 	return h->date;
@@ -96,8 +98,10 @@ static void add_cors(struct sl_buf *head, struct sl_http_req *r)
 		return;
 	sl_buf_printf(head, "Access-Control-Allow-Origin: %.*s\r\n", SL_FMT(origin));
 	if (sl_str_eq(r->method, SL_STR("OPTIONS")))
-		sl_buf_str(head, SL_STR("Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, DELETE\r\n"
-					"Access-Control-Allow-Headers: Authorization, Content-Type, If-Match\r\n"
+		sl_buf_str(head, SL_STR("Access-Control-Allow-Methods: GET, HEAD, POST, PUT, "
+					"PATCH, DELETE\r\n"
+					"Access-Control-Allow-Headers: Authorization, "
+					"Content-Type, If-Match\r\n"
 					"Access-Control-Max-Age: 600\r\n"));
 }
 
@@ -106,7 +110,8 @@ static void add_security(struct sl_buf *head)
 {
 	sl_buf_str(head, SL_STR("X-Content-Type-Options: nosniff\r\n"
 				"Referrer-Policy: same-origin\r\n"
-				"Permissions-Policy: camera=(self), microphone=(self), display-capture=(self)\r\n"
+				"Permissions-Policy: camera=(self), microphone=(self), "
+				"display-capture=(self)\r\n"
 				"Content-Security-Policy: frame-ancestors 'self'\r\n"));
 }
 
@@ -129,7 +134,8 @@ static void write_head(struct sl_http_req *r, const char *content_type, struct s
 	struct response *p = &r->response;
 	struct sl_buf *head = &p->head;
 
-	sl_buf_printf(head, "HTTP/1.1 %u %s\r\nDate: %s\r\n", p->status, reason_of(p->status), date(r->http));
+	sl_buf_printf(head, "HTTP/1.1 %u %s\r\nDate: %s\r\n", p->status, reason_of(p->status),
+		      date(r->http));
 	if (content_type && has_content(p->status))
 		sl_buf_printf(head, "Content-Type: %s\r\n", content_type);
 	if (has_content(p->status))
@@ -178,7 +184,8 @@ static int begin(struct sl_http_req *r, unsigned status, uint64_t body_len)
 	return 0;
 }
 
-int respond(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers, struct sl_str body)
+int respond(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers,
+	    struct sl_str body)
 {
 	int rc = begin(r, status, body.len);
 
@@ -194,10 +201,12 @@ int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers)
 	char text[96];
 	int n = snprintf(text, sizeof text, "%u %s\n", status, reason_of(status));
 
-	return respond(r, status, "text/plain; charset=utf-8", headers, (struct sl_str){text, (size_t)n});
+	return respond(r, status, "text/plain; charset=utf-8", headers,
+		       (struct sl_str){text, (size_t)n});
 }
 
-int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers, const uint8_t *body, size_t len)
+int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers,
+		     const uint8_t *body, size_t len)
 {
 	int rc = begin(r, 200, len);
 
@@ -207,7 +216,8 @@ int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_
 	return submit(r, content_type, headers);
 }
 
-int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file, uint64_t len)
+int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file,
+		 uint64_t len)
 {
 	int rc = begin(r, 200, len);
 
@@ -245,7 +255,7 @@ static ptrdiff_t put(struct client *c, const void *p, size_t n)
 	return SSL_get_error(ssl, rc) == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
-/* Up to cap bytes of the body from offset at; -1: the file has become shorter, or cannot be read. */
+/* Up to cap bytes of the body from offset at; -1: the file is shorter now, or unreadable. */
 static ptrdiff_t read_body(const struct response *p, uint64_t at, uint8_t *dst, size_t cap)
 {
 	uint64_t left = p->body_len - at;
@@ -302,8 +312,9 @@ static void log_access(const struct sl_http_req *r)
 {
 	char from[SL_ADDR_STRLEN];
 
-	sl_log(SL_LOG_INFO, "http", "%s %.*s %.*s: %u, %llu bytes, %llu ms", sl_addr_format(from, &r->remote), SL_FMT(r->method),
-	       SL_FMT(r->path), r->response.status, (unsigned long long)r->response.body_len,
+	sl_log(SL_LOG_INFO, "http", "%s %.*s %.*s: %u, %llu bytes, %llu ms",
+	       sl_addr_format(from, &r->remote), SL_FMT(r->method), SL_FMT(r->path),
+	       r->response.status, (unsigned long long)r->response.body_len,
 	       (unsigned long long)(sl_loop_ms(r->http->w->loop) - r->begun_ms));
 }
 
@@ -334,7 +345,8 @@ static int finish(struct client *c)
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
 	if (unread) /* the library reads the body away, in bounded time */
-		lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)(c->conf->request_timeout / 1000) + 1);
+		lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+				(int)(c->conf->request_timeout / 1000) + 1);
 	host_kick(c->http);
 	return 0;
 }

@@ -47,7 +47,8 @@ int routes_add(struct routes *rs, const struct route *r, const char *path)
 	for (size_t i = 0; i < rs->n; i++) {
 		const struct route *old = &rs->items[i];
 
-		if (same_pattern(old, &new) && (r->kind == ROUTE_WEBSOCKET || strcmp(old->method, r->method) == 0))
+		if (same_pattern(old, &new) &&
+		    (r->kind == ROUTE_WEBSOCKET || strcmp(old->method, r->method) == 0))
 			return -SL_EEXIST;
 	}
 	if (rs->n == rs->cap && grow(rs) < 0)
@@ -75,15 +76,18 @@ const struct route *routes_match(const struct routes *rs, enum route_kind kind, 
 	return best;
 }
 
-static const struct route *with_method(const struct routes *rs, const struct route *at, struct sl_str method)
+static const struct route *with_method(const struct routes *rs, const struct route *at,
+				       struct sl_str method)
 {
 	for (size_t i = 0; i < rs->n; i++)
-		if (same_pattern(&rs->items[i], at) && sl_str_eq(sl_str_c(rs->items[i].method), method))
+		if (same_pattern(&rs->items[i], at) &&
+		    sl_str_eq(sl_str_c(rs->items[i].method), method))
 			return &rs->items[i];
 	return NULL;
 }
 
-const struct route *routes_method(const struct routes *rs, const struct route *at, struct sl_str method)
+const struct route *routes_method(const struct routes *rs, const struct route *at,
+				  struct sl_str method)
 {
 	const struct route *r = with_method(rs, at, method);
 

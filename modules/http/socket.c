@@ -1,6 +1,7 @@
 /*
- * http/socket.c: TCP options and counters. A file of its own because the kernel's <linux/tcp.h>, which alone has the
- * counter, and the C library's <netinet/tcp.h>, which libwebsockets includes, define the same names.
+ * http/socket.c: TCP options and counters. A file of its own because the kernel's <linux/tcp.h>,
+ * which alone has the counter, and the C library's <netinet/tcp.h>, which libwebsockets includes,
+ * define the same names.
  */
 #include "socket.h"
 
@@ -13,7 +14,8 @@ void socket_set_nodelay(int fd)
 {
 	int on = 1;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* without it messages come late, but they come */
+	/* Without it messages come late, but they come. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 static int bytes_received(int fd, uint64_t *ret_bytes)
@@ -34,7 +36,8 @@ uint64_t socket_bytes_read(int fd)
 	int waiting = 0;
 
 	do {
-		if (bytes_received(fd, &before) < 0 || ioctl(fd, FIONREAD, &waiting) < 0 || bytes_received(fd, &after) < 0)
+		if (bytes_received(fd, &before) < 0 || ioctl(fd, FIONREAD, &waiting) < 0 ||
+		    bytes_received(fd, &after) < 0)
 			return 0;
 	} while (before != after);
 	return after - (uint64_t)waiting;

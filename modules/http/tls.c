@@ -1,10 +1,11 @@
 /*
  * http/tls.c: makes libwebsockets' TLS answer with the listener's certificates.
  *
- * The library cannot be given an SSL_CTX for a server; it makes its own and shows it once. Each connection moves over to the
- * listener's context when its ClientHello has been read, so that new certificates serve the next connection, and SNI, ALPN
- * and certificates are those of the core. What a connection copies before that moment (versions, options, ticket
- * keys) is set on the library's context here. Its own servername callback asserts on a context that it did not make.
+ * The library cannot be given an SSL_CTX for a server; it makes its own and shows it once. Each
+ * connection moves over to the listener's context when its ClientHello has been read, so that new
+ * certificates serve the next connection, and SNI, ALPN and certificates are those of the core.
+ * What a connection copies before that moment (versions, options, ticket keys) is set on the
+ * library's context here. Its own servername callback asserts on a context that it did not make.
  */
 #include "http.h"
 
@@ -13,7 +14,8 @@
 static int on_client_hello(SSL *ssl, int *alert, void *certificates)
 {
 	(void)alert;
-	return SSL_set_SSL_CTX(ssl, certificates) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+	return SSL_set_SSL_CTX(ssl, certificates) ? SSL_CLIENT_HELLO_SUCCESS
+						  : SSL_CLIENT_HELLO_ERROR;
 }
 
 static int on_server_name(SSL *ssl, int *alert, void *arg)

@@ -1,16 +1,18 @@
 /*
  * http/ws.c: WebSocket endpoints of other modules (RFC 6455), framed by libwebsockets.
  *
- * The upgrade is decided by the endpoint before the 101 goes out. Messages come to it whole and within its bound. What it sends
- * is written at once when nothing is in the way, which costs no change of interest and no further turn; else it queues, in order, up
- * to the endpoint's bound, and beyond that the reader is too slow and loses its socket. The library keeps at most one message
+ * The upgrade is decided by the endpoint before the 101 goes out. Messages come to it whole and
+ * within its bound. What it sends is written at once when nothing is in the way, which costs no
+ * change of interest and no further turn; else it queues, in order, up to the endpoint's bound, and
+ * beyond that the reader is too slow and loses its socket. The library keeps at most one message
  * itself: nothing is handed to it while it does (lws_partial_buffered).
  */
 #include <stdlib.h>
 #include "http.h"
 
-#define CLOSE_WAIT_MS 5000 /* for the queue to drain and the peer to agree; then the socket goes */
+#define CLOSE_WAIT_MS 5000 /* for the queue to drain, and again for the peer to agree */
 #define WRITES_PER_TURN 32
+#define MAX_PROTOCOLS 120  /* bytes of Sec-WebSocket-Protocol that the library can read */
 #define MAX_REASON 123 /* bytes, RFC 6455 section 5.5 */
 
 enum {
@@ -32,17 +34,17 @@ struct sl_ws {
 	const struct sl_ws_ops *ops;
 	void *arg, *user;
 	struct out *first, **tail;
-	size_t queued;	   /* payload bytes in the list */
-	struct sl_buf in;  /* the fragments of a message so far */
-	uint64_t heard_ms; /* when anything came */
+	size_t queued;	    /* payload bytes in the list */
+	struct sl_buf in;   /* the fragments of a message so far */
+	uint64_t heard_ms;  /* when anything came */
 	uint64_t pinged_ms; /* 0: no ping is unanswered */
-	char *reason;	   /* of our close; NULL: none */
-	uint16_t code;	   /* of the close, for both sides */
+	char *reason;	    /* of our close; NULL: none */
+	uint16_t code;	    /* of the close, for both sides */
 	bool opened, binary;
-	bool closing;	   /* nothing is taken any more */
-	bool said_close;   /* our close frame is with the library */
-	bool peer_closes;  /* the library answers by itself */
-	bool named;	   /* the endpoint's subprotocol is agreed */
+	bool closing;	  /* nothing is taken any more */
+	bool said_close;  /* our close frame is with the library */
+	bool peer_closes; /* the library answers by itself */
+	bool named;	  /* the endpoint's subprotocol is agreed */
 };
 
 static struct http *http_of(const struct sl_ws *ws)
@@ -86,10 +88,11 @@ static struct sl_ws *ws_new(struct client *c, const struct route *endpoint, void
 }
 
 /*
- * The library takes the first name of the client's list that is one of its protocols, refuses when there is none, and answers
- * with that name. Which one is right depends on the path here. So its one protocol with a name is called, for this upgrade, as
- * the endpoint's subprotocol; when that is not in the list, as anything that is, and the name is gone again before the answer is
- * written. Such a client then decides whether it goes on without (RFC 6455 section 4.1).
+ * The library takes the first name of the client's list that is one of its protocols, refuses when
+ * there is none, and answers with that name. Which one is right depends on the path here. So its
+ * one protocol with a name is called, for this upgrade, as the endpoint's subprotocol; when that is
+ * not in the list, as anything that is, and the name is gone again before the answer is written.
+ * Such a client then decides whether it goes on without (RFC 6455 section 4.1).
  */
 static int choose_subprotocol(struct client *c, struct sl_ws *ws, struct sl_str offered)
 {
@@ -117,7 +120,7 @@ void ws_forget_subprotocol(struct http *h, const struct client *c)
 		h->subprotocol[0] = '\0';
 }
 
-/* 0, or the status to refuse with: what RFC 6455 section 4.2.1 demands, which the library would answer with silence. */
+/* 0, or the status to refuse with: RFC 6455 section 4.2.1. The library would just hang up. */
 static unsigned check_handshake(struct sl_http_req *r, struct sl_str upgrade)
 {
 	struct sl_str key = request_header(r, "sec-websocket-key");
@@ -132,15 +135,19 @@ static unsigned check_handshake(struct sl_http_req *r, struct sl_str upgrade)
 		return 426;
 	if (sl_base64_decode(nonce, sizeof nonce, key, &n) < 0 || n != 16)
 		return 400;
-	return lws_hdr_total_length(r->client->wsi, WSI_TOKEN_PROTOCOL) < 120 ? 0 : 431; /* the library's buffer */
+	if (lws_hdr_total_length(r->client->wsi, WSI_TOKEN_PROTOCOL) > MAX_PROTOCOLS)
+		return 431;
+	return 0;
 }
 
 static int refuse(struct client *c, unsigned status, struct sl_str reason)
 {
 	struct sl_http_req *r = c->req;
-	struct sl_str headers = status == 426 ? SL_STR("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n") : SL_STR_NULL;
+	struct sl_str headers = SL_STR_NULL;
 	int rc;
 
+	if (status == 426)
+		headers = SL_STR("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
 	sl_count(&c->http->m[M_UPGRADES_REFUSED]);
 	r->last = true;
 	r->in_call = true;
@@ -155,17 +162,21 @@ static int refuse(struct client *c, unsigned status, struct sl_str reason)
 
 static int authorize(struct client *c, const struct route *endpoint)
 {
-	struct sl_str reason = SL_STR_NULL, offered = request_header(c->req, "sec-websocket-protocol");
+	struct sl_str offered = request_header(c->req, "sec-websocket-protocol");
+	const struct sl_ws_ops *ops = endpoint->ops;
+	struct sl_str reason = SL_STR_NULL;
 	void *user = NULL;
 	struct sl_ws *ws;
-	int status = endpoint->ops->authorize ? endpoint->ops->authorize(endpoint->arg, c->req, &user, &reason) : 0;
+	int status = 0;
 
+	if (ops->authorize)
+		status = ops->authorize(endpoint->arg, c->req, &user, &reason);
 	if (status != 0)
 		return refuse(c, (unsigned)status, reason);
 	ws = ws_new(c, endpoint, user);
 	if (!ws) {
-		if (endpoint->ops->closed)
-			endpoint->ops->closed(endpoint->arg, NULL, user, CLOSE_ABNORMAL);
+		if (ops->closed)
+			ops->closed(endpoint->arg, NULL, user, CLOSE_ABNORMAL);
 		return -1;
 	}
 	return choose_subprotocol(c, ws, offered);
@@ -179,7 +190,8 @@ int ws_upgrade(struct client *c, struct sl_str upgrade)
 	int len;
 	unsigned status;
 
-	if (c->req || c->ws || client_is_pipelined(c) || lws_http_get_uri_and_method(c->wsi, &path, &len) < 0)
+	if (c->req || c->ws || client_is_pipelined(c) ||
+	    lws_http_get_uri_and_method(c->wsi, &path, &len) < 0)
 		return -1;
 	r = request_new(c, sl_str_c(path));
 	if (!r)
@@ -271,19 +283,22 @@ static void set_close_frame(struct sl_ws *ws)
 {
 	unsigned char *reason = (unsigned char *)ws->reason;
 
-	lws_close_reason(ws->client->wsi, (enum lws_close_status)ws->code, reason, reason ? strlen(ws->reason) : 0);
+	lws_close_reason(ws->client->wsi, (enum lws_close_status)ws->code, reason,
+			 reason ? strlen(ws->reason) : 0);
 }
 
 /*
- * The closing handshake begins. Only from our timer: a library built with its debug checks, as Debian's is, closes twice when
- * the writeable callback asks for it, and the second time drops the frame.
+ * The closing handshake begins. Only from our timer: a library built with its debug checks, as
+ * Debian's is, closes twice when the writeable callback asks for it, and the second time drops the
+ * frame.
  */
 static void say_close(struct sl_ws *ws)
 {
 	ws->said_close = true;
 	set_timer(ws, CLOSE_WAIT_MS);
 	set_close_frame(ws);
-	lws_set_timeout(ws->client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* politely: frame, answer, then the end */
+	/* Not as rude as it sounds: the frame, its answer, then the end. */
+	lws_set_timeout(ws->client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
 /* With a payload, because the library keeps pongs without one to itself. */
@@ -297,13 +312,15 @@ static int write_ping(struct sl_ws *ws)
 
 static void ping(struct sl_ws *ws)
 {
-	/* A socket that is full needs no ping to be found dead: the data in it waits for the same answer. */
+	uint64_t pong_ms = ws->ops->pong_timeout_ms;
+
+	/* A full socket needs no ping to be found dead: its data waits for the same answer. */
 	if (!lws_partial_buffered(ws->client->wsi) && write_ping(ws) < 0) {
 		fail(ws, CLOSE_ABNORMAL);
 		return;
 	}
 	ws->pinged_ms = now_ms(ws);
-	set_timer(ws, ws->ops->pong_timeout_ms > 0 ? ws->ops->pong_timeout_ms : ws->ops->ping_interval_ms);
+	set_timer(ws, pong_ms > 0 ? pong_ms : ws->ops->ping_interval_ms);
 }
 
 void ws_tick(struct client *c)
@@ -352,9 +369,9 @@ static int violate(struct sl_ws *ws, unsigned code)
 
 static size_t max_message(const struct sl_ws *ws)
 {
-	uint64_t ours = ws->client->conf->max_message;
+	size_t theirs = ws->ops->max_message, ours = (size_t)ws->client->conf->max_message;
 
-	return ws->ops->max_message > 0 && ws->ops->max_message < ours ? ws->ops->max_message : (size_t)ours;
+	return theirs > 0 && theirs < ours ? theirs : ours;
 }
 
 static int deliver(struct sl_ws *ws, struct sl_str message)
@@ -464,7 +481,8 @@ int ws_send(struct sl_ws *ws, struct sl_str text)
 {
 	if (ws->closing)
 		return -SL_ECLOSED;
-	if (ws->opened && !ws->first && text.len > 0 && text.len <= SCRATCH_BYTES && !lws_partial_buffered(ws->client->wsi))
+	if (ws->opened && !ws->first && text.len > 0 && text.len <= SCRATCH_BYTES &&
+	    !lws_partial_buffered(ws->client->wsi))
 		return send_direct(ws, text);
 	return enqueue(ws, text);
 }

@@ -1,8 +1,9 @@
 /*
  * metrics/families.c: gathers the counters of all slots so that those of one name stand together.
  *
- * OpenMetrics wants all samples of a family in one run, while shared memory has them by slot, and slots of different
- * generations may have different modules. Everything is copied: a worker that starts may lay its area out anew meanwhile.
+ * OpenMetrics wants all samples of a family in one run, while shared memory has them by slot, and
+ * slots of different generations may have different modules. Everything is copied: a worker that
+ * starts may lay its area out anew meanwhile.
  */
 #include <stdlib.h>
 #include "metrics.h"

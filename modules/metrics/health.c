@@ -1,8 +1,8 @@
 /*
  * metrics/health.c: is this node ready for new work?
  *
- * Ready means: every worker of the current generation serves, and its loop has turned lately. Workers of older generations that drain
- * do not matter. Pure: it is told who runs.
+ * Ready means: every worker of the current generation serves, and its loop has turned lately.
+ * Workers of older generations that drain do not matter. Pure: it is told who runs.
  */
 #include <stdio.h>
 #include "metrics.h"
@@ -40,7 +40,8 @@ bool health_is_ready(const struct node_state *node, char *sentence, size_t cap)
 	return serving > 0;
 }
 
-void health_json(struct sl_buf *out, const struct node_state *node, bool ready, struct sl_str sentence)
+void health_json(struct sl_buf *out, const struct node_state *node, bool ready,
+		 struct sl_str sentence)
 {
 	sl_buf_printf(out, "{\"ready\":%s,\"reason\":", ready ? "true" : "false");
 	sl_buf_json(out, sentence);
@@ -48,8 +49,10 @@ void health_json(struct sl_buf *out, const struct node_state *node, bool ready, 
 	for (unsigned i = 0; i < node->n; i++) {
 		const struct sl_stats_worker *w = &node->workers[i];
 
-		sl_buf_printf(out, "%s{\"slot\":%u,\"generation\":%u,\"state\":\"%s\",\"sessions\":%u,\"name\":", i ? "," : "",
-			      w->slot, w->generation, w->state, w->n_sessions);
+		sl_buf_printf(out,
+			      "%s{\"slot\":%u,\"generation\":%u,\"state\":\"%s\",\"sessions\":%u,"
+			      "\"name\":",
+			      i ? "," : "", w->slot, w->generation, w->state, w->n_sessions);
 		sl_buf_json(out, sl_str_c(w->name));
 		sl_buf_u8(out, '}');
 	}

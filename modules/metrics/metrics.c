@@ -1,8 +1,8 @@
 /*
  * metrics: the node's counters as an OpenMetrics page, and two pages for load balancers.
  *
- * Any worker answers for the whole node, since counters and process states are in shared memory. The pages are made anew for each
- * request and keep nothing.
+ * Any worker answers for the whole node, since counters and process states are in shared memory.
+ * The pages are made anew for each request and keep nothing.
  */
 #include <stdlib.h>
 #include "metrics.h"
@@ -12,13 +12,17 @@
 #define NO_STORE SL_STR("Cache-Control: no-store\r\n")
 
 static const struct sl_directive directives[] = {
-	SL_DIR(struct metrics_conf, path, SL_T_STR, SL_S_MAIN, .dflt = "/metrics", .min = 1, .max = 255,
-	       .doc = "Path of the OpenMetrics page."),
-	SL_DIR(struct metrics_conf, health_path, SL_T_STR, SL_S_MAIN, .dflt = "/healthz", .min = 1, .max = 255,
+	SL_DIR(struct metrics_conf, path, SL_T_STR, SL_S_MAIN, .dflt = "/metrics", .min = 1,
+	       .max = 255, .doc = "Path of the OpenMetrics page."),
+	SL_DIR(struct metrics_conf, health_path, SL_T_STR, SL_S_MAIN, .dflt = "/healthz", .min = 1,
+	       .max = 255,
 	       .doc = "Path that answers 200 while the worker that got the request runs."),
-	SL_DIR(struct metrics_conf, ready_path, SL_T_STR, SL_S_MAIN, .dflt = "/readyz", .min = 1, .max = 255,
-	       .doc = "Path that answers 200 while the whole current generation serves, else 503, with the reason as JSON."),
-	SL_DIR(struct metrics_conf, allow, SL_T_CIDR, SL_S_MAIN, .list = true, .dflt = "[]", .max = 256,
+	SL_DIR(struct metrics_conf, ready_path, SL_T_STR, SL_S_MAIN, .dflt = "/readyz", .min = 1,
+	       .max = 255,
+	       .doc = "Path that answers 200 while the whole current generation serves, else 503, "
+		      "with the reason as JSON."),
+	SL_DIR(struct metrics_conf, allow, SL_T_CIDR, SL_S_MAIN, .list = true, .dflt = "[]",
+	       .max = 256,
 	       .doc = "Who may read the OpenMetrics page; empty: everybody who reaches the port."),
 	SL_DIR(struct metrics_conf, per_worker, SL_T_BOOL, SL_S_MAIN, .dflt = "yes",
 	       .doc = "One series per process slot; no: sums over all slots."),
@@ -29,7 +33,8 @@ enum { M_SCRAPES, M_DENIED };
 
 static const struct sl_metric metrics[] = {
 	SL_COUNTER(scrapes, "OpenMetrics pages made."),
-	SL_COUNTER(denied, "Requests for the OpenMetrics page from addresses that may not read it."),
+	SL_COUNTER(denied,
+		   "Requests for the OpenMetrics page from addresses that may not read it."),
 	SL_METRICS_END,
 };
 
@@ -101,7 +106,8 @@ static void on_metrics(void *arg, struct sl_http_req *r)
 	sl_count(&m->m[M_SCRAPES]);
 	sl_buf_init(&page, 0);
 	if (write_page(m, &page) < 0)
-		(void)m->http->respond(r, 503, "text/plain", SL_STR_NULL, SL_STR("out of memory\n"));
+		(void)m->http->respond(r, 503, "text/plain", SL_STR_NULL,
+				       SL_STR("out of memory\n"));
 	else
 		(void)m->http->respond(r, 200, CONTENT_TYPE, NO_STORE, sl_buf_view(&page));
 	sl_buf_free(&page);
@@ -131,7 +137,8 @@ static void on_ready(void *arg, struct sl_http_req *r)
 	ready = health_is_ready(&node, sentence, sizeof sentence);
 	sl_buf_init(&json, 0);
 	health_json(&json, &node, ready, sl_str_c(sentence));
-	(void)m->http->respond(r, ready ? 200 : 503, "application/json", NO_STORE, sl_buf_view(&json));
+	(void)m->http->respond(r, ready ? 200 : 503, "application/json", NO_STORE,
+			       sl_buf_view(&json));
 	sl_buf_free(&json);
 	free(workers);
 }
@@ -141,13 +148,16 @@ static int add_routes(struct metrics *m, void *http_self)
 	const struct {
 		struct sl_str path;
 		sl_http_fn *fn;
-	} routes[] = {{m->conf->path, on_metrics}, {m->conf->health_path, on_health}, {m->conf->ready_path, on_ready}};
+	} routes[] = {{m->conf->path, on_metrics},
+		      {m->conf->health_path, on_health},
+		      {m->conf->ready_path, on_ready}};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(routes); i++) {
 		int rc = m->http->route(http_self, "GET", routes[i].path.p, routes[i].fn, m);
 
 		if (rc < 0) {
-			sl_log(SL_LOG_ERROR, "metrics", "the path %.*s: %s", SL_FMT(routes[i].path), sl_strerror(rc));
+			sl_log(SL_LOG_ERROR, "metrics", "the path %.*s: %s", SL_FMT(routes[i].path),
+			       sl_strerror(rc));
 			return rc;
 		}
 	}
@@ -160,14 +170,18 @@ static int check(struct sl_conf *c, void *conf)
 	const struct {
 		const char *name;
 		struct sl_str path;
-	} paths[] = {{"path", mc->path}, {"health_path", mc->health_path}, {"ready_path", mc->ready_path}};
+	} paths[] = {{"path", mc->path},
+		     {"health_path", mc->health_path},
+		     {"ready_path", mc->ready_path}};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(paths); i++) {
 		if (paths[i].path.len == 0 || paths[i].path.p[0] != '/')
-			sl_conf_error(c, paths[i].name, "\"%.*s\" does not begin with /", SL_FMT(paths[i].path));
+			sl_conf_error(c, paths[i].name, "\"%.*s\" does not begin with /",
+				      SL_FMT(paths[i].path));
 		for (size_t j = 0; j < i; j++)
 			if (sl_str_eq(paths[i].path, paths[j].path))
-				sl_conf_error(c, paths[i].name, "\"%.*s\" is the %s, too", SL_FMT(paths[i].path), paths[j].name);
+				sl_conf_error(c, paths[i].name, "\"%.*s\" is the %s, too",
+					      SL_FMT(paths[i].path), paths[j].name);
 	}
 	return 0;
 }
@@ -201,6 +215,7 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	return 0;
 }
 
-SL_MODULE(metrics, .name = "metrics", .version = "1.0", .summary = "OpenMetrics page and health checks", .needs = needs,
-	  .directives = directives, .conf_size = sizeof(struct metrics_conf), .metrics = metrics, .check = check,
+SL_MODULE(metrics, .name = "metrics", .version = "1.0",
+	  .summary = "OpenMetrics page and health checks", .needs = needs, .directives = directives,
+	  .conf_size = sizeof(struct metrics_conf), .metrics = metrics, .check = check,
 	  .worker_start = worker_start, .worker_stop = worker_stop);

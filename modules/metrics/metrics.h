@@ -1,5 +1,6 @@
 /*
- * metrics/metrics.h: the parts of this module: collected families, the OpenMetrics text, and the health pages.
+ * metrics/metrics.h: the parts of this module: collected families, the OpenMetrics text, and the
+ * health pages.
  */
 #ifndef METRICS_METRICS_H
 #define METRICS_METRICS_H
@@ -58,6 +59,7 @@ void om_sessions(struct sl_buf *out, const uint32_t counts[SL_N_KINDS]);
 /* ---- health.c */
 /* Whether the current generation serves as a whole; the sentence tells why not. */
 bool health_is_ready(const struct node_state *node, char *sentence, size_t cap);
-void health_json(struct sl_buf *out, const struct node_state *node, bool ready, struct sl_str sentence);
+void health_json(struct sl_buf *out, const struct node_state *node, bool ready,
+		 struct sl_str sentence);
 
 #endif

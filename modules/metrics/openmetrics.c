@@ -1,9 +1,10 @@
 /*
  * metrics/openmetrics.c: the text format of OpenMetrics 1.0.
  *
- * A family is "# TYPE", "# UNIT" where its name ends in the unit, "# HELP", then its samples. Names are
- * sluice_<module>_<name>; counters get _total, histograms _bucket, _count and _sum. Histograms of seconds are kept in
- * microseconds. Every series of a module carries the slot, or, without per_worker, is the sum over all slots.
+ * A family is "# TYPE", "# UNIT" where its name ends in the unit, "# HELP", then its samples. Names
+ * are sluice_<module>_<name>; counters get _total, histograms _bucket, _count and _sum. Histograms
+ * of seconds are kept in microseconds. Every series of a module carries the slot, or, without
+ * per_worker, is the sum over all slots.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static void add_escaped(struct sl_buf *out, const char *text)
 	}
 }
 
-static void add_head(struct sl_buf *out, const char *name, const char *type, const char *unit, const char *help)
+static void add_head(struct sl_buf *out, const char *name, const char *type, const char *unit,
+		     const char *help)
 {
 	sl_buf_printf(out, "# TYPE %s %s\n", name, type);
 	if (ends_in_unit(name, unit))
@@ -74,7 +76,8 @@ static void add_labels(struct sl_buf *out, const struct labels *l, const char *l
 	sl_buf_u8(out, '}');
 }
 
-static void add_plain(struct sl_buf *out, const char *name, const struct sample *s, const struct labels *l)
+static void add_plain(struct sl_buf *out, const char *name, const struct sample *s,
+		      const struct labels *l)
 {
 	sl_buf_printf(out, "%s%s", name, s->kind == SL_M_COUNTER ? "_total" : "");
 	add_labels(out, l, NULL);
@@ -93,7 +96,8 @@ static void format_value(char *dst, size_t cap, const struct sample *s, uint64_t
 		snprintf(dst, cap, "%" PRIu64 ".0", v);
 }
 
-static void add_histogram(struct sl_buf *out, const char *name, const struct sample *s, const struct labels *l)
+static void add_histogram(struct sl_buf *out, const char *name, const struct sample *s,
+			  const struct labels *l)
 {
 	unsigned n_bounds = s->n_words - 2;
 	uint64_t count = 0;
@@ -115,7 +119,8 @@ static void add_histogram(struct sl_buf *out, const char *name, const struct sam
 	sl_buf_printf(out, " %s\n", text);
 }
 
-static void add_one(struct sl_buf *out, const char *name, const struct sample *s, const struct labels *l)
+static void add_one(struct sl_buf *out, const char *name, const struct sample *s,
+		    const struct labels *l)
 {
 	if (s->kind == SL_M_HISTOGRAM)
 		add_histogram(out, name, s, l);
@@ -128,10 +133,12 @@ static bool same_meaning(const struct sample *a, const struct sample *b)
 {
 	if (a->kind != b->kind || a->n_words != b->n_words || strcmp(a->unit, b->unit) != 0)
 		return false;
-	return a->kind != SL_M_HISTOGRAM || memcmp(a->bounds, b->bounds, (a->n_words - 2) * sizeof *a->bounds) == 0;
+	return a->kind != SL_M_HISTOGRAM ||
+	       memcmp(a->bounds, b->bounds, (a->n_words - 2) * sizeof *a->bounds) == 0;
 }
 
-static void add_sum(struct sl_buf *out, const char *name, const struct sample *first, const struct sample *end)
+static void add_sum(struct sl_buf *out, const char *name, const struct sample *first,
+		    const struct sample *end)
 {
 	const struct labels l = {.sum = true};
 	uint64_t words[256] = {0};
@@ -146,7 +153,8 @@ static void add_sum(struct sl_buf *out, const char *name, const struct sample *f
 	add_one(out, name, &sum, &l);
 }
 
-static void add_family(struct sl_buf *out, const struct sample *first, const struct sample *end, bool per_worker)
+static void add_family(struct sl_buf *out, const struct sample *first, const struct sample *end,
+		       bool per_worker)
 {
 	char name[NAME_MAX_LEN];
 
@@ -217,10 +225,13 @@ static const struct {
 	worker_value_fn *value;
 } worker_families[] = {
 	{"sluice_worker_cpu_seconds", "counter", "seconds", "CPU time of the process.", value_cpu},
-	{"sluice_worker_load_ratio", "gauge", "ratio", "Busy share of the last second.", value_load},
+	{"sluice_worker_load_ratio", "gauge", "ratio", "Busy share of the last second.",
+	 value_load},
 	{"sluice_worker_sessions", "gauge", "", "Sessions that the process owns.", value_sessions},
-	{"sluice_worker_draining", "gauge", "", "1 while the process only finishes what it has.", value_draining},
-	{"sluice_worker_heartbeat_age_seconds", "gauge", "seconds", "Time since the process last showed that it runs.", value_age},
+	{"sluice_worker_draining", "gauge", "", "1 while the process only finishes what it has.",
+	 value_draining},
+	{"sluice_worker_heartbeat_age_seconds", "gauge", "seconds",
+	 "Time since the process last showed that it runs.", value_age},
 };
 
 void om_workers(struct sl_buf *out, const struct node_state *node)
@@ -228,9 +239,11 @@ void om_workers(struct sl_buf *out, const struct node_state *node)
 	for (size_t f = 0; f < SL_ARRAY_LEN(worker_families); f++) {
 		bool counter = strcmp(worker_families[f].type, "counter") == 0;
 
-		add_head(out, worker_families[f].name, worker_families[f].type, worker_families[f].unit, worker_families[f].help);
+		add_head(out, worker_families[f].name, worker_families[f].type,
+			 worker_families[f].unit, worker_families[f].help);
 		for (unsigned i = 0; i < node->n; i++) {
-			sl_buf_printf(out, "%s%s", worker_families[f].name, counter ? "_total" : "");
+			sl_buf_printf(out, "%s%s", worker_families[f].name,
+				      counter ? "_total" : "");
 			add_worker_labels(out, &node->workers[i]);
 			sl_buf_u8(out, ' ');
 			worker_families[f].value(out, &node->workers[i], node->now_ms);
@@ -245,5 +258,6 @@ void om_sessions(struct sl_buf *out, const uint32_t counts[SL_N_KINDS])
 {
 	add_head(out, "sluice_sessions", "gauge", "", "Live sessions of the node.");
 	for (unsigned kind = SL_KIND_NONE + 1; kind < SL_N_KINDS; kind++)
-		sl_buf_printf(out, "sluice_sessions{kind=\"%s\"} %u\n", sl_session_kind_name(kind), counts[kind]);
+		sl_buf_printf(out, "sluice_sessions{kind=\"%s\"} %u\n", sl_session_kind_name(kind),
+			      counts[kind]);
 }

@@ -1,5 +1,6 @@
 /*
- * Names of static files: nothing outside, nothing hidden; media types; entity tags as RFC 9110 compares them.
+ * Names of static files: nothing outside, nothing hidden; media types; entity tags as RFC 9110
+ * compares them.
  */
 #include "../../modules/http/resource.c"
 #include "lib/test.h"
@@ -9,7 +10,9 @@ static struct sl_str name_of(const char *path)
 	static char name[64];
 	int rc = resource_name(name, sizeof name, sl_str_c(path), SL_STR("index.html"));
 
-	return rc == 0 ? sl_str_c(name) : rc == -SL_EDENIED ? SL_STR("(denied)") : SL_STR("(limit)");
+	return rc == 0		   ? sl_str_c(name)
+	       : rc == -SL_EDENIED ? SL_STR("(denied)")
+				   : SL_STR("(limit)");
 }
 
 TEST(paths_become_names_below_the_root)
@@ -24,7 +27,18 @@ TEST(paths_become_names_below_the_root)
 
 TEST(hidden_and_foreign_names_are_denied)
 {
-	static const char *const bad[] = {"", "a", "/..", "/../a", "/a/../b", "/.", "/.git/config", "/a/.env", "/a/.well-known/x", "/a\\..\\b", "/a\nb", "/\x7f"};
+	static const char *const bad[] = {"",
+					  "a",
+					  "/..",
+					  "/../a",
+					  "/a/../b",
+					  "/.",
+					  "/.git/config",
+					  "/a/.env",
+					  "/a/.well-known/x",
+					  "/a\\..\\b",
+					  "/a\nb",
+					  "/\x7f"};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++)
 		CHECK_STR(name_of(bad[i]), "(denied)");

@@ -35,7 +35,8 @@ TEST(the_longest_pattern_wins)
 {
 	struct routes rs = {0};
 
-	CHECK(add(&rs, "GET", "/a*") == 0 && add(&rs, "GET", "/a/b/*") == 0 && add(&rs, "GET", "/a/b") == 0 && add(&rs, "GET", "/a/b*") == 0);
+	CHECK(add(&rs, "GET", "/a*") == 0 && add(&rs, "GET", "/a/b/*") == 0 &&
+	      add(&rs, "GET", "/a/b") == 0 && add(&rs, "GET", "/a/b*") == 0);
 	CHECK_STR(match(&rs, "/a"), "/a");
 	CHECK_STR(match(&rs, "/a/x"), "/a");
 	CHECK_STR(match(&rs, "/a/b/c"), "/a/b/");
@@ -51,7 +52,8 @@ TEST(methods_share_a_pattern)
 	const struct route *at;
 	struct sl_buf allow;
 
-	CHECK(add(&rs, "GET", "/x") == 0 && add(&rs, "POST", "/x") == 0 && add(&rs, "GET", "/other") == 0);
+	CHECK(add(&rs, "GET", "/x") == 0 && add(&rs, "POST", "/x") == 0 &&
+	      add(&rs, "GET", "/other") == 0);
 	at = routes_match(&rs, ROUTE_HTTP, SL_STR("/x"));
 	CHECK(strcmp(routes_method(&rs, at, SL_STR("POST"))->method, "POST") == 0);
 	CHECK(strcmp(routes_method(&rs, at, SL_STR("HEAD"))->method, "GET") == 0);

@@ -8,7 +8,8 @@
 
 static const uint64_t bounds[] = {1000, 2500000, 0};
 
-static void add(struct samples *s, unsigned slot, const char *name, uint8_t kind, const uint64_t *words)
+static void add(struct samples *s, unsigned slot, const char *name, uint8_t kind,
+		const uint64_t *words)
 {
 	const struct sl_stats_metric m = {
 		.slot = (uint16_t)slot,
@@ -27,7 +28,8 @@ static void add(struct samples *s, unsigned slot, const char *name, uint8_t kind
 
 static void add_all(struct samples *s)
 {
-	static const uint64_t five[] = {5}, seven[] = {7}, minus[] = {(uint64_t)-2}, times[] = {3, 2, 1, 6000001};
+	static const uint64_t five[] = {5}, seven[] = {7}, minus[] = {(uint64_t)-2},
+			      times[] = {3, 2, 1, 6000001};
 
 	samples_init(s);
 	add(s, 1, "packets", SL_M_COUNTER, seven);
@@ -56,20 +58,57 @@ TEST(families_stand_in_one_run_with_a_series_per_slot)
 {
 	struct sl_buf out = page(true);
 
-	CHECK_STR(sl_buf_view(&out), "# TYPE sluice_turn_relay_level gauge\n" HELP("level") "sluice_turn_relay_level{slot=\"0\"} -2\n"
-				     "# TYPE sluice_turn_relay_packets counter\n" HELP("packets") "sluice_turn_relay_packets_total{slot=\"0\"} 5\n"
-				     "sluice_turn_relay_packets_total{slot=\"1\"} 7\n"
-				     "# TYPE sluice_turn_relay_setup_seconds histogram\n# UNIT sluice_turn_relay_setup_seconds seconds\n" HELP("setup_seconds")
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"0.001000\",slot=\"0\"} 3\n"
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"2.500000\",slot=\"0\"} 5\n"
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"+Inf\",slot=\"0\"} 6\n"
-				     "sluice_turn_relay_setup_seconds_count{slot=\"0\"} 6\n"
-				     "sluice_turn_relay_setup_seconds_sum{slot=\"0\"} 6.000001\n"
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"0.001000\",slot=\"1\"} 3\n"
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"2.500000\",slot=\"1\"} 5\n"
-				     "sluice_turn_relay_setup_seconds_bucket{le=\"+Inf\",slot=\"1\"} 6\n"
-				     "sluice_turn_relay_setup_seconds_count{slot=\"1\"} 6\n"
-				     "sluice_turn_relay_setup_seconds_sum{slot=\"1\"} 6.000001\n");
+	CHECK_STR(
+		sl_buf_view(&out),
+		"# TYPE sluice_turn_relay_level gauge\n" HELP(
+			"level") "sluice_turn_relay_level{slot=\"0\"} -2\n"
+				 "# TYPE sluice_turn_relay_packets counter\n" HELP(
+					 "packets") "sluice_turn_relay_packets_total{slot=\"0\"} "
+						    "5\n"
+						    "sluice_turn_relay_packets_total{slot=\"1\"} "
+						    "7\n"
+						    "# TYPE sluice_turn_relay_setup_seconds "
+						    "histogram\n# UNIT "
+						    "sluice_turn_relay_setup_seconds "
+						    "seconds\n" HELP(
+							    "setup_seconds") "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"0.001000\",slot="
+									     "\"0\"} 3\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"2.500000\",slot="
+									     "\"0\"} 5\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"+Inf\",slot="
+									     "\"0\"} 6\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_count{"
+									     "slot=\"0\"} 6\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_sum{"
+									     "slot=\"0\"} "
+									     "6.000001\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"0.001000\",slot="
+									     "\"1\"} 3\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"2.500000\",slot="
+									     "\"1\"} 5\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_bucket{"
+									     "le=\"+Inf\",slot="
+									     "\"1\"} 6\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_count{"
+									     "slot=\"1\"} 6\n"
+									     "sluice_turn_relay_"
+									     "setup_seconds_sum{"
+									     "slot=\"1\"} "
+									     "6.000001\n");
 	sl_buf_free(&out);
 }
 
@@ -96,14 +135,16 @@ TEST(other_meanings_of_a_name_are_not_mixed_in)
 	add(&s, 1, "x", SL_M_HISTOGRAM, times);
 	samples_sort(&s);
 	om_samples(&out, &s, true);
-	CHECK_STR(sl_buf_view(&out), "# TYPE sluice_turn_relay_x counter\n" HELP("x") "sluice_turn_relay_x_total{slot=\"0\"} 1\n");
+	CHECK_STR(sl_buf_view(&out), "# TYPE sluice_turn_relay_x counter\n" HELP(
+					     "x") "sluice_turn_relay_x_total{slot=\"0\"} 1\n");
 	sl_buf_free(&out);
 	samples_free(&s);
 }
 
 static bool ready(const struct sl_stats_worker *workers, unsigned n, char sentence[96])
 {
-	const struct node_state node = {.workers = workers, .n = n, .generation = 2, .now_ms = 100000};
+	const struct node_state node = {
+		.workers = workers, .n = n, .generation = 2, .now_ms = 100000};
 
 	return health_is_ready(&node, sentence, 96);
 }
@@ -111,9 +152,21 @@ static bool ready(const struct sl_stats_worker *workers, unsigned n, char senten
 TEST(ready_is_a_whole_generation_that_turns)
 {
 	struct sl_stats_worker w[] = {
-		{.slot = 0, .generation = 1, .draining = true, .state = "draining", .heartbeat_ms = 1},
-		{.slot = 1, .generation = 2, .serving = true, .state = "serving", .heartbeat_ms = 99000},
-		{.slot = 2, .generation = 2, .serving = true, .state = "serving", .heartbeat_ms = 99900},
+		{.slot = 0,
+		 .generation = 1,
+		 .draining = true,
+		 .state = "draining",
+		 .heartbeat_ms = 1},
+		{.slot = 1,
+		 .generation = 2,
+		 .serving = true,
+		 .state = "serving",
+		 .heartbeat_ms = 99000},
+		{.slot = 2,
+		 .generation = 2,
+		 .serving = true,
+		 .state = "serving",
+		 .heartbeat_ms = 99900},
 	};
 	char why[96];
 

@@ -1,8 +1,10 @@
 /*
- * rooms.c: a module for the tests of http: routes that show what a request looked like, and WebSocket rooms of two by URL.
+ * rooms.c: a module for the tests of http: routes that show what a request looked like, and
+ * WebSocket rooms of two by URL.
  *
- * /rooms/<number>: what one says, the other hears; alone, oneself. A text of "close" is answered by a close, "flood" by more
- * messages than a queue holds, and ?deny=1 refuses the upgrade. Built by the test against the public headers alone.
+ * /rooms/<number>: what one says, the other hears; alone, oneself. A text of "close" is answered by
+ * a close, "flood" by more messages than a queue holds, and ?deny=1 refuses the upgrade. Built by
+ * the test against the public headers alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +38,16 @@ struct late { /* a response that takes its time */
 };
 
 static const struct sl_directive directives[] = {
-	SL_DIR(struct rooms_conf, ping, SL_T_MSEC, SL_S_MAIN, .dflt = "30s", .doc = "Time between pings."),
-	SL_DIR(struct rooms_conf, pong, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .doc = "Time for an answer."),
-	SL_DIR(struct rooms_conf, delay, SL_T_MSEC, SL_S_MAIN, .dflt = "300ms", .doc = "Time that /late takes."),
-	SL_DIR(struct rooms_conf, queue, SL_T_SIZE, SL_S_MAIN, .dflt = "1m", .doc = "Bytes that may wait for a reader."),
-	SL_DIR(struct rooms_conf, message, SL_T_SIZE, SL_S_MAIN, .dflt = "64k", .doc = "Longest message."),
+	SL_DIR(struct rooms_conf, ping, SL_T_MSEC, SL_S_MAIN, .dflt = "30s",
+	       .doc = "Time between pings."),
+	SL_DIR(struct rooms_conf, pong, SL_T_MSEC, SL_S_MAIN, .dflt = "10s",
+	       .doc = "Time for an answer."),
+	SL_DIR(struct rooms_conf, delay, SL_T_MSEC, SL_S_MAIN, .dflt = "300ms",
+	       .doc = "Time that /late takes."),
+	SL_DIR(struct rooms_conf, queue, SL_T_SIZE, SL_S_MAIN, .dflt = "1m",
+	       .doc = "Bytes that may wait for a reader."),
+	SL_DIR(struct rooms_conf, message, SL_T_SIZE, SL_S_MAIN, .dflt = "64k",
+	       .doc = "Longest message."),
 	SL_DIRS_END,
 };
 
@@ -52,7 +59,8 @@ static void on_echo(void *arg, struct sl_http_req *r)
 {
 	struct rooms *rs = arg;
 
-	(void)rs->http->respond(r, 200, "application/octet-stream", SL_STR("X-Rooms: yes\r\n"), rs->http->body(r));
+	(void)rs->http->respond(r, 200, "application/octet-stream", SL_STR("X-Rooms: yes\r\n"),
+				rs->http->body(r));
 }
 
 static void add_member(struct sl_buf *out, const char *sep, const char *name, struct sl_str value)
@@ -195,12 +203,15 @@ static int start(struct sl_worker *w, void *conf, void **ret_ctx)
 		.pong_timeout_ms = rs->conf->pong,
 		.subprotocol = "rooms",
 	};
-	if (rs->http->route(self, "POST", "/echo", on_echo, rs) < 0 || rs->http->route(self, "GET", "/show*", on_show, rs) < 0 ||
-	    rs->http->route(self, "GET", "/late", on_late, rs) < 0 || rs->http->websocket(self, "/rooms/*", &rs->ops, rs) < 0)
+	if (rs->http->route(self, "POST", "/echo", on_echo, rs) < 0 ||
+	    rs->http->route(self, "GET", "/show*", on_show, rs) < 0 ||
+	    rs->http->route(self, "GET", "/late", on_late, rs) < 0 ||
+	    rs->http->websocket(self, "/rooms/*", &rs->ops, rs) < 0)
 		return -SL_EEXIST;
 	*ret_ctx = rs;
 	return 0;
 }
 
-SL_MODULE(rooms, .name = "rooms", .version = "1.0", .summary = "WebSocket rooms of two, for tests", .needs = needs, .directives = directives,
-	  .conf_size = sizeof(struct rooms_conf), .worker_start = start, .worker_stop = free);
+SL_MODULE(rooms, .name = "rooms", .version = "1.0", .summary = "WebSocket rooms of two, for tests",
+	  .needs = needs, .directives = directives, .conf_size = sizeof(struct rooms_conf),
+	  .worker_start = start, .worker_stop = free);
