@@ -250,29 +250,47 @@ static void on_pause_over(struct sl_timer *t)
 		sl_timer_set(a->net->worker->loop, t, ACCEPT_PAUSE_MS);
 }
 
+/* The kernel wakes the first idle worker of its list, and keeps the list in order: without this one
+ * worker would get nearly all connections. */
+static void queue_behind_others(struct acceptor *a)
+{
+	sl_event_del(a->net->worker->loop, &a->ev);
+	if (start_accepting(a) < 0)
+		sl_timer_set(a->net->worker->loop, &a->pause, ACCEPT_PAUSE_MS);
+}
+
+/* false: there is nothing to accept, or no way to. */
+static bool accept_one(struct acceptor *a)
+{
+	union net_sockaddr from;
+	socklen_t len = sizeof from;
+	struct sl_addr remote;
+	int fd = accept4(a->ev.fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0 && is_shortage(errno)) {
+		pause_accepting(a);
+		return false;
+	}
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EINTR;
+	if (sl_addr_from_sockaddr(&remote, &from.any) < 0)
+		close(fd);
+	else
+		begin(a, fd, &remote);
+	return true;
+}
+
 /* Bounded, so that a flood of connections cannot starve the datagrams of this tick. */
 static void on_acceptable(struct sl_event *ev, unsigned ready)
 {
 	struct acceptor *a = ev->arg;
+	unsigned n = 0;
 
 	(void)ready;
-	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
-		union net_sockaddr from;
-		socklen_t len = sizeof from;
-		struct sl_addr remote;
-		int fd = accept4(ev->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0 && is_shortage(errno))
-			pause_accepting(a);
-		if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
-			return;
-		if (fd < 0)
-			continue;
-		if (sl_addr_from_sockaddr(&remote, &from.any) < 0)
-			close(fd);
-		else
-			begin(a, fd, &remote);
-	}
+	while (n < ACCEPT_BATCH && accept_one(a))
+		n++;
+	if (n > 0 && !sl_timer_pending(&a->pause))
+		queue_behind_others(a);
 }
 
 /* ---- all of them */

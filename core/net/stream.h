@@ -36,6 +36,7 @@ struct conn_io {
 	uint64_t active_ms;
 	uint64_t n_bytes; /* read and written, for the record */
 	bool taken;
+	bool reads_on;	   /* OpenSSL holds bytes, and this tick's turns are used up */
 	bool stuck;	   /* the kernel takes no more: waits for SL_WRITE */
 	bool owes_drained; /* a write was queued or refused since the last `drained` */
 };

@@ -145,16 +145,24 @@ static int show_fresh(struct sl_conn *c, const uint8_t *data, size_t len)
 	return hold(c, data + used, len - (size_t)used);
 }
 
+/* Is there more to read that the loop would not announce, or that a full buffer suggests? */
+static bool more_waits(const struct sl_conn *c, size_t got, size_t asked)
+{
+	return c->tls ? tls_stream_pending(c->tls) : got == asked;
+}
+
 /* One turn; results as those of conn_receive. */
-static ptrdiff_t read_some(struct sl_conn *c)
+static ptrdiff_t read_some(struct sl_conn *c, bool *ret_more)
 {
 	uint8_t *scratch = conn_net(c)->streams.scratch;
 	size_t room = max_input(c) - c->io->in.len;
-	ptrdiff_t got = conn_receive(c, scratch, room < STREAM_SCRATCH ? room : STREAM_SCRATCH);
+	size_t asked = room < STREAM_SCRATCH ? room : STREAM_SCRATCH;
+	ptrdiff_t got = conn_receive(c, scratch, asked);
 	int rc;
 
 	if (got <= 0)
 		return got;
+	*ret_more = more_waits(c, (size_t)got, asked);
 	c->io->n_bytes += (uint64_t)got;
 	sl_count_n(net_meter(conn_net(c), NET_stream_bytes_in), (uint64_t)got);
 	if (c->io->in.len == 0)
@@ -164,20 +172,24 @@ static ptrdiff_t read_some(struct sl_conn *c)
 	return rc < 0 ? -SL_ECLOSED : got;
 }
 
-/* What TLS has decrypted already is not announced by the socket, so it is read beyond the usual
- * number of turns. */
-static bool another_turn(const struct sl_conn *c, unsigned turn)
-{
-	return turn < READS_PER_WAKEUP || (c->tls && tls_stream_pending(c->tls));
-}
-
-/* A few turns per wake-up: a fast sender does not keep the loop from the others. */
+/*
+ * A few turns per wake-up: a fast sender does not keep the loop from the others. A read that did
+ * not fill its room has emptied the socket, and the call that would say so is saved. What lies in
+ * OpenSSL's buffer is not announced by the socket: it is read on in the next tick.
+ */
 static void read_all(struct sl_conn *c)
 {
 	ptrdiff_t got = 1;
+	bool more = true;
 
-	for (unsigned turn = 0; got > 0 && c->state == CONN_OPEN && another_turn(c, turn); turn++)
-		got = read_some(c);
+	for (unsigned turn = 0; got > 0 && more && c->state == CONN_OPEN; turn++) {
+		if (turn == READS_PER_WAKEUP) {
+			c->io->reads_on = c->tls != NULL;
+			conn_mark(c);
+			break;
+		}
+		got = read_some(c, &more);
+	}
 	if (c->state != CONN_OPEN)
 		return;
 	c->io->active_ms = now_ms(c);
@@ -337,6 +349,10 @@ static void discard_input(struct sl_conn *c)
 /* The end of a tick for a connection that wrote or was closed in it. */
 void conn_settle(struct sl_conn *c)
 {
+	if (c->state == CONN_OPEN && c->io->reads_on) {
+		c->io->reads_on = false;
+		read_all(c);
+	}
 	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
 		return;
 	if (!c->io->stuck)

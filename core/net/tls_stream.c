@@ -96,7 +96,7 @@ ptrdiff_t tls_stream_write(struct ssl_st *tls, const void *src, size_t len)
 
 bool tls_stream_pending(const struct ssl_st *tls)
 {
-	return SSL_pending(tls) > 0;
+	return SSL_has_pending(tls) == 1;
 }
 
 void tls_stream_shutdown(struct ssl_st *tls)

@@ -20,7 +20,7 @@ bool tls_stream_wants_write(
 ptrdiff_t tls_stream_read(struct ssl_st *tls, void *dst, size_t cap);
 ptrdiff_t tls_stream_write(struct ssl_st *tls, const void *src, size_t len);
 bool tls_stream_pending(
-	const struct ssl_st *tls); /* decrypted bytes wait that the socket does not announce */
+	const struct ssl_st *tls); /* bytes wait here that the socket does not announce */
 void tls_stream_shutdown(struct ssl_st *tls); /* says goodbye, as far as the socket takes it */
 
 #endif
