@@ -135,7 +135,7 @@ void client_hold(struct client *c, bool on)
 	if (c->held == on)
 		return;
 	c->held = on;
-	(void)lws_rx_flow_control(c->wsi, !on); /* fails on a dead socket, which a close will tell */
+	(void)lws_rx_flow_control(c->wsi, !on); /* fails on a dead socket: a close will tell */
 	host_kick(c->http);
 }
 
