@@ -52,6 +52,7 @@ struct turn_perm {
 	struct sl_addr ip; /* port 0 */
 	uint64_t expires_ms;
 	uint32_t n_channels; /* that point here; it stays, though expired, while there are any */
+	bool relays_only;    /* an address of this node: good for its relay ports alone */
 };
 
 struct turn_channel {
@@ -157,6 +158,7 @@ void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res); /
 
 /* turn_peer.c */
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
+unsigned turn_channel_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 int turn_perm_install(struct sl_turn_alloc *a, const struct sl_addr *peer, uint64_t now_ms,
 		      struct turn_perm **ret_perm);

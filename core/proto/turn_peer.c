@@ -36,18 +36,45 @@ static bool is_own(const struct sl_turn_conf *conf, const struct sl_addr *a)
 	return false;
 }
 
-/* 0, 403 or 443. */
+static bool allowed(const struct sl_turn_conf *conf, const struct sl_addr *peer)
+{
+	return in_cidrs(conf->allow_peers, conf->n_allow, peer);
+}
+
+/* An address of this node that only its relays make interesting. */
+static bool only_relays(const struct sl_turn_conf *conf, const struct sl_addr *peer)
+{
+	return is_own(conf, peer) && !allowed(conf, peer);
+}
+
+static bool is_relay_port(const struct sl_turn_conf *conf, uint16_t port)
+{
+	return port >= conf->own_ports_lo && port <= conf->own_ports_hi;
+}
+
+/* 0, 403 or 443. The port is judged later, with each packet's permission, or here for a channel. */
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
 	const struct sl_turn_conf *conf = a->turn->conf;
 
 	if (!sl_turn_alloc_relayed(a, peer->family))
 		return 443;
-	if (in_cidrs(conf->allow_peers, conf->n_allow, peer))
+	if (allowed(conf, peer))
 		return 0;
-	if (is_own(conf, peer) || in_cidrs(conf->deny_peers, conf->n_deny, peer))
-		return 403;
-	return 0;
+	if (is_own(conf, peer))
+		return conf->own_ports_hi == 0 || sl_addr_classify(peer) == SL_ADDR_LOOPBACK ? 403
+											     : 0;
+	return in_cidrs(conf->deny_peers, conf->n_deny, peer) ? 403 : 0;
+}
+
+unsigned turn_channel_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	unsigned code = turn_peer_check(a, peer);
+
+	if (code == 0 && only_relays(a->turn->conf, peer) &&
+	    !is_relay_port(a->turn->conf, peer->port))
+		code = 403;
+	return code;
 }
 
 /* ---- permissions */
@@ -83,6 +110,14 @@ struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_
 	return node ? SL_CONTAINER(node, struct turn_perm, node) : NULL;
 }
 
+/* May packets go to and come from this port of the permission's address now? */
+static bool perm_covers(const struct turn_perm *p, uint16_t port, uint64_t now_ms)
+{
+	if (!p || p->expires_ms <= now_ms)
+		return false;
+	return !p->relays_only || is_relay_port(p->owner->turn->conf, port);
+}
+
 static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer,
 		    struct turn_perm **ret_perm)
 {
@@ -97,6 +132,7 @@ static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer,
 		return -SL_ENOMEM;
 	p->owner = a;
 	p->ip = key.addr;
+	p->relays_only = only_relays(a->turn->conf, peer);
 	if (sl_htab_insert(&a->turn->perms, &p->node, sl_hash(&key, sizeof key)) < 0) {
 		sl_slab_put(a->turn->perm_slab, p);
 		return -SL_ENOMEM;
@@ -386,7 +422,7 @@ int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t 
 	struct turn_channel *c = turn_channel_by_peer(a, peer);
 	const struct turn_perm *p = c ? c->perm : turn_perm_find(a, peer);
 
-	if (!p || p->expires_ms <= now_ms) {
+	if (!perm_covers(p, peer->port, now_ms)) {
 		a->turn->counters.no_permission++;
 		return -SL_EDENIED;
 	}
@@ -448,7 +484,7 @@ void turn_send_indication(struct turn_req *r)
 		return;
 	}
 	perm = r->a ? turn_perm_find(r->a, &peer) : NULL;
-	if (!perm || perm->expires_ms <= r->now_ms || peer.port == 0) {
+	if (!perm_covers(perm, peer.port, r->now_ms) || peer.port == 0) {
 		n->no_permission++;
 		return;
 	}

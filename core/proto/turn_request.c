@@ -302,7 +302,7 @@ static unsigned ask_channel(const struct turn_req *r, uint16_t *ret_number,
 	if (value < MIN_CHANNEL || value > MAX_CHANNEL || ret_peer->port == 0)
 		return 400;
 	*ret_number = (uint16_t)value;
-	return turn_peer_check(r->a, ret_peer);
+	return turn_channel_peer_check(r->a, ret_peer);
 }
 
 static unsigned on_channel_bind(struct turn_req *r)

@@ -42,7 +42,7 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, deny_peers, SL_T_CIDR, SL_S_MAIN, .list = true, .max = 1024,
 	       .dflt = "[0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, "
 		       "172.16.0.0/12, 192.0.0.0/24, 192.168.0.0/16, 224.0.0.0/4, 240.0.0.0/4, "
-		       "\"::/127\", \"64:ff9b::/96\", \"64:ff9b:1::/48\", \"2001::/32\", "
+		       "\"::/96\", \"64:ff9b::/96\", \"64:ff9b:1::/48\", \"2001::/32\", "
 		       "\"2002::/16\", \"fc00::/7\", \"fe80::/10\", \"ff00::/8\"]",
 	       .doc = "Peers nobody may talk to. The default closes loopback, link-local, private, "
 		      "multicast and reserved blocks and the IPv6 forms in which IPv4 addresses "
@@ -167,6 +167,8 @@ int relay_engine_conf(struct turn_relay *m)
 		.n_allow = (unsigned)rc->allow_peers.n,
 		.own = m->host,
 		.n_own = m->n_host,
+		.own_ports_lo = rc->ports.lo,
+		.own_ports_hi = rc->ports.hi,
 		.relay_v4 = rc->ipv4 && host_has_family(m, 4),
 		.relay_v6 = rc->ipv6 && host_has_family(m, 6),
 		.slot = m->worker->slot,

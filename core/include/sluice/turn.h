@@ -60,8 +60,13 @@ struct sl_turn_conf {
 	uint32_t max_allocations, max_allocations_per_user, max_permissions, max_channels; /* 0: no limit */
 	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
 	unsigned n_deny, n_allow;
-	const struct sl_addr *own;  /* addresses of this node, denied as peers unless allowed */
+	/*
+	 * Addresses of this node. As peers they are denied unless allowed, but for ports in own_ports_lo..hi, where other
+	 * allocations live: two clients that only have relays reach each other through them. hi 0: no such ports. Never on loopback.
+	 */
+	const struct sl_addr *own;
 	unsigned n_own;
+	uint16_t own_ports_lo, own_ports_hi;
 	bool relay_v4, relay_v6;    /* families offered */
 	uint16_t slot;		    /* the worker's: stands in its reservation tokens */
 	struct sl_str software;	    /* SOFTWARE attribute; empty: none */
