@@ -661,6 +661,30 @@ TEST(several_peers_are_permitted_all_or_none)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(on_this_node_only_the_ports_of_relays_are_reachable)
+{
+	const struct sl_addr own = taddr("203.0.113.1"), relay = taddr("203.0.113.1:50000"),
+			     listener = taddr("203.0.113.1:3478"), loopback = taddr("127.0.0.1"),
+			     inside = taddr("127.0.0.1:50000");
+	const struct sl_addr both[] = {own, loopback};
+
+	tnet_init(&net);
+	net.conf.own = both;
+	net.conf.n_own = 2;
+	net.conf.own_ports_lo = 49152;
+	net.conf.own_ports_hi = 65535;
+	start();
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	CHECK_INT(tc_ask_channel(&alice, 0x4000, &listener), 403);
+	CHECK_INT(tc_ask_channel(&alice, 0x4000, &inside), 403);
+	CHECK_INT(tc_ask_permission(&alice, &inside), 403);
+	CHECK_INT(tc_ask_permission(&alice, &relay), 0);
+	CHECK_INT(tc_peer_data(&alice, &relay), 0);
+	CHECK_INT(tc_peer_data(&alice, &listener), -SL_EDENIED);
+	CHECK_INT(tc_ask_channel(&alice, 0x4000, &relay), 0);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(peers_are_denied_by_list_and_as_own_address_and_allowed_by_exception)
 {
 	static const struct sl_cidr deny[] = {{.base = {.family = 4, .ip = {10}}, .bits = 8}};
