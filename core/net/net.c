@@ -133,8 +133,7 @@ void net_close(struct net *n)
 		return;
 	if (n->worker->draining)
 		pass_on_what_waits(n);
-	if (n->streams.acceptors)
-		streams_close(n);
+	streams_close(n);
 	udp_close_all(n);
 	flows_close(n);
 	if (n->txq.net)

@@ -8,6 +8,7 @@
 #include "lib/net.h"
 #include "lib/shm.h"
 #include "net/engine.h"
+#include "net/steer_map.h"
 
 #include <netinet/udp.h>
 #include <sluice/stun.h>
@@ -162,6 +163,37 @@ TEST(a_flow_gets_its_senders_datagrams_until_it_is_closed)
 	CHECK_INT(s.flow.n, 2);
 	close(fd);
 	close(other);
+	test_net_close(&s.t);
+}
+
+TEST(a_flow_is_made_known_to_the_kernel_and_forgotten_with_it)
+{
+	struct steer_flow key = {.family = 4, .ip = {192, 0, 2, 1}};
+	struct side s = {0};
+	struct sl_flow *f = NULL;
+	struct sl_addr remote = test_addr("192.0.2.1:4660");
+	uint32_t slot = 0;
+	int map = -1;
+
+	if (bpf_map_new(BPF_KIND_LRU_HASH, sizeof key, sizeof slot, 16, "test", &map) < 0) {
+		printf("# skipped: no right to make eBPF maps here\n");
+		return;
+	}
+	s.t.worker.slot = 9;
+	open_side(&s, "127.0.0.1:0");
+	s.t.listeners[0].flow_map = map;
+	key.listener = s.t.listeners[0].pub.index;
+	key.port = htons(4660);
+	CHECK_INT(sl_flow_open(socket_of(&s), &remote, NULL, on_flow, &s.flow, &f), 0);
+	CHECK_INT(bpf_map_get(map, &key, &slot), 0);
+	CHECK_INT(slot, 9);
+	sl_flow_close(f);
+	CHECK_INT(bpf_map_get(map, &key, &slot), -SL_ENOENT);
+	s.t.listeners[0].flow_map = s.t.listeners[0].fd; /* no map: refused, and no harm done */
+	CHECK_INT(sl_flow_open(socket_of(&s), &remote, NULL, on_flow, &s.flow, &f), 0);
+	CHECK_INT(test_count(&s.t, NET_steering_failures), 1);
+	sl_flow_close(f);
+	close(map);
 	test_net_close(&s.t);
 }
 
