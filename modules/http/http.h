@@ -139,7 +139,8 @@ struct sl_http_req {
 	bool dispatched; /* its answer has been asked for */
 	bool in_call;	 /* right now: the response is written when the call returns */
 	bool responded;
-	bool last; /* of the connection */
+	bool last;	 /* of the connection */
+	bool too_long;	 /* its body, which is read away before the answer */
 	struct response response;
 };
 

@@ -179,6 +179,11 @@ static int reject(struct sl_http_req *r, unsigned status)
 	return r->responded ? response_pump(r->client) : -1;
 }
 
+static bool expects_continue(struct sl_http_req *r)
+{
+	return sl_str_eq_nocase(request_header(r, "expect"), SL_STR("100-continue"));
+}
+
 /*
  * 0, or the status to refuse with. A POST without a length is an endless one to the library, so the
  * connection ends with it.
@@ -203,9 +208,10 @@ static unsigned read_framing(struct sl_http_req *r)
 	}
 	if (r->body_len <= r->client->conf->max_body)
 		return 0;
-	/* A body that is a bit too long is read away, so that the client sees the answer. */
-	r->last |= r->body_len / 8 > r->client->conf->max_body;
-	return 413;
+	/* One that is a bit too long is read first: a client that still writes misses the answer. */
+	r->too_long = r->body_len / 8 <= r->client->conf->max_body && !expects_continue(r);
+	r->last |= !r->too_long;
+	return r->too_long ? 0 : 413;
 }
 
 int request_begin(struct client *c, struct sl_str path)
@@ -227,14 +233,12 @@ int request_begin(struct client *c, struct sl_str path)
 		return reject(r, status);
 	if (r->body_len == 0)
 		return dispatch(r);
-	if (sl_str_eq_nocase(request_header(r, "expect"), SL_STR("100-continue")))
-		return response_continue(c);
-	return 0;
+	return expects_continue(r) ? response_continue(c) : 0;
 }
 
 int request_body(struct client *c, const void *data, size_t len)
 {
-	if (!c->req || c->req->dispatched || len == 0)
+	if (!c->req || c->req->dispatched || c->req->too_long)
 		return 0;
 	sl_buf_add(&c->req->body, data, len);
 	return sl_buf_ok(&c->req->body) < 0 ? -1 : 0;
@@ -244,7 +248,7 @@ int request_body_end(struct client *c)
 {
 	if (!c->req || c->req->dispatched)
 		return 0; /* answered before: the library tells of the empty body of a POST, too */
-	return dispatch(c->req);
+	return c->req->too_long ? reject(c->req, 413) : dispatch(c->req);
 }
 
 struct sl_str request_method(struct sl_http_req *r)

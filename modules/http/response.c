@@ -334,7 +334,7 @@ static void account(const struct sl_http_req *r)
 static int finish(struct client *c)
 {
 	struct sl_http_req *r = c->req;
-	bool close = r->response.close, unread = r->body_len > r->body.len;
+	bool close = r->response.close;
 
 	account(r);
 	request_free(r);
@@ -344,9 +344,6 @@ static int finish(struct client *c)
 	client_mark(c);
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
-	if (unread) /* the library reads the body away, in bounded time */
-		lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
-				(int)(c->conf->request_timeout / 1000) + 1);
 	host_kick(c->http);
 	return 0;
 }
