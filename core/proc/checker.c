@@ -22,6 +22,17 @@ static void copy_path(char dst[MAX_PATH], struct sl_str s)
 	(void)sl_str_copy(dst, MAX_PATH, s); /* length was checked by check_paths */
 }
 
+static void plan_aux(const struct setup *s, struct plan *p)
+{
+	for (unsigned i = 0; i < s->registry->n_modules; i++) {
+		const struct sl_module *m = &s->registry->modules[i].def;
+
+		if (m->flags & SL_M_AUX)
+			(void)sl_str_copy(p->aux[p->n_aux++], MAX_AUX_NAME,
+					  sl_str_c(m->name)); /* fits: check_aux */
+	}
+}
+
 static void fill_plan(const struct setup *s, const struct setup_input *in, struct plan *p)
 {
 	const struct core_block *core = s->core;
@@ -31,6 +42,7 @@ static void fill_plan(const struct setup *s, const struct setup_input *in, struc
 	p->n_workers = s->n_workers;
 	p->n_listeners = s->n_listeners;
 	p->n_warnings = conf_n_warnings(s->errors);
+	plan_aux(s, p);
 	for (unsigned i = 0; i < s->n_listeners; i++)
 		p->listeners[i] = s->listeners[i].spec;
 	copy_path(p->pid, core->pid);
@@ -81,6 +93,25 @@ static void check_paths(struct setup *s)
 				    "is longer than %d bytes", MAX_PATH - 1);
 }
 
+static void check_aux(struct setup *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->registry->n_modules; i++) {
+		const struct sl_module *m = &s->registry->modules[i].def;
+
+		if (!(m->flags & SL_M_AUX))
+			continue;
+		if (strlen(m->name) >= MAX_AUX_NAME)
+			conf_report(s->errors, false, NULL, m->name,
+				    "the name of a module with its own process is at most %d bytes",
+				    MAX_AUX_NAME - 1);
+		if (++n > MAX_AUX)
+			conf_report(s->errors, false, NULL, m->name,
+				    "more than %d modules with processes of their own", MAX_AUX);
+	}
+}
+
 void print_problems(struct setup *s)
 {
 	struct sl_buf out;
@@ -105,6 +136,7 @@ int check_setup(struct sl_pool *pool, const struct setup_input *in, struct setup
 	}
 	if (rc == 0) {
 		check_paths(s);
+		check_aux(s);
 		check_certificates(s);
 	}
 	print_problems(s);

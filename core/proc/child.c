@@ -24,6 +24,18 @@
 static void on_exit_event(struct sl_event *ev, unsigned ready);
 static void on_message(struct sl_event *ev, unsigned ready);
 
+/* Aux processes stand behind the workers of their generation. */
+bool child_is_aux(const struct child *c)
+{
+	return c->worker_index >= c->gen->plan->n_workers;
+}
+
+static const char *child_name(const struct child *c)
+{
+	return child_is_aux(c) ? c->gen->plan->aux[c->worker_index - c->gen->plan->n_workers]
+			       : "worker";
+}
+
 /* ---- handoff */
 
 struct fd_list {
@@ -58,7 +70,7 @@ static void fill_handoff(const struct master *m, const struct child *c, int chan
 {
 	h->magic = HANDOFF_MAGIC;
 	h->bytes = sizeof *h;
-	h->role = ROLE_WORKER;
+	h->role = child_is_aux(c) ? ROLE_AUX : ROLE_WORKER;
 	h->generation = c->gen->number;
 	h->slot = (uint16_t)c->slot;
 	h->epoch = shm_worker(m->shm, c->slot)->epoch;
@@ -80,7 +92,10 @@ static void fill_handoff(const struct master *m, const struct child *c, int chan
 	(void)sl_str_copy(h->prefix, sizeof h->prefix, sl_str_c(m->opts.prefix));
 	(void)sl_str_copy(h->file, sizeof h->file, sl_str_c(c->gen->plan->file));
 	memcpy(h->overrides, m->opts.overrides, sizeof h->overrides);
-	give_listeners(m, c->gen, c->slot, h, list);
+	if (child_is_aux(c))
+		(void)sl_str_copy(h->aux, sizeof h->aux, sl_str_c(child_name(c)));
+	else
+		give_listeners(m, c->gen, c->slot, h, list);
 }
 
 /* ---- start */
@@ -99,11 +114,11 @@ static void mark_started(struct child *c)
 	struct worker_slot *s = shm_worker(c->m->shm, c->slot);
 
 	s->pid = 0;
-	s->kind = 0;
+	s->kind = child_is_aux(c);
 	s->generation = c->gen->number;
 	s->started_ms = sl_clock_ns() / SL_NS_PER_MS;
 	s->heartbeat_ms = s->started_ms;
-	(void)sl_str_copy(s->name, sizeof s->name, SL_STR("worker"));
+	(void)sl_str_copy(s->name, sizeof s->name, sl_str_c(child_name(c)));
 	next_epoch(s);
 	__atomic_store_n(&s->state, WORKER_STARTING, __ATOMIC_RELEASE);
 	c->started_ms = s->started_ms;
@@ -120,8 +135,8 @@ static int exec_worker(struct child *c, int chan)
 
 	if (!h)
 		return rc;
-	snprintf(title, sizeof title, "sluice: worker %u (generation %u)", c->worker_index,
-		 c->gen->number);
+	snprintf(title, sizeof title, "sluice: %s %u (generation %u)", child_name(c),
+		 c->worker_index, c->gen->number);
 	fill_handoff(c->m, c, chan, h, &list);
 	rc = shmem_create_text("handoff", h, sizeof *h, &fd);
 	explicit_bzero(h, sizeof *h);

@@ -96,7 +96,7 @@ static void switch_to(struct generation *g, struct master *m)
 	sockets_retire(m);
 	master_use_plan(m, g->plan);
 	sl_log(SL_LOG_NOTICE, "master", "generation %u serves with %u workers", g->number,
-	       g->n_children);
+	       g->plan->n_workers);
 	if (!m->announced) {
 		m->announced = true;
 		(void)fd_write_all(
@@ -104,7 +104,7 @@ static void switch_to(struct generation *g, struct master *m)
 			strlen(g->plan->banner)); /* a closed terminal is no reason to stop */
 	}
 	snprintf(text, sizeof text, "generation %u serves with %u workers\n", g->number,
-		 g->n_children);
+		 g->plan->n_workers);
 	answer(m, true, text);
 }
 
@@ -177,10 +177,18 @@ static int free_slots(const struct master *m, unsigned *ret_slots, unsigned want
 	return n == want ? 0 : -SL_EFULL;
 }
 
+/* Counted before anything can fail: what has a slot is freed with it. */
+static void take_slot(struct generation *g, unsigned slot, unsigned index)
+{
+	g->n_children++;
+	g->m->slots[slot].gen = g;
+	g->m->slots[slot].worker_index = index;
+}
+
 static int start_workers(struct generation *g, char *err, size_t cap)
 {
 	struct master *m = g->m;
-	unsigned slots[MAX_SLOTS], n = g->plan->n_workers;
+	unsigned slots[MAX_SLOTS], n = g->plan->n_workers + g->plan->n_aux;
 
 	if (free_slots(m, slots, n) < 0) {
 		snprintf(err, cap,
@@ -190,10 +198,10 @@ static int start_workers(struct generation *g, char *err, size_t cap)
 		return -SL_EFULL;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		if (sockets_for_slot(m, g, slots[i], err, cap) < 0)
+		take_slot(g, slots[i], i);
+		if (!child_is_aux(&m->slots[slots[i]]) &&
+		    sockets_for_slot(m, g, slots[i], err, cap) < 0)
 			return -SL_ESYS;
-		g->n_children++; /* counted first: what has a slot must be freed with it */
-		m->slots[slots[i]].gen = g;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (child_spawn(m, g, slots[i], i) < 0) {

@@ -17,6 +17,8 @@
 #define MAX_LISTENERS 256
 #define MAX_PATH 512
 #define MAX_OVERRIDES 8192
+#define MAX_AUX 8
+#define MAX_AUX_NAME 16 /* of the module; what a worker slot shows */
 
 enum role { ROLE_CHECKER, ROLE_WORKER, ROLE_AUX };
 
@@ -37,7 +39,8 @@ struct handoff {
 	int32_t fd_flows; /* eBPF flow map, -1: none */
 	uint64_t ring_bytes;
 	uint8_t node_key[32], ticket_key[80];
-	char prefix[MAX_PATH], file[MAX_PATH], aux[32];
+	char prefix[MAX_PATH], file[MAX_PATH];
+	char aux[MAX_AUX_NAME]; /* ROLE_AUX: the module that runs here */
 	char overrides[MAX_OVERRIDES]; /* NUL-terminated strings, an empty one ends */
 	struct handoff_listener listeners[MAX_LISTENERS];
 };
@@ -46,7 +49,8 @@ struct handoff {
  * follows it. */
 struct plan {
 	uint32_t magic, bytes;
-	uint32_t n_workers, n_listeners, n_warnings;
+	uint32_t n_workers, n_aux, n_listeners, n_warnings;
+	char aux[MAX_AUX][MAX_AUX_NAME]; /* modules with a process of their own */
 	struct listener_spec listeners[MAX_LISTENERS];
 	char pid[MAX_PATH], control[MAX_PATH], log_file[MAX_PATH];
 	int32_t log_level, log_json;

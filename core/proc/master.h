@@ -24,7 +24,7 @@ struct child {
 	struct generation *gen; /* NULL: slot free */
 	pid_t pid;
 	int pidfd, chan; /* -1: none */
-	unsigned slot, worker_index;
+	unsigned slot, worker_index; /* index: workers, then aux processes */
 	bool ready, leaving; /* leaving: told to go, its end is no crash */
 	unsigned n_crashes;  /* in a row, before it served */
 	uint64_t started_ms;
@@ -106,6 +106,7 @@ struct generation *generation_current(struct master *m);
 
 /* ---- child.c */
 int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index);
+bool child_is_aux(const struct child *c);
 void child_tell(struct child *c, enum ctl_type type);
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
 void child_kill(struct child *c);  /* SIGKILL; its exit is handled as leaving */

@@ -148,7 +148,7 @@ void sockets_switch(struct master *m, const struct generation *g)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->n_slots; i++)
-		if (m->slots[i].gen == g)
+		if (m->slots[i].gen == g && !child_is_aux(&m->slots[i]))
 			slots[n++] = (uint16_t)i;
 	if (m->steer && steer_set_current(m->steer, slots, n) < 0)
 		sl_log(SL_LOG_ALERT, "master",

@@ -84,7 +84,8 @@ static int begin_layers(struct worker *w)
 
 /* ---- configuration */
 
-/* The checker has told the warnings; what is wrong only here (a file that has gone since) is told here. */
+/* The checker has told the warnings; what is wrong only here (a file that has gone since) is told
+ * here. */
 static int read_setup(struct worker *w)
 {
 	struct setup_input in = {.prefix = w->h->prefix, .file = w->h->file};
@@ -244,6 +245,14 @@ static void set_limits(const struct worker *w)
 
 /* ---- modules */
 
+/* A module with SL_M_AUX runs in its own process, and alone there. */
+static bool runs_here(const struct worker *w, const struct module *m)
+{
+	if (w->pub.aux)
+		return strcmp(m->def.name, w->h->aux) == 0;
+	return !(m->def.flags & SL_M_AUX);
+}
+
 static int start_modules(struct worker *w)
 {
 	struct registry *r = w->setup->registry;
@@ -251,6 +260,8 @@ static int start_modules(struct worker *w)
 	for (unsigned i = 0; i < r->n_modules; i++) {
 		struct module *m = &r->modules[r->start_order[i]];
 
+		if (!runs_here(w, m))
+			continue;
 		if (m->def.worker_start && m->def.worker_start(&w->pub, m->conf, &m->ctx) < 0) {
 			sl_log(SL_LOG_ERROR, "core", "module %s did not start", m->def.name);
 			return -SL_ECONF;

@@ -165,6 +165,21 @@ unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigne
 	return n;
 }
 
+uint32_t sl_aux_owner(const struct sl_worker *w, const char *module)
+{
+	uint32_t generation = shm_generation(w->shm);
+
+	for (unsigned slot = 0; slot < shm_sizes(w->shm)->n_slots; slot++) {
+		const struct worker_slot *s = shm_worker(w->shm, slot);
+
+		if (s->kind == 1 && s->generation == generation &&
+		    __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == WORKER_SERVING &&
+		    strncmp(s->name, module, sizeof s->name) == 0)
+			return shm_owner(w->shm, slot);
+	}
+	return 0;
+}
+
 int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov,
 			 unsigned n_iov)
 {

@@ -45,6 +45,9 @@ SL_API int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struc
 /* Owners of the live workers (starting, serving or draining, all generations, this one included); returns their number. */
 SL_API unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigned max);
 
+/* The process of a module with SL_M_AUX that new work goes to, for sl_channel_send; 0 while there is none. */
+SL_API uint32_t sl_aux_owner(const struct sl_worker *w, const char *module);
+
 /* ---- named interfaces: a versioned const table that one module offers to others of the same process */
 SL_API SL_MUST_CHECK int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version, const void *table, void *self);
 /* NULL when no module offers it. Ask in worker_start, after naming the module in `needs` (or live without it). */
