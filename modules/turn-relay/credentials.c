@@ -6,6 +6,10 @@
  * node itself, which all its processes derive from the node's key: a relay that nobody has
  * configured serves the clients of its own signalling and nobody else. The URLs name the host as
  * the client knows it and the first port of each transport.
+ *
+ * Over UDP they give public addresses of ours instead of a name, where we have any: for a name Chromium
+ * asks the DNS alone (it appends the final dot, which neither /etc/hosts nor mDNS answer), though
+ * the page itself came from that name.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +21,7 @@ enum { OWN_SECRET_BYTES = 32, MAX_USERNAME = 256 };
 /* Ports that clients are told of; 0: none. */
 struct offered_ports {
 	uint16_t udp, tcp, tls;
+	struct sl_addr udp_public[2]; /* IPv4, IPv6; unset: none known */
 };
 
 int credentials_open(struct turn_relay *m)
@@ -43,6 +48,16 @@ void credentials_close(struct turn_relay *m)
 	m->secrets = NULL;
 }
 
+static void note_public(const struct turn_relay *m, struct offered_ports *p,
+			const struct sl_addr *local)
+{
+	struct sl_addr a = host_external(m, local);
+	struct sl_addr *slot = &p->udp_public[a.family == 6];
+
+	if (slot->family == 0 && host_is_public(&a))
+		*slot = a;
+}
+
 static struct offered_ports find_ports(const struct turn_relay *m)
 {
 	const struct sl_listener *const *listeners;
@@ -53,8 +68,12 @@ static struct offered_ports find_ports(const struct turn_relay *m)
 		const struct sl_listener *l = listeners[i];
 		uint16_t *port = l->udp ? &p.udp : l->tls ? &p.tls : &p.tcp;
 
-		if (*port == 0 && sl_listener_conf(m->worker, l, "turn-relay"))
+		if (!sl_listener_conf(m->worker, l, "turn-relay"))
+			continue;
+		if (*port == 0)
 			*port = l->local.port;
+		if (l->udp)
+			note_public(m, &p, &l->local);
 	}
 	return p;
 }
@@ -71,12 +90,39 @@ static void put_url(struct sl_buf *json, const char *scheme, struct sl_str host,
 	sl_buf_json(json, sl_str_c(url));
 }
 
+static bool is_name(struct sl_str host)
+{
+	struct sl_addr a;
+
+	return host.p[0] != '[' && sl_addr_parse(&a, host) < 0;
+}
+
+/* One for each public address, or one for the host. */
+static void put_udp_urls(struct sl_buf *json, const struct offered_ports *p, struct sl_str host,
+			 const char *scheme, const char *transport)
+{
+	char text[SL_ADDR_STRLEN];
+	const char *comma = "";
+
+	for (unsigned i = 0; is_name(host) && i < 2; i++) {
+		const struct sl_addr *a = &p->udp_public[i];
+
+		if (a->family == 0)
+			continue;
+		sl_buf_printf(json, "%s", comma);
+		put_url(json, scheme, sl_str_c(sl_addr_format_ip(text, a)), a->port, transport);
+		comma = ",";
+	}
+	if (comma[0] == '\0')
+		put_url(json, scheme, host, p->udp, transport);
+}
+
 static void put_relay_urls(struct sl_buf *json, const struct offered_ports *p, struct sl_str host)
 {
 	const char *comma = "";
 
 	if (p->udp) {
-		put_url(json, "turn", host, p->udp, "udp");
+		put_udp_urls(json, p, host, "turn", "udp");
 		comma = ",";
 	}
 	if (p->tcp) {
@@ -103,7 +149,7 @@ static int put_servers(const struct turn_relay *m, struct sl_str host, struct sl
 	sl_buf_printf(json, "[");
 	if (p.udp) {
 		sl_buf_printf(json, "{\"urls\":[");
-		put_url(json, "stun", host, p.udp, NULL);
+		put_udp_urls(json, &p, host, "stun", NULL);
 		sl_buf_printf(json, "]}");
 	}
 	if (p.udp || p.tcp || p.tls) {

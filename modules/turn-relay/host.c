@@ -68,6 +68,11 @@ static int reach(const struct sl_addr *a)
 	}
 }
 
+bool host_is_public(const struct sl_addr *a)
+{
+	return reach(a) == 3;
+}
+
 static bool is_external(const struct turn_relay *m, const struct sl_addr *a)
 {
 	const struct sl_list *external = &m->conf->external;

@@ -113,6 +113,7 @@ void relay_engine_conf_free(struct turn_relay *m);
 
 /* ---- host.c */
 int host_read(struct turn_relay *m);
+bool host_is_public(const struct sl_addr *a);
 bool host_has_family(const struct turn_relay *m, uint8_t family);
 /* Where a relay of the family binds for a client that came to `server`. -SL_ENOENT: this host has no such address. */
 int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server, struct sl_addr *ret_local);
