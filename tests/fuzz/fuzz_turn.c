@@ -21,6 +21,7 @@ static void world_start(void)
 	static const char *const remotes[CLIENTS] = {"198.51.100.1:1", "198.51.100.2:2",
 						     "[2001:db8::3]:3"};
 	static const struct sl_cidr deny = {.base = {.family = 4, .ip = {10}}, .bits = 8};
+	static const struct sl_addr own = {.family = 4, .ip = {192, 0, 2, 7}};
 
 	tnet_init(&net);
 	net.conf.max_allocations_per_user = 2;
@@ -28,6 +29,10 @@ static void world_start(void)
 	net.conf.max_channels = 6;
 	net.conf.deny_peers = &deny;
 	net.conf.n_deny = 1;
+	net.conf.own = &own;
+	net.conf.n_own = 1;
+	net.conf.own_ports_lo = 100;
+	net.conf.own_ports_hi = 200;
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
 		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
