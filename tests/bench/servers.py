@@ -1,0 +1,151 @@
+"""tests/bench/servers.py: the servers that the benchmarks compare, each pinned to SERVER_CPU, and what their processes cost.
+
+A server is a context and has a name, an address and a pid; its descendants count too.
+"""
+import os
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ.get("SLUICE_SRC", "."), "tests/lib"))
+from sluice import OBJS, SRC, Sluice, free_port, wait_for
+
+SERVER_CPU, LOAD_CPU = 0, 1
+SECRET = "benchsecret"
+TICK = os.sysconf("SC_CLK_TCK")
+BENCH = os.path.join(SRC, "tests/bench")
+
+TURN_CONF = f"""
+modules: [stun, turn-relay]
+max_sessions: 65536
+listen: [{{name: media, udp: "127.0.0.1:{{port}}"}}]
+turn-relay: {{realm: bench, secrets: [{SECRET}], ports: 20000-65535, allow_peers: [127.0.0.0/8]}}
+"""
+SIGNAL_CONF = """
+modules: [http, signaling-ws]
+max_sessions: 65536
+listen: [{name: web, tcp: "127.0.0.1:{port}"}]
+signaling-ws: {rate: 100000, burst: 100000}
+"""
+
+
+def pinned(command, cpu=SERVER_CPU):
+    return ["taskset", "-c", str(cpu), *command]
+
+
+def _parents():
+    out = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                out[int(pid)] = int(f.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    return out
+
+
+def family(pid):
+    """pid and its descendants."""
+    parents, found = _parents(), [pid]
+    for member in found:
+        found += [child for child, parent in parents.items() if parent == member]
+    return found
+
+
+def cpu(pid):
+    """Seconds of CPU used by pid and its descendants."""
+    ticks = 0
+    for p in family(pid):
+        try:
+            with open(f"/proc/{p}/stat") as f:
+                ticks += sum(map(int, f.read().rpartition(")")[2].split()[11:13]))
+        except OSError:
+            continue
+    return ticks / TICK
+
+
+def pss(pid):
+    """KiB of memory of pid and its descendants, shared pages counted once."""
+    total = 0
+    for p in family(pid):
+        try:
+            with open(f"/proc/{p}/smaps_rollup") as f:
+                total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            continue
+    return total
+
+
+def answers(port, kind):
+    """Whether something is bound to this port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, kind) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+class Server:
+    """A foreign server; the context ends it."""
+
+    def __init__(self, name, command, kind):
+        self.name, self.port, self.proc = name, free_port(), None
+        self.command, self.kind = [part.replace("PORT", str(self.port)) for part in command], kind
+
+    def __enter__(self):
+        env = {"NODE_PATH": "/usr/share/nodejs", **os.environ}  # where Debian's node-ws is
+        self.proc = subprocess.Popen(pinned(self.command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                     env=env, start_new_session=True)
+        wait_for(lambda: answers(self.port, self.kind), f"{self.name} to serve")
+        return self
+
+    def __exit__(self, *_):
+        if self.proc.poll() is None:
+            self.proc.terminate()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+
+    @property
+    def pid(self):
+        return self.proc.pid
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+
+class Ours(Sluice):
+    """Sluice with one worker, unless overrides say otherwise."""
+    name = "sluice"
+
+    def __init__(self, config, overrides=("processes: 1",), env=None):
+        super().__init__(config, overrides=overrides, env=env, wrap=pinned([]))
+
+    @property
+    def pid(self):
+        return self.master_pid()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.ports['port']}"
+
+
+def coturn(directory):
+    """With one relay thread and without what costs: logs, database, console."""
+    return Server("coturn", ["turnserver", "-n", "-L", "127.0.0.1", "-p", "PORT", "--min-port", "20000", "--max-port", "65535", "-r", "bench",
+                             "--use-auth-secret", "--static-auth-secret", SECRET, "--allow-loopback-peers", "--relay-threads", "1",
+                             "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--no-stdout-log", "-l", f"{directory}/coturn.log",
+                             "--pidfile", f"{directory}/coturn.pid", "--userdb", f"{directory}/coturn.db"], socket.SOCK_DGRAM)
+
+
+def forwarder(tools):
+    """The least that relaying can cost: two system calls per packet and no checks."""
+    return Server("udprelay", [f"{tools}/udprelay", "--mode=plain", "--port=PORT"], socket.SOCK_DGRAM)
+
+
+def node():
+    return Server("node ws", ["node", f"{BENCH}/signal_node.js", "PORT"], socket.SOCK_STREAM)
