@@ -2,11 +2,10 @@
  * signaling-ws/handover.c: a peer moves to the worker where its client has come back.
  *
  * The taker sends TAKE with what the client presented; the owner checks it, tells everybody the new
- * owner, sends the state (GIVE, then letters, pairs and held candidates one by one, then GIVEN),
- * and from then on passes on what still comes for the peer. The announcement goes first, so that
- * nobody can hear of the peer's end before its move. From TAKE to GIVEN the taker holds what its
- * own clients say to the peer. If one of both dies in between, the peer is lost, and the taker says
- * so to all.
+ * owner, sends the state (GIVE, its parts one by one, then GIVEN), and from then on passes on what
+ * still comes for the peer. The announcement goes first, so that nobody can hear of the peer's end
+ * before its move. From TAKE to GIVEN the taker keeps what comes for the peer. If one of both dies
+ * in between, the peer is lost, and the taker says so to all.
  */
 #include "hub.h"
 
@@ -59,15 +58,13 @@ enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret
 {
 	struct hold *h;
 
-	if (m->hold && m->hold->why & HOLD_TAKE)
+	if (m->hold)
 		return join_taking(c, m, secret, seen);
-	h = hold_get(m);
+	h = hold_new(m);
 	if (!h) {
 		join_resume_failed(c, "out of memory");
 		return REFUSED;
 	}
-	h->why |= HOLD_TAKE;
-	h->giver = 0;
 	memcpy(h->secret, secret, SECRET_BYTES);
 	memcpy(h->subject, c->claims.subject, SUBJECT_BYTES);
 	wait_for(c, m, seen);
@@ -75,34 +72,31 @@ enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret
 	return ACCEPTED;
 }
 
-static void taker_failed(struct member *m, const char *sentence)
-{
-	struct conn *c = m->hold->taker;
-
-	m->hold->taker = NULL;
-	if (!c)
-		return;
-	join_resume_failed(c, sentence);
-	conn_hear_again(c);
-}
-
 void handover_refused(struct hub *hub, struct member *m)
 {
-	if (!m || !m->hold || !(m->hold->why & HOLD_TAKE) || m->hold->giver)
+	struct conn *taker;
+
+	if (!m || !m->hold || m->hold->giver)
 		return;
-	m->hold->why &= (uint8_t)~HOLD_TAKE;
-	taker_failed(m, "the token does not fit");
+	taker = m->hold->taker;
 	spread_release(hub, m);
+	if (!taker)
+		return;
+	join_resume_failed(taker, "the token does not fit");
+	conn_hear_again(taker);
 }
 
-void handover_give_up(struct hub *hub, struct member *m)
+struct conn *handover_give_up(struct member *m)
 {
-	(void)hub;
+	struct conn *taker;
+
 	if (!m->hold)
-		return;
+		return NULL;
+	taker = m->hold->taker;
+	m->hold->taker = NULL;
 	peer_free(m->hold->coming);
 	m->hold->coming = NULL;
-	taker_failed(m, "this peer is gone");
+	return taker;
 }
 
 /* ---- the owner gives */
@@ -125,6 +119,7 @@ static void give_pair(struct hub *hub, uint32_t to, const struct peer *p, const 
 
 	spread_begin(&b, p->member->id);
 	sl_buf_u64(&b, pair->to);
+	sl_buf_u32(&b, pair->sent);
 	sl_buf_u8(&b, pair->any);
 	sl_buf_u8(&b, pair->n_ufrags);
 	for (unsigned i = 0; i < pair->n_ufrags; i++)
@@ -136,6 +131,23 @@ static void give_pair(struct hub *hub, uint32_t to, const struct peer *p, const 
 		sl_buf_u64(&b, h->ufrag);
 		sl_buf_add(&b, h->body, h->len);
 		spread_post(hub, to, SPREAD_HELD, &b);
+	}
+}
+
+static void give_source(struct hub *hub, uint32_t to, const struct peer *p, const struct source *s)
+{
+	struct sl_buf b;
+
+	spread_begin(&b, p->member->id);
+	sl_buf_u64(&b, s->from);
+	sl_buf_u32(&b, s->next_number);
+	spread_post(hub, to, SPREAD_SOURCE, &b);
+	for (const struct late *l = s->first; l; l = l->next) {
+		spread_begin(&b, p->member->id);
+		sl_buf_u64(&b, s->from);
+		sl_buf_u32(&b, l->number);
+		sl_buf_add(&b, l->body, l->len);
+		spread_post(hub, to, SPREAD_LATE, &b);
 	}
 }
 
@@ -152,6 +164,8 @@ static void give_state(struct hub *hub, uint32_t to, const struct peer *p)
 	give_letters(hub, to, p);
 	for (const struct pair *pair = p->pairs; pair; pair = pair->next)
 		give_pair(hub, to, p, pair);
+	for (const struct source *source = p->sources; source; source = source->next)
+		give_source(hub, to, p, source);
 	spread_begin(&b, p->member->id);
 	sl_buf_u64(&b, p->box.next_seq);
 	spread_post(hub, to, SPREAD_GIVEN, &b);
@@ -197,7 +211,6 @@ void handover_take(struct hub *hub, struct member *m, struct sl_reader *r)
 	give_state(hub, asker, m->peer);
 	peer_close(m->peer, "moved");
 	m->owner = asker;
-	m->sent = false;
 	sl_count(&hub->m[M_HANDOVERS]);
 }
 
@@ -243,6 +256,7 @@ static int on_pair(struct peer *p, struct sl_reader *r)
 
 	if (!pair)
 		return -SL_ENOMEM;
+	pair->sent = sl_read_u32(r);
 	pair->any = sl_read_u8(r);
 	n = sl_read_u8(r);
 	if (n > PAIR_UFRAGS)
@@ -262,6 +276,25 @@ static int on_held(struct peer *p, struct sl_reader *r)
 	if (!pair)
 		return -SL_ENOMEM;
 	return pair_hold(pair, ufrag, rest(r), (size_t)p->hub->conf->max_candidates);
+}
+
+static int on_source(struct peer *p, struct sl_reader *r)
+{
+	struct source *s = source_get(&p->sources, sl_read_u64(r));
+
+	if (!s)
+		return -SL_ENOMEM;
+	s->next_number = sl_read_u32(r);
+	return 0;
+}
+
+static int on_late(struct peer *p, struct sl_reader *r)
+{
+	struct source *s = source_get(&p->sources, sl_read_u64(r));
+	uint32_t number = sl_read_u32(r);
+	int rc = s ? source_accept(s, number, rest(r), p->hub->now_ms) : -SL_ENOMEM;
+
+	return rc == -SL_EAGAIN ? 0 : rc;
 }
 
 /* Its room may have filled up while it was nobody's: it was in before. */
@@ -288,7 +321,6 @@ static int on_given(struct hub *hub, struct member *m, struct sl_reader *r)
 		return rc;
 	h->coming = NULL;
 	h->taker = NULL;
-	h->why &= (uint8_t)~HOLD_TAKE;
 	p->deadline_ms = hub->now_ms + hub->conf->resume_timeout;
 	spread_peer(hub, m, hub->self);
 	if (taker)
@@ -314,6 +346,10 @@ static int take_in(struct hub *hub, struct member *m, uint16_t type, struct sl_r
 		return on_pair(p, r);
 	case SPREAD_HELD:
 		return on_held(p, r);
+	case SPREAD_SOURCE:
+		return on_source(p, r);
+	case SPREAD_LATE:
+		return on_late(p, r);
 	case SPREAD_GIVEN:
 		return on_given(hub, m, r);
 	default: /* of a generation that knows more */
@@ -324,7 +360,7 @@ static int take_in(struct hub *hub, struct member *m, uint16_t type, struct sl_r
 /* A peer that cannot be taken in whole is ended: half a mailbox would be a lie. */
 void handover_state(struct hub *hub, struct member *m, uint16_t type, struct sl_reader *r)
 {
-	if (!m || !m->hold || !(m->hold->why & HOLD_TAKE))
+	if (!m || !m->hold)
 		return;
 	if (take_in(hub, m, type, r) == 0)
 		return;

@@ -347,6 +347,7 @@ static void conn_tick(struct conn *c)
 		if (c->taking->hold)
 			c->taking->hold->taker = NULL;
 		join_resume_failed(c, "the worker of this peer does not answer");
+		conn_hear_again(c);
 	} else if (c->state == CONN_NEW && late) {
 		conn_error(c, CLIENT_E_IDLE, "nobody joined in time", NULL);
 		conn_close(c, CLOSE_IDLE, CLIENT_E_IDLE);
@@ -355,6 +356,7 @@ static void conn_tick(struct conn *c)
 
 static void peer_tick(struct peer *p)
 {
+	peer_hear_late(p);
 	if (!p->deadline_ms || p->hub->now_ms < p->deadline_ms)
 		return;
 	if (p->conn)

@@ -1,14 +1,15 @@
 /*
  * signaling-ws/hub.h: one worker's part of signalling, without sockets and clocks.
  *
- * struct hub is told what clients and other workers say and what time it is; it acts through struct hub_io. struct conn is a
- * WebSocket, struct peer a member of a room that this worker owns: it may be without a socket for a while. In tests several
- * hubs talk over a simulated channel.
+ * struct hub is told what clients and other workers say and what time it is; it acts through struct
+ * hub_io. struct conn is a WebSocket, struct peer a member of a room that this worker owns: it may
+ * be without a socket for a while. In tests several hubs talk over a simulated channel.
  *
  *     hub.c    sockets: opened, text, closed, tick     room.c      the roster
- *     join.c   hello, join, resume, leave              spread.c    the roster over all workers, delivery between them
- *     relay.c  offer, answer, candidate, message       handover.c  a peer moves to another worker
- *     peer.c   delivery to a client, its end           mailbox.c, pair.c, protocol.c, limits.c, jwt.c: pure parts
+ *     join.c   hello, join, resume, leave              spread.c    the roster over all workers,
+ * delivery between them relay.c  offer, answer, candidate, message       handover.c  a peer moves
+ * to another worker peer.c   delivery to a client, its end           mailbox.c, pair.c, protocol.c,
+ * limits.c, jwt.c: pure parts
  */
 #ifndef SIGNALING_HUB_H
 #define SIGNALING_HUB_H
@@ -22,27 +23,29 @@
 #include "pair.h"
 #include "protocol.h"
 #include "room.h"
+#include "source.h"
 
 #define MAX_WORKERS 256
 
 /* What the operator sets: directives of the same names. */
 struct signal_conf {
 	struct sl_str path;
-	int32_t auth; /* enum auth */
-	struct sl_list keys;	    /* struct token_key */
-	uint64_t leeway;	    /* ms */
+	int32_t auth;	     /* enum auth */
+	struct sl_list keys; /* struct token_key */
+	uint64_t leeway;     /* ms */
 	struct sl_str issuer, audience;
 	struct sl_list origins;	    /* struct sl_regex * */
 	struct sl_list ice_servers; /* struct ice_server */
 	uint64_t max_message, max_queue, mailbox_bytes;
 	int64_t mailbox_messages, max_peers, max_name, max_candidates;
 	int64_t rate, burst; /* messages a second of one client */
-	uint64_t resume_timeout, join_timeout, heartbeat, heartbeat_timeout, reconnect_spread; /* ms */
+	uint64_t resume_timeout, join_timeout, heartbeat, heartbeat_timeout,
+		reconnect_spread; /* ms */
 };
 
 enum auth { AUTH_OPEN, AUTH_JWT };
 
-struct ice_server { /* one that is not ours */
+struct ice_server {	     /* one that is not ours */
 	struct sl_list urls; /* struct sl_str */
 	struct sl_str username, credential;
 };
@@ -85,11 +88,11 @@ enum close_code {
 };
 
 enum conn_state {
-	CONN_NEW,	/* has not joined */
-	CONN_WAITING,	/* its join or resume waits for the roster */
-	CONN_TAKING,	/* its resume waits for another worker */
+	CONN_NEW,     /* has not joined */
+	CONN_WAITING, /* its join or resume waits for the roster */
+	CONN_TAKING,  /* its resume waits for another worker */
 	CONN_JOINED,
-	CONN_CLOSING,	/* nothing it says counts any more */
+	CONN_CLOSING, /* nothing it says counts any more */
 };
 
 struct spoken { /* text that came while the connection was waiting */
@@ -101,8 +104,8 @@ struct spoken { /* text that came while the connection was waiting */
 struct conn {
 	struct conn *prev, *next; /* hub */
 	struct hub *hub;
-	struct sl_ws *ws; /* NULL: not open yet */
-	struct peer *peer; /* CONN_JOINED */
+	struct sl_ws *ws;      /* NULL: not open yet */
+	struct peer *peer;     /* CONN_JOINED */
 	struct member *taking; /* CONN_TAKING */
 	enum conn_state state;
 	uint8_t version; /* 0: never said hello */
@@ -119,14 +122,16 @@ struct peer {
 	struct peer *prev, *next; /* hub */
 	struct hub *hub;
 	struct member *member;
-	struct conn *conn; /* NULL: it lost its socket and may resume */
+	struct conn *conn;	    /* NULL: it lost its socket and may resume */
 	struct sl_session *session; /* NULL in tests */
 	struct mailbox box;
-	struct pair *pairs;
-	uint64_t last_number; /* highest message id that was accepted */
-	uint64_t deadline_ms; /* without socket: its end. With: when ICE servers are renewed; 0: never */
+	struct pair *pairs;	/* to others */
+	struct source *sources; /* from others */
+	uint64_t last_number;	/* highest message id that was accepted */
+	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
+				   never */
 	uint8_t secret[SECRET_BYTES], subject[SUBJECT_BYTES];
-	uint8_t may; /* enum permission */
+	uint8_t may;		  /* enum permission */
 	enum client_error doomed; /* ends when the hub has settled; the why */
 };
 
@@ -140,7 +145,8 @@ struct hub_io {
 	int (*session_open)(void *arg, struct peer *p, bool counted);
 	void (*session_close)(void *arg, struct peer *p, const char *why);
 	/* Appends a JSON array. *ret_ttl_s: 0, they last. */
-	int (*ice_servers)(void *arg, struct sl_str host, struct sl_str id, struct sl_buf *json, uint64_t *ret_ttl_s);
+	int (*ice_servers)(void *arg, struct sl_str host, struct sl_str id, struct sl_buf *json,
+			   uint64_t *ret_ttl_s);
 };
 
 struct hub {
@@ -148,13 +154,12 @@ struct hub {
 	const struct hub_io *io;
 	void *io_arg;
 	const struct sl_meter *m;
-	uint32_t self;	  /* owner word of this worker */
-	uint64_t now_ms;  /* W: caller, before each call */
+	uint32_t self;	 /* owner word of this worker */
+	uint64_t now_ms; /* W: caller, before each call */
 	struct roster roster;
 	struct conn *conns;
 	struct peer *peers;
 	bool any_doomed;
-	uint32_t flush_number;
 	uint32_t awaited[MAX_WORKERS]; /* workers whose rosters are awaited */
 	unsigned n_awaited;
 	uint64_t sync_deadline_ms;
@@ -167,14 +172,16 @@ struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host);
 void hub_conn_opened(struct conn *c, struct sl_ws *ws);
 void hub_conn_text(struct conn *c, struct sl_str text, bool binary);
 void hub_conn_closed(struct conn *c, unsigned code); /* frees it */
-void hub_tick(struct hub *hub); /* about once a second */
+void hub_tick(struct hub *hub);			     /* about once a second */
 void hub_evict(struct peer *p, const char *why);
 void hub_room_lost(struct hub *hub, struct room *room); /* media of this room died elsewhere */
 
 /* ---- hub.c: for the parts */
-void hub_settle(struct hub *hub); /* ends those that are doomed; at the end of every call from outside */
+void hub_settle(
+	struct hub *hub); /* ends those that are doomed; at the end of every call from outside */
 void conn_say(struct conn *c, struct sl_buf *text); /* frees text */
-enum verdict conn_refuse(struct conn *c, enum client_error e, const char *sentence, const struct message *m);
+enum verdict conn_refuse(struct conn *c, enum client_error e, const char *sentence,
+			 const struct message *m);
 void conn_error(struct conn *c, enum client_error e, const char *sentence, const json_t *id);
 void conn_close(struct conn *c, unsigned code, enum client_error e);
 void conn_hear_again(struct conn *c); /* what it said while it waited */
@@ -191,7 +198,8 @@ void join_announce(const struct member *joined); /* to its room mates here */
 /* The peer is this connection's now; seen: what it says to have. */
 void join_resumed(struct conn *c, struct peer *p, uint64_t seen);
 void join_resume_failed(struct conn *c, const char *sentence);
-bool join_may_take(const uint8_t secret[SECRET_BYTES], const uint8_t subject[SUBJECT_BYTES], const struct peer *p);
+bool join_may_take(const uint8_t secret[SECRET_BYTES], const uint8_t subject[SUBJECT_BYTES],
+		   const struct peer *p);
 
 /* ---- relay.c */
 enum verdict relay_message(struct conn *c, struct message *m);
@@ -200,36 +208,42 @@ enum verdict relay_message(struct conn *c, struct message *m);
 struct peer *peer_new(struct hub *hub, struct member *m);
 /* The member is ours from now on. counted: -SL_ELIMIT when the room is full on this node. */
 int peer_open(struct peer *p, bool counted);
-void peer_close(struct peer *p, const char *why); /* and no longer; frees it. Its room is not told */
-void peer_free(struct peer *p); /* one that is not open */
+void peer_close(struct peer *p,
+		const char *why); /* and no longer; frees it. Its room is not told */
+void peer_free(struct peer *p);	  /* one that is not open */
 void peer_doom(struct peer *p, enum client_error why);
 void peer_attach(struct peer *p, struct conn *c);
 void peer_detach(struct peer *p);
 /* Number, keep, send. A mailbox that is full dooms the peer. */
 void peer_deliver(struct peer *p, struct sl_str body);
-void peer_replay(struct peer *p); /* sends again what is not acknowledged */
+/* The same for a message of another peer, in that one's order. */
+void peer_hear(struct peer *p, uint64_t from, uint32_t number, struct sl_str body);
+void peer_hear_late(struct peer *p); /* gives up what is missing for too long */
+void peer_replay(struct peer *p);    /* sends again what is not acknowledged */
 void peer_send_ice(struct peer *p);
-uint64_t peer_ice_deadline(const struct hub *hub, uint64_t ttl_s); /* when credentials of this life are renewed; 0: never */
+uint64_t
+peer_ice_deadline(const struct hub *hub,
+		  uint64_t ttl_s); /* when credentials of this life are renewed; 0: never */
 /* Out of the room, with all that hangs on it; the socket stays. reason: for its room mates. */
 void peer_end(struct peer *p, const char *reason);
 void peer_info(const struct member *self, const struct member *other, struct peer_info *ret_info);
 
 /* ---- spread.c */
-enum spread_type { /* numbers are spoken between generations: append only */
-	SPREAD_ASK = 1,	 /* tell me your peers */
-	SPREAD_SYNCED,	 /* that was all */
-	SPREAD_PEER,	 /* id, owner, version, room, name */
-	SPREAD_LEAVE,	 /* id, reason */
-	SPREAD_DELIVER,	 /* id, body */
-	SPREAD_FLUSH,	 /* id, asker, number: travels behind the messages */
-	SPREAD_FLUSHED,	 /* id, number */
-	SPREAD_TAKE,	 /* id, asker, secret, subject */
-	SPREAD_REFUSED,	 /* id */
-	SPREAD_GIVE,	 /* id, state */
-	SPREAD_LETTER,	 /* id, seq, text */
-	SPREAD_PAIR,	 /* id, to, state */
-	SPREAD_HELD,	 /* id, to, ufrag, body */
-	SPREAD_GIVEN,	 /* id: that was all */
+enum spread_type {		   /* numbers are spoken between generations: append only */
+		   SPREAD_ASK = 1, /* tell me your peers */
+		   SPREAD_SYNCED,  /* that was all */
+		   SPREAD_PEER,	   /* id, owner, version, room, name */
+		   SPREAD_LEAVE,   /* id, reason */
+		   SPREAD_DELIVER, /* id, from, number, body */
+		   SPREAD_TAKE,	   /* id, asker, secret, subject */
+		   SPREAD_REFUSED, /* id */
+		   SPREAD_GIVE,	   /* id, state of the peer */
+		   SPREAD_LETTER,  /* id, seq, text */
+		   SPREAD_PAIR,	   /* id, to, state */
+		   SPREAD_HELD,	   /* id, to, ufrag, body */
+		   SPREAD_SOURCE,  /* id, from, next number */
+		   SPREAD_LATE,	   /* id, from, number, body */
+		   SPREAD_GIVEN,   /* id, next seq: that was all */
 };
 /* Asks the others for their peers; until they have answered, joins wait. */
 void spread_start(struct hub *hub, const uint32_t *owners, unsigned n);
@@ -240,9 +254,10 @@ void spread_tick(struct hub *hub);
 /* Tells everybody about a peer that is ours now. */
 void spread_peer(struct hub *hub, const struct member *m, uint32_t owner);
 void spread_leave(struct hub *hub, uint64_t id, const char *reason);
-/* A message to a member wherever it is, in order. */
-int spread_deliver(struct hub *hub, struct member *to, struct sl_str body);
-void spread_release(struct hub *hub, struct member *m); /* the hold may have ended */
+/* A message of our peer to a member, wherever that is. */
+int spread_deliver(struct peer *from, struct member *to, struct sl_str body);
+/* The member is here now, or will not come: what waited for it goes its way. */
+void spread_release(struct hub *hub, struct member *m);
 /* A member vanishes from this worker's roster; its room mates here are told. */
 void spread_forget(struct hub *hub, struct member *m, const char *reason);
 /* Begins a message: layout version and id. */
@@ -250,12 +265,14 @@ void spread_begin(struct sl_buf *b, uint64_t id);
 void spread_post(struct hub *hub, uint32_t to, uint16_t type, struct sl_buf *b); /* frees b */
 
 /* ---- handover.c */
-enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret[SECRET_BYTES], uint64_t seen);
+enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret[SECRET_BYTES],
+			  uint64_t seen);
 void handover_ask_again(struct hub *hub, struct member *m);
 void handover_take(struct hub *hub, struct member *m, struct sl_reader *r);
 void handover_refused(struct hub *hub, struct member *m);
 void handover_state(struct hub *hub, struct member *m, uint16_t type, struct sl_reader *r);
-/* The peer will not come: its taker is told, what had arrived is freed. */
-void handover_give_up(struct hub *hub, struct member *m);
+/* The peer will not come: what had arrived is freed. Returns who waits for it, to be told; NULL:
+ * nobody. */
+struct conn *handover_give_up(struct member *m);
 
 #endif

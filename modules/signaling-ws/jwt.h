@@ -33,14 +33,16 @@ enum permission {
 
 #define SUBJECT_BYTES 16
 
-/* What a token says about its bearer; zeroed: nothing, so give MAY_ALL to those who need no token. */
+/* What a token says about its bearer; zeroed: nothing, so give MAY_ALL to those who need no token.
+ */
 struct claims {
-	char *rooms; /* owned: patterns, one in a line; NULL: any room */
-	uint8_t may; /* enum permission */
+	char *rooms;			/* owned: patterns, one in a line; NULL: any room */
+	uint8_t may;			/* enum permission */
 	uint8_t subject[SUBJECT_BYTES]; /* digest of `sub`; zeros: none */
 };
 
-/* 0, or -SL_EAUTH with *ret_why a sentence for the log. On success claims are the caller's to free. */
+/* 0, or -SL_EAUTH with *ret_why a sentence for the log. On success claims are the caller's to free.
+ */
 int token_verify(const struct token_rules *rules, struct sl_str token, uint64_t now_s,
 		 struct claims *ret_claims, const char **ret_why);
 bool claims_permit_room(const struct claims *c, struct sl_str room);

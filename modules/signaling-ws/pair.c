@@ -44,11 +44,27 @@ static struct held *unlink_at(struct pair *p, struct held **at)
 	return h;
 }
 
-static void pair_free(struct pair *p)
+static void drop_held(struct pair *p)
 {
 	while (p->first)
 		free(unlink_at(p, &p->first));
+}
+
+static void pair_free(struct pair *p)
+{
+	drop_held(p);
 	free(p);
+}
+
+void pair_forget(struct pair *list, uint64_t to)
+{
+	struct pair *p = pair_find(list, to);
+
+	if (!p)
+		return;
+	drop_held(p);
+	p->n_ufrags = p->at = 0;
+	p->any = false;
 }
 
 void pair_drop(struct pair **list, uint64_t to)

@@ -27,6 +27,7 @@ void peer_free(struct peer *p)
 		return;
 	mailbox_free(&p->box);
 	pairs_free(&p->pairs);
+	sources_free(&p->sources);
 	free(p);
 }
 
@@ -138,6 +139,35 @@ void peer_deliver(struct peer *p, struct sl_str body)
 		return;
 	}
 	send_text(p, (struct sl_str){letter->text, letter->len});
+}
+
+static void deliver_late(struct peer *p, struct source *s)
+{
+	struct late *l;
+
+	while ((l = source_take(s, p->hub->now_ms)) != NULL) {
+		peer_deliver(p, (struct sl_str){l->body, l->len});
+		free(l);
+	}
+}
+
+void peer_hear(struct peer *p, uint64_t from, uint32_t number, struct sl_str body)
+{
+	struct source *s = source_get(&p->sources, from);
+
+	if (!s) { /* out of memory: a gap in what it hears must not go unnoticed */
+		peer_doom(p, CLIENT_E_SERVER_ERROR);
+		return;
+	}
+	if (source_accept(s, number, body, p->hub->now_ms) == 0)
+		peer_deliver(p, body);
+	deliver_late(p, s);
+}
+
+void peer_hear_late(struct peer *p)
+{
+	for (struct source *s = p->sources; s; s = s->next)
+		deliver_late(p, s);
 }
 
 void peer_replay(struct peer *p)

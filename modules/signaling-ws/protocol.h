@@ -1,5 +1,6 @@
 /*
- * signaling-ws/protocol.h: the messages between client and server as JSON. Pure; README.md and schema.json tell it to others.
+ * signaling-ws/protocol.h: the messages between client and server as JSON. Pure; README.md and
+ * schema.json tell it to others.
  */
 #ifndef SIGNALING_PROTOCOL_H
 #define SIGNALING_PROTOCOL_H
@@ -9,7 +10,7 @@
 #define PROTOCOL_VERSION 1 /* 0 in here: a client that never said hello */
 #define ID_STRLEN 17	   /* a peer's name in the protocol: 16 hex digits */
 #define SECRET_BYTES 16
-#define TOKEN_STRLEN 49	   /* of a resume token: id and secret in hex */
+#define TOKEN_STRLEN 49 /* of a resume token: id and secret in hex */
 #define JSON_DEPTH 8
 
 /* X(NAME, name on the wire): what a client may send. */
@@ -30,7 +31,7 @@ enum client_message {
 #define X(name, text) CLIENT_##name,
 	CLIENT_MESSAGES(X)
 #undef X
-	N_CLIENT_MESSAGES
+		N_CLIENT_MESSAGES
 };
 
 /* X(NAME, name on the wire): codes of error messages. */
@@ -70,10 +71,10 @@ const char *client_error_code(enum client_error e);
 struct message {
 	json_t *json; /* owned */
 	enum client_message type;
-	json_t *id;	  /* owned; NULL, a string, or an integer */
-	uint64_t number;  /* of an integer id; 0: none */
-	uint64_t ack;	  /* 0: none */
-	uint64_t to;	  /* peer; 0: everybody else in the room */
+	json_t *id;	 /* owned; NULL, a string, or an integer */
+	uint64_t number; /* of an integer id; 0: none */
+	uint64_t ack;	 /* 0: none */
+	uint64_t to;	 /* peer; 0: everybody else in the room */
 };
 
 /* On an error the message may still hold json and id, for the answer. Always message_free. */

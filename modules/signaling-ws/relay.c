@@ -28,17 +28,16 @@ static uint8_t permission_for(const struct message *m)
 
 static enum client_error relay_description(const struct outgoing *o, struct member *to)
 {
-	struct hub *hub = o->from->hub;
 	struct pair *pair = pair_get(&o->from->pairs, to->id);
 	struct held *h;
 
 	if (!pair)
 		return CLIENT_E_SERVER_ERROR;
-	if (spread_deliver(hub, to, o->body) < 0)
+	if (spread_deliver(o->from, to, o->body) < 0)
 		return CLIENT_E_BUSY;
 	pair_description(pair, o->sdp);
 	while ((h = pair_take(pair)) != NULL) {
-		int rc = spread_deliver(hub, to, (struct sl_str){h->body, h->len});
+		int rc = spread_deliver(o->from, to, (struct sl_str){h->body, h->len});
 
 		free(h);
 		if (rc < 0)
@@ -55,7 +54,7 @@ static enum client_error relay_candidate(const struct outgoing *o, struct member
 	if (!pair)
 		return CLIENT_E_SERVER_ERROR;
 	if (pair_lets_pass(pair, o->ufrag))
-		return spread_deliver(hub, to, o->body) < 0 ? CLIENT_E_BUSY : CLIENT_FINE;
+		return spread_deliver(o->from, to, o->body) < 0 ? CLIENT_E_BUSY : CLIENT_FINE;
 	if (pair_hold(pair, o->ufrag, o->body, (size_t)hub->conf->max_candidates) < 0)
 		return CLIENT_E_TOO_MANY_CANDIDATES;
 	sl_count(&hub->m[M_CANDIDATES_HELD]);
@@ -71,12 +70,12 @@ static enum client_error relay_to(const struct outgoing *o, struct member *to)
 	case CLIENT_CANDIDATE:
 		return relay_candidate(o, to);
 	case CLIENT_BYE:
-		pair_drop(&o->from->pairs, to->id);
+		pair_forget(o->from->pairs, to->id);
 		break;
 	default:
 		break;
 	}
-	return spread_deliver(o->from->hub, to, o->body) < 0 ? CLIENT_E_BUSY : CLIENT_FINE;
+	return spread_deliver(o->from, to, o->body) < 0 ? CLIENT_E_BUSY : CLIENT_FINE;
 }
 
 static enum client_error relay(const struct outgoing *o)

@@ -126,7 +126,7 @@ void roster_remove(struct roster *r, struct member *m)
 	room->n--;
 	sl_htab_remove(&r->members, &m->node);
 	room_drop_empty(r, room);
-	hold_free(m);
+	hold_free(m->hold);
 	free(m);
 }
 
@@ -142,63 +142,50 @@ void roster_free(struct roster *r)
 
 /* ---- holds */
 
-struct hold *hold_get(struct member *m)
+struct hold *hold_new(struct member *m)
 {
-	if (m->hold)
-		return m->hold;
 	m->hold = calloc(1, sizeof *m->hold);
-	if (m->hold) {
-		m->hold->in.tail = &m->hold->in.first;
-		m->hold->out.tail = &m->hold->out.first;
-	}
+	if (m->hold)
+		m->hold->tail = &m->hold->first;
 	return m->hold;
 }
 
-int hold_add(struct hold *h, struct line *line, uint16_t type, struct sl_str data)
+int hold_add(struct hold *h, uint16_t type, struct sl_str data)
 {
 	struct waiting *w = malloc(sizeof *w + data.len);
 
 	if (!w)
 		return -SL_ENOMEM;
-	w->next = NULL;
-	w->type = type;
-	w->len = data.len;
+	*w = (struct waiting){.type = type, .len = data.len};
 	memcpy(w->data, data.p, data.len);
-	*line->tail = w;
-	line->tail = &w->next;
+	*h->tail = w;
+	h->tail = &w->next;
 	h->bytes += sizeof *w + w->len;
 	return 0;
 }
 
-struct waiting *hold_take(struct hold *h, struct line *line)
+struct waiting *hold_take(struct hold *h)
 {
-	struct waiting *w = line->first;
+	struct waiting *w = h->first;
 
 	if (!w)
 		return NULL;
-	line->first = w->next;
-	if (!line->first)
-		line->tail = &line->first;
+	h->first = w->next;
+	if (!h->first)
+		h->tail = &h->first;
 	h->bytes -= sizeof *w + w->len;
 	return w;
 }
 
-static void free_line(struct line *line)
+void hold_free(struct hold *h)
 {
-	for (struct waiting *w = line->first, *next; w; w = next) {
-		next = w->next;
-		free(w);
-	}
-}
+	struct waiting *w;
 
-void hold_free(struct member *m)
-{
-	if (!m->hold)
+	if (!h)
 		return;
-	free_line(&m->hold->in);
-	free_line(&m->hold->out);
-	free(m->hold);
-	m->hold = NULL;
+	while ((w = hold_take(h)) != NULL)
+		free(w);
+	free(h);
 }
 
 bool member_is_polite(const struct member *self, const struct member *towards)

@@ -1,7 +1,8 @@
 /*
  * signaling-ws/room.h: who is in which room, on the whole node. Every worker holds the same roster.
  *
- * A member has exactly one owner: the worker that holds its mailbox. A room exists as long as it has members. Pure.
+ * A member has exactly one owner: the worker that holds its mailbox. A room exists as long as it
+ * has members. Pure.
  */
 #ifndef SIGNALING_ROOM_H
 #define SIGNALING_ROOM_H
@@ -19,40 +20,26 @@ struct waiting {
 	uint8_t data[];
 };
 
-struct line {
-	struct waiting *first, **tail;
-};
-
-/* Why messages towards a member are held back. */
-enum hold_why {
-	HOLD_FLUSH = 1, /* it moved: what went to the old owner has to get through first */
-	HOLD_TAKE = 2,	/* it is on its way to this worker */
-};
-
+/* A member on its way to this worker; the fields are handover.c's. */
 struct hold {
-	uint8_t why; /* enum hold_why; 0: released */
-	bool releasing; /* the lines are being emptied */
-	struct line in, out; /* in: came for a peer that is on its way here. out: everything else */
+	struct waiting *first, **tail; /* what came for it meanwhile */
 	size_t bytes;
-	uint32_t flush_number, flush_via; /* HOLD_FLUSH: whose echo is awaited, and the old owner */
-	/* The rest is for HOLD_TAKE, and handover.c's. */
-	struct conn *taker; /* whose resume it is; NULL: gone meanwhile */
+	struct conn *taker;		 /* whose resume it is; NULL: gone meanwhile */
 	uint8_t secret[16], subject[16]; /* what the taker presented */
-	uint64_t seen;	    /* the sequence number that the taker has */
-	uint32_t giver;	    /* owner that said it sends the state; 0: none yet */
-	struct peer *coming; /* state that has arrived so far */
+	uint64_t seen;			 /* the sequence number that the taker has */
+	uint32_t giver;			 /* owner that said it sends the state; 0: none yet */
+	struct peer *coming;		 /* state that has arrived so far */
 };
 
 struct member {
-	struct sl_hnode node; /* in the roster */
+	struct sl_hnode node;	    /* in the roster */
 	struct member *prev, *next; /* in the room */
 	struct room *room;
 	uint64_t id;
 	uint32_t owner;
-	uint8_t version; /* of the client's protocol */
-	bool sent;	 /* something went to this owner by the channel */
-	struct peer *peer; /* owned here; NULL: elsewhere */
-	struct hold *hold; /* NULL: messages go straight */
+	uint8_t version;    /* of the client's protocol */
+	struct peer *peer;  /* owned here; NULL: elsewhere */
+	struct hold *hold;  /* it is being taken; NULL: messages go straight */
 	struct sl_str name; /* stands behind the struct */
 };
 
@@ -81,16 +68,16 @@ int roster_add(struct roster *r, const struct member_opts *o, struct member **re
 void roster_remove(struct roster *r, struct member *m);
 void roster_free(struct roster *r);
 
-/* A member's hold, made when missing; NULL: out of memory. */
-struct hold *hold_get(struct member *m);
-int hold_add(struct hold *h, struct line *line, uint16_t type, struct sl_str data);
-/* The first in a line of h, for the caller to free; NULL: none. */
-struct waiting *hold_take(struct hold *h, struct line *line);
-void hold_free(struct member *m);
+/* A member's hold, new; NULL: out of memory. */
+struct hold *hold_new(struct member *m);
+int hold_add(struct hold *h, uint16_t type, struct sl_str data);
+/* The first that waits, for the caller to free; NULL: none. */
+struct waiting *hold_take(struct hold *h);
+void hold_free(struct hold *h); /* accepts NULL */
 
 /*
- * Of each two, exactly one is polite (it yields when two offers cross). Towards a client that does not know roles
- * the other one is.
+ * Of each two, exactly one is polite (it yields when two offers cross). Towards a client that does
+ * not know roles the other one is.
  */
 bool member_is_polite(const struct member *self, const struct member *towards);
 

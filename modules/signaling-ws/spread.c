@@ -4,9 +4,7 @@
  * The channel delivers in order per sender, and causally over senders. An owner tells all when a
  * peer of its own comes (PEER), moves (PEER with another owner) or leaves (LEAVE). A message goes
  * to the owner that this worker knows; whoever is not the owner any more passes it on by its own
- * roster. So that what is sent to a new owner does not overtake what still travels by the old one,
- * a sender that has used the old way first sends a FLUSH along it and holds back its messages until
- * the echo: on each hop FLUSH is treated as the messages are.
+ * roster. Ways of different length are put right at the end, by the numbers of source.c.
  */
 #include "hub.h"
 
@@ -150,166 +148,95 @@ static void answer_ask(struct hub *hub, uint32_t asker)
 
 /* ---- messages towards a member */
 
-static void on_flushed(struct hub *hub, struct member *m, struct sl_reader *r)
-{
-	uint32_t number = sl_read_u32(r);
-
-	if (!m || !m->hold || !(m->hold->why & HOLD_FLUSH) || m->hold->flush_number != number)
-		return;
-	m->hold->why &= (uint8_t)~HOLD_FLUSH;
-	spread_release(hub, m);
-}
-
-/* The end of the way: whoever asked may send directly. m NULL: there is nobody to send to any more.
- */
-static void echo_flush(struct hub *hub, uint64_t id, struct member *m, struct sl_reader *r)
-{
-	uint32_t asker = sl_read_u32(r);
-	struct sl_buf b;
-
-	if (asker == hub->self) { /* the peer has come to the one who asked */
-		on_flushed(hub, m, r);
-		return;
-	}
-	spread_begin(&b, id);
-	sl_buf_u32(&b, sl_read_u32(r));
-	spread_post(hub, asker, SPREAD_FLUSHED, &b);
-}
-
-/* To a peer of our own. */
+/* To a peer of our own. One that has left meanwhile is not heard any more. */
 static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p + HEAD_BYTES, data.len - HEAD_BYTES);
+	const struct member *from;
+	uint32_t number;
+	uint64_t id;
 
-	if (type == SPREAD_DELIVER)
-		peer_deliver(m->peer, (struct sl_str){(const char *)r.p, data.len - HEAD_BYTES});
-	else if (type == SPREAD_FLUSH)
-		echo_flush(hub, m->id, m, &r);
-	else if (type == SPREAD_TAKE)
+	if (type == SPREAD_TAKE) {
 		handover_take(hub, m, &r);
+		return;
+	}
+	id = sl_read_u64(&r);
+	number = sl_read_u32(&r);
+	from = roster_find(&hub->roster, id);
+	if (!r.failed && from && from->room == m->room)
+		peer_hear(m->peer, id, number,
+			  (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)});
 }
 
-/* One step on its way, whatever is held. */
-static int pass_on(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
+static int route(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
+	if (m->hold) {
+		if (m->hold->bytes + data.len > hub->conf->mailbox_bytes)
+			return -SL_EFULL;
+		return hold_add(m->hold, type, data);
+	}
 	if (m->peer) {
 		arrive(hub, m, type, data);
 		return 0;
 	}
-	m->sent = true;
 	sl_count(&hub->m[M_MESSAGES_BETWEEN]);
 	return post(hub, m->owner, type, data);
 }
 
-static int wait_in(struct hub *hub, struct hold *h, struct line *line, uint16_t type,
-		   struct sl_str data)
+/* The number counts only when the message is on its way: a gap would hold up what follows. */
+int spread_deliver(struct peer *from, struct member *to, struct sl_str body)
 {
-	if (h->bytes + data.len > hub->conf->mailbox_bytes)
-		return -SL_EFULL;
-	return hold_add(h, line, type, data);
-}
-
-int spread_deliver(struct hub *hub, struct member *to, struct sl_str body)
-{
+	struct hub *hub = from->hub;
+	struct pair *pair = pair_get(&from->pairs, to->id);
 	struct sl_buf b;
 	int rc;
 
-	if (to->peer && !to->hold) {
-		peer_deliver(to->peer, body);
+	if (!pair)
+		return -SL_ENOMEM;
+	if (to->peer) {
+		peer_hear(to->peer, from->member->id, ++pair->sent, body);
 		return 0;
 	}
 	spread_begin(&b, to->id);
+	sl_buf_u64(&b, from->member->id);
+	sl_buf_u32(&b, pair->sent + 1);
 	sl_buf_str(&b, body);
 	rc = sl_buf_ok(&b);
-	if (rc == 0 && to->hold)
-		rc = wait_in(hub, to->hold, &to->hold->out, SPREAD_DELIVER, sl_buf_view(&b));
-	else if (rc == 0)
-		rc = pass_on(hub, to, SPREAD_DELIVER, sl_buf_view(&b));
+	if (rc == 0)
+		rc = route(hub, to, SPREAD_DELIVER, sl_buf_view(&b));
 	sl_buf_free(&b);
-	return rc == -SL_ENOENT
-		       ? 0
-		       : rc; /* its owner died just now: the peer is gone, as will be told */
+	if (rc == 0)
+		pair->sent++;
+	return rc == -SL_ENOENT ? 0 : rc; /* its owner died: the peer is gone, as will be told */
 }
 
-/*
- * From another worker. For a peer that is here it goes straight in, also while our own clients'
- * messages to it are held: those come behind what they have sent the old way, and this is what came
- * that way.
- */
-static int route(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
-{
-	struct hold *h = m->hold;
-
-	if (m->peer || !h)
-		return pass_on(hub, m, type, data);
-	return wait_in(hub, h, h->why & HOLD_TAKE ? &h->in : &h->out, type, data);
-}
-
-static void empty(struct hub *hub, struct member *m, struct line *line)
-{
-	struct waiting *w;
-
-	while ((w = hold_take(m->hold, line)) != NULL) {
-		(void)pass_on(hub, m, w->type,
-			      (struct sl_str){(const char *)w->data, w->len}); /* counted there */
-		free(w);
-	}
-}
-
-/* What comes meanwhile goes to the end of the same line. What is in the first line may release the
- * second. */
 void spread_release(struct hub *hub, struct member *m)
 {
 	struct hold *h = m->hold;
+	struct waiting *w;
 
-	if (!h || h->releasing)
-		return;
-	h->releasing = true;
-	if (!(h->why & HOLD_TAKE))
-		empty(hub, m, &h->in);
-	if (!h->why)
-		empty(hub, m, &h->out);
-	h->releasing = false;
-	if (!h->why)
-		hold_free(m);
+	m->hold = NULL;
+	while ((w = hold_take(h)) != NULL) {
+		(void)route(hub, m, w->type, (struct sl_str){(const char *)w->data, w->len});
+		free(w);
+	}
+	hold_free(h);
 }
 
 /* ---- what others say */
 
-static void begin_flush(struct hub *hub, struct member *m, uint32_t via)
+/*
+ * Whoever is given a peer takes it, asked for (still) or not: its giver does not have it any more,
+ * and everybody is being told that it is here.
+ */
+static void on_given_to_us(struct hub *hub, struct member *m, uint32_t giver)
 {
-	struct hold *h = hold_get(m);
-	struct sl_buf b;
-
-	if (!h) /* out of memory: better out of order than silent */
-		return;
-	h->why |= HOLD_FLUSH;
-	h->flush_number = ++hub->flush_number;
-	h->flush_via = via;
-	spread_begin(&b, m->id);
-	sl_buf_u32(&b, hub->self);
-	sl_buf_u32(&b, h->flush_number);
-	spread_post(hub, via, SPREAD_FLUSH, &b);
-}
-
-static void on_moved(struct hub *hub, struct member *m, uint32_t from, uint32_t owner)
-{
-	uint32_t old = m->owner;
-	bool sent = m->sent;
-
-	if (m->peer) /* only we can give it away */
-		return;
-	if (owner == hub->self) { /* it is about to come, if we asked for it */
-		if (m->hold && m->hold->why & HOLD_TAKE) {
-			m->hold->giver = from;
-			m->owner = owner;
-		}
+	if (m->hold || hold_new(m)) {
+		m->hold->giver = giver;
 		return;
 	}
-	m->owner = owner;
-	m->sent = false;
-	if (sent && old != owner && old != hub->self)
-		begin_flush(hub, m, old);
+	spread_leave(hub, m->id, "error"); /* no memory even for this */
+	spread_forget(hub, m, "error");
 }
 
 static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reader *r)
@@ -327,10 +254,13 @@ static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reade
 			spread_forget(hub, m, "lost");
 		return;
 	}
-	if (m)
-		on_moved(hub, m, from, o.owner);
-	else if (o.owner != hub->self && roster_add(&hub->roster, &o, &m) == 0)
+	if (!m && roster_add(&hub->roster, &o, &m) == 0)
 		join_announce(m);
+	if (!m || m->peer) /* only we can give away what is ours */
+		return;
+	m->owner = o.owner;
+	if (o.owner == hub->self)
+		on_given_to_us(hub, m, from);
 }
 
 static void on_leave(struct hub *hub, uint64_t id, struct sl_reader *r)
@@ -348,11 +278,10 @@ static void on_leave(struct hub *hub, uint64_t id, struct sl_reader *r)
 		spread_forget(hub, m, reason);
 }
 
-/* Travels towards a member; for one that is gone only the askers wait. */
+/* Travels towards a member. Who asks for one that is gone waits for an answer. */
 static void on_routed(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
-	uint64_t id;
 	struct sl_buf b;
 
 	if (m) {
@@ -360,14 +289,11 @@ static void on_routed(struct hub *hub, struct member *m, uint16_t type, struct s
 			sl_count(&hub->m[M_CHANNEL_FAILURES]);
 		return;
 	}
+	if (type != SPREAD_TAKE)
+		return;
 	(void)sl_read_u8(&r);
-	id = sl_read_u64(&r);
-	if (type == SPREAD_FLUSH) {
-		echo_flush(hub, id, NULL, &r);
-	} else if (type == SPREAD_TAKE) {
-		spread_begin(&b, id);
-		spread_post(hub, sl_read_u32(&r), SPREAD_REFUSED, &b);
-	}
+	spread_begin(&b, sl_read_u64(&r));
+	spread_post(hub, sl_read_u32(&r), SPREAD_REFUSED, &b);
 }
 
 static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str data)
@@ -395,12 +321,8 @@ static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 		on_leave(hub, id, &r);
 		return;
 	case SPREAD_DELIVER:
-	case SPREAD_FLUSH:
 	case SPREAD_TAKE:
 		on_routed(hub, m, type, data);
-		return;
-	case SPREAD_FLUSHED:
-		on_flushed(hub, m, &r);
 		return;
 	case SPREAD_REFUSED:
 		handover_refused(hub, m);
@@ -421,6 +343,7 @@ void spread_receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 
 void spread_forget(struct hub *hub, struct member *m, const char *reason)
 {
+	struct conn *taker = handover_give_up(m);
 	struct peer_info info;
 	struct sl_buf b;
 
@@ -428,6 +351,7 @@ void spread_forget(struct hub *hub, struct member *m, const char *reason)
 		if (mate == m || !mate->peer)
 			continue;
 		pair_drop(&mate->peer->pairs, m->id);
+		source_drop(&mate->peer->sources, m->id);
 		peer_info(mate, m, &info);
 		sl_buf_init(&b, 0);
 		say_left(&b, &info, reason);
@@ -435,40 +359,29 @@ void spread_forget(struct hub *hub, struct member *m, const char *reason)
 			peer_deliver(mate->peer, sl_buf_view(&b));
 		sl_buf_free(&b);
 	}
-	handover_give_up(hub, m);
 	roster_remove(&hub->roster, m);
+	if (!taker)
+		return;
+	join_resume_failed(taker, "this peer is gone");
+	conn_hear_again(taker);
 }
 
-/* The way of a FLUSH or a TAKE may have led through the dead worker. */
-static void mend_hold(struct hub *hub, struct member *m, uint32_t dead)
-{
-	struct hold *h = m->hold;
-
-	if (h->why & HOLD_FLUSH) {
-		uint32_t via = h->flush_via;
-
-		h->why &= (uint8_t)~HOLD_FLUSH;
-		if (via != dead)
-			begin_flush(hub, m, via);
-	}
-	if (h->why & HOLD_TAKE && !h->giver)
-		handover_ask_again(hub, m);
-	spread_release(hub, m);
-}
-
-/* Its peers are gone, and so is one that it was giving to us: others may believe that we have it.
+/*
+ * Its peers are gone, and so is one that it was giving to us: others may believe that we have it.
+ * For one that we take from somebody else the dead one may have carried our question.
  */
 static void mourn(struct hub *hub, struct member *m, uint32_t dead)
 {
-	bool was_coming =
-		m->hold && m->hold->why & HOLD_TAKE && (m->owner == dead || m->hold->giver == dead);
+	bool with_it = m->owner == dead || (m->hold && m->hold->giver == dead);
 
-	if (m->peer || (m->owner != dead && !was_coming)) {
-		if (m->hold)
-			mend_hold(hub, m, dead);
+	if (m->peer)
+		return;
+	if (!with_it) {
+		if (m->hold && !m->hold->giver)
+			handover_ask_again(hub, m);
 		return;
 	}
-	if (was_coming)
+	if (m->hold)
 		spread_leave(hub, m->id, "lost");
 	sl_count(&hub->m[M_PEERS_LOST]);
 	spread_forget(hub, m, "lost");
