@@ -141,6 +141,8 @@ int check_setup(struct sl_pool *pool, const struct setup_input *in, struct setup
 	}
 	print_problems(s);
 	*ret_setup = s;
+	if (rc < 0 && conf_n_errors(s->errors) == 0)
+		fprintf(stderr, "sluice: %s: %s\n", in->file, sl_strerror(rc));
 	return rc < 0 ? rc : conf_n_errors(s->errors) ? -SL_ECONF : 0;
 }
 
@@ -178,6 +180,8 @@ int checker_main(const struct handoff *h)
 	char *text = NULL;
 	int status = 1;
 
+	if (!pool)
+		fprintf(stderr, "sluice: %s\n", sl_strerror(-SL_ENOMEM));
 	if (pool && tool_config_text(h->prefix, h->file, &in.file, &text, &in.text.len) == 0) {
 		in.text.p = text;
 		status = check_and_plan(h, pool, &in);

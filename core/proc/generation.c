@@ -306,6 +306,19 @@ static int read_plan(int fd, struct plan **ret_plan, int *ret_text)
 	return rc;
 }
 
+/* Its reasons are in the report; a checker that crashed had none to give. */
+static void answer_refused(struct master *m, int status)
+{
+	char text[96] = "";
+
+	if (WIFSIGNALED(status)) {
+		snprintf(text, sizeof text, "the checker was killed by signal %d\n",
+			 WTERMSIG(status));
+		sl_log(SL_LOG_ERROR, "master", "%.*s", (int)strlen(text) - 1, text);
+	}
+	answer(m, false, text);
+}
+
 static void check_done(struct sl_event *ev, unsigned ready)
 {
 	struct master *m = ev->arg;
@@ -326,7 +339,7 @@ static void check_done(struct sl_event *ev, unsigned ready)
 	if (m->stopping) {
 		answer(m, false, "stopping\n");
 	} else if (!ok) {
-		answer(m, false, "");
+		answer_refused(m, status);
 	} else if (read_plan(k->fd_out, &plan, &fd_text) < 0) {
 		sl_log(SL_LOG_ERROR, "master",
 		       "%s is not the binary this master runs; use `sluice -s upgrade`",
