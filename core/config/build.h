@@ -41,7 +41,8 @@ int build_scalar(struct build *b, const struct build_item *item);
 int build_open(struct build *b, enum conf_node_kind kind, const struct build_item *item);
 int build_close(struct build *b);
 int build_alias(struct build *b, const struct build_item *item);
-void build_end(struct build *b); /* frees what is not the pool's */
+/* Frees what is not the pool's */
+void build_end(struct build *b);
 
 /* Reports at the path that is being built, and returns -SL_EPARSE. */
 int build_refuse(struct build *b, const struct conf_place *at, const char *fmt, ...)

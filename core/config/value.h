@@ -31,7 +31,8 @@ struct value_type {
 extern const struct value_type value_types[];
 extern const unsigned value_n_types;
 
-int value_parse(struct value *v, void *member); /* -SL_EPARSE with why */
+/* -SL_EPARSE with why */
+int value_parse(struct value *v, void *member);
 /* Whether the member holds what it has when nobody set it. */
 bool value_is_unset(const struct sl_directive *d, const void *member);
 /* Bytes of one item: of a list, or the member itself. */

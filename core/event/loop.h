@@ -7,8 +7,10 @@
 #include <sluice/loop.h>
 
 int loop_new(struct sl_loop **ret_loop);
-void loop_free(struct sl_loop *l); /* accepts NULL */
-int loop_run(struct sl_loop *l);   /* until loop_stop; -SL_ESYS when epoll fails */
+/* Accepts NULL */
+void loop_free(struct sl_loop *l);
+/* Until loop_stop; -SL_ESYS when epoll fails */
+int loop_run(struct sl_loop *l);
 void loop_stop(struct sl_loop *l);
 /* One tick; waits at most max_wait_ms (-1: no bound). For tests and for tools. */
 int loop_tick(struct sl_loop *l, int max_wait_ms);

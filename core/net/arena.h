@@ -29,7 +29,8 @@ struct arena {
 
 void arena_open(struct arena *a, unsigned max_packets, const struct sl_meter *size);
 void arena_close(struct arena *a);
-struct packet *arena_get(struct arena *a); /* as sl_packet_new */
+/* As sl_packet_new */
+struct packet *arena_get(struct arena *a);
 /* Makes a packet with one reference as empty as a new one. */
 void packet_reset(struct packet *p);
 

@@ -58,7 +58,8 @@ struct rx {
 /* Adopts a listener's socket; it does not read before udp_start. */
 int udp_adopt(struct net *n, struct net_listener *l, struct sl_udp **ret_udp);
 int udp_start(struct sl_udp *u);
-void udp_shut(struct sl_udp *u); /* flushes, closes and leaves the memory to a post */
+/* Flushes, closes and leaves the memory to a post */
+void udp_shut(struct sl_udp *u);
 void udp_close_all(struct net *n);
 void udp_free_closed(struct sl_post *post);
 /* Changes what the loop waits for. */
@@ -67,7 +68,8 @@ void udp_want_write(struct sl_udp *u, bool wanted);
 /* ---- receive.c */
 int rx_open(struct net *n);
 void rx_close(struct net *n);
-void udp_receive(struct sl_udp *u); /* what is there, at most RX_BATCH datagrams */
+/* What is there, at most RX_BATCH datagrams */
+void udp_receive(struct sl_udp *u);
 /* Hands one to its socket's owner; p->udp is set. */
 void udp_consume(struct sl_udp *u, struct sl_packet *p);
 /* p->udp, from, local, tos and time from what recvmsg said; false: not an address of ours. */
@@ -75,7 +77,8 @@ bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h);
 
 /* ---- gro.c */
 void gro_receive(struct sl_udp *u);
-size_t gro_bytes(void); /* size of rx.trains */
+/* Size of rx.trains */
+size_t gro_bytes(void);
 
 /* ---- path.c */
 /* A datagram of a listener. forwarded: by another worker, so never again. */

@@ -32,7 +32,7 @@ struct net {
 	struct sl_udp *closed_socket; /* to be freed when the tick ends */
 	struct sl_post free_closed;
 	struct sl_packet *current; /* the listener packet being handled, for sl_flow_open */
-	bool leaving; /* what still arrives is passed on: net_close */
+	bool leaving;		   /* what still arrives is passed on: net_close */
 	bool current_forwarded;	   /* it came by another worker */
 	struct streams streams;
 };

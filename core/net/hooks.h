@@ -1,5 +1,6 @@
 /*
- * net/hooks.h: flat arrays of phase handlers, as the session layer builds them at start and the lower layers run them.
+ * net/hooks.h: flat arrays of phase handlers, as the session layer builds them at start and the
+ * lower layers run them.
  */
 #ifndef NET_HOOKS_H
 #define NET_HOOKS_H
@@ -22,7 +23,8 @@ struct hook_chain {
 	const struct hook_call *calls; /* n, in order */
 };
 
-/* Runs handlers until one does not say SL_OK or SL_DECLINED. SL_DECLINED when all declined or the chain is empty, SL_OK when one said so. */
+/* Runs handlers until one does not say SL_OK or SL_DECLINED. SL_DECLINED when all declined or the
+ * chain is empty, SL_OK when one said so. */
 static inline int hook_run_dgram(const struct hook_chain *chain, struct sl_packet *p)
 {
 	int rc = SL_DECLINED;

@@ -1,8 +1,9 @@
 /*
  * net/listener.h: sockets of listeners, as the master makes and keeps them over generations.
  *
- * UDP: one SO_REUSEPORT socket per slot and address (steering ebpf and forward), or one port per slot (ports: port + slot). TCP: one listening
- * socket per address, shared by all workers. A listener keeps its index while its protocol and address stay.
+ * UDP: one SO_REUSEPORT socket per slot and address (steering ebpf and forward), or one port per
+ * slot (ports: port + slot). TCP: one listening socket per address, shared by all workers. A
+ * listener keeps its index while its protocol and address stay.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
@@ -19,14 +20,18 @@ struct listener_spec {
 	int backlog, buffer_bytes;
 };
 
-/* A socket for one slot (UDP) or for all (TCP). err: a sentence for the operator, with address and remedy. */
-int listener_socket(const struct listener_spec *spec, unsigned slot, int *ret_fd, char *err, size_t err_cap);
+/* A socket for one slot (UDP) or for all (TCP). err: a sentence for the operator, with address and
+ * remedy. */
+int listener_socket(const struct listener_spec *spec, unsigned slot, int *ret_fd, char *err,
+		    size_t err_cap);
 
 /* ---- steering by eBPF: all calls from the master but flow_* */
 struct steer;
-int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char *err, size_t err_cap);
+int steer_new(unsigned n_slots, unsigned n_flows, struct steer **ret_steer, char *err,
+	      size_t err_cap);
 void steer_free(struct steer *s);
-int steer_flow_map(const struct steer *s); /* descriptor that workers inherit */
+/* Descriptor that workers inherit */
+int steer_flow_map(const struct steer *s);
 /* First socket of a listener attaches the program; then each slot's socket is entered. */
 int steer_add_socket(struct steer *s, unsigned listener, unsigned slot, int fd);
 int steer_remove_socket(struct steer *s, unsigned listener, unsigned slot);

@@ -1,8 +1,8 @@
 /*
  * net/net.h: the packet and connection path of one worker, and what the layers above give it.
  *
- * Knows listeners, sockets, batches, flows, streams and TLS; does not know modules: phases come as flat arrays. Sockets of listeners
- * are made by the master (net/listener.h) and adopted here.
+ * Knows listeners, sockets, batches, flows, streams and TLS; does not know modules: phases come as
+ * flat arrays. Sockets of listeners are made by the master (net/listener.h) and adopted here.
  */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -15,12 +15,14 @@
 
 struct net_listener {
 	struct sl_listener pub;
-	int fd;			/* UDP: this slot's socket; TCP: the shared listening socket; owned by net from net_open on */
-	bool wildcard;		/* bound to 0.0.0.0 or ::, so that each packet says its local address (IP_PKTINFO) */
-	int flow_map;		/* eBPF flow map shared by all listeners; -1: steering by forwarding */
+	int fd; /* UDP: this slot's socket; TCP: the shared listening socket; owned by net from
+		   net_open on */
+	bool wildcard; /* bound to 0.0.0.0 or ::, so that each packet says its local address
+			  (IP_PKTINFO) */
+	int flow_map;  /* eBPF flow map shared by all listeners; -1: steering by forwarding */
 	uint64_t preread_timeout_ms;
-	unsigned max_conns;	/* per worker; accepted and closed at once beyond it, counted */
-	struct hook_chain guard, content;			  /* UDP */
+	unsigned max_conns; /* per worker; accepted and closed at once beyond it, counted */
+	struct hook_chain guard, content;			 /* UDP */
 	struct hook_chain accept, access, preread, closing, log; /* TCP: CONN_ACCEPT .. LOG_CONN */
 };
 
@@ -30,19 +32,23 @@ extern const struct sl_metric net_metrics[];
 struct net_conf {
 	struct net_listener *listeners; /* borrowed, outlives net */
 	unsigned n_listeners;
-	unsigned max_packets;	/* arena limit */
+	unsigned max_packets; /* arena limit */
 	bool gso, gro;
 	const struct sl_meter *meters; /* one per row of net_metrics */
 };
 
 #define NET_CHANNEL 0x6e657400u /* inbox channel of forwarded datagrams */
 
-int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net); /* sets w->net; starts nothing */
-int net_start(struct net *n);	 /* begins to read and accept */
-/* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current generation. */
+/* Sets w->net; starts nothing */
+int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net);
+/* Begins to read and accept */
+int net_start(struct net *n);
+/* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current
+ * generation. */
 void net_drain(struct net *n);
 void net_close(struct net *n);
-void net_inbox(struct net *n, const struct inbox_msg *msg); /* a datagram forwarded by another worker */
+/* A datagram forwarded by another worker */
+void net_inbox(struct net *n, const struct inbox_msg *msg);
 unsigned net_n_conns(const struct net *n);
 
 #endif

@@ -100,8 +100,10 @@ void preread_decrypted(struct sl_conn *c);
 /* ---- stream_io.c */
 int conn_io_new(struct sl_conn *c);
 void conn_io_free(struct sl_conn *c);
-void conn_begin(struct sl_conn *c);		    /* taken just now: deliver what is there */
-void conn_ready(struct sl_conn *c, unsigned ready); /* CONN_OPEN to CONN_LINGERING */
+/* Taken just now: deliver what is there */
+void conn_begin(struct sl_conn *c);
+/* CONN_OPEN to CONN_LINGERING */
+void conn_ready(struct sl_conn *c, unsigned ready);
 void conn_settle(struct sl_conn *c);
 void conn_timeout(struct sl_conn *c);
 /* > 0: bytes; 0: end; -SL_EAGAIN; -SL_ECLOSED. */

@@ -9,8 +9,10 @@
 struct ssl_st;
 struct ssl_ctx_st;
 
-int tls_stream_new(struct ssl_ctx_st *ctx, int fd, struct ssl_st **ret_tls); /* fd: borrowed */
-void tls_stream_free(struct ssl_st *tls);				     /* accepts NULL */
+/* fd: borrowed */
+int tls_stream_new(struct ssl_ctx_st *ctx, int fd, struct ssl_st **ret_tls);
+/* Accepts NULL */
+void tls_stream_free(struct ssl_st *tls);
 int tls_stream_handshake(
 	struct ssl_st *tls); /* 0: done; -SL_EAGAIN; -SL_EAUTH: failed, the alert is sent */
 bool tls_stream_resumed(const struct ssl_st *tls);
@@ -21,6 +23,7 @@ ptrdiff_t tls_stream_read(struct ssl_st *tls, void *dst, size_t cap);
 ptrdiff_t tls_stream_write(struct ssl_st *tls, const void *src, size_t len);
 bool tls_stream_pending(
 	const struct ssl_st *tls); /* bytes wait here that the socket does not announce */
-void tls_stream_shutdown(struct ssl_st *tls); /* says goodbye, as far as the socket takes it */
+/* Says goodbye, as far as the socket takes it */
+void tls_stream_shutdown(struct ssl_st *tls);
 
 #endif

@@ -36,8 +36,10 @@ void txq_close(struct txq *q);
  */
 int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	     const struct sl_addr *from);
-void txq_resume(struct sl_udp *u); /* the socket takes datagrams again */
+/* The socket takes datagrams again */
+void txq_resume(struct sl_udp *u);
 void txq_flush_socket(struct sl_udp *u);
-void txq_forget(struct sl_udp *u); /* drops what waits */
+/* Drops what waits */
+void txq_forget(struct sl_udp *u);
 
 #endif

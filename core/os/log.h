@@ -29,7 +29,8 @@ struct log_counts {
 SL_MUST_CHECK int log_init(const struct log_conf *conf);
 /* Opens the path again, after rotation; on failure the old file stays. No-op without a path. */
 SL_MUST_CHECK int log_reopen(void);
-void log_close(void); /* back to standard error */
+/* Back to standard error */
+void log_close(void);
 void log_counts(struct log_counts *ret_counts);
 
 /* "alert" .. "debug" */

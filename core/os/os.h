@@ -11,7 +11,8 @@
 #include <sluice/str.h>
 
 /* ---- os/fd.c */
-void fd_close(int *fd); /* closes and sets -1; accepts -1; keeps errno */
+/* Closes and sets -1; accepts -1; keeps errno */
+void fd_close(int *fd);
 #define FD_AUTO __attribute__((cleanup(fd_close)))
 static inline int fd_steal(int *fd) /* out of an FD_AUTO variable, to keep */
 {
@@ -22,7 +23,8 @@ static inline int fd_steal(int *fd) /* out of an FD_AUTO variable, to keep */
 }
 int fd_set_cloexec(int fd, bool on);
 int fd_set_nonblock(int fd);
-int fd_count(void); /* open descriptors of this process, for leak tests */
+/* Open descriptors of this process, for leak tests */
+int fd_count(void);
 /* Whole reads and writes, for pipes and files. ret_len may be short only at end of file. */
 int fd_read_all(int fd, void *dst, size_t n, size_t *ret_len);
 int fd_write_all(int fd, const void *src, size_t n);
@@ -30,11 +32,14 @@ int fd_write_all(int fd, const void *src, size_t n);
 int fd_slurp(const char *path, size_t max, char **ret_text, size_t *ret_len);
 /* Sends and receives up to 64 descriptors with a message over a SEQPACKET or stream socket. */
 int fd_send_with(int sock, const void *msg, size_t len, const int *fds, unsigned n_fds);
-int fd_recv_with(int sock, void *msg, size_t cap, size_t *ret_len, int *fds, unsigned max_fds, unsigned *ret_n_fds);
+int fd_recv_with(int sock, void *msg, size_t cap, size_t *ret_len, int *fds, unsigned max_fds,
+		 unsigned *ret_n_fds);
 
 /* ---- os/shmem.c: memfds */
-int shmem_create(const char *name, size_t bytes, int *ret_fd);		       /* zeroed, size sealed */
-int shmem_create_text(const char *name, const void *src, size_t n, int *ret_fd); /* fully sealed: immutable */
+/* Zeroed, size sealed */
+int shmem_create(const char *name, size_t bytes, int *ret_fd);
+/* Fully sealed: immutable */
+int shmem_create_text(const char *name, const void *src, size_t n, int *ret_fd);
 int shmem_map(int fd, bool writable, void **ret_p, size_t *ret_bytes);
 void shmem_unmap(void *p, size_t bytes);
 
@@ -47,19 +52,24 @@ struct proc_spawn {
 	unsigned n_fds;
 	int stdout_fd, stderr_fd; /* -1: inherit */
 };
-/* fork+exec with signals reset, PR_SET_PDEATHSIG unset; *ret_pidfd becomes readable when the child ends. */
+/* fork+exec with signals reset, PR_SET_PDEATHSIG unset; *ret_pidfd becomes readable when the child
+ * ends. */
 int proc_spawn(const struct proc_spawn *s, pid_t *ret_pid, int *ret_pidfd);
 int proc_self_exe(char *dst, size_t cap);
-int proc_drop_privileges(const char *user, const char *group, bool keep_net_bind); /* clears groups, caps, sets no_new_privs */
-int proc_set_nofile(uint64_t want, uint64_t *ret_got); /* soft limit up to hard */
+/* Clears groups, caps, sets no_new_privs */
+int proc_drop_privileges(const char *user, const char *group, bool keep_net_bind);
+/* Soft limit up to hard */
+int proc_set_nofile(uint64_t want, uint64_t *ret_got);
 int proc_write_pidfile(const char *path, pid_t pid);
-int proc_cpu_count(void); /* usable by this process */
+/* Usable by this process */
+int proc_cpu_count(void);
 int proc_pin_cpu(int cpu);
 uint64_t proc_rss_bytes(pid_t pid);
 
 /* ---- os/sig.c: signals as a descriptor */
 int sig_block_and_open(const int *signals, unsigned n, int *ret_fd);
-int sig_read(int fd); /* next signal number, 0 for none */
+/* Next signal number, 0 for none */
+int sig_read(int fd);
 
 /* ---- os/sock.c */
 struct sock_opts {
@@ -86,12 +96,16 @@ void sock_eventfd_clear(int fd);
 /* ---- os/bpf.c: a small bpf(2) wrapper */
 struct bpf_insn;
 enum bpf_map_kind { BPF_KIND_ARRAY, BPF_KIND_LRU_HASH, BPF_KIND_SOCKARRAY };
-int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes, unsigned max_entries, const char *name, int *ret_fd);
+int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes,
+		unsigned max_entries, const char *name, int *ret_fd);
 int bpf_map_set(int map, const void *key, const void *value);
 int bpf_map_get(int map, const void *key, void *ret_value);
 int bpf_map_del(int map, const void *key);
-int bpf_load_reuseport(const struct bpf_insn *insns, unsigned n, const char *name, int *ret_fd, char *err, size_t err_cap); /* err: the verifier's last lines */
+/* err: the verifier's last lines */
+int bpf_load_reuseport(const struct bpf_insn *insns, unsigned n, const char *name, int *ret_fd,
+		       char *err, size_t err_cap);
 int sock_attach_reuseport(int sock, int prog);
-bool bpf_usable(void); /* may this process load such programs? */
+/* May this process load such programs? */
+bool bpf_usable(void);
 
 #endif

@@ -40,7 +40,7 @@ struct handoff {
 	uint64_t ring_bytes;
 	uint8_t node_key[32], ticket_key[80];
 	char prefix[MAX_PATH], file[MAX_PATH];
-	char aux[MAX_AUX_NAME]; /* ROLE_AUX: the module that runs here */
+	char aux[MAX_AUX_NAME];	       /* ROLE_AUX: the module that runs here */
 	char overrides[MAX_OVERRIDES]; /* NUL-terminated strings, an empty one ends */
 	struct handoff_listener listeners[MAX_LISTENERS];
 };

@@ -23,10 +23,10 @@ struct child {
 	struct master *m;
 	struct generation *gen; /* NULL: slot free */
 	pid_t pid;
-	int pidfd, chan; /* -1: none */
+	int pidfd, chan;	     /* -1: none */
 	unsigned slot, worker_index; /* index: workers, then aux processes */
-	bool ready, leaving; /* leaving: told to go, its end is no crash */
-	unsigned n_crashes;  /* in a row, before it served */
+	bool ready, leaving;	     /* leaving: told to go, its end is no crash */
+	unsigned n_crashes;	     /* in a row, before it served */
 	uint64_t started_ms;
 	struct sl_event on_exit, on_message;
 	struct sl_timer restart;
@@ -93,14 +93,17 @@ int master_main(const struct master_opts *opts,
 void master_stop(struct master *m, bool graceful);
 void master_reopen_log(struct master *m);
 int master_make_segments(struct master *m, const struct plan *plan);
-void master_use_plan(struct master *m, const struct plan *plan); /* pid file, control socket, log */
+/* Pid file, control socket, log */
+void master_use_plan(struct master *m, const struct plan *plan);
 void master_leave_if_done(struct master *m);
 
 /* ---- generation.c */
 void generation_reload(struct master *m,
 		       struct control_client *client); /* begins a check; later answers client */
-void generation_ready(struct generation *g);	       /* one more of its children serves */
-void generation_failed(struct generation *g, const char *why); /* while starting */
+/* One more of its children serves */
+void generation_ready(struct generation *g);
+/* While starting */
+void generation_failed(struct generation *g, const char *why);
 void generation_child_left(struct generation *g);
 struct generation *generation_current(struct master *m);
 
@@ -109,8 +112,10 @@ int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned 
 bool child_is_aux(const struct child *c);
 void child_tell(struct child *c, enum ctl_type type);
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
-void child_kill(struct child *c);  /* SIGKILL; its exit is handled as leaving */
-void child_adopt(struct child *c); /* after an upgrade: watch a child that runs already */
+/* SIGKILL; its exit is handled as leaving */
+void child_kill(struct child *c);
+/* After an upgrade: watch a child that runs already */
+void child_adopt(struct child *c);
 unsigned children_alive(const struct master *m);
 
 /* ---- socket.c */
@@ -124,7 +129,8 @@ void sockets_let_go(struct master *m, unsigned slot);
 void sockets_release_slot(struct master *m, unsigned slot);
 void sockets_switch(struct master *m,
 		    const struct generation *g); /* the atomic moment: new flows go to g */
-void sockets_retire(struct master *m);		 /* closes listeners that no generation wants */
+/* Closes listeners that no generation wants */
+void sockets_retire(struct master *m);
 bool plan_has(const struct plan *plan, const struct listener_spec *spec);
 int master_listener_fd(const struct master_listener *l, unsigned slot);
 
@@ -136,7 +142,8 @@ void control_say(struct control_client *c, struct sl_str text);
 void control_done(struct control_client *c, bool ok);
 
 /* ---- upgrade.c */
-void upgrade_exec(struct master *m); /* does not return when it works */
+/* Does not return when it works */
+void upgrade_exec(struct master *m);
 int upgrade_resume(struct master *m, int fd);
 
 #endif

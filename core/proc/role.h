@@ -20,7 +20,8 @@ void role_input(const struct handoff *h, struct setup_input *in,
 /* setup_load with the checks that need files, and the problems printed to standard error. */
 int check_setup(struct sl_pool *pool, const struct setup_input *in, struct setup **ret_setup);
 
-void print_problems(struct setup *s); /* sorted, to standard error; nothing when there are none */
+/* Sorted, to standard error; nothing when there are none */
+void print_problems(struct setup *s);
 /* What runs where, for the terminal; cut at cap. */
 void banner_write(const struct setup *s, const char *file, char *dst, size_t cap);
 

@@ -26,11 +26,14 @@ unsigned tool_module_paths(const char *ret_paths[TOOL_MAX_PATHS]);
 int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text,
 		     size_t *ret_len);
 
-int tool_test(const struct tool_opts *o, bool dump); /* -t, -T */
+/* -t, -T */
+int tool_test(const struct tool_opts *o, bool dump);
 int tool_schema(const struct tool_opts *o);
 int tool_reference(const struct tool_opts *o);
-int tool_module(const char *file);				 /* -M */
-int tool_signal(const struct tool_opts *o, const char *command); /* -s */
+/* -M */
+int tool_module(const char *file);
+/* -s */
+int tool_signal(const struct tool_opts *o, const char *command);
 int tool_kick(const struct tool_opts *o, const char *sid);
 int tool_top(const struct tool_opts *o);
 int tool_sessions(const struct tool_opts *o);

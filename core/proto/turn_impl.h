@@ -8,8 +8,8 @@
  *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
  *     turn_reply.c    how answers are written
  *
- * Everything belongs to one engine and one thread. Objects point at each other freely; whoever ends an
- * allocation ends its permissions and channels with it.
+ * Everything belongs to one engine and one thread. Objects point at each other freely; whoever ends
+ * an allocation ends its permissions and channels with it.
  */
 #ifndef PROTO_TURN_IMPL_H
 #define PROTO_TURN_IMPL_H
@@ -67,24 +67,25 @@ struct turn_channel {
 
 struct sl_turn_alloc {
 	struct sl_turn *turn;
-	void *data;				      /* the caller's */
-	struct turn_channel *hot[TURN_HOT_CHANNELS];  /* any n_channels - n_cold of them, in no order */
-	uint32_t n_cold;			      /* channels that only the hash tables know */
+	void *data; /* the caller's */
+	struct turn_channel
+		*hot[TURN_HOT_CHANNELS]; /* any n_channels - n_cold of them, in no order */
+	uint32_t n_cold;		 /* channels that only the hash tables know */
 	uint32_t n_perms, n_channels;
 	struct turn_perm *perms;
 	struct turn_channel *channels;
 	struct sl_turn_client client;
-	struct sl_addr relayed[2];		      /* IPv4, IPv6; unset when not allocated */
+	struct sl_addr relayed[2]; /* IPv4, IPv6; unset when not allocated */
 	uint64_t expires_ms;
-	struct turn_timer timer;		      /* at or before the first expiry of anything in here */
-	struct sl_hnode node;			      /* in sl_turn.allocs */
-	struct turn_user *user;			      /* NULL without authentication */
+	struct turn_timer timer; /* at or before the first expiry of anything in here */
+	struct sl_hnode node;	 /* in sl_turn.allocs */
+	struct turn_user *user;	 /* NULL without authentication */
 	uint64_t username_hash;
-	uint8_t key[TURN_KEY_BYTES];		      /* proven by the last request */
-	uint8_t txid[12];			      /* of the Allocate, to answer its retransmissions alike */
-	uint8_t token[TURN_TOKEN_BYTES];	      /* of the port reserved with it */
+	uint8_t key[TURN_KEY_BYTES];	 /* proven by the last request */
+	uint8_t txid[12];		 /* of the Allocate, to answer its retransmissions alike */
+	uint8_t token[TURN_TOKEN_BYTES]; /* of the port reserved with it */
 	bool has_token;
-	uint16_t additional_error;		      /* why the second family is missing, or 0 */
+	uint16_t additional_error; /* why the second family is missing, or 0 */
 };
 
 struct turn_reservation {
@@ -137,10 +138,12 @@ struct turn_req {
 };
 
 /* turn.c */
-void turn_hear_time(struct sl_turn *t, uint64_t now_ms); /* starts the wheel; before anything is timed */
+/* Starts the wheel; before anything is timed */
+void turn_hear_time(struct sl_turn *t, uint64_t now_ms);
 
 /* turn_auth.c */
-unsigned turn_authenticate(struct turn_req *r); /* 0 or the error code */
+/* 0 or the error code */
+unsigned turn_authenticate(struct turn_req *r);
 void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
 		char ret_nonce[TURN_NONCE_CHARS + 1]);
 struct sl_str turn_quota_name(struct sl_str username);
@@ -148,13 +151,17 @@ int turn_index_statics(struct sl_turn *t);
 
 /* turn_alloc.c */
 struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_turn_client *c);
-unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask); /* sets r->a; 0 or the error code */
+/* Sets r->a; 0 or the error code */
+unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask);
 void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms);
-void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms); /* sees to something that expires then */
+/* Sees to something that expires then */
+void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms);
 void turn_alloc_close_family(struct sl_turn_alloc *a, uint8_t family);
 void turn_alloc_end(struct sl_turn_alloc *a, const char *why);
-struct turn_reservation *turn_reservation_find(const struct sl_turn *t, const uint8_t token[TURN_TOKEN_BYTES]);
-void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res); /* gives the socket back */
+struct turn_reservation *turn_reservation_find(const struct sl_turn *t,
+					       const uint8_t token[TURN_TOKEN_BYTES]);
+/* Gives the socket back */
+void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res);
 
 /* turn_peer.c */
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
@@ -166,7 +173,8 @@ struct turn_channel *turn_channel_by_number(struct sl_turn_alloc *a, uint16_t nu
 struct turn_channel *turn_channel_by_peer(struct sl_turn_alloc *a, const struct sl_addr *peer);
 int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
 			 uint64_t now_ms);
-uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms); /* drops the expired; next expiry */
+/* Drops the expired; next expiry */
+uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms);
 void turn_peers_drop(struct sl_turn_alloc *a);
 void turn_send_indication(struct turn_req *r);
 
@@ -177,7 +185,8 @@ void turn_request(struct turn_req *r);
 void turn_reply_begin(struct turn_req *r, enum sl_stun_class class_);
 void turn_reply_end(struct turn_req *r);
 void turn_reply_error(struct turn_req *r, unsigned code);
-void turn_reply_challenge(struct turn_req *r, unsigned code); /* 401 or 438 */
+/* 401 or 438 */
+void turn_reply_challenge(struct turn_req *r, unsigned code);
 void turn_reply_unknown(struct turn_req *r, const uint16_t *types, unsigned n);
 
 #endif

@@ -58,7 +58,8 @@ int registry_load_file(struct registry *r, const char *file, char *err, size_t e
 /* Resolves `needs` into start_order; err names the missing module or the circle. */
 int registry_order(struct registry *r, char *err, size_t err_cap);
 struct module *registry_find(const struct registry *r, const char *name);
-int registry_index(const struct registry *r, const char *name); /* -SL_ENOENT */
+/* -SL_ENOENT */
+int registry_index(const struct registry *r, const char *name);
 
 /* ---- hook.c: after the modules have been started, the chains of every listener and of the process
  */

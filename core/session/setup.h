@@ -103,8 +103,11 @@ int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8
 	      struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap);
 /* The core's tables, for the reference, the schema and the dump. */
 extern const struct conf_block setup_core_block, setup_listen_block, setup_service_block;
-void setup_dump(const struct setup *s, struct sl_buf *out);   /* effective configuration as YAML */
-void setup_schema(const struct setup *s, struct sl_buf *out); /* JSON Schema of the whole file */
-void setup_reference(const struct setup *s, struct sl_buf *out); /* Markdown */
+/* Effective configuration as YAML */
+void setup_dump(const struct setup *s, struct sl_buf *out);
+/* JSON Schema of the whole file */
+void setup_schema(const struct setup *s, struct sl_buf *out);
+/* Markdown */
+void setup_reference(const struct setup *s, struct sl_buf *out);
 
 #endif

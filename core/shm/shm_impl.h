@@ -11,7 +11,7 @@
 
 #include "shm/shm.h"
 
-#define SHM_LINE 64 /* bytes of a cache line; every area starts on one */
+#define SHM_LINE 64	   /* bytes of a cache line; every area starts on one */
 #define SHM_MAX_SLOTS 4096 /* a sid has 12 bits for its slot */
 
 struct seg_head { /* first 64 bytes of each segment. W: its maker, once */
@@ -77,13 +77,17 @@ void trace_bind(struct shm *s, uint8_t *body);
 #define ENTRY_IDENTITY_BYTES offsetof(struct session_entry, packets_in)
 int entry_copy(const struct shm *s, uint32_t index, struct session_entry *ret_copy, size_t bytes);
 uint32_t entry_owner(const struct shm *s, uint32_t index);
-void entry_free(struct shm *s, uint32_t index); /* of the caller, or of a dead owner */
-bool entry_marked(const struct shm *s, uint32_t index); /* its bit in the bitmap */
+/* Of the caller, or of a dead owner */
+void entry_free(struct shm *s, uint32_t index);
+/* Its bit in the bitmap */
+bool entry_marked(const struct shm *s, uint32_t index);
 void entry_unmark(struct shm *s, uint32_t index);
 
 /* index.c */
-size_t index_bytes(const struct shm_sizes *z); /* of one index */
-uint8_t *index_bind(struct shm *s, uint8_t *at); /* returns what lies behind the indexes */
+/* Of one index */
+size_t index_bytes(const struct shm_sizes *z);
+/* Returns what lies behind the indexes */
+uint8_t *index_bind(struct shm *s, uint8_t *at);
 /* Whether the word of this entry is there, or it has no such key. */
 bool index_has(const struct shm *s, enum index_kind kind, uint32_t index,
 	       const struct session_entry *e);

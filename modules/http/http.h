@@ -139,16 +139,18 @@ struct sl_http_req {
 	bool dispatched; /* its answer has been asked for */
 	bool in_call;	 /* right now: the response is written when the call returns */
 	bool responded;
-	bool last;	 /* of the connection */
-	bool too_long;	 /* its body, which is read away before the answer */
+	bool last;     /* of the connection */
+	bool too_long; /* its body, which is read away before the answer */
 	struct response response;
 };
 
 /* ---- host.c: context, virtual hosts and nested loop of libwebsockets */
 int host_open(struct http *h, lws_callback_function *callback);
 void host_close(struct http *h);
-void host_kick(struct http *h); /* after any change of what a socket waits for */
-void host_run(struct http *h);	/* one turn now; never from a callback of the library */
+/* After any change of what a socket waits for */
+void host_kick(struct http *h);
+/* One turn now; never from a callback of the library */
+void host_run(struct http *h);
 struct lws_vhost *host_vhost(const struct http *h, const struct sl_listener *l);
 
 /* ---- tls.c */
@@ -165,11 +167,15 @@ struct client_from {
 	bool secure, bridged;
 };
 int client_adopt(struct http *h, const struct client_from *from, int fd);
-void client_kill(struct client *c); /* soon, without ceremony */
+/* Soon, without ceremony */
+void client_kill(struct client *c);
 void client_hold(struct client *c, bool on);
-void client_mark(struct client *c);		  /* a response is out */
-bool client_is_pipelined(const struct client *c); /* the request at hand was sent before that */
-void clients_drain(struct http *h); /* ends the connections that wait for a next request */
+/* A response is out */
+void client_mark(struct client *c);
+/* The request at hand was sent before that */
+bool client_is_pipelined(const struct client *c);
+/* Ends the connections that wait for a next request */
+void clients_drain(struct http *h);
 
 /* ---- preread.c, bridge.c */
 sl_conn_fn preread_choose;
@@ -180,10 +186,12 @@ void bridges_close(struct http *h);
 int request_begin(struct client *c, struct sl_str path);
 int request_body(struct client *c, const void *data, size_t len);
 int request_body_end(struct client *c);
-int request_settle(struct client *c); /* writes a response that is there, or waits for it */
+/* Writes a response that is there, or waits for it */
+int request_settle(struct client *c);
 struct sl_http_req *request_new(struct client *c, struct sl_str path);
 void request_free(struct sl_http_req *r);
-void request_abandon(struct sl_http_req *r); /* the connection went away */
+/* The connection went away */
+void request_abandon(struct sl_http_req *r);
 
 /* Accessors of the interface. */
 struct sl_str request_method(struct sl_http_req *r);
@@ -197,22 +205,26 @@ bool request_secure(struct sl_http_req *r);
 /* ---- response.c: each consumes the request, at once or when it has been written */
 int respond(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers,
 	    struct sl_str body);
-int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers); /* as text */
+/* As text */
+int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers);
 /* body: lives on. */
 int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers,
 		     const uint8_t *body, size_t len);
 /* file: owned from now on. */
 int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file,
 		 uint64_t len);
-int response_pump(struct client *c);	 /* writes what fits; 0, or < 0: close the connection */
-int response_continue(struct client *c); /* 100 Continue */
+/* Writes what fits; 0, or < 0: close the connection */
+int response_pump(struct client *c);
+/* 100 Continue */
+int response_continue(struct client *c);
 void response_free(struct response *p);
 
 /* ---- files.c: true when the path is a file of ours and has been answered */
 bool files_serve(struct sl_http_req *r);
 
 /* ---- ws.c */
-int ws_upgrade(struct client *c, struct sl_str path); /* 0: go on; < 0: close */
+/* 0: go on; < 0: close */
+int ws_upgrade(struct client *c, struct sl_str path);
 void ws_forget_subprotocol(struct http *h, const struct client *c);
 int ws_opened(struct client *c);
 int ws_received(struct client *c, const uint8_t *data, size_t len);

@@ -35,11 +35,12 @@ struct stun {
 	struct sl_worker *worker;
 	const struct stun_conf *conf;
 	const struct sl_meter *m;
-	struct sl_rate *rate;	 /* NULL: no limit */
-	struct sl_conn_ops ops;	 /* of connections */
+	struct sl_rate *rate;	/* NULL: no limit */
+	struct sl_conn_ops ops; /* of connections */
 };
 
-/* The answer's length in dst, 0 for silence, -SL_EUNSUPP when the message is not for a Binding server. */
+/* The answer's length in dst, 0 for silence, -SL_EUNSUPP when the message is not for a Binding
+ * server. */
 int stun_answer(void *self, const struct sl_stun_msg *msg, const struct sl_addr *remote,
 		uint8_t dst[STUN_ANSWER_MAX]);
 

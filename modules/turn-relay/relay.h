@@ -1,7 +1,8 @@
 /*
  * turn-relay/relay.h: what the files of this module share.
  *
- * The TURN protocol is <sluice/turn.h>; this module gives the engine sockets, clients and a place in the world:
+ * The TURN protocol is <sluice/turn.h>; this module gives the engine sockets, clients and a place
+ * in the world:
  *
  *     turn_relay.c  descriptor, start and stop, the engine's clock
  *     conf.c        directives, and the engine's configuration made from them
@@ -13,7 +14,8 @@
  *     claim.c       reserved ports that another worker keeps
  *     meters.c      the engine's counters as metrics
  *
- * An allocation is one struct relay, made with its first socket and freed when the engine releases it.
+ * An allocation is one struct relay, made with its first socket and freed when the engine releases
+ * it.
  */
 #ifndef TURN_RELAY_RELAY_H
 #define TURN_RELAY_RELAY_H
@@ -38,8 +40,9 @@ struct relay_conf {
 	struct sl_ports ports;
 	struct sl_list external, relay_addresses; /* struct sl_addr */
 	struct sl_list allow_peers, deny_peers;	  /* struct sl_cidr */
-	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout, credential_lifetime; /* ms */
-	uint64_t buffer; /* bytes */
+	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout,
+		credential_lifetime; /* ms */
+	uint64_t buffer;	     /* bytes */
 	int64_t user_quota, max_allocations, max_permissions, max_channels, challenge_rate;
 	bool auth, ipv4, ipv6;
 };
@@ -49,7 +52,7 @@ enum relay_meter {
 #define X(name, help) M_TURN_##name,
 	SL_TURN_COUNTERS(X)
 #undef X
-	M_LIVE,
+		M_LIVE,
 	M_NO_PORT,
 	M_CHALLENGES_LIMITED,
 	M_FORWARDED,
@@ -64,7 +67,7 @@ enum relay_meter {
 struct relay_socket {
 	struct relay *owner;
 	struct sl_udp *udp;
-	struct sl_addr relayed; /* as peers see it */
+	struct sl_addr relayed;	   /* as peers see it */
 	struct relay_socket *next; /* in turn_relay.reserved */
 	struct turn_relay *module;
 };
@@ -74,8 +77,8 @@ struct relay {
 	struct sl_turn_alloc *alloc;
 	struct relay_socket *sockets[2]; /* IPv4, IPv6 */
 	struct sl_session *session;
-	struct sl_flow *flow;	/* client over UDP, or */
-	struct stream *stream;	/* over TCP */
+	struct sl_flow *flow;  /* client over UDP, or */
+	struct stream *stream; /* over TCP */
 };
 
 struct turn_relay {
@@ -115,20 +118,25 @@ void relay_engine_conf_free(struct turn_relay *m);
 int host_read(struct turn_relay *m);
 bool host_is_public(const struct sl_addr *a);
 bool host_has_family(const struct turn_relay *m, uint8_t family);
-/* Where a relay of the family binds for a client that came to `server`. -SL_ENOENT: this host has no such address. */
-int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server, struct sl_addr *ret_local);
+/* Where a relay of the family binds for a client that came to `server`. -SL_ENOENT: this host has
+ * no such address. */
+int host_choose(const struct turn_relay *m, uint8_t family, const struct sl_addr *server,
+		struct sl_addr *ret_local);
 struct sl_addr host_external(const struct turn_relay *m, const struct sl_addr *local);
 
 /* ---- socket.c */
 int socket_open(struct relay *r, const struct sl_turn_want *want, struct relay_socket **ret_socket);
-void socket_close(struct relay_socket *s); /* accepts NULL */
+/* Accepts NULL */
+void socket_close(struct relay_socket *s);
 void socket_unreserve(struct turn_relay *m, const struct sl_addr *relayed);
-struct sl_addr socket_reserved_local(const struct turn_relay *m, const struct sl_addr *relayed); /* unset: none such */
+/* unset: none such */
+struct sl_addr socket_reserved_local(const struct turn_relay *m, const struct sl_addr *relayed);
 int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_addr *ret_relayed);
 
 /* ---- relay.c */
 extern const struct sl_turn_io relay_io;
-void relay_from_peer(void *arg, struct sl_packet *p); /* arg: struct relay_socket */
+/* arg: struct relay_socket */
+void relay_from_peer(void *arg, struct sl_packet *p);
 /* Sends what p holds to the peer; from a relay socket of its family. */
 void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
 
@@ -139,14 +147,18 @@ sl_flow_fn datagram_flow;
 /* ---- stream.c */
 struct stream;
 sl_conn_fn stream_preread;
-void stream_send(struct stream *s, struct sl_packet *p); /* pads to 4; drops when the client does not read */
-void stream_adopt(struct stream *s, struct relay *r);	 /* NULL: its allocation ended */
+/* Pads to 4; drops when the client does not read */
+void stream_send(struct stream *s, struct sl_packet *p);
+/* NULL: its allocation ended */
+void stream_adopt(struct stream *s, struct relay *r);
 void streams_close(struct turn_relay *m);
-void streams_claimed(struct turn_relay *m, const uint8_t *token); /* serves the request that waited for it */
+/* Serves the request that waited for it */
+void streams_claimed(struct turn_relay *m, const uint8_t *token);
 
 /* ---- claim.c */
 int claim_open(struct turn_relay *m);
-int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token); /* answered by streams_claimed */
+/* Answered by streams_claimed */
+int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token);
 
 /* ---- credentials.c */
 struct sl_ice_servers_iface;

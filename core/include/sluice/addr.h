@@ -1,8 +1,9 @@
 /*
  * sluice/addr.h: transport addresses and address blocks.
  *
- * One compact form for IPv4 and IPv6, comparable by bytes: unused bytes are always zero. IPv4-mapped IPv6
- * addresses are turned into IPv4 wherever an address enters (sl_addr_from_sockaddr, parsers).
+ * One compact form for IPv4 and IPv6, comparable by bytes: unused bytes are always zero.
+ * IPv4-mapped IPv6 addresses are turned into IPv4 wherever an address enters
+ * (sl_addr_from_sockaddr, parsers).
  */
 #ifndef SLUICE_ADDR_H
 #define SLUICE_ADDR_H
@@ -24,8 +25,10 @@ struct sl_addr {
 
 #define SL_ADDR_STRLEN 64 /* "[ffff:...:ffff%4294967295]:65535" and NUL */
 
-SL_API SL_MUST_CHECK int sl_addr_parse(struct sl_addr *ret_addr, struct sl_str s); /* IP, IP:port, [IP6]:port, IP6 */
-SL_API const char *sl_addr_format(char dst[SL_ADDR_STRLEN], const struct sl_addr *a); /* with port unless it is 0; returns dst */
+/* IP, IP:port, [IP6]:port, IP6 */
+SL_API SL_MUST_CHECK int sl_addr_parse(struct sl_addr *ret_addr, struct sl_str s);
+/* With port unless it is 0; returns dst */
+SL_API const char *sl_addr_format(char dst[SL_ADDR_STRLEN], const struct sl_addr *a);
 SL_API const char *sl_addr_format_ip(char dst[SL_ADDR_STRLEN], const struct sl_addr *a);
 SL_API SL_MUST_CHECK int sl_addr_from_sockaddr(struct sl_addr *ret_addr, const struct sockaddr *sa);
 /* Returns the length of the sockaddr, 0 for an unset address. */
@@ -62,7 +65,8 @@ struct sl_cidr {
 	struct sl_addr base; /* port 0, host bits zero */
 	uint8_t bits;
 };
-SL_API SL_MUST_CHECK int sl_cidr_parse(struct sl_cidr *ret_cidr, struct sl_str s); /* "10.0.0.0/8", "::1"; host bits must be zero */
+/* "10.0.0.0/8", "::1"; host bits must be zero */
+SL_API SL_MUST_CHECK int sl_cidr_parse(struct sl_cidr *ret_cidr, struct sl_str s);
 SL_API bool sl_cidr_has(const struct sl_cidr *c, const struct sl_addr *a);
 SL_API const char *sl_cidr_format(char dst[SL_ADDR_STRLEN], const struct sl_cidr *c);
 

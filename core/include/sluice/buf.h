@@ -1,8 +1,9 @@
 /*
- * sluice/buf.h: a growable byte buffer, and a bounded reader. Integers are big-endian (network order).
+ * sluice/buf.h: a growable byte buffer, and a bounded reader. Integers are big-endian (network
+ * order).
  *
- * A write that runs out of memory or over the limit sets `failed` and all later writes do nothing, so that
- * a sequence of writes needs one check at its end.
+ * A write that runs out of memory or over the limit sets `failed` and all later writes do nothing,
+ * so that a sequence of writes needs one check at its end.
  */
 #ifndef SLUICE_BUF_H
 #define SLUICE_BUF_H
@@ -10,17 +11,21 @@
 #include <sluice/str.h>
 
 struct sl_buf {
-	uint8_t *p;   /* owned, malloc'ed */
+	uint8_t *p; /* owned, malloc'ed */
 	size_t len, cap;
 	size_t limit; /* bytes; 0: none */
 	bool failed;
 };
 
 SL_API void sl_buf_init(struct sl_buf *b, size_t limit_bytes);
-SL_API void sl_buf_free(struct sl_buf *b);  /* leaves it empty and usable */
-SL_API void sl_buf_reset(struct sl_buf *b); /* empty, memory kept */
-SL_API SL_MUST_CHECK int sl_buf_ok(const struct sl_buf *b); /* 0, or -SL_ENOMEM once failed */
-SL_API uint8_t *sl_buf_reserve(struct sl_buf *b, size_t n); /* room for n at p + len, or NULL */
+/* Leaves it empty and usable */
+SL_API void sl_buf_free(struct sl_buf *b);
+/* Empty, memory kept */
+SL_API void sl_buf_reset(struct sl_buf *b);
+/* 0, or -SL_ENOMEM once failed */
+SL_API SL_MUST_CHECK int sl_buf_ok(const struct sl_buf *b);
+/* Room for n at p + len, or NULL */
+SL_API uint8_t *sl_buf_reserve(struct sl_buf *b, size_t n);
 SL_API void sl_buf_add(struct sl_buf *b, const void *src, size_t n);
 SL_API void sl_buf_str(struct sl_buf *b, struct sl_str s);
 SL_API void sl_buf_printf(struct sl_buf *b, const char *fmt, ...) SL_PRINTF(2, 3);
@@ -28,9 +33,12 @@ SL_API void sl_buf_u8(struct sl_buf *b, uint8_t v);
 SL_API void sl_buf_u16(struct sl_buf *b, uint16_t v);
 SL_API void sl_buf_u32(struct sl_buf *b, uint32_t v);
 SL_API void sl_buf_u64(struct sl_buf *b, uint64_t v);
-SL_API void sl_buf_lstr(struct sl_buf *b, struct sl_str s); /* u32 length, bytes */
-SL_API void sl_buf_json(struct sl_buf *b, struct sl_str s); /* a quoted JSON string; bad UTF-8 becomes U+FFFD */
-SL_API void sl_buf_drop(struct sl_buf *b, size_t n); /* removes the first n bytes */
+/* U32 length, bytes */
+SL_API void sl_buf_lstr(struct sl_buf *b, struct sl_str s);
+/* A quoted JSON string; bad UTF-8 becomes U+FFFD */
+SL_API void sl_buf_json(struct sl_buf *b, struct sl_str s);
+/* Removes the first n bytes */
+SL_API void sl_buf_drop(struct sl_buf *b, size_t n);
 static inline struct sl_str sl_buf_view(const struct sl_buf *b)
 {
 	return (struct sl_str){(const char *)b->p, b->len};
@@ -50,7 +58,8 @@ SL_API uint8_t sl_read_u8(struct sl_reader *r);
 SL_API uint16_t sl_read_u16(struct sl_reader *r);
 SL_API uint32_t sl_read_u32(struct sl_reader *r);
 SL_API uint64_t sl_read_u64(struct sl_reader *r);
-SL_API struct sl_str sl_read_bytes(struct sl_reader *r, size_t n); /* borrowed view */
+/* Borrowed view */
+SL_API struct sl_str sl_read_bytes(struct sl_reader *r, size_t n);
 SL_API struct sl_str sl_read_lstr(struct sl_reader *r);
 
 /* Unaligned big-endian access to packet bytes. */

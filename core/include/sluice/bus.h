@@ -1,5 +1,6 @@
 /*
- * sluice/bus.h: how modules speak without knowing each other: events, channels between processes, named interfaces.
+ * sluice/bus.h: how modules speak without knowing each other: events, channels between processes,
+ * named interfaces.
  */
 #ifndef SLUICE_BUS_H
 #define SLUICE_BUS_H
@@ -9,10 +10,10 @@
 
 /* ---- events: local, synchronous, to all EVENT hooks and subscribers of this process */
 enum sl_event_kind {
-	SL_EV_WORKER_UP,     /* owner: a process began to serve */
-	SL_EV_WORKER_GONE,   /* owner: it left, in order or by a crash; nothing more comes from it */
-	SL_EV_SESSION_LOST,  /* owner, sid, kind, room (hash): its process died */
-	SL_EV_SESSION_OPEN,  /* sid, kind */
+	SL_EV_WORKER_UP,    /* owner: a process began to serve */
+	SL_EV_WORKER_GONE,  /* owner: it left, in order or by a crash; nothing more comes from it */
+	SL_EV_SESSION_LOST, /* owner, sid, kind, room (hash): its process died */
+	SL_EV_SESSION_OPEN, /* sid, kind */
 	SL_EV_SESSION_CLOSE, /* sid, kind, why */
 	SL_EV_DRAIN,	     /* this process drains */
 	SL_EV_USER = 64,     /* modules' own, by name */
@@ -28,7 +29,8 @@ struct sl_bus_event {
 };
 SL_API void sl_bus_publish(struct sl_worker *w, const struct sl_bus_event *ev);
 
-/* ---- channels: messages to the same module in other processes of the node, of any generation, in causal order */
+/* ---- channels: messages to the same module in other processes of the node, of any generation, in
+ * causal order */
 struct sl_channel;
 struct sl_channel_msg {
 	uint32_t from; /* owner word of the sender */
@@ -36,21 +38,32 @@ struct sl_channel_msg {
 	struct sl_str data;
 };
 typedef void sl_channel_fn(void *arg, const struct sl_channel_msg *m);
-SL_API SL_MUST_CHECK int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn, void *arg, struct sl_channel **ret_channel);
+SL_API SL_MUST_CHECK int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn,
+					 void *arg, struct sl_channel **ret_channel);
 SL_API void sl_channel_close(struct sl_channel *c);
-/* What finds the ring full is kept (bounded: 8 MiB) and sent in order later. -SL_EFULL beyond; -SL_ENOENT: that process is gone. At most 65 536 bytes. */
-SL_API SL_MUST_CHECK int sl_channel_send(struct sl_channel *c, uint32_t to_owner, uint16_t type, const struct iovec *iov, unsigned n_iov);
-/* To every live worker but this one: starting, serving or draining. Returns how many were reached. */
-SL_API int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov, unsigned n_iov);
-/* Owners of the live workers (starting, serving or draining, all generations, this one included); returns their number. */
+/* What finds the ring full is kept (bounded: 8 MiB) and sent in order later. -SL_EFULL beyond;
+ * -SL_ENOENT: that process is gone. At most 65 536 bytes. */
+SL_API SL_MUST_CHECK int sl_channel_send(struct sl_channel *c, uint32_t to_owner, uint16_t type,
+					 const struct iovec *iov, unsigned n_iov);
+/* To every live worker but this one: starting, serving or draining. Returns how many were reached.
+ */
+SL_API int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struct iovec *iov,
+				unsigned n_iov);
+/* Owners of the live workers (starting, serving or draining, all generations, this one included);
+ * returns their number. */
 SL_API unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigned max);
 
-/* The process of a module with SL_M_AUX that new work goes to, for sl_channel_send; 0 while there is none. */
+/* The process of a module with SL_M_AUX that new work goes to, for sl_channel_send; 0 while there
+ * is none. */
 SL_API uint32_t sl_aux_owner(const struct sl_worker *w, const char *module);
 
-/* ---- named interfaces: a versioned const table that one module offers to others of the same process */
-SL_API SL_MUST_CHECK int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version, const void *table, void *self);
-/* NULL when no module offers it. Ask in worker_start, after naming the module in `needs` (or live without it). */
-SL_API const void *sl_iface_get(const struct sl_worker *w, const char *name, unsigned version, void **ret_self);
+/* ---- named interfaces: a versioned const table that one module offers to others of the same
+ * process */
+SL_API SL_MUST_CHECK int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version,
+					  const void *table, void *self);
+/* NULL when no module offers it. Ask in worker_start, after naming the module in `needs` (or live
+ * without it). */
+SL_API const void *sl_iface_get(const struct sl_worker *w, const char *name, unsigned version,
+				void **ret_self);
 
 #endif

@@ -9,8 +9,11 @@
 #define SL_NS_PER_MS UINT64_C(1000000)
 #define SL_NS_PER_S UINT64_C(1000000000)
 
-SL_API uint64_t sl_clock_ns(void);	/* CLOCK_MONOTONIC; the same for all processes of a host */
-SL_API uint64_t sl_clock_unix_ns(void); /* CLOCK_REALTIME */
-SL_API uint64_t sl_clock_cpu_ns(void);	/* CPU time of this process */
+/* CLOCK_MONOTONIC; the same for all processes of a host */
+SL_API uint64_t sl_clock_ns(void);
+/* CLOCK_REALTIME */
+SL_API uint64_t sl_clock_unix_ns(void);
+/* CPU time of this process */
+SL_API uint64_t sl_clock_cpu_ns(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * sluice/conf.h: directive tables. A directive is data: parsing, range checks, defaults, inheritance, error
- * messages, the reference manual and the JSON Schema all come from its row.
+ * sluice/conf.h: directive tables. A directive is data: parsing, range checks, defaults,
+ * inheritance, error messages, the reference manual and the JSON Schema all come from its row.
  *
  *     struct loud_conf { uint64_t window; };
  *     static const struct sl_directive directives[] = {
@@ -8,8 +8,8 @@
  *                    .dflt = "300ms", .min = 20, .max = 5000, .doc = "Averaging window."),
  *             SL_DIRS_END};
  *
- * The loader fills the conf struct; module code reads plain members. An unset directive takes its value from the
- * enclosing scope (service, listen < main), else .dflt, else zero.
+ * The loader fills the conf struct; module code reads plain members. An unset directive takes its
+ * value from the enclosing scope (service, listen < main), else .dflt, else zero.
  */
 #ifndef SLUICE_CONF_H
 #define SLUICE_CONF_H
@@ -38,14 +38,20 @@ struct sl_ports {
 	uint16_t lo, hi; /* inclusive */
 };
 
-/* A directive with .list = true fills one of these; items is an array of the type's C form. A single value is a list of one. */
+/* A directive with .list = true fills one of these; items is an array of the type's C form. A
+ * single value is a list of one. */
 struct sl_list {
 	void *items; /* owned by the configuration */
 	size_t n;
 };
 #define SL_LIST_AT(list, type, i) (&((type *)(list).items)[i])
 
-enum sl_scope { SL_S_MAIN = 1, SL_S_LISTEN = 2, SL_S_SERVICE = 4, SL_S_RECORD = 8 /* a field of a record */ };
+enum sl_scope {
+	SL_S_MAIN = 1,
+	SL_S_LISTEN = 2,
+	SL_S_SERVICE = 4,
+	SL_S_RECORD = 8 /* a field of a record */
+};
 
 struct sl_directive {
 	const char *name; /* NULL ends the table */
@@ -53,8 +59,10 @@ struct sl_directive {
 	uint8_t scopes;	  /* where it may stand: enum sl_scope */
 	bool list, required;
 	uint32_t offset, bytes; /* of the member; the loader checks bytes against the type */
-	const char *dflt;	/* as it would stand in YAML; lists: "[a, b]"; NULL: zero, empty, or the record's own defaults */
-	int64_t min, max;	/* numbers: inclusive when max > min; strings and lists: length or count */
+	const char *dflt; /* as it would stand in YAML; lists: "[a, b]"; NULL: zero, empty, or the
+			     record's own defaults */
+	int64_t min,
+		max; /* numbers: inclusive when max > min; strings and lists: length or count */
 	const char *const *names;	   /* SL_T_ENUM: NULL-terminated */
 	const struct sl_directive *fields; /* SL_T_RECORD */
 	uint32_t record_bytes;		   /* SL_T_RECORD in a list: size of one item */
@@ -63,17 +71,26 @@ struct sl_directive {
 
 #define SL_DIR(strct, member, type_, scopes_, ...)                                                 \
 	{                                                                                          \
-		.name = #member, .type = (type_), .scopes = (scopes_), .offset = offsetof(strct, member), \
-		.bytes = sizeof(((strct *)0)->member), __VA_ARGS__                                 \
+		.name = #member, .type = (type_), .scopes = (scopes_),                             \
+		.offset = offsetof(strct, member), .bytes = sizeof(((strct *)0)->member),          \
+		__VA_ARGS__                                                                        \
 	}
 #define SL_FIELD(strct, member, type_, ...) SL_DIR(strct, member, type_, SL_S_RECORD, __VA_ARGS__)
-#define SL_DIRS_END {.name = NULL}
+#define SL_DIRS_END                                                                                \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 
-/* Handed to a module's check(): report what a table cannot say. Places are found from the directive's path. */
+/* Handed to a module's check(): report what a table cannot say. Places are found from the
+ * directive's path. */
 struct sl_conf;
-SL_API void sl_conf_error(struct sl_conf *c, const char *path, const char *fmt, ...) SL_PRINTF(3, 4); /* path below the block: "secrets[2]" or "" */
+/* path below the block: "secrets[2]" or "" */
+SL_API void sl_conf_error(struct sl_conf *c, const char *path, const char *fmt, ...)
+	SL_PRINTF(3, 4);
 SL_API void sl_conf_warn(struct sl_conf *c, const char *path, const char *fmt, ...) SL_PRINTF(3, 4);
-SL_API struct sl_pool *sl_conf_pool(struct sl_conf *c); /* lives as long as the configuration */
-SL_API bool sl_conf_is_set(const struct sl_conf *c, const char *path); /* written by the operator, not a default */
+/* Lives as long as the configuration */
+SL_API struct sl_pool *sl_conf_pool(struct sl_conf *c);
+/* Written by the operator, not a default */
+SL_API bool sl_conf_is_set(const struct sl_conf *c, const char *path);
 
 #endif

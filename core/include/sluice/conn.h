@@ -1,11 +1,12 @@
 /*
  * sluice/conn.h: listeners and stream connections.
  *
- * Life of a connection: accept -> CONN_ACCEPT -> CONN_ACCESS -> CONN_PREREAD with the first bytes, still unread in the socket,
- * so that a handler can choose the protocol on a shared port: it takes the connection (sl_conn_take) or steals its descriptor
- * (sl_conn_steal_fd). A ClientHello on a listener with certificates that nobody steals is answered by the core's TLS, and
- * CONN_PREREAD runs again with the first decrypted bytes. Nobody wants it: closed and counted. Preread that does not end in
- * preread_timeout closes too; half-open connections cost about 300 bytes.
+ * Life of a connection: accept -> CONN_ACCEPT -> CONN_ACCESS -> CONN_PREREAD with the first bytes,
+ * still unread in the socket, so that a handler can choose the protocol on a shared port: it takes
+ * the connection (sl_conn_take) or steals its descriptor (sl_conn_steal_fd). A ClientHello on a
+ * listener with certificates that nobody steals is answered by the core's TLS, and CONN_PREREAD
+ * runs again with the first decrypted bytes. Nobody wants it: closed and counted. Preread that does
+ * not end in preread_timeout closes too; half-open connections cost about 300 bytes.
  */
 #ifndef SLUICE_CONN_H
 #define SLUICE_CONN_H
@@ -17,25 +18,29 @@ struct ssl_ctx_st;
 
 struct sl_listener {
 	const char *name;
-	uint16_t index;	      /* the same in all processes of a generation, and over reloads while the address stays */
-	bool udp;	      /* else TCP */
-	struct sl_addr local; /* port and address (may be a wildcard) */
+	uint16_t index; /* the same in all processes of a generation, and over reloads while the
+			   address stays */
+	bool udp;	/* else TCP */
+	struct sl_addr local;	/* port and address (may be a wildcard) */
 	struct ssl_ctx_st *tls; /* server context with the current certificates; NULL: plain only */
-	void **confs;	      /* W: registry; listen-scope configuration by module index */
+	void **confs;		/* W: registry; listen-scope configuration by module index */
 };
 /* All listeners of this worker. */
-SL_API unsigned sl_listeners(const struct sl_worker *w, const struct sl_listener *const **ret_listeners);
+SL_API unsigned sl_listeners(const struct sl_worker *w,
+			     const struct sl_listener *const **ret_listeners);
 
 struct sl_conn;
 SL_API const struct sl_listener *sl_conn_listener(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_remote(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_local(const struct sl_conn *c);
 SL_API struct sl_worker *sl_conn_worker(const struct sl_conn *c);
-SL_API bool sl_conn_is_tls(const struct sl_conn *c); /* decrypted by the core */
+/* Decrypted by the core */
+SL_API bool sl_conn_is_tls(const struct sl_conn *c);
 
 /* During CONN_PREREAD: the bytes so far (at least one). */
 SL_API struct sl_str sl_conn_peek(const struct sl_conn *c);
-/* What a complete ClientHello asks for; NULL when the first bytes are not one. complete false: return SL_AGAIN to see more. */
+/* What a complete ClientHello asks for; NULL when the first bytes are not one. complete false:
+ * return SL_AGAIN to see more. */
 struct sl_client_hello {
 	bool complete;
 	struct sl_str server_name;
@@ -44,21 +49,36 @@ struct sl_client_hello {
 SL_API const struct sl_client_hello *sl_conn_hello(const struct sl_conn *c);
 SL_API bool sl_client_hello_offers(const struct sl_client_hello *h, struct sl_str protocol);
 
-enum sl_close_reason { SL_CLOSE_PEER, SL_CLOSE_OURS, SL_CLOSE_TIMEOUT, SL_CLOSE_LIMIT, SL_CLOSE_ERROR, SL_CLOSE_TLS, SL_CLOSE_DRAIN };
+enum sl_close_reason {
+	SL_CLOSE_PEER,
+	SL_CLOSE_OURS,
+	SL_CLOSE_TIMEOUT,
+	SL_CLOSE_LIMIT,
+	SL_CLOSE_ERROR,
+	SL_CLOSE_TLS,
+	SL_CLOSE_DRAIN
+};
 
 struct sl_conn_ops {
-	/* Bytes arrived; returns how many were used up. The rest is shown again with more behind it. < 0 closes. */
+	/* Bytes arrived; returns how many were used up. The rest is shown again with more behind
+	 * it. < 0 closes. */
 	ptrdiff_t (*input)(void *arg, struct sl_conn *c, const uint8_t *data, size_t len);
-	void (*drained)(void *arg, struct sl_conn *c); /* the output queue is empty again; may be NULL */
+	/* The output queue is empty again; may be NULL */
+	void (*drained)(void *arg, struct sl_conn *c);
 	/* The connection is gone (also after sl_conn_close); arg is not used any more. */
 	void (*closed)(void *arg, struct sl_conn *c, enum sl_close_reason why);
-	size_t max_input, max_output; /* bytes held; over max_input without progress: closed; over max_output: -SL_EFULL */
+	size_t max_input, max_output; /* bytes held; over max_input without progress: closed; over
+					 max_output: -SL_EFULL */
 	uint64_t idle_timeout_ms;     /* 0: none */
 };
-SL_API void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg); /* in CONN_PREREAD; then return SL_DONE */
-SL_API int sl_conn_steal_fd(struct sl_conn *c); /* in CONN_PREREAD of a plain connection: the caller's now; the conn is gone after SL_DONE */
-SL_API SL_MUST_CHECK int sl_conn_write(struct sl_conn *c, const void *data, size_t len); /* sent or queued whole; -SL_EFULL; -SL_ECLOSED */
+/* In CONN_PREREAD; then return SL_DONE */
+SL_API void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg);
+/* In CONN_PREREAD of a plain connection: the caller's now; the conn is gone after SL_DONE */
+SL_API int sl_conn_steal_fd(struct sl_conn *c);
+/* Sent or queued whole; -SL_EFULL; -SL_ECLOSED */
+SL_API SL_MUST_CHECK int sl_conn_write(struct sl_conn *c, const void *data, size_t len);
 SL_API size_t sl_conn_queued(const struct sl_conn *c);
-SL_API void sl_conn_close(struct sl_conn *c, enum sl_close_reason why); /* after the queue has been written, at most 5 s; input stops now */
+/* After the queue has been written, at most 5 s; input stops now */
+SL_API void sl_conn_close(struct sl_conn *c, enum sl_close_reason why);
 
 #endif

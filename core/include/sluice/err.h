@@ -18,7 +18,7 @@
 #define SL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define SL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define SL_CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define SL_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* What a phase handler says. Negative values are errors. */
 enum sl_result {
@@ -60,9 +60,9 @@ enum sl_error {
 SL_API const char *sl_strerror(int err);
 
 /*
- * sl_assert: cannot be false; writes place and condition to the crash hook, then aborts this process.
- * sl_check: a bug that is survived: counted, reported once per place; aborts when SLUICE_STRICT is
- * set in the environment (tests do). Use as: if (!sl_check(x)) return -SL_EBUG;
+ * sl_assert: cannot be false; writes place and condition to the crash hook, then aborts this
+ * process. sl_check: a bug that is survived: counted, reported once per place; aborts when
+ * SLUICE_STRICT is set in the environment (tests do). Use as: if (!sl_check(x)) return -SL_EBUG;
  * Neither is ever used on input.
  */
 #define sl_assert(cond) (SL_LIKELY(cond) ? (void)0 : sl_assert_failed(#cond, __FILE__, __LINE__))

@@ -1,9 +1,9 @@
 /*
  * sluice/hook.h: the phases, and how a module hooks into them.
  *
- * A module's hooks are a const table of {phase, priority, typed function}. At worker start every phase becomes a flat array per
- * scope; an empty phase is one compare. Order: priority, then the order of `modules:`. A function of the wrong family does not
- * compile.
+ * A module's hooks are a const table of {phase, priority, typed function}. At worker start every
+ * phase becomes a flat array per scope; an empty phase is one compare. Order: priority, then the
+ * order of `modules:`. A function of the wrong family does not compile.
  */
 #ifndef SLUICE_HOOK_H
 #define SLUICE_HOOK_H
@@ -44,15 +44,22 @@ enum sl_phase {
 #define X(name, family) SL_##name,
 	SL_PHASES(X)
 #undef X
-	SL_N_PHASES
+		SL_N_PHASES
 };
 
-enum sl_family { SL_FAMILY_DGRAM, SL_FAMILY_CONN, SL_FAMILY_SESSION, SL_FAMILY_MEDIA, SL_FAMILY_EVENT };
+enum sl_family {
+	SL_FAMILY_DGRAM,
+	SL_FAMILY_CONN,
+	SL_FAMILY_SESSION,
+	SL_FAMILY_MEDIA,
+	SL_FAMILY_EVENT
+};
 
 struct sl_session;
 struct sl_bus_event;
 
-/* ctx: what the module's worker_start returned. Results: enum sl_result or negative. Media functions neither block nor allocate. */
+/* ctx: what the module's worker_start returned. Results: enum sl_result or negative. Media
+ * functions neither block nor allocate. */
 typedef int sl_dgram_fn(void *ctx, struct sl_packet *p);
 typedef int sl_conn_fn(void *ctx, struct sl_conn *c);
 typedef int sl_session_fn(void *ctx, struct sl_session *s);
@@ -75,22 +82,46 @@ struct sl_hook {
 };
 
 /* _Generic refuses a function of another type, the array size a phase of another family. */
-#define SL_PHASE_IN(phase, first, last) ((phase) + 0 * sizeof(char[(phase) >= (first) && (phase) <= (last) ? 1 : -1]))
+#define SL_PHASE_IN(phase, first, last)                                                            \
+	((phase) + 0 * sizeof(char[(phase) >= (first) && (phase) <= (last) ? 1 : -1]))
 #define SL_ON_DGRAM(ph, prio, f)                                                                   \
-	{.phase = SL_PHASE_IN(ph, SL_DGRAM_GUARD, SL_DGRAM_CONTENT), .priority = (prio), .family = SL_FAMILY_DGRAM, \
-	 .fn.dgram = _Generic((f), sl_dgram_fn *: (f))}
+	{                                                                                          \
+		.phase = SL_PHASE_IN(ph, SL_DGRAM_GUARD, SL_DGRAM_CONTENT), .priority = (prio),    \
+		.family = SL_FAMILY_DGRAM,                                                         \
+		.fn.dgram = _Generic((f), sl_dgram_fn *                                            \
+				     : (f))                                                        \
+	}
 #define SL_ON_CONN(ph, prio, f)                                                                    \
-	{.phase = SL_PHASE_IN(ph, SL_CONN_ACCEPT, SL_CONN_CLOSE), .priority = (prio), .family = SL_FAMILY_CONN, \
-	 .fn.conn = _Generic((f), sl_conn_fn *: (f))}
+	{                                                                                          \
+		.phase = SL_PHASE_IN(ph, SL_CONN_ACCEPT, SL_CONN_CLOSE), .priority = (prio),       \
+		.family = SL_FAMILY_CONN,                                                          \
+		.fn.conn = _Generic((f), sl_conn_fn *                                              \
+				    : (f))                                                         \
+	}
 #define SL_ON_SESSION(ph, prio, f)                                                                 \
-	{.phase = SL_PHASE_IN(ph, SL_SESS_NEW, SL_SESS_CLOSE), .priority = (prio), .family = SL_FAMILY_SESSION, \
-	 .fn.session = _Generic((f), sl_session_fn *: (f))}
+	{                                                                                          \
+		.phase = SL_PHASE_IN(ph, SL_SESS_NEW, SL_SESS_CLOSE), .priority = (prio),          \
+		.family = SL_FAMILY_SESSION,                                                       \
+		.fn.session = _Generic((f), sl_session_fn *                                        \
+				       : (f))                                                      \
+	}
 #define SL_ON_MEDIA(ph, prio, f)                                                                   \
-	{.phase = SL_PHASE_IN(ph, SL_RTP_IN, SL_RTCP_OUT), .priority = (prio), .family = SL_FAMILY_MEDIA, \
-	 .fn.media = _Generic((f), sl_media_fn *: (f))}
+	{                                                                                          \
+		.phase = SL_PHASE_IN(ph, SL_RTP_IN, SL_RTCP_OUT), .priority = (prio),              \
+		.family = SL_FAMILY_MEDIA,                                                         \
+		.fn.media = _Generic((f), sl_media_fn *                                            \
+				     : (f))                                                        \
+	}
 #define SL_ON_EVENT(prio, f)                                                                       \
-	{.phase = SL_EVENT, .priority = (prio), .family = SL_FAMILY_EVENT, .fn.event = _Generic((f), sl_event_hook_fn *: (f))}
-#define SL_HOOKS_END {.phase = SL_N_PHASES}
+	{                                                                                          \
+		.phase = SL_EVENT, .priority = (prio), .family = SL_FAMILY_EVENT,                  \
+		.fn.event = _Generic((f), sl_event_hook_fn *                                       \
+				     : (f))                                                        \
+	}
+#define SL_HOOKS_END                                                                               \
+	{                                                                                          \
+		.phase = SL_N_PHASES                                                               \
+	}
 
 SL_API const char *sl_phase_name(unsigned phase);
 

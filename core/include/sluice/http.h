@@ -5,7 +5,8 @@
  *     const struct sl_http_iface *http = sl_iface_get(w, "http", 1, &self);
  *     http->route(self, "GET", "/healthz", on_health, ctx);
  *
- * All strings of a request are borrowed for the call. Everything runs in the worker that accepted the connection.
+ * All strings of a request are borrowed for the call. Everything runs in the worker that accepted
+ * the connection.
  */
 #ifndef SLUICE_HTTP_H
 #define SLUICE_HTTP_H
@@ -16,16 +17,23 @@
 struct sl_http_req;
 struct sl_ws;
 
-typedef void sl_http_fn(void *arg, struct sl_http_req *r); /* must respond, now or later (keep: until closed is called) */
+/* Must respond, now or later (keep: until closed is called) */
+typedef void sl_http_fn(void *arg, struct sl_http_req *r);
 
 struct sl_ws_ops {
-	/* Before the upgrade completes: 0 accepts and may set *ret_user; else an HTTP status to refuse with (reason: body text). */
-	int (*authorize)(void *arg, struct sl_http_req *r, void **ret_user, struct sl_str *ret_reason);
+	/* Before the upgrade completes: 0 accepts and may set *ret_user; else an HTTP status to
+	 * refuse with (reason: body text). */
+	int (*authorize)(void *arg, struct sl_http_req *r, void **ret_user,
+			 struct sl_str *ret_reason);
 	void (*opened)(void *arg, struct sl_ws *ws, void *user);
-	void (*message)(void *arg, struct sl_ws *ws, void *user, struct sl_str data, bool binary); /* whole messages only */
-	void (*closed)(void *arg, struct sl_ws *ws, void *user, unsigned code); /* ws is gone after it; also when opened was never called (ws NULL). Not called once the worker stops: then the endpoint's module has stopped before */
+	/* Whole messages only */
+	void (*message)(void *arg, struct sl_ws *ws, void *user, struct sl_str data, bool binary);
+	/* ws is gone after it; also when opened was never called (ws NULL). Not called once the
+	 * worker stops: then the endpoint's module has stopped before */
+	void (*closed)(void *arg, struct sl_ws *ws, void *user, unsigned code);
 	size_t max_message; /* bytes: longer closes with 1009 */
-	size_t max_queue;   /* bytes waiting to be written: over it ws_send fails and the socket is closed with 1013 */
+	size_t max_queue;   /* bytes waiting to be written: over it ws_send fails and the socket is
+			       closed with 1013 */
 	uint64_t ping_interval_ms, pong_timeout_ms; /* 0: none */
 	const char *subprotocol; /* offered back when the client names it; NULL: none */
 };
@@ -38,28 +46,35 @@ struct sl_http_iface {
 
 	struct sl_str (*method)(struct sl_http_req *r);
 	struct sl_str (*path)(struct sl_http_req *r);
-	struct sl_str (*query)(struct sl_http_req *r, const char *name);  /* URL-decoded; p NULL when absent */
-	struct sl_str (*header)(struct sl_http_req *r, const char *name); /* lower-case name; p NULL when absent */
+	/* URL-decoded; p NULL when absent */
+	struct sl_str (*query)(struct sl_http_req *r, const char *name);
+	/* Lower-case name; p NULL when absent */
+	struct sl_str (*header)(struct sl_http_req *r, const char *name);
 	struct sl_str (*body)(struct sl_http_req *r);
 	const struct sl_addr *(*remote)(struct sl_http_req *r);
 	bool (*secure)(struct sl_http_req *r);
 	/* headers: "name: value\r\n" lines or empty. Copies body. Once per request. */
-	int (*respond)(struct sl_http_req *r, unsigned status, const char *content_type, struct sl_str headers, struct sl_str body);
+	int (*respond)(struct sl_http_req *r, unsigned status, const char *content_type,
+		       struct sl_str headers, struct sl_str body);
 
-	int (*ws_send)(struct sl_ws *ws, struct sl_str text);	/* copied; -SL_EFULL: reader too slow, socket closes; -SL_ECLOSED */
-	void (*ws_close)(struct sl_ws *ws, unsigned code, struct sl_str reason); /* after what is queued */
+	/* Copied; -SL_EFULL: reader too slow, socket closes; -SL_ECLOSED */
+	int (*ws_send)(struct sl_ws *ws, struct sl_str text);
+	/* After what is queued */
+	void (*ws_close)(struct sl_ws *ws, unsigned code, struct sl_str reason);
 	size_t (*ws_queued)(const struct sl_ws *ws);
 	const struct sl_addr *(*ws_remote)(const struct sl_ws *ws);
 };
 
 /*
- * The named interface "ice-servers", version 1, offered by turn-relay: what an RTCPeerConnection needs.
- * host: as the client knows this node (Host header without port). Appends a JSON array to json; *ret_ttl_s: life of the credentials, 0: unlimited.
+ * The named interface "ice-servers", version 1, offered by turn-relay: what an RTCPeerConnection
+ * needs. host: as the client knows this node (Host header without port). Appends a JSON array to
+ * json; *ret_ttl_s: life of the credentials, 0: unlimited.
  */
 struct sl_buf;
 struct sl_ice_servers_iface {
 	uint32_t size;
-	int (*append)(void *self, struct sl_str host, struct sl_str id, struct sl_buf *json, uint64_t *ret_ttl_s);
+	int (*append)(void *self, struct sl_str host, struct sl_str id, struct sl_buf *json,
+		      uint64_t *ret_ttl_s);
 };
 
 #endif

@@ -1,16 +1,25 @@
 /*
  * sluice/log.h: one line per decision, as logfmt or JSON.
  *
- * time, level, slot, generation, module, [sid, room,] sentence. User data belongs into the sentence through
- * SL_FMT; the writer escapes control characters and cuts at 1 KiB. Each call site is limited to 20 lines a
- * second; what was left out is told by the next line. base, proto and os never log.
+ * time, level, slot, generation, module, [sid, room,] sentence. User data belongs into the sentence
+ * through SL_FMT; the writer escapes control characters and cuts at 1 KiB. Each call site is
+ * limited to 20 lines a second; what was left out is told by the next line. base, proto and os
+ * never log.
  */
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H
 
 #include <sluice/str.h>
 
-enum sl_log_level { SL_LOG_ALERT, SL_LOG_CRIT, SL_LOG_ERROR, SL_LOG_WARN, SL_LOG_NOTICE, SL_LOG_INFO, SL_LOG_DEBUG };
+enum sl_log_level {
+	SL_LOG_ALERT,
+	SL_LOG_CRIT,
+	SL_LOG_ERROR,
+	SL_LOG_WARN,
+	SL_LOG_NOTICE,
+	SL_LOG_INFO,
+	SL_LOG_DEBUG
+};
 
 /* State of one call site. W: the process it is in. */
 struct sl_log_place {

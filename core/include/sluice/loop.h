@@ -1,9 +1,10 @@
 /*
  * sluice/loop.h: the event loop of a worker: descriptors, timers, posted work.
  *
- * One loop per process, single-threaded. A tick: wait for descriptors, run their handlers, run due timers, run posts
- * (packet queues are flushed by a post). Handlers may add and remove any event, their own included. Memory of events,
- * timers and posts belongs to the caller and must be out of the loop before it is freed.
+ * One loop per process, single-threaded. A tick: wait for descriptors, run their handlers, run due
+ * timers, run posts (packet queues are flushed by a post). Handlers may add and remove any event,
+ * their own included. Memory of events, timers and posts belongs to the caller and must be out of
+ * the loop before it is freed.
  */
 #ifndef SLUICE_LOOP_H
 #define SLUICE_LOOP_H
@@ -13,7 +14,13 @@
 
 struct sl_loop;
 
-enum sl_ready { SL_READ = 1, SL_WRITE = 2, SL_ERROR = 4, SL_HANGUP = 8, SL_EXCLUSIVE = 16 /* EPOLLEXCLUSIVE; with sl_event_add only */ };
+enum sl_ready {
+	SL_READ = 1,
+	SL_WRITE = 2,
+	SL_ERROR = 4,
+	SL_HANGUP = 8,
+	SL_EXCLUSIVE = 16 /* EPOLLEXCLUSIVE; with sl_event_add only */
+};
 
 struct sl_event;
 typedef void sl_event_fn(struct sl_event *ev, unsigned ready);
@@ -26,7 +33,8 @@ struct sl_event {
 SL_API SL_MUST_CHECK int sl_event_add(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
 /* wanted 0 takes it out, and from there it comes back in; SL_EXCLUSIVE stays as it was added. */
 SL_API SL_MUST_CHECK int sl_event_set(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
-SL_API void sl_event_del(struct sl_loop *l, struct sl_event *ev); /* no-op when not in it; safe inside any handler */
+/* No-op when not in it; safe inside any handler */
+SL_API void sl_event_del(struct sl_loop *l, struct sl_event *ev);
 
 struct sl_timer;
 typedef void sl_timer_fn(struct sl_timer *t);
@@ -38,7 +46,8 @@ struct sl_timer {
 	sl_timer_fn *fn;
 	void *arg;
 };
-/* Zero-initialise, set fn and arg, then set. Setting again moves it. Counted from the tick's time; never early; at most a millisecond late when idle. */
+/* Zero-initialise, set fn and arg, then set. Setting again moves it. Counted from the tick's time;
+ * never early; at most a millisecond late when idle. */
 SL_API void sl_timer_set(struct sl_loop *l, struct sl_timer *t, uint64_t delay_ms);
 SL_API void sl_timer_cancel(struct sl_loop *l, struct sl_timer *t);
 static inline bool sl_timer_pending(const struct sl_timer *t)
@@ -46,7 +55,8 @@ static inline bool sl_timer_pending(const struct sl_timer *t)
 	return t->node.next != NULL;
 }
 
-/* Runs once at the end of this tick (or of the next, when posted by a post). Posting twice is posting once. */
+/* Runs once at the end of this tick (or of the next, when posted by a post). Posting twice is
+ * posting once. */
 struct sl_post;
 typedef void sl_post_fn(struct sl_post *p);
 struct sl_post {
@@ -65,8 +75,8 @@ static inline uint64_t sl_loop_ms(const struct sl_loop *l)
 }
 
 /*
- * A foreign event loop nested into ours (libuv): asked for its time-out before each wait, run after each wait in which its descriptor was ready or its
- * time-out passed. timeout_ms: -1 for none.
+ * A foreign event loop nested into ours (libuv): asked for its time-out before each wait, run after
+ * each wait in which its descriptor was ready or its time-out passed. timeout_ms: -1 for none.
  */
 struct sl_nested {
 	struct sl_nested *next; /* W: loop */

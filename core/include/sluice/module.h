@@ -1,9 +1,10 @@
 /*
  * sluice/module.h: what a module is: one const object.
  *
- * A .so exports exactly one symbol, sl_module_entry; the same source is linked into the binary with SL_STATIC defined. The loader
- * compares magic, ABI and features before it looks at anything else, copies min(size, own size) bytes, and reads the const tables
- * without running code (`sluice -M file.so`). Members are appended only.
+ * A .so exports exactly one symbol, sl_module_entry; the same source is linked into the binary with
+ * SL_STATIC defined. The loader compares magic, ABI and features before it looks at anything else,
+ * copies min(size, own size) bytes, and reads the const tables without running code (`sluice -M
+ * file.so`). Members are appended only.
  */
 #ifndef SLUICE_MODULE_H
 #define SLUICE_MODULE_H
@@ -40,7 +41,8 @@
 
 enum sl_module_flags {
 	SL_M_AUX = 1, /* runs in its own process, not in workers */
-	SL_M_WEB = 2, /* answers browsers: `sluice` prints the URLs of listeners where it is active */
+	SL_M_WEB =
+		2, /* answers browsers: `sluice` prints the URLs of listeners where it is active */
 };
 
 struct sl_module {
@@ -55,13 +57,17 @@ struct sl_module {
 	const struct sl_hook *hooks;
 	const struct sl_metric *metrics;
 	uint32_t session_size, conn_size; /* per-object context, zeroed and freed with the object */
-	/* After the tables have been satisfied: what they cannot say. Reports by sl_conf_error; returns 0 also then. Runs in the checker and in each worker. */
+	/* After the tables have been satisfied: what they cannot say. Reports by sl_conf_error;
+	 * returns 0 also then. Runs in the checker and in each worker. */
 	int (*check)(struct sl_conf *c, void *conf);
-	/* conf: main scope. Hooks get *ret_ctx. A negative result stops this worker's start, with the log line the module wrote. */
+	/* conf: main scope. Hooks get *ret_ctx. A negative result stops this worker's start, with
+	 * the log line the module wrote. */
 	int (*worker_start)(struct sl_worker *w, void *conf, void **ret_ctx);
-	void (*worker_drain)(void *ctx); /* a newer generation runs: take no new work */
+	/* A newer generation runs: take no new work */
+	void (*worker_drain)(void *ctx);
 	void (*worker_stop)(void *ctx);
-	int (*freeze)(void *ctx, struct sl_session *s, struct sl_buf *state); /* optional hand-over of a live session */
+	/* Optional hand-over of a live session */
+	int (*freeze)(void *ctx, struct sl_session *s, struct sl_buf *state);
 	int (*thaw)(void *ctx, struct sl_session *s, struct sl_buf *state);
 };
 
@@ -73,14 +79,19 @@ struct sl_module {
 
 /* SL_MODULE(turn_relay, .name = "turn-relay", ...): ident is the name with '_' for '-'. */
 #define SL_MODULE(ident, ...)                                                                      \
-	SL_API const struct sl_module SL_MODULE_SYMBOL(ident) = {                                  \
-		.magic = SL_MODULE_MAGIC, .abi_major = SL_ABI_MAJOR, .abi_minor = SL_ABI_MINOR,    \
-		.size = sizeof(struct sl_module), .features = SL_FEATURES, .build_id = SL_BUILD_ID,   \
-		__VA_ARGS__}
+	SL_API const struct sl_module SL_MODULE_SYMBOL(ident) = {.magic = SL_MODULE_MAGIC,         \
+								 .abi_major = SL_ABI_MAJOR,        \
+								 .abi_minor = SL_ABI_MINOR,        \
+								 .size = sizeof(struct sl_module), \
+								 .features = SL_FEATURES,          \
+								 .build_id = SL_BUILD_ID,          \
+								 __VA_ARGS__}
 
 /* The meters of a module in this process, in the order of its metrics table. */
 SL_API const struct sl_meter *sl_worker_meters(const struct sl_worker *w, const char *module);
-/* Configuration of a module for a listener: its listen-scope conf, else the main one; NULL where it is not active. */
-SL_API const void *sl_listener_conf(const struct sl_worker *w, const struct sl_listener *l, const char *module);
+/* Configuration of a module for a listener: its listen-scope conf, else the main one; NULL where it
+ * is not active. */
+SL_API const void *sl_listener_conf(const struct sl_worker *w, const struct sl_listener *l,
+				    const char *module);
 
 #endif

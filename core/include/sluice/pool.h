@@ -17,19 +17,26 @@ SL_API struct sl_pool *sl_pool_new(size_t first_bytes);
 /* Runs the clean-ups, last registered first, then frees all. Accepts NULL. */
 SL_API void sl_pool_destroy(struct sl_pool *pool);
 
-SL_API void *sl_pool_alloc(struct sl_pool *pool, size_t bytes); /* zeroed; NULL when out of memory */
-SL_API void *sl_pool_array(struct sl_pool *pool, size_t n, size_t bytes); /* overflow-checked */
-SL_API struct sl_str sl_pool_str(struct sl_pool *pool, struct sl_str s); /* copy with a NUL behind; p NULL when out of memory */
+/* Zeroed; NULL when out of memory */
+SL_API void *sl_pool_alloc(struct sl_pool *pool, size_t bytes);
+/* Overflow-checked */
+SL_API void *sl_pool_array(struct sl_pool *pool, size_t n, size_t bytes);
+/* Copy with a NUL behind; p NULL when out of memory */
+SL_API struct sl_str sl_pool_str(struct sl_pool *pool, struct sl_str s);
 SL_API char *sl_pool_cstr(struct sl_pool *pool, struct sl_str s);
 SL_API char *sl_pool_printf(struct sl_pool *pool, const char *fmt, ...) SL_PRINTF(2, 3);
 SL_API SL_MUST_CHECK int sl_pool_on_destroy(struct sl_pool *pool, sl_cleanup_fn *fn, void *arg);
-SL_API size_t sl_pool_bytes(const struct sl_pool *pool); /* held from the system */
+/* Held from the system */
+SL_API size_t sl_pool_bytes(const struct sl_pool *pool);
 
-/* A slab of equal objects with a free list; constant time; memory is kept until the slab is destroyed. */
+/* A slab of equal objects with a free list; constant time; memory is kept until the slab is
+ * destroyed. */
 struct sl_slab;
 SL_API struct sl_slab *sl_slab_new(size_t object_bytes, unsigned per_block);
-SL_API void sl_slab_destroy(struct sl_slab *slab); /* accepts NULL */
-SL_API void *sl_slab_get(struct sl_slab *slab);	   /* zeroed; NULL when out of memory */
+/* Accepts NULL */
+SL_API void sl_slab_destroy(struct sl_slab *slab);
+/* Zeroed; NULL when out of memory */
+SL_API void *sl_slab_get(struct sl_slab *slab);
 SL_API void sl_slab_put(struct sl_slab *slab, void *object);
 SL_API size_t sl_slab_live(const struct sl_slab *slab);
 

@@ -1,8 +1,9 @@
 /*
  * sluice/rate.h: how often one source may do something: token buckets in a table of fixed size.
  *
- * Keyed by IP, without port, and by /64 for IPv6. When a source finds no bucket, it takes over that of whoever has been quiet
- * longest in its neighbourhood, so a flood from more sources than there are buckets is not stopped, but costs nothing either.
+ * Keyed by IP, without port, and by /64 for IPv6. When a source finds no bucket, it takes over that
+ * of whoever has been quiet longest in its neighbourhood, so a flood from more sources than there
+ * are buckets is not stopped, but costs nothing either.
  */
 #ifndef SLUICE_RATE_H
 #define SLUICE_RATE_H
@@ -11,9 +12,12 @@
 
 struct sl_rate;
 
-/* per_second: refill; burst: size of a bucket, at least 1; n_sources is rounded up to a power of two. */
-SL_API SL_MUST_CHECK int sl_rate_new(unsigned per_second, unsigned burst, unsigned n_sources, struct sl_rate **ret_rate);
-SL_API void sl_rate_free(struct sl_rate *r); /* accepts NULL */
+/* per_second: refill; burst: size of a bucket, at least 1; n_sources is rounded up to a power of
+ * two. */
+SL_API SL_MUST_CHECK int sl_rate_new(unsigned per_second, unsigned burst, unsigned n_sources,
+				     struct sl_rate **ret_rate);
+/* Accepts NULL */
+SL_API void sl_rate_free(struct sl_rate *r);
 /* Takes a token; false: the source has none left. */
 SL_API bool sl_rate_allow(struct sl_rate *r, const struct sl_addr *source, uint64_t now_ms);
 

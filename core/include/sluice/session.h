@@ -1,8 +1,9 @@
 /*
  * sluice/session.h: one peer's transport, as everybody on the node sees it.
  *
- * A session is a local object of its owner (this worker) and an entry in the shared table, which other processes read. When the
- * owner dies, the entry dies with it and SL_EV_SESSION_LOST tells the node.
+ * A session is a local object of its owner (this worker) and an entry in the shared table, which
+ * other processes read. When the owner dies, the entry dies with it and SL_EV_SESSION_LOST tells
+ * the node.
  */
 #ifndef SLUICE_SESSION_H
 #define SLUICE_SESSION_H
@@ -10,13 +11,24 @@
 #include <sluice/addr.h>
 #include <sluice/worker.h>
 
-enum sl_session_kind { SL_KIND_NONE, SL_KIND_TURN, SL_KIND_SIGNAL, SL_KIND_RTC, SL_KIND_SIP, SL_KIND_RECORDING, SL_KIND_USER, SL_N_KINDS };
-SL_API const char *sl_session_kind_name(unsigned kind); /* "turn", "signal" ... */
+enum sl_session_kind {
+	SL_KIND_NONE,
+	SL_KIND_TURN,
+	SL_KIND_SIGNAL,
+	SL_KIND_RTC,
+	SL_KIND_SIP,
+	SL_KIND_RECORDING,
+	SL_KIND_USER,
+	SL_N_KINDS
+};
+/* "turn", "signal" ... */
+SL_API const char *sl_session_kind_name(unsigned kind);
 
 #define SL_SID_BYTES 16
 #define SL_SID_STRLEN 33
 
-/* Lives in shared memory; written by the owner only, with plain stores. Shown by `sluice sessions`. */
+/* Lives in shared memory; written by the owner only, with plain stores. Shown by `sluice sessions`.
+ */
 struct sl_session_stats {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
 	uint32_t lost, rtt_us, jitter_us, reserved;
@@ -34,7 +46,8 @@ struct sl_session {
 
 struct sl_session_opts {
 	enum sl_session_kind kind;
-	const struct sl_listener *listener; /* with remote: the tuple that belongs to this session; NULL: none */
+	const struct sl_listener
+		*listener; /* with remote: the tuple that belongs to this session; NULL: none */
 	struct sl_addr remote;
 	struct sl_str room, peer; /* hashed into the entry; may be empty */
 	struct sl_str label;	  /* for people; cut to 23 bytes */
@@ -46,15 +59,19 @@ struct sl_session_opts {
 	void *arg;
 };
 
-/* -SL_EFULL: table full. -SL_ELIMIT: limit_max reached. -SL_EEXIST: the tuple belongs to a live session. Runs SESS_NEW. */
-SL_API SL_MUST_CHECK int sl_session_open(struct sl_worker *w, const struct sl_session_opts *o, struct sl_session **ret_session);
-SL_API void sl_session_close(struct sl_session *s, const char *why); /* runs SESS_CLOSE and LOG_SESSION; accepts NULL */
+/* -SL_EFULL: table full. -SL_ELIMIT: limit_max reached. -SL_EEXIST: the tuple belongs to a live
+ * session. Runs SESS_NEW. */
+SL_API SL_MUST_CHECK int sl_session_open(struct sl_worker *w, const struct sl_session_opts *o,
+					 struct sl_session **ret_session);
+/* Runs SESS_CLOSE and LOG_SESSION; accepts NULL */
+SL_API void sl_session_close(struct sl_session *s, const char *why);
 SL_API void sl_session_set_expiry(struct sl_session *s, uint64_t expires_ms);
 SL_API void *sl_session_arg(const struct sl_session *s);
 SL_API const char *sl_sid_format(char dst[SL_SID_STRLEN], const uint8_t sid[SL_SID_BYTES]);
 SL_API SL_MUST_CHECK int sl_sid_parse(uint8_t ret_sid[SL_SID_BYTES], struct sl_str s);
 /* The live owner of a sid (slot << 16 | epoch), or -SL_ENOENT. */
-SL_API SL_MUST_CHECK int sl_session_find_owner(struct sl_worker *w, const uint8_t sid[SL_SID_BYTES], uint32_t *ret_owner);
+SL_API SL_MUST_CHECK int sl_session_find_owner(struct sl_worker *w, const uint8_t sid[SL_SID_BYTES],
+					       uint32_t *ret_owner);
 /* A new random sid of this worker, for things that are named before they are sessions. */
 SL_API SL_MUST_CHECK int sl_sid_new(struct sl_worker *w, uint8_t ret_sid[SL_SID_BYTES]);
 

@@ -16,7 +16,10 @@ struct sl_str {
 };
 
 #define SL_STR(lit) ((struct sl_str){"" lit, sizeof(lit) - 1})
-#define SL_STR_INIT(lit) {"" lit, sizeof(lit) - 1} /* for static tables */
+#define SL_STR_INIT(lit)                                                                           \
+	{                                                                                          \
+		"" lit, sizeof(lit) - 1                                                            \
+	} /* for static tables */
 #define SL_STR_NULL ((struct sl_str){NULL, 0})
 /* printf("%.*s", SL_FMT(s)) */
 #define SL_FMT(s) (int)(s).len, (s).p ? (s).p : ""
@@ -31,11 +34,14 @@ static inline bool sl_str_eq(struct sl_str a, struct sl_str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
-SL_API bool sl_str_eq_nocase(struct sl_str a, struct sl_str b); /* ASCII only */
+/* ASCII only */
+SL_API bool sl_str_eq_nocase(struct sl_str a, struct sl_str b);
 SL_API bool sl_str_starts(struct sl_str s, struct sl_str prefix);
 SL_API int sl_str_cmp(struct sl_str a, struct sl_str b);
-SL_API struct sl_str sl_str_trim(struct sl_str s); /* ASCII white space, both ends */
-/* The part of *s before the first sep; *s moves past it. When there is no sep: all, and *s is empty with p NULL. */
+/* ASCII white space, both ends */
+SL_API struct sl_str sl_str_trim(struct sl_str s);
+/* The part of *s before the first sep; *s moves past it. When there is no sep: all, and *s is empty
+ * with p NULL. */
 SL_API struct sl_str sl_str_split(struct sl_str *s, char sep);
 
 /* Whole-string numbers, decimal; -SL_EPARSE on anything else, overflow included. */
@@ -45,16 +51,20 @@ SL_API SL_MUST_CHECK int sl_str_f64(struct sl_str s, double *ret_value);
 
 /* Copies to dst with NUL; cuts at dst_len - 1. Returns the full length of s. */
 SL_API size_t sl_str_copy(char *dst, size_t dst_len, struct sl_str s);
-/* Damerau-Levenshtein distance, capped at max + 1; for "did you mean". Strings over 64 bytes are max + 1. */
+/* Damerau-Levenshtein distance, capped at max + 1; for "did you mean". Strings over 64 bytes are
+ * max + 1. */
 SL_API unsigned sl_str_distance(struct sl_str a, struct sl_str b, unsigned max);
 /* Valid UTF-8 (RFC 3629), no surrogates, no overlong forms. */
 SL_API bool sl_str_is_utf8(struct sl_str s);
 
-/* Hex and base64 (RFC 4648 section 4, and 5 for _url without padding). dst sizes: 2n+1; 4*((n+2)/3)+1. */
+/* Hex and base64 (RFC 4648 section 4, and 5 for _url without padding). dst sizes: 2n+1;
+ * 4*((n+2)/3)+1. */
 SL_API void sl_hex_encode(char *dst, const void *src, size_t n);
-SL_API SL_MUST_CHECK int sl_hex_decode(uint8_t *dst, size_t dst_len, struct sl_str s, size_t *ret_len);
+SL_API SL_MUST_CHECK int sl_hex_decode(uint8_t *dst, size_t dst_len, struct sl_str s,
+				       size_t *ret_len);
 SL_API size_t sl_base64_encode(char *dst, const void *src, size_t n);
 SL_API size_t sl_base64url_encode(char *dst, const void *src, size_t n);
-SL_API SL_MUST_CHECK int sl_base64_decode(uint8_t *dst, size_t dst_len, struct sl_str s, size_t *ret_len);
+SL_API SL_MUST_CHECK int sl_base64_decode(uint8_t *dst, size_t dst_len, struct sl_str s,
+					  size_t *ret_len);
 
 #endif

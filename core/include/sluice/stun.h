@@ -1,8 +1,10 @@
 /*
- * sluice/stun.h: STUN messages (RFC 8489): a view over received bytes, and a writer into a caller's buffer.
+ * sluice/stun.h: STUN messages (RFC 8489): a view over received bytes, and a writer into a caller's
+ * buffer.
  *
- * Sans-I/O. The view borrows the packet; it stays valid as long as the bytes do. Parsing checks header, magic
- * cookie, length and the bounds of every attribute once, so that walking them later cannot run out of the message.
+ * Sans-I/O. The view borrows the packet; it stays valid as long as the bytes do. Parsing checks
+ * header, magic cookie, length and the bounds of every attribute once, so that walking them later
+ * cannot run out of the message.
  */
 #ifndef SLUICE_STUN_H
 #define SLUICE_STUN_H
@@ -84,51 +86,79 @@ struct sl_stun_msg {
 	const uint8_t *txid; /* 12 bytes */
 };
 
-/* What the first bytes of a datagram are (RFC 7983, RFC 9443; TURN channels RFC 8656 section 12). */
-enum sl_demux { SL_DEMUX_STUN, SL_DEMUX_DTLS, SL_DEMUX_CHANNEL, SL_DEMUX_RTP, SL_DEMUX_RTCP, SL_DEMUX_ZRTP, SL_DEMUX_QUIC, SL_DEMUX_UNKNOWN };
+/* What the first bytes of a datagram are (RFC 7983, RFC 9443; TURN channels RFC 8656 section 12).
+ */
+enum sl_demux {
+	SL_DEMUX_STUN,
+	SL_DEMUX_DTLS,
+	SL_DEMUX_CHANNEL,
+	SL_DEMUX_RTP,
+	SL_DEMUX_RTCP,
+	SL_DEMUX_ZRTP,
+	SL_DEMUX_QUIC,
+	SL_DEMUX_UNKNOWN
+};
 SL_API enum sl_demux sl_demux(const void *data, size_t len);
 
 /* -SL_EPARSE unless data is exactly one well-formed message. */
 SL_API SL_MUST_CHECK int sl_stun_parse(struct sl_stun_msg *ret_msg, const void *data, size_t len);
 /* Walks: attr zeroed before the first call; false at the end. */
 SL_API bool sl_stun_next(const struct sl_stun_msg *msg, struct sl_stun_attr *attr);
-/* First attribute of a type before MESSAGE-INTEGRITY ends the trusted part (RFC 8489 section 14.5). */
-SL_API bool sl_stun_find(const struct sl_stun_msg *msg, uint16_t type, struct sl_stun_attr *ret_attr);
+/* First attribute of a type before MESSAGE-INTEGRITY ends the trusted part (RFC 8489 section 14.5).
+ */
+SL_API bool sl_stun_find(const struct sl_stun_msg *msg, uint16_t type,
+			 struct sl_stun_attr *ret_attr);
 SL_API struct sl_str sl_stun_find_str(const struct sl_stun_msg *msg, uint16_t type);
-SL_API SL_MUST_CHECK int sl_stun_get_addr(const struct sl_stun_msg *msg, const struct sl_stun_attr *attr, struct sl_addr *ret_addr); /* plain */
-SL_API SL_MUST_CHECK int sl_stun_get_xor_addr(const struct sl_stun_msg *msg, const struct sl_stun_attr *attr, struct sl_addr *ret_addr);
+/* Plain */
+SL_API SL_MUST_CHECK int sl_stun_get_addr(const struct sl_stun_msg *msg,
+					  const struct sl_stun_attr *attr,
+					  struct sl_addr *ret_addr);
+SL_API SL_MUST_CHECK int sl_stun_get_xor_addr(const struct sl_stun_msg *msg,
+					      const struct sl_stun_attr *attr,
+					      struct sl_addr *ret_addr);
 SL_API SL_MUST_CHECK int sl_stun_get_u32(const struct sl_stun_attr *attr, uint32_t *ret_value);
-/* 0 when present and right; -SL_ENOENT when absent; -SL_EAUTH when wrong. key: RFC 8489 section 9. */
+/* 0 when present and right; -SL_ENOENT when absent; -SL_EAUTH when wrong. key: RFC 8489 section 9.
+ */
 SL_API SL_MUST_CHECK int sl_stun_check_integrity(const struct sl_stun_msg *msg, struct sl_str key);
 SL_API SL_MUST_CHECK int sl_stun_check_fingerprint(const struct sl_stun_msg *msg);
-/* Collects comprehension-required types (< 0x8000) that are not in known[]; returns their number, at most max. */
-SL_API unsigned sl_stun_unknown(const struct sl_stun_msg *msg, const uint16_t *known, unsigned n_known, uint16_t *ret_types, unsigned max);
+/* Collects comprehension-required types (< 0x8000) that are not in known[]; returns their number,
+ * at most max. */
+SL_API unsigned sl_stun_unknown(const struct sl_stun_msg *msg, const uint16_t *known,
+				unsigned n_known, uint16_t *ret_types, unsigned max);
 /* Long-term key: MD5(username ":" realm ":" password) (section 18.5.1). */
-SL_API void sl_stun_long_term_key(uint8_t ret_key[16], struct sl_str user, struct sl_str realm, struct sl_str password);
-SL_API const char *sl_stun_reason(unsigned code); /* "Unauthorized" ... */
+SL_API void sl_stun_long_term_key(uint8_t ret_key[16], struct sl_str user, struct sl_str realm,
+				  struct sl_str password);
+/* "Unauthorized" ... */
+SL_API const char *sl_stun_reason(unsigned code);
 
-/* The writer: never writes past cap; after an overflow all calls do nothing and sl_stun_finish returns -SL_EFULL. */
+/* The writer: never writes past cap; after an overflow all calls do nothing and sl_stun_finish
+ * returns -SL_EFULL. */
 struct sl_stun_writer {
 	uint8_t *p;
 	size_t len, cap;
 	bool failed;
 };
-SL_API void sl_stun_begin(struct sl_stun_writer *w, void *dst, size_t cap, enum sl_stun_class class_, uint16_t method, const uint8_t txid[12]);
+SL_API void sl_stun_begin(struct sl_stun_writer *w, void *dst, size_t cap,
+			  enum sl_stun_class class_, uint16_t method, const uint8_t txid[12]);
 SL_API void sl_stun_put(struct sl_stun_writer *w, uint16_t type, const void *data, size_t len);
 SL_API void sl_stun_put_str(struct sl_stun_writer *w, uint16_t type, struct sl_str s);
 SL_API void sl_stun_put_u32(struct sl_stun_writer *w, uint16_t type, uint32_t v);
 SL_API void sl_stun_put_addr(struct sl_stun_writer *w, uint16_t type, const struct sl_addr *a);
 SL_API void sl_stun_put_xor_addr(struct sl_stun_writer *w, uint16_t type, const struct sl_addr *a);
-SL_API void sl_stun_put_error(struct sl_stun_writer *w, unsigned code, struct sl_str reason); /* reason may be empty */
+/* Reason may be empty */
+SL_API void sl_stun_put_error(struct sl_stun_writer *w, unsigned code, struct sl_str reason);
 SL_API void sl_stun_put_integrity(struct sl_stun_writer *w, struct sl_str key);
 SL_API void sl_stun_put_fingerprint(struct sl_stun_writer *w);
 SL_API SL_MUST_CHECK int sl_stun_finish(struct sl_stun_writer *w, size_t *ret_len);
 
-/* What the module "stun" offers to those that own a connection or flow: sl_iface_get(w, SL_STUN_IFACE, 1, &self). */
+/* What the module "stun" offers to those that own a connection or flow: sl_iface_get(w,
+ * SL_STUN_IFACE, 1, &self). */
 #define SL_STUN_IFACE "stun"
 struct sl_stun_iface {
-	/* The answer to a Binding request: its length in dst (room: 128 bytes), 0 for silence. -SL_EUNSUPP: not a Binding request or indication. */
-	int (*answer)(void *self, const struct sl_stun_msg *msg, const struct sl_addr *remote, uint8_t dst[128]);
+	/* The answer to a Binding request: its length in dst (room: 128 bytes), 0 for silence.
+	 * -SL_EUNSUPP: not a Binding request or indication. */
+	int (*answer)(void *self, const struct sl_stun_msg *msg, const struct sl_addr *remote,
+		      uint8_t dst[128]);
 };
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * sluice/trace.h: the flight recorder: a ring of 32-byte records per slot in shared memory, always on, readable after a
- * crash (`sluice trace`). Costs a few nanoseconds; safe in the media path.
+ * sluice/trace.h: the flight recorder: a ring of 32-byte records per slot in shared memory, always
+ * on, readable after a crash (`sluice trace`). Costs a few nanoseconds; safe in the media path.
  */
 #ifndef SLUICE_TRACE_H
 #define SLUICE_TRACE_H

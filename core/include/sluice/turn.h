@@ -1,13 +1,13 @@
 /*
  * sluice/turn.h: the TURN server engine (RFC 8656), sans-I/O.
  *
- * (state, bytes, now) -> (bytes, calls of struct sl_turn_io, next timeout). It owns allocations, permissions,
- * channels, credentials, quotas and peer policy; it knows no socket, no clock and no session table. The module
- * turn-relay gives it sockets; tests give it a virtual network. Transport towards the client is the caller's
- * business: an engine client is one 5-tuple, of UDP, TCP or TLS.
+ * (state, bytes, now) -> (bytes, calls of struct sl_turn_io, next timeout). It owns allocations,
+ * permissions, channels, credentials, quotas and peer policy; it knows no socket, no clock and no
+ * session table. The module turn-relay gives it sockets; tests give it a virtual network. Transport
+ * towards the client is the caller's business: an engine client is one 5-tuple, of UDP, TCP or TLS.
  *
- * Data path: sl_turn_channel_out() and sl_turn_peer_in() look up and account; they neither copy nor allocate, and say
- * what the caller has to send where.
+ * Data path: sl_turn_channel_out() and sl_turn_peer_in() look up and account; they neither copy nor
+ * allocate, and say what the caller has to send where.
  */
 #ifndef SLUICE_TURN_H
 #define SLUICE_TURN_H
@@ -15,35 +15,40 @@
 #include <sluice/addr.h>
 #include <sluice/stun.h>
 
-struct sl_turn;	       /* one engine: one per worker */
-struct sl_turn_alloc;  /* one allocation; the caller may keep the pointer until io.released */
+struct sl_turn;	      /* one engine: one per worker */
+struct sl_turn_alloc; /* one allocation; the caller may keep the pointer until io.released */
 
 /* What an allocation needs from a relay socket (RFC 8656 section 7.2). */
 struct sl_turn_want {
 	uint8_t family;
-	bool even;			/* an even port */
-	bool reserve;			/* and the next higher one, bound and kept for a later allocation */
-	const struct sl_addr *reserved; /* not NULL: take the socket kept under this relayed address */
+	bool even;    /* an even port */
+	bool reserve; /* and the next higher one, bound and kept for a later allocation */
+	const struct sl_addr
+		*reserved; /* not NULL: take the socket kept under this relayed address */
 };
 
 /* Towards the world. ctx is the engine's io_ctx. */
 struct sl_turn_io {
-	/* Bind a relay socket near the client's server address; *ret_relayed is what the peer sees (external). */
-	int (*open_relay)(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want, struct sl_addr *ret_relayed);
+	/* Bind a relay socket near the client's server address; *ret_relayed is what the peer sees
+	 * (external). */
+	int (*open_relay)(void *ctx, struct sl_turn_alloc *a, const struct sl_turn_want *want,
+			  struct sl_addr *ret_relayed);
 	/* One of the two relay sockets of a dual allocation is not wanted any more. */
 	void (*close_relay)(void *ctx, struct sl_turn_alloc *a, uint8_t family);
 	/* A reserved socket was not claimed in time. */
 	void (*unreserve)(void *ctx, const struct sl_addr *relayed);
-	/* The allocation is granted: time to publish it (session entry, flow). A negative result refuses with 486 (LIMIT) or 508. */
+	/* The allocation is granted: time to publish it (session entry, flow). A negative result
+	 * refuses with 486 (LIMIT) or 508. */
 	int (*granted)(void *ctx, struct sl_turn_alloc *a);
 	/* Its expiry has moved. */
 	void (*refreshed)(void *ctx, struct sl_turn_alloc *a);
-	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to 0, drained, killed). The pointer is
-	 * dead after the call. */
+	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to
+	 * 0, drained, killed). The pointer is dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
 };
 
-/* A secret for time-limited credentials (username "expiry[:id]", password base64(HMAC-SHA1(secret, username))), or a static user. */
+/* A secret for time-limited credentials (username "expiry[:id]", password base64(HMAC-SHA1(secret,
+ * username))), or a static user. */
 struct sl_turn_user {
 	struct sl_str name, password;
 };
@@ -54,22 +59,24 @@ struct sl_turn_conf {
 	unsigned n_secrets;
 	const struct sl_turn_user *users;
 	unsigned n_users;
-	bool auth;		   /* false: open relay, for tests and closed networks */
+	bool auth; /* false: open relay, for tests and closed networks */
 	uint32_t default_lifetime_s, max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
 	uint32_t nonce_lifetime_s; /* then 438 */
-	uint32_t max_allocations, max_allocations_per_user, max_permissions, max_channels; /* 0: no limit */
+	uint32_t max_allocations, max_allocations_per_user, max_permissions,
+		max_channels;				/* 0: no limit */
 	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
 	unsigned n_deny, n_allow;
 	/*
-	 * Addresses of this node. As peers they are denied unless allowed, but for ports in own_ports_lo..hi, where other
-	 * allocations live: two clients that only have relays reach each other through them. hi 0: no such ports. Never on loopback.
+	 * Addresses of this node. As peers they are denied unless allowed, but for ports in
+	 * own_ports_lo..hi, where other allocations live: two clients that only have relays reach
+	 * each other through them. hi 0: no such ports. Never on loopback.
 	 */
 	const struct sl_addr *own;
 	unsigned n_own;
 	uint16_t own_ports_lo, own_ports_hi;
-	bool relay_v4, relay_v6;    /* families offered */
-	uint16_t slot;		    /* the worker's: stands in its reservation tokens */
-	struct sl_str software;	    /* SOFTWARE attribute; empty: none */
+	bool relay_v4, relay_v6; /* families offered */
+	uint16_t slot;		 /* the worker's: stands in its reservation tokens */
+	struct sl_str software;	 /* SOFTWARE attribute; empty: none */
 };
 
 /* Counters; the caller exports them. */
@@ -104,12 +111,16 @@ struct sl_turn_counters {
 #undef X
 };
 
-/* conf is borrowed and must outlive the engine. key: for nonces; the same in all workers and generations. */
-SL_API SL_MUST_CHECK int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf, const uint8_t nonce_key[16],
-				     const struct sl_turn_io *io, void *io_ctx);
-SL_API void sl_turn_free(struct sl_turn *t); /* releases all allocations; accepts NULL */
+/* conf is borrowed and must outlive the engine. key: for nonces; the same in all workers and
+ * generations. */
+SL_API SL_MUST_CHECK int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf,
+				     const uint8_t nonce_key[16], const struct sl_turn_io *io,
+				     void *io_ctx);
+/* Releases all allocations; accepts NULL */
+SL_API void sl_turn_free(struct sl_turn *t);
 SL_API const struct sl_turn_counters *sl_turn_counters(const struct sl_turn *t);
-SL_API void sl_turn_drain(struct sl_turn *t); /* no new allocations: 508 (existing ones are served) */
+/* No new allocations: 508 (existing ones are served) */
+SL_API void sl_turn_drain(struct sl_turn *t);
 
 /* The client a message came from. */
 struct sl_turn_client {
@@ -120,59 +131,78 @@ struct sl_turn_client {
 
 /* What to send where, after sl_turn_input. Each has its own length; 0 means nothing. */
 struct sl_turn_out {
-	uint8_t *reply;	      /* in: buffer of at least 1280 bytes; out: answer to the client */
+	uint8_t *reply; /* in: buffer of at least 1280 bytes; out: answer to the client */
 	size_t reply_cap, reply_len;
-	struct sl_turn_alloc *to_peer_via; /* Send indication: send `data` to `peer` from this allocation's relay */
+	struct sl_turn_alloc *to_peer_via; /* Send indication: send `data` to `peer` from this
+					      allocation's relay */
 	struct sl_addr peer;
-	const uint8_t *data;  /* borrowed from the input */
+	const uint8_t *data; /* borrowed from the input */
 	size_t data_len;
 	bool dont_fragment;
 };
 
 /*
- * A STUN-formatted message from a client. alloc: the client's allocation as the caller's flow knows it, or NULL.
- * Returns SL_DONE (handled; send what out says), SL_DECLINED (not a TURN method), SL_DROP (ignore silently). unix_s: wall clock, for credentials.
+ * A STUN-formatted message from a client. alloc: the client's allocation as the caller's flow knows
+ * it, or NULL. Returns SL_DONE (handled; send what out says), SL_DECLINED (not a TURN method),
+ * SL_DROP (ignore silently). unix_s: wall clock, for credentials.
  */
-SL_API int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct sl_turn_client *c, const struct sl_stun_msg *msg,
+SL_API int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc,
+			 const struct sl_turn_client *c, const struct sl_stun_msg *msg,
 			 uint64_t now_ms, uint64_t unix_s, struct sl_turn_out *out);
 
 /*
- * Reserved ports (RFC 8656 section 7.2) are known to the worker that made them only. Whose token an Allocate carries and which, for
- * handing the request over; or for moving the reservation: looked up and cancelled there (in io.unreserve), adopted here.
+ * Reserved ports (RFC 8656 section 7.2) are known to the worker that made them only. Whose token an
+ * Allocate carries and which, for handing the request over; or for moving the reservation: looked
+ * up and cancelled there (in io.unreserve), adopted here.
  */
 #define SL_TURN_TOKEN_BYTES 8
-SL_API const uint8_t *sl_turn_token(const struct sl_stun_msg *msg, uint16_t *ret_slot); /* borrowed; NULL: it carries none */
-SL_API SL_MUST_CHECK int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token, struct sl_addr *ret_relayed); /* -SL_ENOENT */
+/* Borrowed; NULL: it carries none */
+SL_API const uint8_t *sl_turn_token(const struct sl_stun_msg *msg, uint16_t *ret_slot);
+/* -SL_ENOENT */
+SL_API SL_MUST_CHECK int sl_turn_token_relayed(const struct sl_turn *t, const uint8_t *token,
+					       struct sl_addr *ret_relayed);
 SL_API void sl_turn_token_cancel(struct sl_turn *t, const uint8_t *token);
-SL_API SL_MUST_CHECK int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token, const struct sl_addr *relayed, uint64_t now_ms);
+SL_API SL_MUST_CHECK int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *token,
+					     const struct sl_addr *relayed, uint64_t now_ms);
 
-/* ChannelData from the client: payload = data + 4 .. *ret_len. NULL: no such channel or lying length (counted). */
-SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data, size_t len, uint64_t now_ms, size_t *ret_len);
+/* ChannelData from the client: payload = data + 4 .. *ret_len. NULL: no such channel or lying
+ * length (counted). */
+SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data,
+						 size_t len, uint64_t now_ms, size_t *ret_len);
 
 /*
- * A datagram of `len` bytes from a peer to the relay: how it goes to the client. Returns the channel number (prepend 4 bytes: number, length),
- * 0 for a Data indication (write it with sl_turn_data_header), or -SL_EDENIED (drop).
+ * A datagram of `len` bytes from a peer to the relay: how it goes to the client. Returns the
+ * channel number (prepend 4 bytes: number, length), 0 for a Data indication (write it with
+ * sl_turn_data_header), or -SL_EDENIED (drop).
  */
-SL_API int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len, uint64_t now_ms);
-/* Writes the part of a Data indication that precedes the payload (header, XOR-PEER-ADDRESS, DATA header) into dst (room: 64) and returns its
- * length; the message must end with (4 - len % 4) % 4 zero bytes of padding behind the payload. */
-SL_API size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len, const uint8_t txid[12]);
+SL_API int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t len,
+			   uint64_t now_ms);
+/* Writes the part of a Data indication that precedes the payload (header, XOR-PEER-ADDRESS, DATA
+ * header) into dst (room: 64) and returns its length; the message must end with (4 - len % 4) % 4
+ * zero bytes of padding behind the payload. */
+SL_API size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len,
+				  const uint8_t txid[12]);
 
 /* Runs what is due; returns the next time it wants to be called, UINT64_MAX for never. */
 SL_API uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms);
 
-SL_API void sl_turn_kill(struct sl_turn_alloc *a, const char *why); /* ends in io.released */
+/* Ends in io.released */
+SL_API void sl_turn_kill(struct sl_turn_alloc *a, const char *why);
 /* Opaque for the caller: where it keeps its relay socket, session and flow. */
 SL_API void sl_turn_set_data(struct sl_turn_alloc *a, void *data);
 SL_API void *sl_turn_data(const struct sl_turn_alloc *a);
 SL_API const struct sl_turn_client *sl_turn_alloc_client(const struct sl_turn_alloc *a);
-SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a); /* without the expiry of a time-limited name */
-SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a, uint8_t family); /* NULL: not of this family */
+/* Without the expiry of a time-limited name */
+SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a);
+/* NULL: not of this family */
+SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a, uint8_t family);
 SL_API uint64_t sl_turn_alloc_expires_ms(const struct sl_turn_alloc *a);
 SL_API size_t sl_turn_allocations(const struct sl_turn *t);
 
-/* Time-limited credentials for a client: "expiry:id" and its password in base64. dst sizes in bytes, NUL included. */
-SL_API SL_MUST_CHECK int sl_turn_credential(struct sl_str secret, struct sl_str id, uint64_t expires_unix_s, char *ret_user, size_t user_cap,
-					    char ret_password[32]);
+/* Time-limited credentials for a client: "expiry:id" and its password in base64. dst sizes in
+ * bytes, NUL included. */
+SL_API SL_MUST_CHECK int sl_turn_credential(struct sl_str secret, struct sl_str id,
+					    uint64_t expires_unix_s, char *ret_user,
+					    size_t user_cap, char ret_password[32]);
 
 #endif

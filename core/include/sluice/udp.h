@@ -1,10 +1,11 @@
 /*
  * sluice/udp.h: UDP sockets of a worker and the flows on listeners.
  *
- * Received packets come in batches: listener sockets go through DGRAM_GUARD, then to the flow of their sender, if one is
- * known here, then to its owner in another process, if the session table knows one, then through DGRAM_CONTENT. A module's own sockets
- * (relays) deliver to the callback. What is sent is queued and leaves at the end of the tick, in order per socket, packets of equal size to the
- * same address joined by UDP_SEGMENT.
+ * Received packets come in batches: listener sockets go through DGRAM_GUARD, then to the flow of
+ * their sender, if one is known here, then to its owner in another process, if the session table
+ * knows one, then through DGRAM_CONTENT. A module's own sockets (relays) deliver to the callback.
+ * What is sent is queued and leaves at the end of the tick, in order per socket, packets of equal
+ * size to the same address joined by UDP_SEGMENT.
  */
 #ifndef SLUICE_UDP_H
 #define SLUICE_UDP_H
@@ -16,44 +17,59 @@ struct sl_listener; /* <sluice/conn.h> */
 
 typedef void sl_udp_recv_fn(void *arg, struct sl_packet *p);
 /* The kernel reported an ICMP error for a datagram sent to `to`: type and code of the family. */
-typedef void sl_udp_error_fn(void *arg, const struct sl_addr *to, uint8_t icmp_type, uint8_t icmp_code);
+typedef void sl_udp_error_fn(void *arg, const struct sl_addr *to, uint8_t icmp_type,
+			     uint8_t icmp_code);
 
 struct sl_udp_opts {
-	struct sl_addr local;	/* port 0: the kernel chooses */
+	struct sl_addr local; /* port 0: the kernel chooses */
 	sl_udp_recv_fn *recv;
 	sl_udp_error_fn *error; /* NULL: not asked for */
 	void *arg;
-	int buffer_bytes;	/* both directions; 0: system default */
+	int buffer_bytes; /* both directions; 0: system default */
 };
 
-SL_API SL_MUST_CHECK int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp **ret_udp); /* -SL_EEXIST: port in use; -SL_ELIMIT: out of descriptors */
-SL_API void sl_udp_close(struct sl_udp *u); /* queued packets are flushed first; accepts NULL */
+/* -SL_EEXIST: port in use; -SL_ELIMIT: out of descriptors */
+SL_API SL_MUST_CHECK int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o,
+				     struct sl_udp **ret_udp);
+/* Queued packets are flushed first; accepts NULL */
+SL_API void sl_udp_close(struct sl_udp *u);
 SL_API const struct sl_addr *sl_udp_local(const struct sl_udp *u);
-SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u); /* NULL for a module's own socket */
+/* NULL for a module's own socket */
+SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u);
 
-/* Queues p->data .. p->len to `to`, with p->tos; takes its own reference; the bytes must not change until the tick ends. -SL_EFULL: queue full, dropped and counted. */
-SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to);
-/* Turns p into the answer to its sender (from the address it was sent to): copies data in, then queues. */
+/* Queues p->data .. p->len to `to`, with p->tos; takes its own reference; the bytes must not change
+ * until the tick ends. -SL_EFULL: queue full, dropped and counted. */
+SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p,
+				     const struct sl_addr *to);
+/* Turns p into the answer to its sender (from the address it was sent to): copies data in, then
+ * queues. */
 SL_API SL_MUST_CHECK int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len);
 
-/* Hands a listener's datagram, as it came, to the worker of a slot, whose handlers see it as theirs. -SL_ENOENT: nobody
- * serves there. -SL_EUNSUPP: with a port for each worker. */
+/* Hands a listener's datagram, as it came, to the worker of a slot, whose handlers see it as
+ * theirs. -SL_ENOENT: nobody serves there. -SL_EUNSUPP: with a port for each worker. */
 SL_API SL_MUST_CHECK int sl_udp_forward(const struct sl_packet *p, uint16_t slot);
 
 /*
- * A flow: what one remote address means on one listener. Lookups cost one hash and are made for every packet, so that modules
- * need no table of their own. Opening one makes it known to steering: later packets come to this worker, also after a reload.
+ * A flow: what one remote address means on one listener. Lookups cost one hash and are made for
+ * every packet, so that modules need no table of their own. Opening one makes it known to steering:
+ * later packets come to this worker, also after a reload.
  */
 struct sl_flow;
 /* SL_OK: handled. SL_DECLINED: goes on to DGRAM_CONTENT (a Binding request from a TURN client). */
 typedef int sl_flow_fn(void *arg, struct sl_flow *f, struct sl_packet *p);
 struct sl_session;
-/* u: a listener's socket. session: owner of the tuple in the shared table, or NULL for a purely local flow. -SL_EEXIST. */
-SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_session *session, sl_flow_fn *fn, void *arg, struct sl_flow **ret_flow);
-SL_API void sl_flow_close(struct sl_flow *f); /* accepts NULL */
+/* u: a listener's socket. session: owner of the tuple in the shared table, or NULL for a purely
+ * local flow. -SL_EEXIST. */
+SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote,
+				      struct sl_session *session, sl_flow_fn *fn, void *arg,
+				      struct sl_flow **ret_flow);
+/* Accepts NULL */
+SL_API void sl_flow_close(struct sl_flow *f);
 SL_API struct sl_udp *sl_flow_udp(const struct sl_flow *f);
 SL_API const struct sl_addr *sl_flow_remote(const struct sl_flow *f);
-SL_API const struct sl_addr *sl_flow_local(const struct sl_flow *f); /* server address the flow's packets came to */
-SL_API SL_MUST_CHECK int sl_flow_send(struct sl_flow *f, struct sl_packet *p); /* to the remote, from the flow's local address */
+/* Server address the flow's packets came to */
+SL_API const struct sl_addr *sl_flow_local(const struct sl_flow *f);
+/* To the remote, from the flow's local address */
+SL_API SL_MUST_CHECK int sl_flow_send(struct sl_flow *f, struct sl_packet *p);
 
 #endif
