@@ -11,6 +11,8 @@
 #include "http.h"
 #include "socket.h"
 
+#define SWEEP_MS 1000
+
 static void on_deadline(struct sl_timer *t)
 {
 	struct client *c = t->arg;
@@ -19,7 +21,8 @@ static void on_deadline(struct sl_timer *t)
 		ws_tick(c);
 		return;
 	}
-	sl_count(&c->http->m[M_TIMEOUTS]);
+	if (c->req || c->n_requests == 0) /* else it only waited for a next request */
+		sl_count(&c->http->m[M_TIMEOUTS]);
 	client_kill(c);
 }
 
@@ -30,6 +33,26 @@ static void on_writable(struct sl_event *ev, unsigned ready)
 	(void)ready; /* an error shows in the write */
 	if (response_pump(c) < 0)
 		client_kill(c);
+}
+
+static void link_client(struct client *c)
+{
+	struct http *h = c->http;
+
+	c->next = h->clients;
+	if (c->next)
+		c->next->prev = c;
+	h->clients = c;
+	if (!sl_timer_pending(&h->sweep))
+		sl_timer_set(h->w->loop, &h->sweep, SWEEP_MS);
+}
+
+static void unlink_client(struct client *c)
+{
+	*(c->prev ? &c->prev->next : &c->http->clients) = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->prev = c->next = NULL;
 }
 
 static struct client *client_new(struct http *h, const struct client_from *from)
@@ -47,10 +70,7 @@ static struct client *client_new(struct http *h, const struct client_from *from)
 	c->bridged = from->bridged;
 	c->deadline = (struct sl_timer){.fn = on_deadline, .arg = c};
 	c->writable = (struct sl_event){.fd = -1, .fn = on_writable, .arg = c};
-	c->next = h->clients;
-	if (c->next)
-		c->next->prev = c;
-	h->clients = c;
+	link_client(c);
 	h->n_clients++;
 	h->w->n_holds++;
 	sl_gauge_set(&h->m[M_CONNECTIONS], h->n_clients);
@@ -67,9 +87,8 @@ static void client_free(struct client *c)
 		request_abandon(c->req);
 	sl_event_del(h->w->loop, &c->writable);
 	sl_timer_cancel(h->w->loop, &c->deadline);
-	*(c->prev ? &c->prev->next : &h->clients) = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
+	if (!c->unlinked)
+		unlink_client(c);
 	h->n_clients--;
 	h->w->n_holds--;
 	sl_gauge_set(&h->m[M_CONNECTIONS], h->n_clients);
@@ -94,8 +113,10 @@ static int adopt(struct client *c, struct lws_vhost *vhost, int fd)
 	known = h->adopting == NULL;
 	h->adopting = NULL;
 	host_kick(h);
-	if (wsi)
+	if (wsi) {
+		client_expect(c, c->conf->request_timeout);
 		return 0;
+	}
 	if (!known)
 		client_free(c);
 	return -SL_ENOMEM;
@@ -124,6 +145,35 @@ void client_kill(struct client *c)
 	sl_timer_cancel(c->http->w->loop, &c->deadline);
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 	lws_cancel_service(c->http->lws); /* the library looks at its timers after a wake-up only */
+}
+
+void client_becomes_websocket(struct client *c)
+{
+	unlink_client(c);
+	c->unlinked = true;
+}
+
+/*
+ * The library keeps its time-outs in one sorted list, and walks it for each new one: ten thousand
+ * connections that wait would stop the next. So they wait on our wheel; the library's own time-outs
+ * are taken back where we see them set, and where we do not (after a TLS handshake, at the first
+ * byte of a next request) by a sweep.
+ */
+void client_expect(struct client *c, uint64_t ms)
+{
+	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+	sl_timer_set(c->http->w->loop, &c->deadline, ms);
+}
+
+void clients_sweep(struct sl_timer *t)
+{
+	struct http *h = t->arg;
+
+	for (struct client *c = h->clients; c; c = c->next)
+		if (!c->killed && c->wsi)
+			lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+	if (h->clients)
+		sl_timer_set(h->w->loop, t, SWEEP_MS);
 }
 
 /*

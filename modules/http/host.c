@@ -167,6 +167,7 @@ int host_open(struct http *h, lws_callback_function *callback)
 						 .tx_packet_size = 1 << 20};
 	h->protocols[1] = h->protocols[0];
 	h->protocols[1].name = h->subprotocol;
+	h->sweep = (struct sl_timer){.fn = clients_sweep, .arg = h};
 	h->kick = (struct sl_post){.fn = on_kick, .arg = h};
 	h->scratch = malloc(LWS_PRE + SCRATCH_BYTES);
 	if (!h->scratch || uv_loop_init(&h->uv) != 0)
@@ -196,6 +197,7 @@ static void close_library(struct http *h)
 void host_close(struct http *h)
 {
 	sl_post_cancel(h->w->loop, &h->kick);
+	sl_timer_cancel(h->w->loop, &h->sweep);
 	sl_nested_del(h->w->loop, &h->nested);
 	if (h->lws)
 		close_library(h);

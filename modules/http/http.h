@@ -85,9 +85,10 @@ struct http {
 	struct lws_protocols protocols[3];
 	char subprotocol[128]; /* name of protocols[1]; see ws_choose_subprotocol */
 
-	struct client *clients; /* list */
+	struct client *clients; /* list of those that are not WebSockets */
 	struct client *adopting;
-	unsigned n_clients;
+	unsigned n_clients; /* WebSockets included */
+	struct sl_timer sweep;
 	struct bridge *bridges; /* list */
 	uint8_t *scratch;	/* LWS_PRE + SCRATCH_BYTES */
 	bool draining;
@@ -103,15 +104,16 @@ struct client {
 	struct lws *wsi;
 	struct sl_addr remote;
 	bool secure;
-	bool held;    /* input stopped: a response is waited for or being written */
-	bool killed;  /* on its way out */
-	bool bridged; /* no socket of TCP */
+	bool held;     /* input stopped: a response is waited for or being written */
+	bool killed;   /* on its way out */
+	bool unlinked; /* a WebSocket, not in the list any more */
+	bool bridged;  /* no socket of TCP */
 	uint32_t n_requests;
 	uint64_t read_mark; /* bytes that the library had read when the last response was out */
 	struct sl_http_req *req; /* at most one */
 	struct sl_ws *ws;
 	struct sl_event writable; /* a response waits for room in the socket */
-	struct sl_timer deadline; /* of a request or a response; of a WebSocket, its heartbeat */
+	struct sl_timer deadline; /* for a request or a response to come; a WebSocket's heartbeat */
 };
 
 /* The answer to a request: a head in memory, then a body in memory or in a file. */
@@ -170,12 +172,15 @@ int client_adopt(struct http *h, const struct client_from *from, int fd);
 /* Soon, without ceremony */
 void client_kill(struct client *c);
 void client_hold(struct client *c, bool on);
+void client_becomes_websocket(struct client *c);
+void client_expect(struct client *c, uint64_t ms); /* sets its deadline, instead of the library's */
 /* A response is out */
 void client_mark(struct client *c);
 /* The request at hand was sent before that */
 bool client_is_pipelined(const struct client *c);
 /* Ends the connections that wait for a next request */
 void clients_drain(struct http *h);
+void clients_sweep(struct sl_timer *t); /* arg: struct http */
 
 /* ---- preread.c, bridge.c */
 sl_conn_fn preread_choose;

@@ -162,7 +162,7 @@ static int dispatch(struct sl_http_req *r)
 {
 	struct client *c = r->client;
 
-	sl_timer_set(c->http->w->loop, &c->deadline, c->conf->response_timeout);
+	client_expect(c, c->conf->response_timeout);
 	r->dispatched = true;
 	r->in_call = true;
 	answer(r);
@@ -226,8 +226,7 @@ int request_begin(struct client *c, struct sl_str path)
 		return -1;
 	c->n_requests++;
 	sl_count(&c->http->m[M_REQUESTS]);
-	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
-	sl_timer_set(c->http->w->loop, &c->deadline, c->conf->request_timeout);
+	client_expect(c, c->conf->request_timeout);
 	status = read_framing(r);
 	if (status != 0)
 		return reject(r, status);

@@ -344,6 +344,7 @@ static int finish(struct client *c)
 	client_mark(c);
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
+	client_expect(c, c->conf->keepalive_timeout);
 	host_kick(c->http);
 	return 0;
 }

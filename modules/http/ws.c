@@ -227,9 +227,11 @@ int ws_opened(struct client *c)
 
 	sl_count(&c->http->m[M_UPGRADES]);
 	sl_gauge_add(&c->http->m[M_WEBSOCKETS], 1);
+	client_becomes_websocket(c);
 	ws->opened = true;
 	ws->heard_ms = now_ms(ws);
 	sl_buf_init(&ws->in, 0);
+	sl_timer_cancel(c->http->w->loop, &c->deadline);
 	if (ws->ops->ping_interval_ms > 0)
 		set_timer(ws, ws->ops->ping_interval_ms);
 	if (ws->ops->opened)
