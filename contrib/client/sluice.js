@@ -74,6 +74,12 @@ export class Socket extends EventTarget {
 			this.connect();
 	}
 
+	/* The network was away: the connection of before seldom lives on, and a new one resumes within a round trip or two. */
+	renew() {
+		if (this.state !== 'closed')
+			this.connect();
+	}
+
 	/* -- below: private */
 
 	setState(state) {
@@ -578,14 +584,19 @@ export class Room extends EventTarget {
 	listenToNetwork() {
 		this.unlisten = new AbortController();
 		const signal = this.unlisten.signal;
-		const changed = () => {
-			this.socket.probe();
-			for (const link of this.links.values())
-				link.restart('network');
-		};
-		globalThis.addEventListener?.('online', changed, {signal});
-		globalThis.navigator?.connection?.addEventListener?.('change', changed, {signal});
-		globalThis.addEventListener?.('pagehide', () => this.leave(), {signal});
+		const listen = (target, type, fn) => target?.addEventListener?.(type, fn, {signal});
+		listen(globalThis, 'online', () => this.networkChanged(() => this.socket.renew()));
+		listen(globalThis.navigator?.connection, 'change', () => this.networkChanged(() => this.socket.probe()));
+		listen(globalThis, 'pagehide', () => this.leave());
+	}
+
+	/* Between two networks there is none, and what is gathered then would lead nowhere: 'online' follows. */
+	networkChanged(reviveSocket) {
+		if (globalThis.navigator?.onLine === false)
+			return;
+		reviveSocket();
+		for (const link of this.links.values())
+			link.restart('network');
 	}
 
 	welcomed(m) {
