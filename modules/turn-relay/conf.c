@@ -46,7 +46,7 @@ const struct sl_directive relay_directives[] = {
 		       "\"2002::/16\", \"fc00::/7\", \"fe80::/10\", \"ff00::/8\"]",
 	       .doc = "Peers nobody may talk to. The default closes loopback, link-local, private, "
 		      "multicast and reserved blocks and the IPv6 forms in which IPv4 addresses "
-		      "hide. The node's own addresses are always denied."),
+		      "hide. Of the node's own addresses only relay ports are open."),
 	SL_DIR(struct relay_conf, allow_peers, SL_T_CIDR, SL_S_MAIN, .list = true, .max = 1024,
 	       .doc = "Exceptions from deny_peers and from the denial of the node's own "
 		      "addresses."),

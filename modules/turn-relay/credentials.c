@@ -7,9 +7,9 @@
  * configured serves the clients of its own signalling and nobody else. The URLs name the host as
  * the client knows it and the first port of each transport.
  *
- * Over UDP they give public addresses of ours instead of a name, where we have any: for a name Chromium
- * asks the DNS alone (it appends the final dot, which neither /etc/hosts nor mDNS answer), though
- * the page itself came from that name.
+ * Over UDP they give public addresses of ours instead of a name, where we have any: for a name
+ * Chromium asks the DNS alone (it appends the final dot, which neither /etc/hosts nor mDNS answer),
+ * though the page itself came from that name.
  */
 #include <stdio.h>
 #include <stdlib.h>
