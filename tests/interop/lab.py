@@ -1,17 +1,17 @@
 """tests/interop/lab.py: Sluice as the server of a virtual internet, and browsers behind its NATs.
 
     with Internet("symmetric1", "symmetric2") as net:
-        with net.party("symmetric1", room="tea") as a, net.party("symmetric2", room="tea") as b:
-            both(a, b, until=talking)
+        a, b = net.parties("symmetric1", "symmetric2", room="tea")
+        connected(a, b)
 
 The virtual internet (namespaces, NATs, browsers) is the lab beside this repository, in ../shared/natlab; without it, without
 root, or without a browser, need() skips the test. Each Internet is a lab of its own, named after this process: tests of
 several trees run at the same time, and what a killed one left behind is cleared by the next.
 """
+import concurrent.futures
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
@@ -63,7 +63,7 @@ class Internet:
         from natlablib.lab import Lab
         clear_dead_labs()
         self.lab, self.server = Lab(lab_name(os.getpid())), None
-        self.parties = []
+        self.browsers = []
         self.old_handler = signal.signal(signal.SIGTERM, self.ended)
         try:
             self.lab.up(only=set(hosts) if hosts else None)
@@ -84,17 +84,22 @@ class Internet:
         self.lab.down()
         os._exit(1)
 
-    def party(self, host, kind="chromium", **query):
-        return Party(self, host, kind, **query)
-
     def browser(self, host, kind="chromium", **options):
-        """A browser in host; those of ordinary pages are made by party()."""
+        """A browser in host, that ends with the lab."""
         from natlablib.browser import Browser
-        return Browser(self.lab, host, kind, **options)
+        browser = Browser(self.lab, host, kind, **options)
+        self.browsers.append(browser)
+        return browser
+
+    def parties(self, *hosts, kinds=None, **query):
+        """The call page in a browser of each host; they start side by side, since that takes longest."""
+        with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
+            return list(pool.map(lambda host, kind: Party(self, host, kind, **query), hosts, kinds or ["chromium"] * len(hosts)))
 
     def close(self):
-        for party in list(self.parties):
-            party.close()
+        for browser in self.browsers:
+            browser.close()
+        self.browsers = []
         self.lab.down()
         signal.signal(signal.SIGTERM, self.old_handler)
 
@@ -103,10 +108,10 @@ class Internet:
 
     def __exit__(self, *failure):
         try:
-            for party in list(self.parties):
-                if failure[0]:
-                    party.explain()
-                party.close()
+            for browser in self.browsers:
+                for level, text in browser.console[-10:] if failure[0] else ():
+                    print(f"{browser.host}: [{level}] {text}", file=sys.stderr)
+                browser.close()
             if self.server:
                 self.server.__exit__(*failure)
         finally:
@@ -122,7 +127,6 @@ class Party:
         query = {"name": host, "autostart": "1", "policy": policy, **query}
         plain = {"insecure_origins": [url]} if url.startswith("http:") and kind == "chromium" else {}
         self.browser = net.browser(host, kind, **plain)
-        net.parties.append(self)
         self.page = self.browser.page(f"{url}/?" + "&".join(f"{k}={v}" for k, v in query.items()), timeout=30 * SLOW)
 
     def stats(self):
@@ -134,28 +138,6 @@ class Party:
             if any(word in str(error) for word in ("destroyed", "navigat", "Cannot find context", "Inspected target", "no such", "aborted")):
                 return None
             raise
-
-    def explain(self):
-        try:
-            print(f"{self.host}: {self.stats()}", file=sys.stderr)
-            for level, text in self.browser.console[-10:]:
-                print(f"{self.host}: [{level}] {text}", file=sys.stderr)
-        except Exception as error:
-            print(f"{self.host}: {error}", file=sys.stderr)
-
-    def close(self):
-        if self in self.net.parties:
-            self.net.parties.remove(self)
-            self.browser.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        if failure[0]:
-            self.explain()
-        self.close()
-        return False
 
 
 # ---- what is asked of a call
@@ -173,15 +155,16 @@ def flows(before, now, frames=5):
 
 
 def connected(*parties, limit=30):
-    """Waits until media flows both ways; returns the stats() of each and the seconds it took."""
-    started = time.monotonic()
-    first = wait_for(lambda: connected_sample(parties), "the call to connect", limit, 0.1)
-    return flowing(*parties, since=first), time.monotonic() - started
-
-
-def connected_sample(parties):
-    seen = sample(*parties)
-    return seen if seen and all(s["state"] == "connected" and s["pairs"] for s in seen) else None
+    """Waits until media flows both ways; returns the stats() of each."""
+    def up():
+        seen = sample(*parties)
+        return seen if seen and all(s["state"] == "connected" and s["pairs"] for s in seen) else None
+    try:
+        return flowing(*parties, since=wait_for(up, "the call to connect", limit, 0.1))
+    except AssertionError:
+        for party in parties:
+            print(f"{party.host}: {party.stats()}", file=sys.stderr)
+        raise
 
 
 def flowing(*parties, since=None, limit=15):
