@@ -162,6 +162,24 @@ static int watch(struct child *c)
 	return c->chan < 0 ? 0 : sl_event_add(c->m->loop, &c->on_message, SL_READ);
 }
 
+static void close_child(struct child *c)
+{
+	sl_event_del(c->m->loop, &c->on_exit);
+	sl_event_del(c->m->loop, &c->on_message);
+	fd_close(&c->pidfd);
+	fd_close(&c->chan);
+	c->pid = 0;
+}
+
+/* A process that does not run, or that nobody would see ending: its slot must not look alive. */
+static void give_up(struct child *c)
+{
+	if (c->pid > 0 && kill(c->pid, SIGKILL) == 0)
+		(void)waitpid(c->pid, NULL, 0); /* at once: it was killed */
+	close_child(c);
+	__atomic_store_n(&shm_worker(c->m->shm, c->slot)->state, WORKER_GONE, __ATOMIC_RELEASE);
+}
+
 int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index)
 {
 	struct child *c = &m->slots[slot];
@@ -176,14 +194,15 @@ int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned 
 	mark_started(c);
 	rc = exec_worker(c, pair[1]);
 	close(pair[1]);
-	if (rc < 0) {
-		close(pair[0]);
-		return rc;
-	}
 	c->chan = pair[0];
-	(void)fd_set_nonblock(c->chan); /* a full channel must not stop the master */
-	shm_worker(m->shm, slot)->pid = (uint32_t)c->pid;
-	return watch(c);
+	if (rc == 0) {
+		(void)fd_set_nonblock(c->chan); /* a full channel must not stop the master */
+		shm_worker(m->shm, slot)->pid = (uint32_t)c->pid;
+		rc = watch(c);
+	}
+	if (rc < 0)
+		give_up(c);
+	return rc;
 }
 
 void child_adopt(struct child *c)
@@ -273,15 +292,6 @@ static void describe_end(const struct child *c, int status)
 	else
 		sl_log(SL_LOG_WARN, "master", "worker %u (pid %d) ended with status %d", c->slot,
 		       (int)c->pid, WEXITSTATUS(status));
-}
-
-static void close_child(struct child *c)
-{
-	sl_event_del(c->m->loop, &c->on_exit);
-	sl_event_del(c->m->loop, &c->on_message);
-	fd_close(&c->pidfd);
-	fd_close(&c->chan);
-	c->pid = 0;
 }
 
 static void free_slot(struct child *c)

@@ -9,6 +9,7 @@
  * failure before it kills only what is new. The switch is one write to the steering map and one to
  * the shared segment.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +89,11 @@ static void switch_to(struct generation *g, struct master *m)
 {
 	char text[96];
 
+	if (sockets_switch(m, g) < 0) {
+		generation_failed(g, "the steering map cannot be written");
+		return;
+	}
 	sl_timer_cancel(m->loop, &g->start_timer);
-	sockets_switch(m, g);
 	shm_set_generation(m->shm, g->number);
 	g->state = GEN_CURRENT;
 	drain_others(m, g);
@@ -394,7 +398,12 @@ static int begin_check(struct master *m)
 	if (k->fd_out < 0 || k->fd_err < 0 || spawn_checker(m) < 0)
 		return -SL_ESYS;
 	k->on_exit = (struct sl_event){.fd = k->pidfd, .fn = check_done, .arg = m};
-	return sl_event_add(m->loop, &k->on_exit, SL_READ);
+	if (sl_event_add(m->loop, &k->on_exit, SL_READ) == 0)
+		return 0;
+	if (kill(k->pid, SIGKILL) == 0)
+		(void)waitpid(k->pid, NULL, 0); /* at once: it was killed */
+	fd_close(&k->pidfd);
+	return -SL_ESYS;
 }
 
 void generation_reload(struct master *m, struct control_client *client)

@@ -127,8 +127,8 @@ int sockets_for_slot(struct master *m, const struct generation *g, unsigned slot
  * last read is their end. */
 void sockets_let_go(struct master *m, unsigned slot);
 void sockets_release_slot(struct master *m, unsigned slot);
-void sockets_switch(struct master *m,
-		    const struct generation *g); /* the atomic moment: new flows go to g */
+/* The atomic moment: new flows go to g. After a failure they go where they went before. */
+int sockets_switch(struct master *m, const struct generation *g);
 /* Closes listeners that no generation wants */
 void sockets_retire(struct master *m);
 bool plan_has(const struct plan *plan, const struct listener_spec *spec);

@@ -142,7 +142,7 @@ void sockets_release_slot(struct master *m, unsigned slot)
 	}
 }
 
-void sockets_switch(struct master *m, const struct generation *g)
+int sockets_switch(struct master *m, const struct generation *g)
 {
 	uint16_t slots[MAX_SLOTS];
 	unsigned n = 0;
@@ -150,9 +150,10 @@ void sockets_switch(struct master *m, const struct generation *g)
 	for (unsigned i = 0; i < m->n_slots; i++)
 		if (m->slots[i].gen == g && !child_is_aux(&m->slots[i]))
 			slots[n++] = (uint16_t)i;
-	if (m->steer && steer_set_current(m->steer, slots, n) < 0)
-		sl_log(SL_LOG_ALERT, "master",
-		       "cannot write the steering map: %m; new flows may reach draining workers");
+	if (!m->steer || steer_set_current(m->steer, slots, n) == 0)
+		return 0;
+	sl_log(SL_LOG_ERROR, "master", "cannot write the steering map: %m");
+	return -SL_ESYS;
 }
 
 static bool wanted(const struct master *m, const struct master_listener *l)

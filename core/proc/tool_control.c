@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <sluice/buf.h>
 #include "os/os.h"
 #include "proc/handoff.h"
 #include "proc/tool.h"
@@ -27,8 +28,10 @@ static int ask(const struct tool_opts *o, const char *command, int *ret_fd)
 
 	socket_path(o, path);
 	rc = sock_unix_connect(path, &fd);
-	if (rc == 0)
-		rc = fd_write_all(fd, command, strlen(command));
+	if (rc == 0 && send(fd, command, strlen(command), MSG_NOSIGNAL) < 0) {
+		close(fd);
+		rc = -SL_ESYS;
+	}
 	if (rc < 0) {
 		fprintf(stderr,
 			"sluice: no answer at %s: %m; is it running with this prefix (-p)?\n",
@@ -39,27 +42,41 @@ static int ask(const struct tool_opts *o, const char *command, int *ret_fd)
 	return 0;
 }
 
-/* Prints what comes; the last line says how it went. */
+static bool cut_end(struct sl_str *s, struct sl_str end)
+{
+	if (s->len < end.len || memcmp(s->p + s->len - end.len, end.p, end.len) != 0)
+		return false;
+	s->len -= end.len;
+	return true;
+}
+
+/* The last line says how it went; what is before it is for the reader. */
+static int judge(struct sl_str answer)
+{
+	bool ok = cut_end(&answer, SL_STR("ok\n"));
+	bool refused = !ok && cut_end(&answer, SL_STR("error\n"));
+
+	if (fd_write_all(STDERR_FILENO, answer.p, answer.len) < 0)
+		return 1;
+	if (!ok && !refused)
+		fprintf(stderr, "sluice: the master closed the connection before its answer was "
+				"complete; see its log\n");
+	return !ok;
+}
+
 static int print_answer(int fd)
 {
-	char text[4096], last[8] = "";
-	size_t n;
+	struct sl_buf answer;
+	char text[4096];
+	ssize_t got;
+	int status;
 
-	for (;;) {
-		ssize_t got = recv(fd, text, sizeof text, 0);
-
-		if (got <= 0)
-			break;
-		n = (size_t)got;
-		if (n >= 6 && memcmp(text + n - 6, "error\n", 6) == 0)
-			snprintf(last, sizeof last, "error");
-		else if (n >= 3 && memcmp(text + n - 3, "ok\n", 3) == 0)
-			snprintf(last, sizeof last, "ok");
-		n -= strcmp(last, "error") == 0 ? 6 : strcmp(last, "ok") == 0 ? 3 : 0;
-		if (fd_write_all(STDERR_FILENO, text, n) < 0)
-			break;
-	}
-	return strcmp(last, "ok") != 0;
+	sl_buf_init(&answer, 0);
+	while ((got = recv(fd, text, sizeof text, 0)) > 0)
+		sl_buf_add(&answer, text, (size_t)got);
+	status = judge(sl_buf_view(&answer));
+	sl_buf_free(&answer);
+	return status;
 }
 
 /* Without the socket (another user's, or lost): the signal that nginx users know, by the pid file.
