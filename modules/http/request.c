@@ -208,7 +208,7 @@ static unsigned read_framing(struct sl_http_req *r)
 	}
 	if (r->body_len <= r->client->conf->max_body)
 		return 0;
-	/* One that is a bit too long is read first: a client that still writes misses the answer. */
+	/* A bit too long is read first: a client that still writes would miss the answer. */
 	r->too_long = r->body_len / 8 <= r->client->conf->max_body && !expects_continue(r);
 	r->last |= !r->too_long;
 	return r->too_long ? 0 : 413;
