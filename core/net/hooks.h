@@ -40,12 +40,14 @@ static inline int hook_run_dgram(const struct hook_chain *chain, struct sl_packe
 	return rc;
 }
 
-static inline int hook_run_conn(const struct hook_chain *chain, struct sl_conn *c)
+/* From handler *at on; *at is left at the one that spoke last, which may resume behind itself. */
+static inline int hook_run_conn_from(const struct hook_chain *chain, struct sl_conn *c,
+				     unsigned *at)
 {
 	int rc = SL_DECLINED;
 
-	for (unsigned i = 0; i < chain->n; i++) {
-		int r = chain->calls[i].fn.conn(chain->calls[i].ctx, c);
+	for (; *at < chain->n; (*at)++) {
+		int r = chain->calls[*at].fn.conn(chain->calls[*at].ctx, c);
 
 		if (r != SL_OK && r != SL_DECLINED)
 			return r;
@@ -53,6 +55,13 @@ static inline int hook_run_conn(const struct hook_chain *chain, struct sl_conn *
 			rc = SL_OK;
 	}
 	return rc;
+}
+
+static inline int hook_run_conn(const struct hook_chain *chain, struct sl_conn *c)
+{
+	unsigned at = 0;
+
+	return hook_run_conn_from(chain, c, &at);
 }
 
 #endif

@@ -184,12 +184,45 @@ static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr
 	return c;
 }
 
-/* No handler may suspend here: nothing would resume it. */
-static bool refused(const struct hook_chain *chain, struct sl_conn *c)
+static void refuse(struct sl_conn *c)
 {
-	int rc = hook_run_conn(chain, c);
+	sl_count(net_meter(conn_net(c), NET_connections_refused));
+	conn_fail(c, SL_CLOSE_OURS);
+}
 
-	return rc < 0 || rc == SL_DROP || rc == SL_AGAIN;
+/* rc: what the handler at access_at said. A suspended connection is not in the loop; its time goes
+ * on. */
+static void access_said(struct sl_conn *c, int rc)
+{
+	if (rc == SL_AGAIN)
+		return;
+	if (rc < 0 || rc == SL_DROP) {
+		refuse(c);
+		return;
+	}
+	c->state = CONN_PREREAD;
+	conn_want(c, SL_READ);
+}
+
+static void ask_access(struct sl_conn *c)
+{
+	unsigned at = c->access_at;
+	int rc = hook_run_conn_from(&c->acceptor->listener->access, c, &at);
+
+	c->access_at = (uint8_t)at;
+	access_said(c, rc);
+}
+
+void sl_conn_resume(struct sl_conn *c, int rc)
+{
+	if (!sl_check(c->state == CONN_ASKING))
+		return;
+	if (rc != SL_OK && rc != SL_DECLINED) {
+		access_said(c, rc);
+		return;
+	}
+	c->access_at++;
+	ask_access(c);
 }
 
 /*
@@ -199,6 +232,7 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 {
 	const struct net_listener *l = a->listener;
 	struct sl_conn *c;
+	int rc;
 
 	sl_count(net_meter(a->net, NET_connections_accepted));
 	if (l->max_conns > 0 && a->n_conns >= l->max_conns) {
@@ -212,13 +246,13 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 		return;
 	}
 	sl_trace(0, SL_TRACE_CONN_ACCEPT, l->pub.index, (uint64_t)fd);
-	if (refused(&l->accept, c) || refused(&l->access, c)) {
-		sl_count(net_meter(a->net, NET_connections_refused));
-		conn_fail(c, SL_CLOSE_OURS);
+	rc = hook_run_conn(&l->accept, c);
+	if (rc < 0 || rc == SL_DROP || rc == SL_AGAIN) { /* nothing would resume it here */
+		refuse(c);
 		return;
 	}
 	sl_timer_set(a->net->worker->loop, &c->timer, l->preread_timeout_ms);
-	conn_want(c, SL_READ);
+	ask_access(c);
 }
 
 /* Of this process or of the system; retrying at once would fail again. */

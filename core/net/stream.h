@@ -18,6 +18,7 @@
 struct ssl_st;
 
 enum conn_state {
+	CONN_ASKING,	/* CONN_ACCESS, perhaps suspended */
 	CONN_PREREAD,	/* bytes are still in the socket */
 	CONN_HANDSHAKE, /* TLS of the core */
 	CONN_DECRYPTED, /* preread again, on decrypted bytes */
@@ -60,6 +61,7 @@ struct sl_conn {
 	struct ssl_st *tls; /* NULL: plain */
 	uint32_t seen;	    /* preread: bytes that the handlers have been shown */
 	uint8_t state, why;
+	uint8_t access_at; /* the handler of CONN_ACCESS that was asked last */
 	bool dirty;	   /* in the list for the end of the tick */
 	bool waits_at_low; /* SO_RCVLOWAT is set */
 };

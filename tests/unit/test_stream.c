@@ -145,7 +145,8 @@ static int refuse(void *ctx, struct sl_conn *c)
 
 TEST(a_module_may_refuse_at_the_door)
 {
-	static const int answers[] = {SL_DROP, -SL_EDENIED, SL_AGAIN};
+	static const int answers[] = {SL_AGAIN, SL_DROP,
+				      -SL_EDENIED}; /* at the first, nobody would resume */
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(answers); i++) {
 		struct app a = {0};
@@ -164,6 +165,68 @@ TEST(a_module_may_refuse_at_the_door)
 		close(fd);
 		test_net_close(&a.t);
 	}
+}
+
+struct asked { /* a handler of CONN_ACCESS that wants to think */
+	struct sl_conn *c;
+	int n;
+};
+
+static int suspend(void *ctx, struct sl_conn *c)
+{
+	struct asked *a = ctx;
+
+	a->c = c;
+	a->n++;
+	return SL_AGAIN;
+}
+
+TEST(a_suspended_connection_goes_on_behind_the_handler_that_resumes_it)
+{
+	struct app a = {0};
+	struct asked first = {0}, second = {0};
+	const struct hook_call calls[] = {{.fn.conn = suspend, .ctx = &first},
+					  {.fn.conn = suspend, .ctx = &second}};
+	int fd;
+
+	open_app(&a);
+	a.t.listeners[0].access = (struct hook_chain){2, calls};
+	fd = connect_app(&a);
+	say(fd, "x");
+	NET_UNTIL(&a.t, first.n == 1);
+	settle(&a);
+	CHECK_INT(second.n, 0);
+	CHECK_INT(a.n_preread, 0);
+	sl_conn_resume(first.c, SL_OK);
+	CHECK_INT(second.n, 1);
+	CHECK_INT(first.n, 1);
+	sl_conn_resume(second.c, SL_OK);
+	NET_UNTIL(&a.t, a.n_bytes == 1);
+	close(fd);
+	test_net_close(&a.t);
+}
+
+TEST(a_suspended_connection_can_be_refused_and_runs_out_of_time)
+{
+	struct app a = {0};
+	struct asked asked = {0};
+	const struct hook_call call = {.fn.conn = suspend, .ctx = &asked};
+	int fds[2];
+
+	open_app(&a);
+	a.t.listeners[0].access = (struct hook_chain){1, &call};
+	a.t.listeners[0].preread_timeout_ms = 10000;
+	fds[0] = connect_app(&a);
+	NET_UNTIL(&a.t, asked.n == 1);
+	sl_conn_resume(asked.c, -SL_EDENIED);
+	NET_UNTIL(&a.t, test_count(&a.t, NET_connections_refused) == 1);
+	fds[1] = connect_app(&a);
+	NET_UNTIL(&a.t, asked.n == 2);
+	pass_ms(&a, 10001);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	close(fds[0]);
+	close(fds[1]);
+	test_net_close(&a.t);
 }
 
 TEST(the_limit_of_connections_holds)
