@@ -106,7 +106,7 @@ int roster_add(struct roster *r, const struct member_opts *o, struct member **re
 	}
 	m->name = name;
 	m->id = o->id;
-	m->owner = o->owner;
+	m->owner = m->told_by = o->owner;
 	m->version = o->version;
 	link_member(room, m);
 	*ret_member = m;

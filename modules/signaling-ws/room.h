@@ -36,7 +36,7 @@ struct member {
 	struct member *prev, *next; /* in the room */
 	struct room *room;
 	uint64_t id;
-	uint32_t owner;
+	uint32_t owner, told_by; /* the owner, and which worker said so */
 	uint8_t version;    /* of the client's protocol */
 	struct peer *peer;  /* owned here; NULL: elsewhere */
 	struct hold *hold;  /* it is being taken; NULL: messages go straight */

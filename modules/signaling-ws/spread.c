@@ -146,6 +146,38 @@ static void answer_ask(struct hub *hub, uint32_t asker)
 	spread_post(hub, asker, SPREAD_SYNCED, &b);
 }
 
+/*
+ * One asks because he knows from a dead worker only that we have this peer. If it was still on its
+ * way to us it is lost with its giver; and if we believe that the asker has it, nobody does.
+ */
+static void answer_about(struct hub *hub, uint32_t asker, uint64_t id)
+{
+	struct member *m = roster_find(&hub->roster, id);
+	struct sl_buf b;
+
+	if (m && m->hold &&
+	    m->hold->giver) /* it comes, or its giver's end will be told here, too */
+		return;
+	if (m && m->peer) {
+		put_peer(&b, m, hub->self);
+		spread_post(hub, asker, SPREAD_PEER, &b);
+		return;
+	}
+	spread_begin(&b, id);
+	sl_buf_lstr(&b, SL_STR("lost"));
+	spread_post(hub, asker, SPREAD_LEAVE, &b);
+	if (m && m->owner == asker)
+		spread_forget(hub, m, "lost");
+}
+
+static void ask_about(struct hub *hub, const struct member *m)
+{
+	struct sl_buf b;
+
+	spread_begin(&b, m->id);
+	spread_post(hub, m->owner, SPREAD_ASK, &b);
+}
+
 /* ---- messages towards a member */
 
 /* To a peer of our own. One that has left meanwhile is not heard any more. */
@@ -259,11 +291,13 @@ static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reade
 	if (!m || m->peer) /* only we can give away what is ours */
 		return;
 	m->owner = o.owner;
+	m->told_by = from;
 	if (o.owner == hub->self)
 		on_given_to_us(hub, m, from);
 }
 
-static void on_leave(struct hub *hub, uint64_t id, struct sl_reader *r)
+/* Only who has a peer can tell its end: one that hoped to get it may be mistaken. */
+static void on_leave(struct hub *hub, uint32_t from, uint64_t id, struct sl_reader *r)
 {
 	static const char *const reasons[] = {"leave",	  "lost",   "timeout",
 					      "overflow", "kicked", "error"};
@@ -274,7 +308,7 @@ static void on_leave(struct hub *hub, uint64_t id, struct sl_reader *r)
 	for (size_t i = 0; i < SL_ARRAY_LEN(reasons); i++)
 		if (sl_str_eq(said, sl_str_c(reasons[i])))
 			reason = reasons[i];
-	if (m && !m->peer)
+	if (m && !m->peer && m->owner == from)
 		spread_forget(hub, m, reason);
 }
 
@@ -309,7 +343,10 @@ static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 	}
 	switch (type) {
 	case SPREAD_ASK:
-		answer_ask(hub, from);
+		if (id != 0)
+			answer_about(hub, from, id);
+		else
+			answer_ask(hub, from);
 		return;
 	case SPREAD_SYNCED:
 		awaited_no_more(hub, from);
@@ -318,7 +355,7 @@ static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 		on_peer(hub, from, id, &r);
 		return;
 	case SPREAD_LEAVE:
-		on_leave(hub, id, &r);
+		on_leave(hub, from, id, &r);
 		return;
 	case SPREAD_DELIVER:
 	case SPREAD_TAKE:
@@ -377,6 +414,8 @@ static void mourn(struct hub *hub, struct member *m, uint32_t dead)
 	if (m->peer)
 		return;
 	if (!with_it) {
+		if (m->told_by == dead)
+			ask_about(hub, m);
 		if (m->hold && !m->hold->giver)
 			handover_ask_again(hub, m);
 		return;
