@@ -96,6 +96,8 @@ int tool_test(const struct tool_opts *o, bool dump)
 	struct sl_buf out;
 	int status = !pool || check(o, pool, &s) < 0;
 
+	if (!pool)
+		fprintf(stderr, "sluice: %s\n", sl_strerror(-SL_ENOMEM));
 	if (!status && dump) {
 		sl_buf_init(&out, 0);
 		setup_dump(s, &out);

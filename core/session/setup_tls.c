@@ -53,8 +53,12 @@ static unsigned dev_names(struct sl_str *names, char (*texts)[SL_ADDR_STRLEN], u
 
 	names[n++] = SL_STR("localhost");
 	(void)sock_host_addrs(addrs, SL_ARRAY_LEN(addrs), &n_addrs); /* localhost alone will do */
-	for (unsigned i = 0; i < n_addrs && n < max; i++, n++)
+	for (unsigned i = 0; i < n_addrs && n < max; i++) {
+		if (sl_addr_classify(&addrs[i]) == SL_ADDR_LINK_LOCAL)
+			continue; /* its name depends on who asks */
 		names[n] = sl_str_c(sl_addr_format_ip(texts[n], &addrs[i]));
+		n++;
+	}
 	return n;
 }
 
