@@ -47,6 +47,15 @@ static void answer(struct master *m, bool ok, const char *text)
 	}
 }
 
+static void refuse(struct master *m, const char *sentence)
+{
+	char text[256];
+
+	sl_log(SL_LOG_ERROR, "master", "%s", sentence);
+	snprintf(text, sizeof text, "%s\n", sentence);
+	answer(m, false, text);
+}
+
 struct generation *generation_current(struct master *m)
 {
 	for (struct generation *g = m->generations; g; g = g->next)
@@ -240,7 +249,7 @@ static void start(struct master *m, struct plan *plan, int fd_text)
 	if (!g) {
 		free(plan);
 		close(fd_text);
-		answer(m, false, "out of memory\n");
+		refuse(m, "out of memory for a new generation");
 		return;
 	}
 	*g = (struct generation){.next = m->generations,
@@ -313,14 +322,14 @@ static int read_plan(int fd, struct plan **ret_plan, int *ret_text)
 /* Its reasons are in the report; a checker that crashed had none to give. */
 static void answer_refused(struct master *m, int status)
 {
-	char text[96] = "";
+	char text[96];
 
-	if (WIFSIGNALED(status)) {
-		snprintf(text, sizeof text, "the checker was killed by signal %d\n",
-			 WTERMSIG(status));
-		sl_log(SL_LOG_ERROR, "master", "%.*s", (int)strlen(text) - 1, text);
+	if (!WIFSIGNALED(status)) {
+		answer(m, false, "");
+		return;
 	}
-	answer(m, false, text);
+	snprintf(text, sizeof text, "the checker was killed by signal %d", WTERMSIG(status));
+	refuse(m, text);
 }
 
 static void check_done(struct sl_event *ev, unsigned ready)
@@ -328,7 +337,7 @@ static void check_done(struct sl_event *ev, unsigned ready)
 	struct master *m = ev->arg;
 	struct check *k = &m->check;
 	struct plan *plan = NULL;
-	int status = 0, fd_text = -1;
+	int status = 0, fd_text = -1, rc;
 	bool ok;
 
 	(void)ready;
@@ -344,12 +353,10 @@ static void check_done(struct sl_event *ev, unsigned ready)
 		answer(m, false, "stopping\n");
 	} else if (!ok) {
 		answer_refused(m, status);
-	} else if (read_plan(k->fd_out, &plan, &fd_text) < 0) {
-		sl_log(SL_LOG_ERROR, "master",
-		       "%s is not the binary this master runs; use `sluice -s upgrade`",
-		       m->opts.binary);
-		answer(m, false,
-		       "the binary was replaced by another version; use `sluice -s upgrade`\n");
+	} else if ((rc = read_plan(k->fd_out, &plan, &fd_text)) == -SL_EABI) {
+		refuse(m, "the binary was replaced by another version; use `sluice -s upgrade`");
+	} else if (rc < 0) {
+		refuse(m, "cannot read the checker's plan");
 	} else {
 		start(m, plan, fd_text);
 	}
