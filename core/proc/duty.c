@@ -5,6 +5,7 @@
  * Draining takes no new work and leaves when nothing is up or time is over. The master's death is
  * no reason to stop.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -232,6 +233,7 @@ static void on_master(struct sl_event *ev, unsigned ready)
 	if (rc < 0 || len == 0) {
 		sl_log(SL_LOG_ALERT, "core", "the master is gone; this worker goes on serving");
 		sl_event_del(w->pub.loop, ev);
+		(void)signal(SIGTERM, SIG_DFL); /* nobody else can end it in order now */
 		return;
 	}
 	if (len == sizeof msg)

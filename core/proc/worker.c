@@ -334,6 +334,16 @@ static void leave(struct worker *w)
 	sl_pool_destroy(w->setup->pool);
 }
 
+/* A terminal's ^C and a service manager's SIGTERM go to the whole group; the master decides what
+ * becomes of workers. */
+static void ignore_what_the_master_obeys(void)
+{
+	static const int signals[] = {SIGPIPE, SIGINT, SIGHUP, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+	for (unsigned i = 0; i < SL_ARRAY_LEN(signals); i++)
+		(void)signal(signals[i], SIG_IGN);
+}
+
 int worker_main(const struct handoff *h)
 {
 	struct worker *w = calloc(1, sizeof *w);
@@ -342,10 +352,7 @@ int worker_main(const struct handoff *h)
 	if (!w)
 		return 1;
 	w->h = h;
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGINT,
-		     SIG_IGN); /* a terminal's ^C goes to the whole group; the master decides */
-	(void)signal(SIGHUP, SIG_IGN);
+	ignore_what_the_master_obeys();
 	sl_bug_hook(on_bug);
 	if (start(w) < 0)
 		return 1;

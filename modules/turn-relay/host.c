@@ -10,7 +10,7 @@
 
 #include <ifaddrs.h>
 #include <limits.h>
-#include <net/if.h>
+#include <linux/if.h>
 
 static bool known(const struct turn_relay *m, const struct sl_addr *a)
 {
