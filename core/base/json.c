@@ -3,10 +3,9 @@
  *
  * jansson recurses by the nesting of its input, up to 2 048 levels; the depth is therefore counted
  * before it sees the text. Duplicate keys are refused, for two readers may each believe another
- * one. NUL in strings is refused by jansson's default. What most messages are made of is read and
- * written without it, at a fifth of the cost or less.
+ * one. NUL in strings is refused by jansson's default.
  */
-#include "base/json_plain.h"
+#include <sluice/json.h>
 
 #include <stdio.h>
 
@@ -39,11 +38,9 @@ static bool nests_over(struct sl_str text, size_t max_depth)
 /* What follows the document is an error too: json_loadb() reads to the end of the text. */
 struct json_t *sl_json_parse(struct sl_str text, size_t max_depth, char *err, size_t err_cap)
 {
-	struct json_t *json = json_read_plain(text, max_depth);
 	json_error_t why;
+	struct json_t *json;
 
-	if (json)
-		return json;
 	if (nests_over(text, max_depth)) {
 		if (err)
 			snprintf(err, err_cap, "nested deeper than %zu", max_depth);
@@ -72,40 +69,8 @@ static int append(const char *text, size_t n, void *arg)
 	return b->failed ? -1 : 0;
 }
 
-static void dump_value(const struct json_t *json, struct sl_buf *b)
+void sl_json_dump(const struct json_t *json, struct sl_buf *b)
 {
 	if (json_dump_callback(json, append, b, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
 		b->failed = true;
-}
-
-/* Strings in the outermost object are nearly all of a message. */
-static void dump_member(const char *key, const struct json_t *value, struct sl_buf *b)
-{
-	sl_buf_json(b, sl_str_c(key));
-	sl_buf_u8(b, ':');
-	if (json_is_string(value))
-		sl_buf_json(b,
-			    (struct sl_str){json_string_value(value), json_string_length(value)});
-	else
-		dump_value(value, b);
-}
-
-void sl_json_dump(const struct json_t *json, struct sl_buf *b)
-{
-	/* jansson's iterators change nothing, but do not say so. */
-	struct json_t *object = (struct json_t *)(uintptr_t)json, *value;
-	const char *key, *comma = "";
-
-	if (!json_is_object(json)) {
-		dump_value(json, b);
-		return;
-	}
-	sl_buf_u8(b, '{');
-	json_object_foreach(object, key, value)
-	{
-		sl_buf_str(b, sl_str_c(comma));
-		dump_member(key, value, b);
-		comma = ",";
-	}
-	sl_buf_u8(b, '}');
 }

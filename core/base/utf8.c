@@ -93,27 +93,11 @@ size_t utf8_escape(char dst[UTF8_ESCAPE_MAX], struct sl_str s, size_t *ret_used)
 	return n;
 }
 
-/* ASCII in front, in whole words: most text is nothing else. */
-static size_t ascii_words(struct sl_str s)
-{
-	uint64_t word;
-	size_t n = 0;
-
-	for (; n + sizeof word <= s.len; n += sizeof word) {
-		memcpy(&word, s.p + n, sizeof word);
-		if (word & UINT64_C(0x8080808080808080))
-			break;
-	}
-	return n;
-}
-
 bool sl_str_is_utf8(struct sl_str s)
 {
 	while (s.len > 0) {
-		size_t n = ascii_words(s);
+		size_t n = utf8_len(s);
 
-		if (n == 0)
-			n = utf8_len(s);
 		if (n == 0)
 			return false;
 		s.p += n;

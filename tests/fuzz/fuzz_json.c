@@ -1,22 +1,12 @@
 /*
- * fuzz_json.c: bytes as JSON, as a string in JSON, and as base64. What was read is what jansson
- * alone reads, and is written as text that reads back the same; any bytes at all make a valid JSON
- * string.
+ * fuzz_json.c: bytes as JSON, as a string in JSON, and as base64. What was read is written as text
+ * that reads back the same; any bytes at all make a valid JSON string.
  */
 #include <sluice/json.h>
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The quick reader takes nothing that jansson refuses, and makes the same of it. */
-static void compare(struct sl_str text, struct json_t *json)
-{
-	struct json_t *other = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
-
-	sl_assert(other && json_equal(json, other));
-	json_decref(other);
-}
 
 static void try_document(struct sl_str text)
 {
@@ -25,7 +15,6 @@ static void try_document(struct sl_str text)
 
 	if (!json)
 		return;
-	compare(text, json);
 	sl_buf_init(&b, 0);
 	sl_json_dump(json, &b);
 	sl_assert(sl_buf_ok(&b) == 0);
