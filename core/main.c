@@ -24,6 +24,7 @@ static const char usage[] =
 	"       sluice sessions [--kind KIND] [--json]\n"
 	"       sluice trace [-n COUNT] [--json]    the flight recorder\n"
 	"       sluice kick SID                     end one session\n"
+	"       sluice turn-credentials --secret-file FILE [--ttl 1h] [--id NAME] [--json]\n"
 	"       sluice -M FILE.so                   a module's directives, hooks and counters\n"
 	"       sluice --schema | --reference       JSON Schema, manual of all directives\n"
 	"       sluice -V | -h\n"
@@ -37,6 +38,9 @@ enum {
 	OPT_JSON = 256,
 	OPT_ONCE,
 	OPT_KIND,
+	OPT_SECRET_FILE,
+	OPT_TTL,
+	OPT_ID,
 	OPT_SCHEMA,
 	OPT_REFERENCE,
 	OPT_CHILD,
@@ -48,6 +52,9 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"once", no_argument, NULL, OPT_ONCE},
 	{"kind", required_argument, NULL, OPT_KIND},
+	{"secret-file", required_argument, NULL, OPT_SECRET_FILE},
+	{"ttl", required_argument, NULL, OPT_TTL},
+	{"id", required_argument, NULL, OPT_ID},
 	{"schema", no_argument, NULL, OPT_SCHEMA},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
 	{"child", no_argument, NULL, OPT_CHILD},
@@ -138,6 +145,14 @@ static int take_option(struct options *o, int opt, size_t *used)
 	case OPT_KIND:
 		o->tool.kind = optarg;
 		return 0;
+	case OPT_SECRET_FILE:
+		o->tool.secret_file = optarg;
+		return 0;
+	case OPT_TTL:
+		return tool_ttl(optarg, &o->tool.ttl_s);
+	case OPT_ID:
+		o->tool.id = optarg;
+		return 0;
 	case OPT_RESUME:
 		o->resume_fd = (int)strtol(optarg, NULL, 10);
 		return 0;
@@ -155,6 +170,7 @@ static int parse(struct options *o, int argc, char **argv)
 
 	o->resume_fd = -1;
 	o->tool.max = 4096;
+	o->tool.ttl_s = 3600;
 	(void)sl_str_copy(o->master.prefix, sizeof o->master.prefix, sl_str_c(SL_DEFAULT_PREFIX));
 	while ((opt = getopt_long(argc, argv, "c:p:g:s:M:n:tTVh", long_options, NULL)) != -1)
 		if (take_option(o, opt, &used) < 0)
@@ -181,6 +197,8 @@ static int run_word(const struct options *o)
 		return tool_trace(&o->tool);
 	if (strcmp(word, "kick") == 0 && o->n_words == 2)
 		return tool_kick(&o->tool, o->words[1]);
+	if (strcmp(word, "turn-credentials") == 0 && o->n_words == 1)
+		return tool_turn_credentials(&o->tool);
 	fprintf(stderr, "sluice: %s: not a command\n%s", word, usage);
 	return 2;
 }

@@ -254,3 +254,18 @@ int duty_begin(struct worker *w)
 	sl_timer_set(w->pub.loop, &w->heartbeat, 0);
 	return sl_event_add(w->pub.loop, &w->on_master, SL_READ);
 }
+
+void duty_end(struct worker *w)
+{
+	sl_post_cancel(w->pub.loop, &w->announce_gone);
+	while (w->gone) {
+		struct gone *g = w->gone;
+
+		w->gone = g->next;
+		free(g);
+	}
+	sl_event_del(w->pub.loop, &w->on_master);
+	sl_timer_cancel(w->pub.loop, &w->heartbeat);
+	sl_timer_cancel(w->pub.loop, &w->leave_check);
+	sl_timer_cancel(w->pub.loop, &w->drain_limit);
+}

@@ -16,6 +16,8 @@ struct tool_opts {
 	bool json, once;
 	const char *kind; /* sessions --kind */
 	unsigned max;	  /* trace: records per slot */
+	const char *secret_file, *id; /* turn-credentials */
+	uint64_t ttl_s;
 };
 
 /* Where modules are looked for: next to the binary (build tree), then the installed place. */
@@ -38,6 +40,15 @@ int tool_kick(const struct tool_opts *o, const char *sid);
 int tool_top(const struct tool_opts *o);
 int tool_sessions(const struct tool_opts *o);
 int tool_trace(const struct tool_opts *o);
+int tool_turn_credentials(const struct tool_opts *o);
+
+/* A time as it stands in the configuration ("1h"), from a second to ten years. */
+#define TOOL_MAX_TTL_S 315360000
+int tool_ttl(const char *text, uint64_t *ret_s);
+/* A user and password under the secret in o->secret_file. Prints its own error. */
+#define TOOL_MAX_USER 300
+int tool_secret_credential(const struct tool_opts *o, char ret_user[TOOL_MAX_USER],
+			   char ret_password[32]);
 
 /* The shared segments of the running master, read-only. Prints its own error. */
 int tool_attach(const struct tool_opts *o, struct shm **ret_shm);

@@ -281,6 +281,7 @@ static void stop_modules(struct worker *w)
 		if (m->started && m->def.worker_stop)
 			m->def.worker_stop(m->ctx);
 		m->started = false;
+		hooks_forget(r, w->listeners, w->n_listeners, m->ctx);
 	}
 }
 
@@ -323,6 +324,7 @@ static void leave(struct worker *w)
 {
 	sl_trace(0, SL_TRACE_WORKER_STOP, w->setup->registry->n_local, 0);
 	stop_modules(w);
+	duty_end(w);
 	net_close(w->pub.net);
 	channels_close(w->setup->registry);
 	for (unsigned i = 0; i < w->n_listeners; i++)

@@ -47,5 +47,6 @@ struct worker {
 void worker_set_state(struct worker *w, enum worker_state state);
 /* ---- duty.c: heartbeat, the master's messages, draining; begins once everything has started */
 int duty_begin(struct worker *w);
+void duty_end(struct worker *w);
 
 #endif

@@ -75,20 +75,31 @@ static int build(const struct wanted *want, unsigned phase, struct hook_chain *r
 	return 0;
 }
 
-static int build_listener(const struct registry *r, struct net_listener *l)
+struct part {
+	unsigned phase;
+	struct hook_chain *chain;
+};
+#define N_PARTS 7
+
+static void parts_of(struct net_listener *l, struct part parts[N_PARTS])
 {
-	const struct wanted want = {r, &l->pub};
-	struct {
-		unsigned phase;
-		struct hook_chain *chain;
-	} parts[] = {
+	const struct part all[N_PARTS] = {
 		{SL_DGRAM_GUARD, &l->guard},	{SL_DGRAM_CONTENT, &l->content},
 		{SL_CONN_ACCEPT, &l->accept},	{SL_CONN_ACCESS, &l->access},
 		{SL_CONN_PREREAD, &l->preread}, {SL_CONN_CLOSE, &l->closing},
 		{SL_LOG_CONN, &l->log},
 	};
 
-	for (unsigned i = 0; i < SL_ARRAY_LEN(parts); i++) {
+	memcpy(parts, all, sizeof all);
+}
+
+static int build_listener(const struct registry *r, struct net_listener *l)
+{
+	const struct wanted want = {r, &l->pub};
+	struct part parts[N_PARTS];
+
+	parts_of(l, parts);
+	for (unsigned i = 0; i < N_PARTS; i++) {
 		int rc = build(&want, parts[i].phase, parts[i].chain);
 
 		if (rc < 0)
@@ -116,4 +127,32 @@ int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_l
 	if (build(&main_scope, SL_LOG_SESSION, &r->log_session) < 0)
 		return -SL_ENOMEM;
 	return build(&main_scope, SL_EVENT, &r->events);
+}
+
+static void forget(struct hook_chain *chain, const void *ctx)
+{
+	struct hook_call *calls =
+		(struct hook_call *)chain->calls; /* made here, const for others */
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < chain->n; i++)
+		if (calls[i].ctx != ctx)
+			calls[n++] = calls[i];
+	chain->n = n;
+}
+
+void hooks_forget(struct registry *r, struct net_listener *listeners, unsigned n_listeners,
+		  const void *ctx)
+{
+	struct part parts[N_PARTS];
+
+	for (unsigned i = 0; i < n_listeners; i++) {
+		parts_of(&listeners[i], parts);
+		for (unsigned k = 0; k < N_PARTS; k++)
+			forget(parts[k].chain, ctx);
+	}
+	for (unsigned i = 0; i < SL_ARRAY_LEN(r->sessions); i++)
+		forget(&r->sessions[i], ctx);
+	forget(&r->log_session, ctx);
+	forget(&r->events, ctx);
 }

@@ -64,6 +64,9 @@ int registry_index(const struct registry *r, const char *name);
 /* ---- hook.c: after the modules have been started, the chains of every listener and of the process
  */
 int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_listeners);
+/* A stopped module is called no more, although others that stop later still close sessions. */
+void hooks_forget(struct registry *r, struct net_listener *listeners, unsigned n_listeners,
+		  const void *ctx);
 
 /* ---- session.c */
 void sessions_evict_all(struct sl_worker *w,
