@@ -68,8 +68,6 @@ static int authorize(void *arg, struct sl_http_req *r, void **ret_user, struct s
 	struct conn *c;
 	char *host;
 
-	if (s->stopped)
-		return 503;
 	if (!origin_is_allowed(s->conf, s->http->header(r, "origin"))) {
 		sl_count(&s->hub.m[M_ORIGINS_REFUSED]);
 		*ret_reason = SL_STR("this origin is not allowed\n");
@@ -102,8 +100,6 @@ static void message(void *arg, struct sl_ws *ws, void *user, struct sl_str data,
 	struct signaling *s = arg;
 
 	(void)ws;
-	if (s->stopped)
-		return;
 	s->hub.now_ms = sl_loop_ms(s->w->loop);
 	hub_conn_text(user, data, binary);
 }
@@ -115,8 +111,6 @@ static void closed(void *arg, struct sl_ws *ws, void *user, unsigned code)
 	(void)ws;
 	s->hub.now_ms = sl_loop_ms(s->w->loop);
 	hub_conn_closed(user, code);
-	if (s->stopped && !s->hub.conns)
-		free(s);
 }
 
 int endpoint_open(struct signaling *s)

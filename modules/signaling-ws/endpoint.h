@@ -16,7 +16,6 @@ struct signaling {
 	struct sl_timer tick;
 	struct sl_ws_ops ops;
 	struct token_rules rules;
-	bool stopped; /* lives on until the last socket is closed */
 };
 
 /* Offers the WebSocket endpoint. */

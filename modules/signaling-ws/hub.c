@@ -303,7 +303,7 @@ void hub_conn_text(struct conn *c, struct sl_str text, bool binary)
 	hub_settle(c->hub);
 }
 
-static void unlink_conn(struct conn *c)
+static void conn_free(struct conn *c)
 {
 	if (c->prev)
 		c->prev->next = c->next;
@@ -311,6 +311,12 @@ static void unlink_conn(struct conn *c)
 		c->hub->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	while (c->first)
+		free(take_spoken(c));
+	sl_gauge_add(&c->hub->m[M_CONNECTIONS], -1);
+	claims_free(&c->claims);
+	free(c->host);
+	free(c);
 }
 
 void hub_conn_closed(struct conn *c, unsigned code)
@@ -325,13 +331,7 @@ void hub_conn_closed(struct conn *c, unsigned code)
 		peer_end(c->peer, "leave");
 	else if (c->peer)
 		peer_detach(c->peer);
-	unlink_conn(c);
-	while (c->first)
-		free(take_spoken(c));
-	claims_free(&c->claims);
-	free(c->host);
-	free(c);
-	sl_gauge_add(&hub->m[M_CONNECTIONS], -1);
+	conn_free(c);
 	hub_settle(hub);
 }
 
@@ -415,17 +415,16 @@ void hub_room_lost(struct hub *hub, struct room *room)
 
 void hub_free(struct hub *hub)
 {
+	const struct sl_htab *t = &hub->roster.members;
+
 	while (hub->peers)
 		peer_close(hub->peers, "stop");
-	for (struct conn *c = hub->conns; c; c = c->next) {
-		c->taking = NULL;
-		c->state = CONN_CLOSING;
-	}
-	for (struct sl_hnode *n = sl_htab_first(&hub->roster.members); n;
-	     n = sl_htab_next(&hub->roster.members, n)) {
+	while (hub->conns)
+		conn_free(hub->conns);
+	for (struct sl_hnode *n = sl_htab_first(t); n; n = sl_htab_next(t, n)) {
 		struct member *m = SL_CONTAINER(n, struct member, node);
 
-		if (m->hold && m->hold->coming)
+		if (m->hold)
 			peer_free(m->hold->coming);
 	}
 	roster_free(&hub->roster);

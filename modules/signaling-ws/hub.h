@@ -166,7 +166,7 @@ struct hub {
 };
 
 /* ---- hub.c: called by endpoint.c and signaling.c */
-void hub_free(struct hub *hub); /* says nothing to anybody */
+void hub_free(struct hub *hub); /* with its connections; says nothing to anybody */
 /* claims and host are taken over. NULL: out of memory, they are still the caller's. */
 struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host);
 void hub_conn_opened(struct conn *c, struct sl_ws *ws);

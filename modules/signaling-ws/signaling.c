@@ -377,17 +377,15 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	return 0;
 }
 
-/* The http module closes its sockets after this, and each still finds its connection here. */
+/* The http module stops after this one, and tells nobody of the sockets that it closes then. */
 static void worker_stop(void *ctx)
 {
 	struct signaling *s = ctx;
 
-	s->stopped = true;
 	sl_timer_cancel(s->w->loop, &s->tick);
 	sl_channel_close(s->channel);
 	hub_free(&s->hub);
-	if (!s->hub.conns)
-		free(s);
+	free(s);
 }
 
 static const char *const needs[] = {"http", NULL};

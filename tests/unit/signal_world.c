@@ -178,8 +178,6 @@ void world_free(struct world *w)
 		drop_mail(&w->workers[i]);
 		if (w->workers[i].alive)
 			hub_free(&w->workers[i].hub);
-		while (w->workers[i].hub.conns)
-			hub_conn_closed(w->workers[i].hub.conns, 1006);
 	}
 	sl_random_fake(NULL);
 }
@@ -245,14 +243,10 @@ void world_kill(struct world *w, unsigned worker)
 
 	dead->alive = false;
 	drop_mail(dead);
+	for (struct conn *conn = dead->hub.conns; conn; conn = conn->next)
+		if (conn->ws)
+			((struct client *)conn->ws)->conn = NULL;
 	hub_free(&dead->hub); /* says nothing */
-	while (dead->hub.conns) {
-		struct client *c = (struct client *)dead->hub.conns->ws;
-
-		if (c)
-			c->conn = NULL;
-		hub_conn_closed(dead->hub.conns, 1006);
-	}
 	for (unsigned i = 0; i < w->n; i++) {
 		if (!w->workers[i].alive)
 			continue;
