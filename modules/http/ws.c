@@ -467,8 +467,10 @@ static int enqueue(struct sl_ws *ws, struct sl_str text)
 		return -SL_EFULL;
 	}
 	o = malloc(sizeof *o + LWS_PRE + text.len);
-	if (!o)
+	if (!o) {
+		begin_close(ws, CLOSE_TRY_LATER, SL_STR("out of memory"));
 		return -SL_ENOMEM;
+	}
 	o->next = NULL;
 	o->len = text.len;
 	memcpy(o->bytes + LWS_PRE, text.p, text.len);

@@ -64,9 +64,13 @@ void hub_settle(struct hub *hub)
 
 /* ---- speaking */
 
+/* Out of memory for an answer: a client that waits for it would wait for ever, one without a socket
+ * comes back. */
 void conn_say(struct conn *c, struct sl_buf *text)
 {
-	if (c->ws && c->state != CONN_CLOSING && sl_buf_ok(text) == 0) {
+	if (sl_buf_ok(text) < 0) {
+		conn_close(c, CLOSE_RESTART, CLIENT_E_SERVER_ERROR);
+	} else if (c->ws && c->state != CONN_CLOSING) {
 		/* A failure closes the socket, and its end is told by hub_conn_closed. */
 		(void)c->hub->io->send(c->hub->io_arg, c->ws, sl_buf_view(text));
 		sl_count(&c->hub->m[M_MESSAGES_OUT]);
