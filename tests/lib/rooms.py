@@ -30,7 +30,7 @@ class Client:
         self.connects = self.resumes = self.joins = self.moves = self.resumes_failed = 0
         self.joined = asyncio.Event()
         self.task = None
-        self.readers = set()  # of the socket in use, and of one that is about to go
+        self.sockets, self.readers = [], set()  # of the one in use, and of one that is about to go
 
     # ---- life
 
@@ -54,6 +54,7 @@ class Client:
     async def serve(self, ws):
         """One socket until its end, or until it told us to move to the next one."""
         self.connects += 1
+        self.sockets = [*self.sockets[-1:], ws]
         self.joined.clear()
         moving = asyncio.Event()
         reader = asyncio.create_task(self.read(ws, moving))
@@ -75,8 +76,8 @@ class Client:
 
     async def stop(self):
         self.task.cancel()
-        if self.ws:
-            await self.ws.close()
+        for ws in self.sockets:
+            await ws.close()
 
     async def drop(self):
         """Loses the socket as a network would."""
@@ -148,6 +149,8 @@ class Client:
             self.resumes_failed += 1
             self.token = None
             await self.send(ws, {"type": "join", "room": self.room, "name": self.name})
+        elif m["code"] == "server_error" and ws is not self.ws:  # it could not let us in just now
+            await ws.close(CLOSE_LOST)
         elif m["code"] not in ("replaced", "not_joined"):  # of the old socket
             self.errors.append(m)
 
