@@ -192,6 +192,8 @@ static bool handle(struct conn *c, struct sl_str text)
 	if (v == ACCEPTED)
 		say_accepted(c, &m);
 	message_free(&m);
+	if (c->peer)
+		peer_pump(c->peer);
 	return v == LATER;
 }
 
@@ -361,6 +363,7 @@ static void conn_tick(struct conn *c)
 static void peer_tick(struct peer *p)
 {
 	peer_hear_late(p);
+	peer_pump(p);
 	if (!p->deadline_ms || p->hub->now_ms < p->deadline_ms)
 		return;
 	if (p->conn)

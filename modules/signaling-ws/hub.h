@@ -127,6 +127,7 @@ struct peer {
 	struct mailbox box;
 	struct pair *pairs;	/* to others */
 	struct source *sources; /* from others */
+	uint64_t replay_seq;  /* letters from this number on wait to be sent again; 0: none */
 	uint64_t last_number;	/* highest message id that was accepted */
 	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
 				   never */
@@ -137,6 +138,7 @@ struct peer {
 
 struct hub_io {
 	int (*send)(void *arg, struct sl_ws *ws, struct sl_str text);
+	size_t (*queued)(void *arg, const struct sl_ws *ws); /* bytes */
 	void (*close)(void *arg, struct sl_ws *ws, unsigned code, struct sl_str reason);
 	int (*post)(void *arg, uint32_t to, uint16_t type, struct sl_str data);
 	bool (*is_alive)(void *arg, uint32_t owner);
@@ -219,7 +221,9 @@ void peer_deliver(struct peer *p, struct sl_str body);
 /* The same for a message of another peer, in that one's order. */
 void peer_hear(struct peer *p, uint64_t from, uint32_t number, struct sl_str body);
 void peer_hear_late(struct peer *p); /* gives up what is missing for too long */
-void peer_replay(struct peer *p);    /* sends again what is not acknowledged */
+/* Sends again what is not acknowledged, as its socket takes it. */
+void peer_replay(struct peer *p);
+void peer_pump(struct peer *p); /* goes on with it */
 void peer_send_ice(struct peer *p);
 uint64_t
 peer_ice_deadline(const struct hub *hub,

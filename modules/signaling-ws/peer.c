@@ -138,7 +138,8 @@ void peer_deliver(struct peer *p, struct sl_str body)
 		peer_doom(p, CLIENT_E_MAILBOX_FULL);
 		return;
 	}
-	send_text(p, (struct sl_str){letter->text, letter->len});
+	if (!p->replay_seq) /* else it comes behind what waits */
+		send_text(p, (struct sl_str){letter->text, letter->len});
 }
 
 static void deliver_late(struct peer *p, struct source *s)
@@ -172,8 +173,30 @@ void peer_hear_late(struct peer *p)
 
 void peer_replay(struct peer *p)
 {
-	for (const struct letter *l = p->box.first; l; l = l->next)
+	p->replay_seq = p->box.first ? p->box.first->seq : 0;
+	peer_pump(p);
+}
+
+/* Half of the queue at most: a whole mailbox at once would look like a slow reader. */
+void peer_pump(struct peer *p)
+{
+	const struct hub *hub = p->hub;
+	const struct letter *l = p->box.first;
+
+	if (!p->replay_seq || !p->conn || !p->conn->ws)
+		return;
+	while (l && l->seq < p->replay_seq)
+		l = l->next;
+	for (; l; l = l->next) {
+		size_t queued = hub->io->queued(hub->io_arg, p->conn->ws);
+
+		if (queued > 0 && queued + l->len > hub->conf->max_queue / 2) {
+			p->replay_seq = l->seq;
+			return;
+		}
 		send_text(p, (struct sl_str){l->text, l->len});
+	}
+	p->replay_seq = 0;
 }
 
 uint64_t peer_ice_deadline(const struct hub *hub, uint64_t ttl_s)

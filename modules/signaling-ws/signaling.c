@@ -140,6 +140,13 @@ static int io_send(void *arg, struct sl_ws *ws, struct sl_str text)
 	return s->http->ws_send(ws, text);
 }
 
+static size_t io_queued(void *arg, const struct sl_ws *ws)
+{
+	const struct signaling *s = arg;
+
+	return s->http->ws_queued(ws);
+}
+
 static void io_close(void *arg, struct sl_ws *ws, unsigned code, struct sl_str reason)
 {
 	const struct signaling *s = arg;
@@ -219,6 +226,7 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 
 static const struct hub_io hub_io = {
 	.send = io_send,
+	.queued = io_queued,
 	.close = io_close,
 	.post = io_post,
 	.broadcast = io_broadcast,

@@ -23,6 +23,13 @@ static int io_send(void *arg, struct sl_ws *ws, struct sl_str text)
 	return 0;
 }
 
+static size_t io_queued(void *arg, const struct sl_ws *ws)
+{
+	(void)arg;
+	(void)ws;
+	return 0;
+}
+
 static void io_close(void *arg, struct sl_ws *ws, unsigned code, struct sl_str reason)
 {
 	(void)arg;
@@ -81,6 +88,7 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 
 static const struct hub_io io = {
 	.send = io_send,
+	.queued = io_queued,
 	.close = io_close,
 	.post = io_post,
 	.broadcast = io_broadcast,
@@ -92,6 +100,7 @@ static const struct hub_io io = {
 
 static const struct signal_conf conf = {
 	.max_message = 4096,
+	.max_queue = 65536,
 	.mailbox_bytes = 65536,
 	.mailbox_messages = 64,
 	.max_peers = 16,

@@ -30,7 +30,15 @@ static int io_send(void *arg, struct sl_ws *ws, struct sl_str text)
 		return -SL_EFULL;
 	sl_assert(c->n_texts < WORLD_TEXTS);
 	c->texts[c->n_texts++] = strndup(text.p, text.len);
+	if (c->stuck)
+		c->queued += text.len;
 	return 0;
+}
+
+static size_t io_queued(void *arg, const struct sl_ws *ws)
+{
+	(void)arg;
+	return ((const struct client *)ws)->queued;
 }
 
 static void io_close(void *arg, struct sl_ws *ws, unsigned code, struct sl_str reason)
@@ -103,6 +111,7 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 
 static const struct hub_io io = {
 	.send = io_send,
+	.queued = io_queued,
 	.close = io_close,
 	.post = io_post,
 	.broadcast = io_broadcast,
@@ -143,6 +152,7 @@ void world_init(struct world *w, unsigned n_workers)
 	w->room_limit = 1000;
 	w->conf = (struct signal_conf){
 		.max_message = 16384,
+		.max_queue = 65536,
 		.mailbox_bytes = 1 << 20,
 		.mailbox_messages = 1000,
 		.max_peers = 100,

@@ -24,7 +24,9 @@ struct client { /* stands for a socket, too: struct sl_ws * points at it */
 	uint64_t id; /* its peer's, from the welcome */
 	char token[TOKEN_STRLEN];
 	uint64_t seq; /* highest number received */
-	bool slow; /* sending to it fails */
+	size_t queued; /* bytes that it has not read, as its socket says */
+	bool slow;     /* sending to it fails */
+	bool stuck;    /* it reads nothing: queued grows */
 };
 
 struct mail {

@@ -82,6 +82,32 @@ TEST(what_was_missed_comes_after_a_resume_at_the_same_worker)
 	teardown();
 }
 
+TEST(what_was_missed_comes_as_the_socket_takes_it)
+{
+	setup(1);
+	world.conf.max_queue = 400;
+	client_close(&b, 1006);
+	for (int i = 1; i <= 20; i++)
+		say(&a, i);
+	client_open(&world, &b2, 0);
+	b2.stuck = true;
+	client_send(&b2, "{\"type\":\"hello\",\"version\":1}");
+	b2.queued = 0; /* it has read the answer */
+	client_send(&b2, "{\"type\":\"resume\",\"token\":\"%s\",\"seq\":0}", b.token);
+	CHECK(resumed(&b2));
+	say(&a, 21);
+	CHECK(b2.n_texts - b2.n_read < 5);
+	for (int i = 1; i <= 21; i++) {
+		b2.queued = 0;
+		client_send(&b2, "{\"type\":\"ack\",\"seq\":%d}", i - 1);
+		CHECK_INT(next_data(&b2), i);
+	}
+	b2.stuck = false;
+	say(&a, 22);
+	CHECK_INT(next_data(&b2), 22);
+	teardown();
+}
+
 TEST(and_at_another_worker_as_the_same_peer)
 {
 	uint64_t id;
