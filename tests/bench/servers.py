@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.environ.get("SLUICE_SRC", "."), "tests/lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from sluice import OBJS, SRC, Sluice, free_port, wait_for
 
 SERVER_CPU, LOAD_CPU = 0, 1
