@@ -258,9 +258,10 @@ bool sessions_evict(struct sl_worker *w, const uint8_t sid[SL_SID_BYTES], const 
 	for (struct local_session *l = w->registry->local; l; l = l->next) {
 		if (memcmp(l->pub.sid, sid, SL_SID_BYTES) != 0)
 			continue;
-		if (l->evict)
-			l->evict(l->arg, &l->pub, why);
-		return l->evict != NULL;
+		if (!l->evict)
+			return false;
+		l->evict(l->arg, &l->pub, why); /* l may be gone now */
+		return true;
 	}
 	return false;
 }

@@ -82,6 +82,9 @@ void streams_close(struct turn_relay *m)
 	while ((s = m->first_stream)) {
 		sl_timer_cancel(m->worker->loop, &s->idle);
 		unlink_stream(s);
+		if (s->relay)
+			s->relay->stream = NULL; /* the engine ends its allocation later */
+		s->relay = NULL;
 		s->module = NULL;
 		sl_conn_close(s->conn, SL_CLOSE_OURS);
 	}
