@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define ICE_RETRY_S 60
+
 static bool origin_is_allowed(const struct signal_conf *conf, struct sl_str origin)
 {
 	if (conf->origins.n == 0 || !origin.p)
@@ -161,44 +163,47 @@ static void add_server(struct sl_buf *json, const struct ice_server *server)
 	sl_buf_u8(json, '}');
 }
 
-/* The relay module writes an array of its own: its brackets are taken off. */
-static int add_relay(struct signaling *s, struct sl_str host, struct sl_str id, struct sl_buf *json,
-		     uint64_t *ret_ttl_s)
+/*
+ * The relay module writes an array of its own: its brackets are taken off. Without its servers a
+ * call may still succeed, so that a failure there only means to ask again soon.
+ */
+static void add_relay(struct signaling *s, struct sl_str host, struct sl_str id,
+		      struct sl_buf *json, uint64_t *ret_ttl_s)
 {
 	const struct sl_ice_servers_iface *relay;
 	struct sl_buf own;
 	struct sl_str view;
 	void *self;
-	int rc;
 
-	/* Asked for each time: that module may start after this one, or not be there. */
+	/* Looked up each time: that module may start after this one, or not be there. */
 	relay = sl_iface_get(s->w, "ice-servers", 1, &self);
 	if (!relay)
-		return 0;
+		return;
 	sl_buf_init(&own, 0);
-	rc = relay->append(self, host, id, &own, ret_ttl_s);
+	if (relay->append(self, host, id, &own, ret_ttl_s) < 0 || sl_buf_ok(&own) < 0) {
+		sl_log(SL_LOG_WARN, "signaling-ws", "the relay module gave no ICE servers");
+		*ret_ttl_s = ICE_RETRY_S;
+		sl_buf_reset(&own);
+	}
 	view = sl_buf_view(&own);
-	if (rc == 0 && sl_buf_ok(&own) == 0 && view.len > 2) {
+	if (view.len > 2) {
 		if (s->conf->ice_servers.n > 0)
 			sl_buf_u8(json, ',');
 		sl_buf_add(json, view.p + 1, view.len - 2);
 	}
 	sl_buf_free(&own);
-	return rc;
 }
 
 int endpoint_ice_servers(struct signaling *s, struct sl_str host, struct sl_str id,
 			 struct sl_buf *json, uint64_t *ret_ttl_s)
 {
-	int rc;
-
 	sl_buf_u8(json, '[');
 	for (size_t i = 0; i < s->conf->ice_servers.n; i++) {
 		if (i > 0)
 			sl_buf_u8(json, ',');
 		add_server(json, SL_LIST_AT(s->conf->ice_servers, struct ice_server, i));
 	}
-	rc = add_relay(s, host, id, json, ret_ttl_s);
+	add_relay(s, host, id, json, ret_ttl_s);
 	sl_buf_u8(json, ']');
-	return rc;
+	return sl_buf_ok(json);
 }
