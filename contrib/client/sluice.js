@@ -13,15 +13,16 @@
 const VERSION = 1;
 const PING_AFTER_MS = 10000; // of silence
 const PONG_WITHIN_MS = 4000;
-const PROBE_WITHIN_MS = 1500; // when the network is known to have changed
+const PROBE_WITHIN_MS = 1000; // when the network is known to have changed
 const CONNECT_WITHIN_MS = 6000;
 const ACK_AFTER_MS = 200;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 10000;
 const OFFER_FALLBACK_MS = 2000; // the polite side offers if the other does not
 const RESTART_PAUSE_MS = 4000; // no second ICE restart before the first had its chance
-const STALL_MS = 3000; // connected, but nothing comes in
-const WATCH_MS = 1000;
+const SUSPECT_MS = 1000; // connected, but no media comes in: is the signalling alive?
+const STALL_MS = 2000; // and then: another path
+const WATCH_MS = 500;
 
 /* Errors after which trying again would change nothing. */
 const FINAL = new Set(['forbidden', 'bad_room', 'bad_name', 'bad_version', 'kicked', 'replaced', 'room_full']);
@@ -48,6 +49,7 @@ export class Socket extends EventTarget {
 		this.attempts = 0;
 		this.connects = 0;
 		this.timers = {};
+		this.pongDue = Infinity;
 		this.connect();
 	}
 
@@ -126,6 +128,7 @@ export class Socket extends EventTarget {
 	retire() {
 		const old = this.ws;
 		this.ws = null;
+		this.pongDue = Infinity;
 		for (const name of Object.keys(this.timers))
 			clearTimeout(this.timers[name]);
 		try {
@@ -167,13 +170,19 @@ export class Socket extends EventTarget {
 		emit(this, 'closed', reason);
 	}
 
+	/* The earliest of several deadlines counts. */
 	ping(within) {
+		const due = performance.now() + within;
 		this.transmit({type: 'ping'});
+		if (this.pongDue <= due)
+			return;
+		this.pongDue = due;
 		this.setTimer('pong', within, () => this.lost({code: 0, reason: 'silent'}));
 	}
 
 	heard(m) {
 		clearTimeout(this.timers.pong);
+		this.pongDue = Infinity;
 		this.setTimer('ping', PING_AFTER_MS, () => this.ping(PONG_WITHIN_MS));
 		if (m.seq !== undefined) {
 			if (m.seq <= this.seq)
@@ -389,26 +398,28 @@ export class Link extends EventTarget {
 			return;
 		this.restartedAt = now;
 		this.restarts++;
-		this.stalledSince = null;
+		this.heardAt = null;
 		this.room.socket.probe();
 		emit(this.room, 'restart', {peer: this, reason});
 		this.pc.restartIce();
 	}
 
-	/* A browser notices a dead path after several seconds; media that stops coming says it earlier. */
+	/*
+	 * A browser notices a dead path after several seconds; media that stops coming says it earlier. It is counted over all
+	 * paths, for the two ends need not use the same. What stays silent after a restart is no reason for another.
+	 */
 	async watch() {
 		if (this.closed || this.pc.connectionState !== 'connected')
 			return;
+		const received = await packetsReceived(this.pc);
 		const now = performance.now();
-		const {pair} = await selectedPair(this.pc);
-		const received = pair?.bytesReceived ?? 0;
-		if (this.closed)
-			return;
-		if (received !== this.received || this.stalledSince === null) {
+		if (received !== this.received) {
 			this.received = received;
-			this.stalledSince = now;
-		} else if (received > 0 && now - this.stalledSince >= STALL_MS) {
+			this.heardAt = received > 0 ? now : null;
+		} else if (this.heardAt !== null && now - this.heardAt >= STALL_MS) {
 			this.restart('stalled');
+		} else if (this.heardAt !== null && now - this.heardAt >= SUSPECT_MS) {
+			this.room.socket.probe();
 		}
 	}
 
@@ -427,7 +438,7 @@ export class Link extends EventTarget {
 	}
 }
 
-Link.prototype.stalledSince = null;
+Link.prototype.heardAt = null; // when media last came in; null: nothing yet since the last restart
 
 /* ---- Statistics */
 
@@ -443,6 +454,12 @@ async function selectedPair(pc) {
 			if (s.type === 'candidate-pair' && s.selected)
 				pair = s;
 	return {report, pair};
+}
+
+async function packetsReceived(pc) {
+	let sum = 0;
+	(await pc.getStats()).forEach(s => sum += s.type === 'inbound-rtp' ? s.packetsReceived ?? 0 : 0);
+	return sum;
 }
 
 const describe = c => c ? {
