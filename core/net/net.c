@@ -152,3 +152,10 @@ unsigned sl_listeners(const struct sl_worker *w, const struct sl_listener *const
 	*ret_listeners = w->net ? w->net->public_listeners : NULL;
 	return w->net ? w->net->n_listeners : 0;
 }
+
+struct sl_udp *sl_listener_udp(const struct sl_worker *w, const struct sl_listener *l)
+{
+	const struct net_listener *nl = SL_CONTAINER(l, const struct net_listener, pub);
+
+	return w->net->listener_sockets[nl - w->net->listeners];
+}

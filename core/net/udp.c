@@ -220,6 +220,12 @@ int sl_udp_send(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to)
 	return txq_push(u, p, to, source_of(u, p));
 }
 
+int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *from,
+		     const struct sl_addr *to)
+{
+	return txq_push(u, p, to, u->wildcard ? from : NULL);
+}
+
 /* A fresh packet: the received one may be kept by somebody who still reads it. */
 int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len)
 {

@@ -4,17 +4,29 @@
  *
  * A stateless responder at the end of DGRAM_CONTENT: what a flow or another module wants does not
  * come here. Because a UDP source may be spoofed, each gets so many answers a second and no more.
+ * Where NAT behaviour is discovered, answers may leave from another socket than the one asked.
  */
 #include "server.h"
 
 #include <stdlib.h>
 
+/* Negative: the answer could not be queued. */
+static int answer(struct stun *s, const struct sl_packet *p, const struct sl_stun_msg *msg)
+{
+	uint8_t text[STUN_ANSWER_MAX];
+	struct stun_place place;
+	int n;
+
+	if (behaviour_find(s, p, &place))
+		return behaviour_reply(s, &place, p, msg);
+	n = stun_answer(s, msg, &p->from, text);
+	return n > 0 ? sl_udp_reply(p, text, (size_t)n) : 0;
+}
+
 static int on_datagram(void *ctx, struct sl_packet *p)
 {
 	struct stun *s = ctx;
-	uint8_t answer[STUN_ANSWER_MAX];
 	struct sl_stun_msg msg;
-	int n;
 
 	if (p->demux != SL_DEMUX_STUN)
 		return SL_DECLINED;
@@ -29,8 +41,7 @@ static int on_datagram(void *ctx, struct sl_packet *p)
 		return SL_DROP;
 	}
 	sl_count(&s->m[M_REQUESTS]);
-	n = stun_answer(s, &msg, &p->from, answer);
-	if (n > 0 && sl_udp_reply(p, answer, (size_t)n) < 0)
+	if (answer(s, p, &msg) < 0)
 		sl_count(&s->m[M_UNSENT]); /* the client asks again */
 	return SL_DONE;
 }
@@ -48,7 +59,7 @@ static void worker_stop(void *ctx)
 static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 {
 	struct stun *s = calloc(1, sizeof *s);
-	int err = 0;
+	int err;
 
 	if (!s)
 		return -SL_ENOMEM;
@@ -56,7 +67,8 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	s->conf = conf;
 	s->m = sl_worker_meters(w, "stun");
 	stun_stream_init(s);
-	if (s->conf->rate > 0)
+	err = behaviour_open(s);
+	if (err == 0 && s->conf->rate > 0)
 		err = sl_rate_new((unsigned)s->conf->rate, (unsigned)s->conf->burst, 16384,
 				  &s->rate);
 	if (err == 0)
@@ -70,6 +82,14 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	return 0;
 }
 
+static const struct sl_directive behaviour_fields[] = {
+	SL_FIELD(struct stun_behaviour, primary, SL_T_ADDR, .required = true,
+		 .doc = "Address and port that clients ask first."),
+	SL_FIELD(struct stun_behaviour, alternate, SL_T_ADDR, .required = true,
+		 .doc = "Another address of this host and another port."),
+	SL_DIRS_END,
+};
+
 static const struct sl_directive directives[] = {
 	SL_DIR(struct stun_conf, software, SL_T_STR, SL_S_MAIN, .max = 32,
 	       .doc = "Text of the SOFTWARE attribute. Empty leaves it out, which keeps an answer "
@@ -81,6 +101,12 @@ static const struct sl_directive directives[] = {
 	       .max = 1000000, .doc = "Answers that a source may get at once after a pause."),
 	SL_DIR(struct stun_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "30s", .min = 1000,
 	       .max = 3600000, .doc = "A connection without a message for so long is closed."),
+	SL_DIR(struct stun_conf, behaviour, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 2,
+	       .fields = behaviour_fields, .record_bytes = sizeof(struct stun_behaviour),
+	       .doc = "Discovery of NAT behaviour (RFC 5780), at most once per address family. "
+		      "Both "
+		      "addresses need UDP listeners on both ports: four of them, or two on "
+		      "wildcards."),
 	SL_DIRS_END,
 };
 
@@ -106,4 +132,4 @@ static const struct sl_hook hooks[] = {
 SL_MODULE(stun, .name = "stun", .version = "1.0",
 	  .summary = "STUN server: tells clients their public address", .directives = directives,
 	  .conf_size = sizeof(struct stun_conf), .hooks = hooks, .metrics = metrics,
-	  .worker_start = worker_start, .worker_stop = worker_stop);
+	  .check = behaviour_check, .worker_start = worker_start, .worker_stop = worker_stop);

@@ -34,6 +34,8 @@ SL_API SL_MUST_CHECK int sl_udp_open(struct sl_worker *w, const struct sl_udp_op
 /* Queued packets are flushed first; accepts NULL */
 SL_API void sl_udp_close(struct sl_udp *u);
 SL_API const struct sl_addr *sl_udp_local(const struct sl_udp *u);
+/* This worker's socket on a listener; NULL for TCP */
+SL_API struct sl_udp *sl_listener_udp(const struct sl_worker *w, const struct sl_listener *l);
 /* NULL for a module's own socket */
 SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u);
 
@@ -41,6 +43,9 @@ SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u);
  * until the tick ends. -SL_EFULL: queue full, dropped and counted. */
 SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p,
 				     const struct sl_addr *to);
+/* As sl_udp_send, from this address of the host when the socket is bound to a wildcard. */
+SL_API SL_MUST_CHECK int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p,
+					  const struct sl_addr *from, const struct sl_addr *to);
 /* Turns p into the answer to its sender (from the address it was sent to): copies data in, then
  * queues. */
 SL_API SL_MUST_CHECK int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len);
