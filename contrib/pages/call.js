@@ -95,9 +95,15 @@ function tileOf(peer) {
 	return tile;
 }
 
+/* As many columns as make the tiles largest, taken as 4:3. */
 function arrange() {
-	const columns = Math.ceil(Math.sqrt(tiles.size));
-	$('remotes').style.setProperty('--tile', columns > 1 ? `${Math.floor(92 / columns)}%` : '100%');
+	const {clientWidth: width, clientHeight: height} = $('remotes');
+	const size = columns => Math.min(width / columns, height / Math.ceil(tiles.size / columns) * 4 / 3);
+	let best = 1;
+	for (let columns = 2; columns <= tiles.size; columns++)
+		if (size(columns) > size(best))
+			best = columns;
+	$('remotes').style.setProperty('--columns', best);
 }
 
 function dropTile(peer) {
@@ -239,6 +245,7 @@ function bind() {
 		navigator.clipboard?.writeText(url.href);
 		$('copy').textContent = 'Copied';
 	});
+	new ResizeObserver(arrange).observe($('remotes'));
 	document.addEventListener('keydown', e => {
 		const button = {m: 'mic', c: 'cam', d: 'details'}[e.key];
 		if (room && button && !e.ctrlKey && !e.metaKey && !e.altKey)
