@@ -76,7 +76,7 @@ void handover_refused(struct hub *hub, struct member *m)
 {
 	struct conn *taker;
 
-	if (!m || !m->hold || m->hold->giver)
+	if (!m || !m->hold || m->hold->giver || m->hold->coming)
 		return;
 	taker = m->hold->taker;
 	spread_release(hub, m);
