@@ -12,6 +12,10 @@
 
 #define ICE_RETRY_S 60
 
+/*
+ * Pages in browsers cannot lie about their origin; everything else can, and is kept out by tokens
+ * only.
+ */
 static bool origin_is_allowed(const struct signal_conf *conf, struct sl_str origin)
 {
 	if (conf->origins.n == 0 || !origin.p)
@@ -22,6 +26,7 @@ static bool origin_is_allowed(const struct signal_conf *conf, struct sl_str orig
 	return false;
 }
 
+/* The URL first: a proxy may set the header for reasons of its own. */
 static struct sl_str bearer(const struct signaling *s, struct sl_http_req *r)
 {
 	static const struct sl_str scheme = SL_STR_INIT("Bearer ");
@@ -36,6 +41,7 @@ static struct sl_str bearer(const struct signaling *s, struct sl_http_req *r)
 	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
 }
 
+/* The one place that looks at the clock on the wall. */
 static int check_token(struct signaling *s, struct sl_http_req *r, struct claims *ret_claims)
 {
 	uint64_t now_s = sl_clock_unix_ns() / SL_NS_PER_S;
@@ -63,6 +69,7 @@ static char *host_of(struct sl_str host)
 	return strndup(host.p ? host.p : "", host.len);
 }
 
+/* The cheap check first; what is refused here never becomes a WebSocket. */
 static int authorize(void *arg, struct sl_http_req *r, void **ret_user, struct sl_str *ret_reason)
 {
 	struct signaling *s = arg;
@@ -106,6 +113,7 @@ static void message(void *arg, struct sl_ws *ws, void *user, struct sl_str data,
 	hub_conn_text(user, data, binary);
 }
 
+/* The last call about this socket. */
 static void closed(void *arg, struct sl_ws *ws, void *user, unsigned code)
 {
 	struct signaling *s = arg;
@@ -145,6 +153,7 @@ int endpoint_open(struct signaling *s)
 
 /* ---- ICE servers */
 
+/* As an RTCIceServer, ready for RTCPeerConnection. */
 static void add_server(struct sl_buf *json, const struct ice_server *server)
 {
 	sl_buf_str(json, SL_STR("{\"urls\":["));

@@ -1,8 +1,8 @@
 /*
  * signaling-ws/handover.c: a peer moves to the worker where its client has come back.
  *
- * The taker sends TAKE with what the client presented; the owner checks it, tells everybody the new
- * owner, sends the state (GIVE, its parts one by one, then GIVEN), and from then on passes on what
+ * The taker has seen a right token and sends TAKE with who the client is; the owner checks that,
+ * tells everybody the new owner, sends the state (GIVE, its parts one by one, then GIVEN), and from then on passes on what
  * still comes for the peer. The announcement goes first, so that nobody can hear of the peer's end
  * before its move. From TAKE to GIVEN the taker keeps what comes for the peer. If one of both dies
  * in between, the peer is lost, and the taker says so to all.
@@ -15,17 +15,18 @@
 
 /* ---- the taker asks */
 
+/* Asked twice is harmless: who has it here already ignores the question. */
 void handover_ask_again(struct hub *hub, struct member *m)
 {
 	struct sl_buf b;
 
 	spread_begin(&b, m->id);
 	sl_buf_u32(&b, hub->self);
-	sl_buf_add(&b, m->hold->secret, SECRET_BYTES);
 	sl_buf_add(&b, m->hold->subject, SUBJECT_BYTES);
 	spread_post(hub, m->owner, SPREAD_TAKE, &b);
 }
 
+/* The client is told nothing until it is decided. */
 static void wait_for(struct conn *c, struct member *m, uint64_t seen)
 {
 	m->hold->taker = c;
@@ -37,13 +38,11 @@ static void wait_for(struct conn *c, struct member *m, uint64_t seen)
 
 /* Somebody asks for this peer already. The same client again takes his place; of another one
  * nothing is known until it is decided. */
-static enum verdict join_taking(struct conn *c, struct member *m, const uint8_t *secret,
-				uint64_t seen)
+static enum verdict join_taking(struct conn *c, struct member *m, uint64_t seen)
 {
 	struct conn *before = m->hold->taker;
 
-	if (!sl_mem_eq(secret, m->hold->secret, SECRET_BYTES) ||
-	    !sl_mem_eq(c->claims.subject, m->hold->subject, SUBJECT_BYTES))
+	if (!sl_mem_eq(c->claims.subject, m->hold->subject, SUBJECT_BYTES))
 		return LATER;
 	if (before) {
 		join_resume_failed(before, "another connection resumes this peer");
@@ -53,25 +52,25 @@ static enum verdict join_taking(struct conn *c, struct member *m, const uint8_t 
 	return ACCEPTED;
 }
 
-enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret[SECRET_BYTES],
-			  uint64_t seen)
+/* Only the owner knows the secret, so that a wrong token is found there, not here. */
+enum verdict handover_ask(struct conn *c, struct member *m, uint64_t seen)
 {
 	struct hold *h;
 
 	if (m->hold)
-		return join_taking(c, m, secret, seen);
+		return join_taking(c, m, seen);
 	h = hold_new(m);
 	if (!h) {
 		join_resume_failed(c, "out of memory");
 		return REFUSED;
 	}
-	memcpy(h->secret, secret, SECRET_BYTES);
 	memcpy(h->subject, c->claims.subject, SUBJECT_BYTES);
 	wait_for(c, m, seen);
 	handover_ask_again(c->hub, m);
 	return ACCEPTED;
 }
 
+/* Once the giver has spoken there is nothing to refuse any more. */
 void handover_refused(struct hub *hub, struct member *m)
 {
 	struct conn *taker;
@@ -101,6 +100,7 @@ struct conn *handover_give_up(struct member *m)
 
 /* ---- the owner gives */
 
+/* With their numbers: the client knows how far it has read. */
 static void give_letters(struct hub *hub, uint32_t to, const struct peer *p)
 {
 	struct sl_buf b;
@@ -113,6 +113,7 @@ static void give_letters(struct hub *hub, uint32_t to, const struct peer *p)
 	}
 }
 
+/* What has passed, and the candidates that wait. */
 static void give_pair(struct hub *hub, uint32_t to, const struct peer *p, const struct pair *pair)
 {
 	struct sl_buf b;
@@ -134,6 +135,7 @@ static void give_pair(struct hub *hub, uint32_t to, const struct peer *p, const 
 	}
 }
 
+/* How far it has heard each of the others, and what came before its turn. */
 static void give_source(struct hub *hub, uint32_t to, const struct peer *p, const struct source *s)
 {
 	struct sl_buf b;
@@ -151,6 +153,7 @@ static void give_source(struct hub *hub, uint32_t to, const struct peer *p, cons
 	}
 }
 
+/* One message per part: no part is longer than what a client may send. */
 static void give_state(struct hub *hub, uint32_t to, const struct peer *p)
 {
 	struct sl_buf b;
@@ -158,7 +161,6 @@ static void give_state(struct hub *hub, uint32_t to, const struct peer *p)
 	spread_begin(&b, p->member->id);
 	sl_buf_u64(&b, p->last_number);
 	sl_buf_u8(&b, p->may);
-	sl_buf_add(&b, p->secret, SECRET_BYTES);
 	sl_buf_add(&b, p->subject, SUBJECT_BYTES);
 	spread_post(hub, to, SPREAD_GIVE, &b);
 	give_letters(hub, to, p);
@@ -183,6 +185,7 @@ static void let_go(struct peer *p)
 	conn_close(c, CLOSE_REPLACED, CLIENT_E_REPLACED);
 }
 
+/* Without a reason: the asker speaks to somebody who may be guessing. */
 static void refuse(struct hub *hub, uint32_t asker, uint64_t id)
 {
 	struct sl_buf b;
@@ -191,17 +194,17 @@ static void refuse(struct hub *hub, uint32_t asker, uint64_t id)
 	spread_post(hub, asker, SPREAD_REFUSED, &b);
 }
 
+/* After this the peer is somebody else's, and the member shows the way to it. */
 void handover_take(struct hub *hub, struct member *m, struct sl_reader *r)
 {
 	uint32_t asker = sl_read_u32(r);
-	struct sl_str secret = sl_read_bytes(r, SECRET_BYTES),
-		      subject = sl_read_bytes(r, SUBJECT_BYTES);
+	struct sl_str subject = sl_read_bytes(r, SUBJECT_BYTES);
 
 	if (r->failed || asker == hub->self) /* asked twice, and here already */
 		return;
 	if (!hub->io->is_alive(hub->io_arg, asker))
 		return;
-	if (!join_may_take((const uint8_t *)secret.p, (const uint8_t *)subject.p, m->peer) ||
+	if (!join_may_take((const uint8_t *)subject.p, m->peer) ||
 	    m->peer->doomed) {
 		refuse(hub, asker, m->id);
 		return;
@@ -216,9 +219,10 @@ void handover_take(struct hub *hub, struct member *m, struct sl_reader *r)
 
 /* ---- the taker receives */
 
+/* Into an object of its own: until it is whole, nobody can reach it. */
 static int on_give(struct hub *hub, struct member *m, struct sl_reader *r)
 {
-	struct sl_str secret, subject;
+	struct sl_str subject;
 	struct peer *p;
 
 	if (m->hold->coming)
@@ -228,15 +232,14 @@ static int on_give(struct hub *hub, struct member *m, struct sl_reader *r)
 		return -SL_ENOMEM;
 	p->last_number = sl_read_u64(r);
 	p->may = sl_read_u8(r);
-	secret = sl_read_bytes(r, SECRET_BYTES);
 	subject = sl_read_bytes(r, SUBJECT_BYTES);
 	if (r->failed)
 		return -SL_EPARSE;
-	memcpy(p->secret, secret.p, SECRET_BYTES);
 	memcpy(p->subject, subject.p, SUBJECT_BYTES);
 	return 0;
 }
 
+/* The last part of a message has no length of its own. */
 static struct sl_str rest(struct sl_reader *r)
 {
 	return sl_read_bytes(r, (size_t)(r->end - r->p));
@@ -249,6 +252,10 @@ static int on_letter(struct peer *p, struct sl_reader *r)
 	return mailbox_restore(&p->box, seq, rest(r));
 }
 
+/*
+ * Where the next user fragment goes is not told: the oldest of a full list is a guess that costs
+ * nothing.
+ */
 static int on_pair(struct peer *p, struct sl_reader *r)
 {
 	struct pair *pair = pair_get(&p->pairs, sl_read_u64(r));
@@ -331,6 +338,7 @@ static int on_given(struct hub *hub, struct member *m, struct sl_reader *r)
 	return 0;
 }
 
+/* Any part that does not fit ends the peer. */
 static int take_in(struct hub *hub, struct member *m, uint16_t type, struct sl_reader *r)
 {
 	struct peer *p = m->hold->coming;

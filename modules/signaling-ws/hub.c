@@ -12,6 +12,7 @@
 
 #define SPOKEN_MAX_MESSAGES 4 /* of full length, that wait for a roster or a handover */
 
+/* The sentences are for people who look at a console; programs go by the code. */
 static const char *sentence_of(enum client_error e)
 {
 	switch (e) {
@@ -24,6 +25,7 @@ static const char *sentence_of(enum client_error e)
 	}
 }
 
+/* What the room mates are told. */
 static const char *reason_of(enum client_error e)
 {
 	switch (e) {
@@ -36,6 +38,7 @@ static const char *reason_of(enum client_error e)
 	}
 }
 
+/* The peer goes first, so that its room hears of it before the client can come back. */
 static void end_doomed(struct peer *p)
 {
 	struct conn *c = p->conn;
@@ -48,6 +51,9 @@ static void end_doomed(struct peer *p)
 	conn_close(c, e == CLIENT_E_KICKED ? CLOSE_KICKED : CLOSE_MAILBOX_FULL, e);
 }
 
+/*
+ * Ends of peers are messages to others, which may overflow the next mailbox: until nobody is left.
+ */
 void hub_settle(struct hub *hub)
 {
 	while (hub->any_doomed) {
@@ -87,6 +93,10 @@ void conn_error(struct conn *c, enum client_error e, const char *sentence, const
 	conn_say(c, &b);
 }
 
+/*
+ * Every refusal is answered and counted, and none of them ends the connection by itself: a client
+ * with one bad message may be of a newer version.
+ */
 enum verdict conn_refuse(struct conn *c, enum client_error e, const char *sentence,
 			 const struct message *m)
 {
@@ -95,6 +105,7 @@ enum verdict conn_refuse(struct conn *c, enum client_error e, const char *senten
 	return REFUSED;
 }
 
+/* What is queued before it still goes out; from now on nothing that the client says counts. */
 void conn_close(struct conn *c, unsigned code, enum client_error e)
 {
 	if (c->state == CONN_CLOSING)
@@ -120,6 +131,7 @@ static const char *read_error(enum client_error e)
 	}
 }
 
+/* Of the application: a browser cannot see the WebSocket's own pings, and wants to know, too. */
 static enum verdict answer_ping(struct conn *c)
 {
 	struct sl_buf b;
@@ -130,6 +142,9 @@ static enum verdict answer_ping(struct conn *c)
 	return ACCEPTED;
 }
 
+/*
+ * Joins and resumes need the whole roster: before it is there, a resume would fail for no reason.
+ */
 static enum verdict dispatch(struct conn *c, struct message *m)
 {
 	switch (m->type) {
@@ -168,6 +183,7 @@ static bool is_repeated(const struct conn *c, const struct message *m)
 	return m->number && c->version > 0 && c->peer && m->number <= c->peer->last_number;
 }
 
+/* Also of a refused message: to send the same again would be refused again. */
 static void remember_number(struct conn *c, const struct message *m)
 {
 	if (c->peer && m->number > c->peer->last_number)
@@ -197,6 +213,7 @@ static bool handle(struct conn *c, struct sl_str text)
 	return v == LATER;
 }
 
+/* Bounded, since nobody has been let in yet. */
 static void keep(struct conn *c, struct sl_str text)
 {
 	struct spoken *s = NULL;
@@ -216,6 +233,7 @@ static void keep(struct conn *c, struct sl_str text)
 	c->spoken_bytes += sizeof *s + text.len;
 }
 
+/* The state says that what follows has to wait behind this text. */
 static void hear(struct conn *c, struct sl_str text)
 {
 	if (!handle(c, text))
@@ -224,6 +242,7 @@ static void hear(struct conn *c, struct sl_str text)
 	keep(c, text);
 }
 
+/* The oldest, which the caller frees. */
 static struct spoken *take_spoken(struct conn *c)
 {
 	struct spoken *s = c->first;
@@ -272,6 +291,9 @@ struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host)
 	return c;
 }
 
+/*
+ * Nothing is said before the client has spoken: clients of version 0 may be puzzled by a greeting.
+ */
 void hub_conn_opened(struct conn *c, struct sl_ws *ws)
 {
 	c->ws = ws;
@@ -293,6 +315,9 @@ static bool is_throttled(struct conn *c)
 	return true;
 }
 
+/*
+ * The one entry for what clients say. Flood first, for the bucket is the cheapest check there is.
+ */
 void hub_conn_text(struct conn *c, struct sl_str text, bool binary)
 {
 	if (c->state == CONN_CLOSING)
@@ -309,6 +334,7 @@ void hub_conn_text(struct conn *c, struct sl_str text, bool binary)
 	hub_settle(c->hub);
 }
 
+/* The last of it: nobody refers to it any more. */
 static void conn_free(struct conn *c)
 {
 	if (c->prev)
@@ -325,6 +351,10 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+/*
+ * A browser that leaves the page says 1001 and one that hangs up 1000; a network that went away
+ * says nothing (1006), and its peer waits for a resume. Our own codes leave the peer, too.
+ */
 void hub_conn_closed(struct conn *c, unsigned code)
 {
 	struct hub *hub = c->hub;
@@ -343,6 +373,10 @@ void hub_conn_closed(struct conn *c, unsigned code)
 
 /* ---- time and the operator */
 
+/*
+ * A connection that waits for the roster is asked again; one that waits for another worker, or for
+ * its client to join, has its time.
+ */
 static void conn_tick(struct conn *c)
 {
 	bool late = c->deadline_ms && c->hub->now_ms >= c->deadline_ms;
@@ -360,6 +394,9 @@ static void conn_tick(struct conn *c)
 	}
 }
 
+/*
+ * The deadline means two things: with a socket the renewal of ICE servers, without one the end.
+ */
 static void peer_tick(struct peer *p)
 {
 	peer_hear_late(p);
@@ -407,6 +444,7 @@ void hub_evict(struct peer *p, const char *why)
 	conn_say(p->conn, &b);
 }
 
+/* Only its own peers: every worker hears of the dead one by itself. */
 void hub_room_lost(struct hub *hub, struct room *room)
 {
 	struct sl_buf b;
@@ -420,6 +458,7 @@ void hub_room_lost(struct hub *hub, struct room *room)
 	hub_settle(hub);
 }
 
+/* The process ends: other workers hear that from the core, clients from their sockets. */
 void hub_free(struct hub *hub)
 {
 	const struct sl_htab *t = &hub->roster.members;

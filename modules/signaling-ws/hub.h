@@ -131,7 +131,7 @@ struct peer {
 	uint64_t last_number;	/* highest message id that was accepted */
 	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
 				   never */
-	uint8_t secret[SECRET_BYTES], subject[SUBJECT_BYTES];
+	uint8_t subject[SUBJECT_BYTES];
 	uint8_t may;		  /* enum permission */
 	enum client_error doomed; /* ends when the hub has settled; the why */
 };
@@ -157,6 +157,7 @@ struct hub {
 	void *io_arg;
 	const struct sl_meter *m;
 	uint32_t self;	 /* owner word of this worker */
+	uint8_t token_key[TOKEN_KEY_BYTES]; /* of resume tokens, the same in all workers */
 	uint64_t now_ms; /* W: caller, before each call */
 	struct roster roster;
 	struct conn *conns;
@@ -200,8 +201,8 @@ void join_announce(const struct member *joined); /* to its room mates here */
 /* The peer is this connection's now; seen: what it says to have. */
 void join_resumed(struct conn *c, struct peer *p, uint64_t seen);
 void join_resume_failed(struct conn *c, const char *sentence);
-bool join_may_take(const uint8_t secret[SECRET_BYTES], const uint8_t subject[SUBJECT_BYTES],
-		   const struct peer *p);
+/* A right token is not enough where clients prove who they are. */
+bool join_may_take(const uint8_t subject[SUBJECT_BYTES], const struct peer *p);
 
 /* ---- relay.c */
 enum verdict relay_message(struct conn *c, struct message *m);
@@ -239,7 +240,7 @@ enum spread_type {		   /* numbers are spoken between generations: append only */
 		   SPREAD_PEER,	   /* id, owner, version, room, name */
 		   SPREAD_LEAVE,   /* id, reason */
 		   SPREAD_DELIVER, /* id, from, number, body */
-		   SPREAD_TAKE,	   /* id, asker, secret, subject */
+		   SPREAD_TAKE,	   /* id, asker, subject */
 		   SPREAD_REFUSED, /* id */
 		   SPREAD_GIVE,	   /* id, state of the peer */
 		   SPREAD_LETTER,  /* id, seq, text */
@@ -269,8 +270,7 @@ void spread_begin(struct sl_buf *b, uint64_t id);
 void spread_post(struct hub *hub, uint32_t to, uint16_t type, struct sl_buf *b); /* frees b */
 
 /* ---- handover.c */
-enum verdict handover_ask(struct conn *c, struct member *m, const uint8_t secret[SECRET_BYTES],
-			  uint64_t seen);
+enum verdict handover_ask(struct conn *c, struct member *m, uint64_t seen);
 void handover_ask_again(struct hub *hub, struct member *m);
 void handover_take(struct hub *hub, struct member *m, struct sl_reader *r);
 void handover_refused(struct hub *hub, struct member *m);

@@ -1,8 +1,8 @@
 /*
  * signaling-ws/join.c: a connection becomes a peer of a room: hello, join, resume, leave.
  *
- * A peer's id is known to its room mates; the secret behind it is known to its client alone, and
- * both make the resume token. A resume is for the same subject: a token of somebody else does not
+ * A peer's id is known to its room mates; the resume token, the id under the node's key, is known to
+ * its client alone. A resume is for the same subject: a token of somebody else does not
  * open another's mailbox (compared in constant time).
  */
 #include "hub.h"
@@ -12,6 +12,7 @@
 
 #define NAME_OF_NOBODY SL_STR("guest")
 
+/* The version is settled once per connection, before anything depends on it. */
 enum verdict join_hello(struct conn *c, const struct message *m)
 {
 	const json_t *version = json_object_get(m->json, "version");
@@ -33,6 +34,7 @@ enum verdict join_hello(struct conn *c, const struct message *m)
 
 /* ---- welcome */
 
+/* Roles are per pair, so that each entry says how the receiver behaves towards that peer. */
 static void add_peers(struct sl_buf *b, const struct member *self)
 {
 	struct peer_info info;
@@ -51,6 +53,7 @@ static void add_peers(struct sl_buf *b, const struct member *self)
 	sl_buf_u8(b, ']');
 }
 
+/* The token is the only secret in a message; it is not kept in the buffer of anybody else. */
 static void add_self(struct sl_buf *b, const struct member *self, const struct peer *p)
 {
 	char id[ID_STRLEN], token[TOKEN_STRLEN];
@@ -60,11 +63,12 @@ static void add_self(struct sl_buf *b, const struct member *self, const struct p
 	sl_buf_json(b, self->name);
 	sl_buf_str(b, SL_STR("},\"room\":"));
 	sl_buf_json(b, self->room->name);
-	token_format(token, self->id, p->secret);
+	token_format(token, self->id, p->hub->token_key);
 	sl_buf_printf(b, ",\"token\":\"%s\"", token);
 	sl_wipe(token, sizeof token);
 }
 
+/* The credentials are bound to the peer's id, and name the server as this client knows it. */
 static void add_ice(struct sl_buf *b, struct peer *p)
 {
 	struct hub *hub = p->hub;
@@ -79,6 +83,7 @@ static void add_ice(struct sl_buf *b, struct peer *p)
 	p->deadline_ms = peer_ice_deadline(hub, ttl_s);
 }
 
+/* Not numbered: after a resume it has to come before what the mailbox holds. */
 static void welcome(struct peer *p, bool resumed)
 {
 	struct sl_buf b;
@@ -95,6 +100,7 @@ static void welcome(struct peer *p, bool resumed)
 
 /* ---- join */
 
+/* Names are compared with the claims as they are: no case is folded, nothing is trimmed. */
 static enum client_error read_names(const struct conn *c, const struct message *m,
 				    struct sl_str *ret_room, struct sl_str *ret_name)
 {
@@ -110,6 +116,7 @@ static enum client_error read_names(const struct conn *c, const struct message *
 	return claims_permit_room(&c->claims, *ret_room) ? CLIENT_FINE : CLIENT_E_FORBIDDEN;
 }
 
+/* The session table and the limit of the room are the node's, not this worker's. */
 static enum client_error error_of_open(int rc)
 {
 	switch (rc) {
@@ -122,6 +129,7 @@ static enum client_error error_of_open(int rc)
 	}
 }
 
+/* 64 random bits: ids of one node do not collide, and nobody can guess the next. */
 static int new_member(struct hub *hub, const struct conn *c, struct sl_str room, struct sl_str name,
 		      struct member **ret_member)
 {
@@ -144,9 +152,7 @@ static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, stru
 	if (rc < 0)
 		return rc;
 	p = peer_new(hub, m);
-	rc = p ? sl_random(p->secret, sizeof p->secret) : -SL_ENOMEM;
-	if (rc == 0)
-		rc = peer_open(p, true);
+	rc = p ? peer_open(p, true) : -SL_ENOMEM;
 	if (rc < 0) {
 		peer_free(p);
 		roster_remove(&hub->roster, m);
@@ -158,6 +164,7 @@ static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, stru
 	return 0;
 }
 
+/* To those that this worker owns; the others hear it from their own worker. */
 void join_announce(const struct member *joined)
 {
 	struct peer_info info;
@@ -175,6 +182,10 @@ void join_announce(const struct member *joined)
 	}
 }
 
+/*
+ * The newcomer knows the room before the room knows the newcomer: what they say at once finds its
+ * links made.
+ */
 enum verdict join_room(struct conn *c, const struct message *m)
 {
 	struct sl_str room, name;
@@ -203,15 +214,12 @@ enum verdict join_room(struct conn *c, const struct message *m)
 
 /* ---- resume */
 
-bool join_may_take(const uint8_t secret[SECRET_BYTES], const uint8_t subject[SUBJECT_BYTES],
-		   const struct peer *p)
+bool join_may_take(const uint8_t subject[SUBJECT_BYTES], const struct peer *p)
 {
-	bool secret_fits = sl_mem_eq(secret, p->secret, SECRET_BYTES);
-	bool subject_fits = sl_mem_eq(subject, p->subject, SUBJECT_BYTES);
-
-	return secret_fits && subject_fits;
+	return sl_mem_eq(subject, p->subject, SUBJECT_BYTES);
 }
 
+/* The connection stays and may join: one round trip less for the client. */
 void join_resume_failed(struct conn *c, const char *sentence)
 {
 	sl_count(&c->hub->m[M_RESUMES_FAILED]);
@@ -222,6 +230,7 @@ void join_resume_failed(struct conn *c, const char *sentence)
 	conn_error(c, CLIENT_E_RESUME_FAILED, sentence, NULL);
 }
 
+/* The permissions are those of the token that opened this socket. */
 void join_resumed(struct conn *c, struct peer *p, uint64_t seen)
 {
 	if (mailbox_ack(&p->box, seen) < 0) {
@@ -242,25 +251,26 @@ static enum verdict fail(struct conn *c, const char *sentence)
 	return REFUSED;
 }
 
-static enum verdict resume_member(struct conn *c, struct member *member,
-				  const uint8_t secret[SECRET_BYTES], uint64_t seen)
+/* The room's permission first: it says nothing about the peer. */
+static enum verdict resume_member(struct conn *c, struct member *member, uint64_t seen)
 {
 	if (!claims_permit_room(&c->claims, member->room->name))
 		return fail(c, "this room is not permitted any more");
 	if (!member->peer)
-		return handover_ask(c, member, secret, seen);
-	if (!join_may_take(secret, c->claims.subject, member->peer))
+		return handover_ask(c, member, seen);
+	if (!join_may_take(c->claims.subject, member->peer))
 		return fail(c, "the token does not fit");
 	join_resumed(c, member->peer, seen);
 	return ACCEPTED;
 }
 
+/* Every way to fail is told in the same code, and an unknown peer like a wrong token. */
 enum verdict join_resume(struct conn *c, const struct message *m)
 {
 	const json_t *seq = json_object_get(m->json, "seq");
-	uint8_t secret[SECRET_BYTES];
 	struct member *member;
 	uint64_t id;
+	int rc;
 
 	if (c->state != CONN_NEW)
 		return conn_refuse(c, CLIENT_E_ALREADY_JOINED, "this connection is in a room", m);
@@ -268,12 +278,13 @@ enum verdict join_resume(struct conn *c, const struct message *m)
 		return conn_refuse(c, CLIENT_E_BAD_MESSAGE, "say hello before resume", m);
 	if (!json_is_integer(seq) || json_integer_value(seq) < 0)
 		return conn_refuse(c, CLIENT_E_BAD_MESSAGE, "seq is the last number received", m);
-	if (token_parse(sl_json_get_str(m->json, "token"), &id, secret) < 0)
-		return fail(c, "this is no token");
+	rc = token_parse(sl_json_get_str(m->json, "token"), c->hub->token_key, &id);
+	if (rc < 0)
+		return fail(c, rc == -SL_EAUTH ? "the token does not fit" : "this is no token");
 	member = roster_find(&c->hub->roster, id);
 	if (!member)
 		return fail(c, "this peer is gone");
-	return resume_member(c, member, secret, (uint64_t)json_integer_value(seq));
+	return resume_member(c, member, (uint64_t)json_integer_value(seq));
 }
 
 enum verdict join_leave(struct conn *c, const struct message *m)

@@ -27,6 +27,7 @@ static const struct {
 	uint8_t bit;
 } permissions[] = {{"signal", MAY_SIGNAL}, {"message", MAY_MESSAGE}, {"broadcast", MAY_BROADCAST}};
 
+/* Before any signature is checked: bounded, and trusted in nothing but the choice of a key. */
 static json_t *read_header(struct sl_str token)
 {
 	struct sl_str part = sl_str_split(&token, '.');
@@ -38,6 +39,9 @@ static json_t *read_header(struct sl_str token)
 	return sl_json_parse((struct sl_str){(const char *)text, n}, JSON_DEPTH, NULL, 0);
 }
 
+/*
+ * A token that names a key must name one of ours; one that names none can only mean the only key.
+ */
 static const struct token_key *key_for(const struct token_rules *rules, const json_t *header)
 {
 	const json_t *kid = json_object_get(header, "kid");
@@ -51,6 +55,7 @@ static const struct token_key *key_for(const struct token_rules *rules, const js
 	return NULL;
 }
 
+/* RFC 8725 section 3.1: the algorithm is the key's, and `crit` is for those who understand it. */
 static const struct token_key *choose_key(const struct token_rules *rules, struct sl_str token,
 					  const char **ret_why)
 {
@@ -98,6 +103,7 @@ static bool date_of(const json_t *payload, const char *name, double *ret_s)
 	return true;
 }
 
+/* A token without end is refused: it could not be taken back. */
 static const char *check_times(const struct token_rules *rules, const json_t *payload,
 			       uint64_t now_s)
 {
@@ -112,6 +118,7 @@ static const char *check_times(const struct token_rules *rules, const json_t *pa
 	return NULL;
 }
 
+/* `aud` and `permissions` are a text or a list of texts. */
 static bool list_names(const json_t *list, struct sl_str name)
 {
 	const json_t *item;
@@ -171,6 +178,7 @@ static int read_rooms(const json_t *claim, char **ret_rooms)
 	return -SL_EAUTH;
 }
 
+/* Unknown names are of a later version and give nothing. */
 static uint8_t read_permissions(const json_t *claim)
 {
 	uint8_t may = 0;
@@ -183,6 +191,7 @@ static uint8_t read_permissions(const json_t *claim)
 	return may;
 }
 
+/* The subject is kept as a digest: it may be long, and is only compared. */
 static const char *read_claims(const json_t *payload, struct claims *c)
 {
 	struct sl_str sub = sl_json_get_str(payload, "sub");
@@ -199,6 +208,7 @@ static const char *read_claims(const json_t *payload, struct claims *c)
 	return NULL;
 }
 
+/* The first reason found is told; nothing of an unverified payload is looked at. */
 int token_verify(const struct token_rules *rules, struct sl_str token, uint64_t now_s,
 		 struct claims *ret_claims, const char **ret_why)
 {

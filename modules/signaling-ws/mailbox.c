@@ -37,6 +37,7 @@ void mailbox_free(struct mailbox *box)
 		drop_first(box);
 }
 
+/* One allocation per letter, text included. */
 static struct letter *append(struct mailbox *box, uint64_t seq, struct sl_str head,
 			     struct sl_str rest)
 {
@@ -77,6 +78,7 @@ int mailbox_put(struct mailbox *box, struct sl_str body, const struct letter **r
 	return 0;
 }
 
+/* Numbers only grow; gaps are those that the client has acknowledged. */
 int mailbox_restore(struct mailbox *box, uint64_t seq, struct sl_str text)
 {
 	if (seq < box->next_seq || text.len == 0)

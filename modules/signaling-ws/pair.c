@@ -33,6 +33,7 @@ struct pair *pair_get(struct pair **list, uint64_t to)
 	return p;
 }
 
+/* Keeps the tail right, wherever it was. */
 static struct held *unlink_at(struct pair *p, struct held **at)
 {
 	struct held *h = *at;
@@ -106,6 +107,7 @@ static bool knows(const struct pair *p, uint64_t ufrag)
 	return false;
 }
 
+/* The oldest gives way: a description with more fragments than fit is no browser's. */
 static void remember(struct pair *p, uint64_t ufrag)
 {
 	if (knows(p, ufrag))
@@ -132,6 +134,7 @@ void pair_description(struct pair *p, struct sl_str sdp)
 	p->any = n == 0;
 }
 
+/* A candidate without a fragment belongs to whatever was described. */
 bool pair_lets_pass(const struct pair *p, uint64_t ufrag)
 {
 	if (p->any)
@@ -158,6 +161,7 @@ int pair_hold(struct pair *p, uint64_t ufrag, struct sl_str body, size_t max)
 	return 0;
 }
 
+/* In order of arrival among those that may pass. */
 struct held *pair_take(struct pair *p)
 {
 	for (struct held **at = &p->first; *at; at = &(*at)->next)

@@ -31,6 +31,9 @@ void peer_free(struct peer *p)
 	free(p);
 }
 
+/*
+ * From here on others may be told: the entry in the shared table is what `sluice sessions` shows.
+ */
 int peer_open(struct peer *p, bool counted)
 {
 	struct hub *hub = p->hub;
@@ -48,6 +51,7 @@ int peer_open(struct peer *p, bool counted)
 	return 0;
 }
 
+/* The member stays in the roster, for it may belong to another worker now. */
 void peer_close(struct peer *p, const char *why)
 {
 	struct hub *hub = p->hub;
@@ -67,6 +71,7 @@ void peer_close(struct peer *p, const char *why)
 
 /* ---- its socket */
 
+/* A second socket with the right token wins: the first one is mostly dead without knowing. */
 void peer_attach(struct peer *p, struct conn *c)
 {
 	struct conn *old = p->conn;
@@ -84,6 +89,9 @@ void peer_attach(struct peer *p, struct conn *c)
 	c->deadline_ms = 0;
 }
 
+/*
+ * Without socket it lives on; with the connection nothing has happened that it would have to know.
+ */
 void peer_detach(struct peer *p)
 {
 	const struct hub *hub = p->hub;
@@ -101,6 +109,7 @@ void peer_detach(struct peer *p)
 
 /* ---- what it is told */
 
+/* Not at once: whoever walks a room must find it as it was. */
 void peer_doom(struct peer *p, enum client_error why)
 {
 	if (!p->doomed)
@@ -108,6 +117,7 @@ void peer_doom(struct peer *p, enum client_error why)
 	p->hub->any_doomed = true;
 }
 
+/* Bytes are counted for the session table, as the relay counts its own. */
 static void send_text(struct peer *p, struct sl_str text)
 {
 	struct hub *hub = p->hub;
@@ -142,6 +152,7 @@ void peer_deliver(struct peer *p, struct sl_str body)
 		send_text(p, (struct sl_str){letter->text, letter->len});
 }
 
+/* Usually none. */
 static void deliver_late(struct peer *p, struct source *s)
 {
 	struct late *l;
@@ -152,6 +163,10 @@ static void deliver_late(struct peer *p, struct source *s)
 	}
 }
 
+/*
+ * In order per sender. What two senders say to one has no order among each other that anybody could
+ * know.
+ */
 void peer_hear(struct peer *p, uint64_t from, uint32_t number, struct sl_str body)
 {
 	struct source *s = source_get(&p->sources, from);
@@ -229,6 +244,7 @@ void peer_send_ice(struct peer *p)
 
 /* ---- its end */
 
+/* Others hear it once, from the owner. */
 void peer_end(struct peer *p, const char *reason)
 {
 	struct hub *hub = p->hub;

@@ -8,6 +8,7 @@
  */
 #include "protocol.h"
 
+#include <sluice/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -30,6 +31,7 @@ const char *client_error_code(enum client_error e)
 
 /* ---- ids and tokens */
 
+/* In hex: ids are read by people, and compared in logs. */
 const char *id_format(char dst[ID_STRLEN], uint64_t id)
 {
 	uint8_t bytes[8];
@@ -50,25 +52,44 @@ int id_parse(struct sl_str s, uint64_t *ret_id)
 	return *ret_id ? 0 : -SL_EPARSE;
 }
 
-void token_format(char dst[TOKEN_STRLEN], uint64_t id, const uint8_t secret[SECRET_BYTES])
+/* One string, so that clients have one thing to keep. */
+static void token_mac(uint8_t mac[32], uint64_t id, const uint8_t key[TOKEN_KEY_BYTES])
 {
-	id_format(dst, id);
-	sl_hex_encode(dst + ID_STRLEN - 1, secret, SECRET_BYTES);
+	uint8_t bytes[8];
+
+	sl_put64(bytes, id);
+	sl_hmac_sha256(mac, (struct sl_str){(const char *)key, TOKEN_KEY_BYTES}, bytes, sizeof bytes);
 }
 
-int token_parse(struct sl_str s, uint64_t *ret_id, uint8_t ret_secret[SECRET_BYTES])
+void token_format(char dst[TOKEN_STRLEN], uint64_t id, const uint8_t key[TOKEN_KEY_BYTES])
+{
+	uint8_t mac[32];
+
+	token_mac(mac, id, key);
+	id_format(dst, id);
+	sl_hex_encode(dst + ID_STRLEN - 1, mac, TOKEN_MAC_BYTES);
+}
+
+int token_parse(struct sl_str s, const uint8_t key[TOKEN_KEY_BYTES], uint64_t *ret_id)
 {
 	const size_t head = ID_STRLEN - 1;
+	uint8_t presented[TOKEN_MAC_BYTES], mac[32];
+	uint64_t id;
 	size_t n;
 
-	if (s.len != TOKEN_STRLEN - 1 || id_parse((struct sl_str){s.p, head}, ret_id) < 0)
+	if (s.len != TOKEN_STRLEN - 1 || id_parse((struct sl_str){s.p, head}, &id) < 0 ||
+	    sl_hex_decode(presented, sizeof presented, (struct sl_str){s.p + head, s.len - head}, &n) < 0)
 		return -SL_EPARSE;
-	return sl_hex_decode(ret_secret, SECRET_BYTES, (struct sl_str){s.p + head, s.len - head},
-			     &n);
+	token_mac(mac, id, key);
+	if (!sl_mem_eq(presented, mac, TOKEN_MAC_BYTES))
+		return -SL_EAUTH;
+	*ret_id = id;
+	return 0;
 }
 
 /* ---- reading */
 
+/* Eleven names: a loop is as good as a table. */
 static bool read_type(const json_t *json, enum client_message *ret_type)
 {
 	struct sl_str type = sl_json_get_str(json, "type");
@@ -95,6 +116,7 @@ static bool read_number(const json_t *json, const char *key, uint64_t *ret_value
 	return true;
 }
 
+/* Text ids are for clients that number in their own way; they are echoed, nothing more. */
 static bool read_id(struct message *m)
 {
 	json_t *id = json_object_get(m->json, "id");
@@ -109,6 +131,7 @@ static bool read_id(struct message *m)
 	return true;
 }
 
+/* The id is read first: an error can name its message then. */
 enum client_error message_read(struct message *m, struct sl_str text)
 {
 	*m = (struct message){.json = sl_json_parse(text, JSON_DEPTH, NULL, 0)};
@@ -132,6 +155,7 @@ void message_free(struct message *m)
 	*m = (struct message){0};
 }
 
+/* Clients of version 0 are not held to it. */
 bool message_is_whole(const struct message *m)
 {
 	const json_t *candidate = json_object_get(m->json, "candidate");
@@ -167,6 +191,7 @@ static struct sl_str ufrag_in_attribute(struct sl_str line)
 	return SL_STR_NULL;
 }
 
+/* Browsers tell the fragment beside the line; others only within it. */
 struct sl_str message_ufrag(const struct message *m)
 {
 	const json_t *candidate = json_object_get(m->json, "candidate");
@@ -178,6 +203,7 @@ struct sl_str message_ufrag(const struct message *m)
 	return ufrag.len > 0 ? ufrag : ufrag_in_attribute(sl_json_get_str(candidate, "candidate"));
 }
 
+/* A sender cannot speak in another's name, nor number the receiver's messages. */
 void message_relayed(const struct message *m, uint64_t from, struct sl_buf *body)
 {
 	static const char *const ours[] = {"id", "to", "ack", "seq", "from"};
@@ -246,6 +272,7 @@ void say_joined(struct sl_buf *b, const struct peer_info *peer)
 	sl_buf_u8(b, '}');
 }
 
+/* With the name: a client may have forgotten the peer already. */
 void say_left(struct sl_buf *b, const struct peer_info *peer, const char *reason)
 {
 	sl_buf_str(b, SL_STR("{\"type\":\"left\",\"peer\":"));

@@ -9,8 +9,9 @@
 
 #define PROTOCOL_VERSION 1 /* 0 in here: a client that never said hello */
 #define ID_STRLEN 17	   /* a peer's name in the protocol: 16 hex digits */
-#define SECRET_BYTES 16
-#define TOKEN_STRLEN 49 /* of a resume token: id and secret in hex */
+#define TOKEN_MAC_BYTES 16
+#define TOKEN_KEY_BYTES 32
+#define TOKEN_STRLEN 49 /* of a resume token: id and MAC in hex */
 #define JSON_DEPTH 8
 
 /* X(NAME, name on the wire): what a client may send. */
@@ -89,11 +90,15 @@ struct sl_str message_ufrag(const struct message *m);
 /* The message as its receivers get it: without what was for the server, with the sender's id. */
 void message_relayed(const struct message *m, uint64_t from, struct sl_buf *body);
 
-/* Peer ids and resume tokens. */
+/*
+ * Peer ids and resume tokens. A token is the id under a key that all workers of the node have: any of
+ * them can tell a right one, and nothing of it is kept or sent between them.
+ */
 const char *id_format(char dst[ID_STRLEN], uint64_t id);
 int id_parse(struct sl_str s, uint64_t *ret_id);
-void token_format(char dst[TOKEN_STRLEN], uint64_t id, const uint8_t secret[SECRET_BYTES]);
-int token_parse(struct sl_str s, uint64_t *ret_id, uint8_t ret_secret[SECRET_BYTES]);
+void token_format(char dst[TOKEN_STRLEN], uint64_t id, const uint8_t key[TOKEN_KEY_BYTES]);
+/* -SL_EPARSE: not a token. -SL_EAUTH: not one of this node. */
+int token_parse(struct sl_str s, const uint8_t key[TOKEN_KEY_BYTES], uint64_t *ret_id);
 
 /* ---- what the server says; each appends one JSON object */
 struct peer_info {

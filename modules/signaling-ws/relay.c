@@ -19,6 +19,7 @@ struct outgoing {
 	struct sl_str body;
 };
 
+/* To say it to all takes one permission more. */
 static uint8_t permission_for(const struct message *m)
 {
 	uint8_t bit = m->type == CLIENT_MESSAGE ? MAY_MESSAGE : MAY_SIGNAL;
@@ -26,6 +27,7 @@ static uint8_t permission_for(const struct message *m)
 	return m->to ? bit : bit | MAY_BROADCAST;
 }
 
+/* The description first, then what waited for it. */
 static enum client_error relay_description(const struct outgoing *o, struct member *to)
 {
 	struct pair *pair = pair_get(&o->from->pairs, to->id);
@@ -61,6 +63,7 @@ static enum client_error relay_candidate(const struct outgoing *o, struct member
 	return CLIENT_FINE;
 }
 
+/* What is neither description nor candidate has no order to wait for but its own. */
 static enum client_error relay_to(const struct outgoing *o, struct member *to)
 {
 	switch (o->m->type) {
@@ -78,6 +81,7 @@ static enum client_error relay_to(const struct outgoing *o, struct member *to)
 	return spread_deliver(o->from, to, o->body) < 0 ? CLIENT_E_BUSY : CLIENT_FINE;
 }
 
+/* To all: one who cannot be reached does not keep the others from hearing it. */
 static enum client_error relay(const struct outgoing *o)
 {
 	const struct member *self = o->from->member;
@@ -112,6 +116,7 @@ static const char *sentence_of(enum client_error e)
 	}
 }
 
+/* For the session table. */
 static void count_in(struct peer *p, size_t len)
 {
 	if (!p->session)
@@ -121,6 +126,7 @@ static void count_in(struct peer *p, size_t len)
 	p->session->stats->last_receive_ms = p->hub->now_ms;
 }
 
+/* What the server looks into is read before the message is changed. */
 enum verdict relay_message(struct conn *c, struct message *m)
 {
 	struct outgoing o = {.from = c->peer, .m = m, .sdp = message_sdp(m)};

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+/* Keyed: ids of other nodes' clients come from the network. */
 static uint64_t hash_id(uint64_t id)
 {
 	return sl_hash(&id, sizeof id);
@@ -24,6 +25,7 @@ static bool room_has_name(const struct sl_hnode *n, const void *key)
 	return sl_str_eq(SL_CONTAINER(n, struct room, node)->name, *(const struct sl_str *)key);
 }
 
+/* The hot path of every message with a receiver. */
 struct member *roster_find(const struct roster *r, uint64_t id)
 {
 	struct sl_hnode *n = sl_htab_find(&r->members, hash_id(id), member_has_id, &id);
@@ -51,6 +53,7 @@ static void *with_text(size_t bytes, struct sl_str text, struct sl_str *ret_copy
 	return p;
 }
 
+/* Made with its first member. */
 static struct room *room_get(struct roster *r, struct sl_str name)
 {
 	struct room *room = roster_room(r, name);
@@ -69,6 +72,7 @@ static struct room *room_get(struct roster *r, struct sl_str name)
 	return room;
 }
 
+/* And gone with its last. */
 static void room_drop_empty(struct roster *r, struct room *room)
 {
 	if (room->n > 0)
@@ -77,6 +81,7 @@ static void room_drop_empty(struct roster *r, struct room *room)
 	free(room);
 }
 
+/* At the head: the order within a room means nothing. */
 static void link_member(struct room *room, struct member *m)
 {
 	m->room = room;
@@ -87,6 +92,7 @@ static void link_member(struct room *room, struct member *m)
 	room->n++;
 }
 
+/* Either all of it or nothing: a member without room would be found by id. */
 int roster_add(struct roster *r, const struct member_opts *o, struct member **ret_member)
 {
 	struct room *room;
@@ -130,6 +136,7 @@ void roster_remove(struct roster *r, struct member *m)
 	free(m);
 }
 
+/* Objects of peers are not freed here: they belong to peer.c. */
 void roster_free(struct roster *r)
 {
 	struct sl_hnode *n;
@@ -188,6 +195,7 @@ void hold_free(struct hold *h)
 	free(h);
 }
 
+/* The ids decide, which both owners know: no message is needed to agree. */
 bool member_is_polite(const struct member *self, const struct member *towards)
 {
 	if ((self->version == 0) != (towards->version == 0))

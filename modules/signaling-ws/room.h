@@ -25,7 +25,7 @@ struct hold {
 	struct waiting *first, **tail; /* what came for it meanwhile */
 	size_t bytes;
 	struct conn *taker;		 /* whose resume it is; NULL: gone meanwhile */
-	uint8_t secret[16], subject[16]; /* what the taker presented */
+	uint8_t subject[16];		 /* of the taker */
 	uint64_t seen;			 /* the sequence number that the taker has */
 	uint32_t giver;			 /* owner that said it sends the state; 0: none yet */
 	struct peer *coming;		 /* state that has arrived so far */

@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sluice/crypto.h>
 #include "endpoint.h"
 
 #define TICK_MS 500
@@ -171,6 +172,7 @@ static void io_broadcast(void *arg, uint16_t type, struct sl_str data)
 				   1); /* how many there are is not our concern */
 }
 
+/* Asked seldom: at moves and joins of others, not per message. */
 static bool io_is_alive(void *arg, uint32_t owner)
 {
 	const struct signaling *s = arg;
@@ -189,6 +191,10 @@ static void on_evict(void *arg, struct sl_session *session, const char *why)
 	hub_evict(arg, why);
 }
 
+/*
+ * The limit is counted by the core over all workers, so that two who join at once cannot both be
+ * the last.
+ */
 static int io_session_open(void *arg, struct peer *p, bool counted)
 {
 	struct signaling *s = arg;
@@ -246,6 +252,7 @@ static void on_channel(void *arg, const struct sl_channel_msg *msg)
 	spread_receive(&s->hub, msg->from, msg->type, msg->data);
 }
 
+/* Runs always: an idle worker has next to nothing to look at. */
 static void on_tick(struct sl_timer *t)
 {
 	struct signaling *s = t->arg;
@@ -274,6 +281,7 @@ static void on_session_lost(struct signaling *s, const struct sl_bus_event *ev)
 	}
 }
 
+/* Others of the bus are not ours. */
 static int on_event(void *ctx, const struct sl_bus_event *ev)
 {
 	struct signaling *s = ctx;
@@ -290,6 +298,7 @@ static const struct sl_hook hooks[] = {SL_ON_EVENT(SL_NORMAL, on_event), SL_HOOK
 
 /* ---- life */
 
+/* What the table cannot say: how the fields of one key belong together. */
 static void check_key(struct sl_conf *c, const struct token_key *key, size_t i, size_t n)
 {
 	char path[32];
@@ -308,6 +317,7 @@ static void check_key(struct sl_conf *c, const struct token_key *key, size_t i, 
 		sl_conf_error(c, path, "key is no public key in PEM; for a file write: !file NAME");
 }
 
+/* A pattern that matches anywhere lets https://example.org.evil.net in: the classic mistake. */
 static void check_origins(struct sl_conf *c, const struct signal_conf *conf)
 {
 	char path[32];
@@ -340,6 +350,7 @@ static int check(struct sl_conf *c, void *arg)
 	return 0;
 }
 
+/* No part has started yet; nothing here can fail. */
 static void init(struct signaling *s, struct sl_worker *w, const struct signal_conf *conf)
 {
 	s->w = w;
@@ -362,6 +373,15 @@ static void init(struct signaling *s, struct sl_worker *w, const struct signal_c
 	};
 }
 
+/* The channel before the endpoint: others may speak to this worker before any client does. */
+/* Tokens hold in every process of the node and in the next generation: their key comes from the node's. */
+static void set_token_key(struct signaling *s)
+{
+	const struct sl_str node_key = {(const char *)s->w->node_key, 32};
+
+	sl_hmac_sha256(s->hub.token_key, node_key, "resume token", 12);
+}
+
 static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 {
 	struct signaling *s = calloc(1, sizeof *s);
@@ -379,6 +399,7 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 		free(s);
 		return rc;
 	}
+	set_token_key(s);
 	spread_start(&s->hub, owners, sl_worker_list(w, owners, MAX_WORKERS));
 	sl_timer_set(w->loop, &s->tick, TICK_MS);
 	*ret_ctx = s;

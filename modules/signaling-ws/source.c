@@ -92,6 +92,7 @@ int source_accept(struct source *s, uint32_t number, struct sl_str body, uint64_
 	return -SL_EAGAIN;
 }
 
+/* Giving up a gap moves the number on: what was missing is a double if it comes after all. */
 struct late *source_take(struct source *s, uint64_t now_ms)
 {
 	struct late *l = s->first;

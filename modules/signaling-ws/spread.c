@@ -23,6 +23,10 @@ void spread_begin(struct sl_buf *b, uint64_t id)
 	sl_buf_u64(b, id);
 }
 
+/*
+ * The core keeps what a full ring does not take; a failure means that even that is full, or too
+ * long.
+ */
 static int post(struct hub *hub, uint32_t to, uint16_t type, struct sl_str data)
 {
 	int rc = hub->io->post(hub->io_arg, to, type, data);
@@ -33,6 +37,7 @@ static int post(struct hub *hub, uint32_t to, uint16_t type, struct sl_str data)
 	return rc;
 }
 
+/* For messages that are part of no answer: nobody could act on a failure but the operator. */
 void spread_post(struct hub *hub, uint32_t to, uint16_t type, struct sl_buf *b)
 {
 	if (sl_buf_ok(b) == 0)
@@ -51,6 +56,7 @@ static void broadcast(struct hub *hub, uint16_t type, struct sl_buf *b)
 	sl_buf_free(b);
 }
 
+/* The whole entry each time, so that a worker that missed the beginning can catch up. */
 static void put_peer(struct sl_buf *b, const struct member *m, uint32_t owner)
 {
 	spread_begin(b, m->id);
@@ -68,6 +74,7 @@ void spread_peer(struct hub *hub, const struct member *m, uint32_t owner)
 	broadcast(hub, SPREAD_PEER, &b);
 }
 
+/* Only the owner says it. */
 void spread_leave(struct hub *hub, uint64_t id, const char *reason)
 {
 	struct sl_buf b;
@@ -79,6 +86,7 @@ void spread_leave(struct hub *hub, uint64_t id, const char *reason)
 
 /* ---- start: the rosters of the others */
 
+/* Those that start at the same time ask each other and have nothing to tell. */
 void spread_start(struct hub *hub, const uint32_t *owners, unsigned n)
 {
 	struct sl_buf b;
@@ -96,6 +104,7 @@ bool spread_is_synced(const struct hub *hub)
 	return hub->n_awaited == 0;
 }
 
+/* In the order of the connections, each in the order of its texts. */
 static void hear_waiting(struct hub *hub)
 {
 	struct conn *c, *next;
@@ -107,6 +116,7 @@ static void hear_waiting(struct hub *hub)
 	}
 }
 
+/* It has answered, or it died. */
 static void awaited_no_more(struct hub *hub, uint32_t owner)
 {
 	for (unsigned i = 0; i < hub->n_awaited; i++) {
@@ -170,6 +180,7 @@ static void answer_about(struct hub *hub, uint32_t asker, uint64_t id)
 		spread_forget(hub, m, "lost");
 }
 
+/* The answer is PEER or LEAVE, as if it had been told unasked. */
 static void ask_about(struct hub *hub, const struct member *m)
 {
 	struct sl_buf b;
@@ -200,6 +211,7 @@ static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_s
 			  (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)});
 }
 
+/* One step towards the owner. While a peer is being taken, everything for it waits here. */
 static int route(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
 	if (m->hold) {
@@ -242,6 +254,7 @@ int spread_deliver(struct peer *from, struct member *to, struct sl_str body)
 	return rc == -SL_ENOENT ? 0 : rc; /* its owner died: the peer is gone, as will be told */
 }
 
+/* The hold is taken off first: what is routed now must not come to wait in it again. */
 void spread_release(struct hub *hub, struct member *m)
 {
 	struct hold *h = m->hold;
@@ -271,6 +284,7 @@ static void on_given_to_us(struct hub *hub, struct member *m, uint32_t giver)
 	spread_forget(hub, m, "error");
 }
 
+/* The first news of a peer and the news that it moved are the same message. */
 static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reader *r)
 {
 	struct member_opts o = {.id = id, .owner = sl_read_u32(r), .version = sl_read_u8(r)};
@@ -330,6 +344,10 @@ static void on_routed(struct hub *hub, struct member *m, uint16_t type, struct s
 	spread_post(hub, sl_read_u32(&r), SPREAD_REFUSED, &b);
 }
 
+/*
+ * Messages of other workers are trusted in what they say, not in their form: generations may
+ * differ.
+ */
 static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
@@ -378,6 +396,7 @@ void spread_receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 
 /* ---- ends */
 
+/* Its room mates are told by their own worker; nothing of it stays in their pairs and sources. */
 void spread_forget(struct hub *hub, struct member *m, const char *reason)
 {
 	struct conn *taker = handover_give_up(m);
@@ -426,6 +445,9 @@ static void mourn(struct hub *hub, struct member *m, uint32_t dead)
 	spread_forget(hub, m, "lost");
 }
 
+/*
+ * Nothing comes from that worker any more: the core has seen to it that this is the last of it.
+ */
 void spread_gone(struct hub *hub, uint32_t owner)
 {
 	const struct sl_htab *t = &hub->roster.members;
