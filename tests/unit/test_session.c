@@ -50,8 +50,8 @@ static struct sl_worker *worker_with_hooks(struct test_node *n, unsigned slot, s
 
 TEST(a_session_is_an_entry_and_two_phases)
 {
-	const struct sl_session_opts o = {
-		.kind = SL_KIND_SIGNAL, .label = SL_STR("a name that is longer than the field")};
+	const struct sl_session_opts o = {.kind = SL_KIND_SIGNAL,
+					  .label = SL_STR("a name that is longer than the field")};
 	struct session_entry e;
 	struct seen seen = {0};
 	struct sl_session *s;

@@ -49,10 +49,11 @@ TEST(addresses_become_listeners_with_names)
 	char text[SL_ADDR_STRLEN];
 	struct loaded l;
 
-	load(&l, "processes: 3\n"
-		 "listen:\n"
-		 "  - {name: a, udp: [\"127.0.0.1:1000\", \"[::1]:1001\"], tcp: \"127.0.0.1:1000\"}\n"
-		 "  - {udp: \"127.0.0.1:1002\", steering: forward}\n");
+	load(&l,
+	     "processes: 3\n"
+	     "listen:\n"
+	     "  - {name: a, udp: [\"127.0.0.1:1000\", \"[::1]:1001\"], tcp: \"127.0.0.1:1000\"}\n"
+	     "  - {udp: \"127.0.0.1:1002\", steering: forward}\n");
 	CHECK_INT(l.rc, 0);
 	CHECK_INT(l.s->n_workers, 3);
 	CHECK_INT(l.s->n_listeners, 4);
@@ -126,11 +127,11 @@ TEST(wrong_configurations_are_told_with_place_and_reason)
 		 "is taken by listener \"a\" already"},
 		{"listen: [{tcp: \"127.0.0.1:1\", tls: {cert: x.pem}}]\n", "tls.key"},
 		{"listen: [{udp: \"127.0.0.1:1\", stearing: auto}]\n", "did you mean \"steering\""},
-		{"processes: many\nlisten: [{udp: \"127.0.0.1:1\"}]\n", "neither auto nor a number"},
+		{"processes: many\nlisten: [{udp: \"127.0.0.1:1\"}]\n",
+		 "neither auto nor a number"},
 		{"processes: 33\nlisten: [{udp: \"127.0.0.1:1\"}]\n", "neither auto nor a number"},
 		{"modules: [odd]\nlisten: [{udp: \"127.0.0.1:1\"}]\n", "x.yaml:1:11: modules[0]"},
-		{"modules: [odd, odd]\nlisten: [{udp: \"127.0.0.1:1\"}]\n",
-		 "in the list already"},
+		{"modules: [odd, odd]\nlisten: [{udp: \"127.0.0.1:1\"}]\n", "in the list already"},
 		{"listen: [{udp: \"127.0.0.1:1\"}]\nservices: {a: {}}\n", "match"},
 		{"listen: [{udp: \"127.0.0.1:1\"}]\nservices: 5\n", "is not a mapping"},
 		{"listen: [{udp: \"127.0.0.1:1\"}]\nservices: {a: {match: \"(\"}}\n", "x.yaml:2:"},

@@ -1,9 +1,11 @@
 /*
- * tests/integration/fault/shim.c: makes one chosen library call fail, in one chosen kind of process, at its n-th use.
+ * tests/integration/fault/shim.c: makes one chosen library call fail, in one chosen kind of
+ * process, at its n-th use.
  *
- * Preloaded into a server under test; the test steers it through a small shared file named by FAULT_FILE. Only calls made
- * by the server's own code and modules count, found by the return address: what third-party libraries do when memory is
- * short is theirs. One call fails per order, so that what follows shows whether the rest was left in order.
+ * Preloaded into a server under test; the test steers it through a small shared file named by
+ * FAULT_FILE. Only calls made by the server's own code and modules count, found by the return
+ * address: what third-party libraries do when memory is short is theirs. One call fails per order,
+ * so that what follows shows whether the rest was left in order.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +26,20 @@
 #define EXPORT __attribute__((visibility("default")))
 #define HERE __builtin_return_address(0)
 
-enum call { NONE, MEMORY, MMAP, RECVMMSG, RECVFROM, SENDMMSG, SENDTO, SENDMSG, ACCEPT, BPF, SOCKET, EPOLL };
+enum call {
+	NONE,
+	MEMORY,
+	MMAP,
+	RECVMMSG,
+	RECVFROM,
+	SENDMMSG,
+	SENDTO,
+	SENDMSG,
+	ACCEPT,
+	BPF,
+	SOCKET,
+	EPOLL
+};
 enum role { TOOL, MASTER = 1, CHECKER = 2, WORKER = 4 };
 
 /* W: the test, but for count and fired. The same layout stands in test_fault. */
@@ -81,13 +96,14 @@ static bool is_ours(const void *caller)
 {
 	Dl_info info;
 
-	return dladdr(caller, &info) &&
-	       (info.dli_fbase == program || (info.dli_fname && strstr(info.dli_fname, "/modules/")));
+	return dladdr(caller, &info) && (info.dli_fbase == program ||
+					 (info.dli_fname && strstr(info.dli_fname, "/modules/")));
 }
 
 static bool fails(enum call call, const void *caller, int error)
 {
-	if (!order || __atomic_load_n(&order->call, __ATOMIC_ACQUIRE) != call || !(order->roles & role))
+	if (!order || __atomic_load_n(&order->call, __ATOMIC_ACQUIRE) != call ||
+	    !(order->roles & role))
 		return false;
 	if (born < order->since || !is_ours(caller))
 		return false;
@@ -114,23 +130,26 @@ EXPORT void *realloc(void *p, size_t n)
 }
 
 /* X(call, errno, result, name, parameters, arguments) */
-#define WRAPPED(X)                                                                                  \
-	X(MMAP, ENOMEM, void *, mmap, (void *a, size_t n, int prot, int flags, int fd, off_t at),   \
-	  (a, n, prot, flags, fd, at))                                                              \
-	X(RECVMMSG, ENOMEM, int, recvmmsg,                                                          \
-	  (int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *t), (fd, v, n, flags, t)) \
-	X(RECVFROM, ENOMEM, ssize_t, recvfrom,                                                      \
-	  (int fd, void *p, size_t n, int flags, __SOCKADDR_ARG a, socklen_t *len),                 \
-	  (fd, p, n, flags, a, len))                                                                \
-	X(SENDMMSG, ENOBUFS, int, sendmmsg, (int fd, struct mmsghdr *v, unsigned n, int flags),     \
-	  (fd, v, n, flags))                                                                        \
-	X(SENDTO, ENOBUFS, ssize_t, sendto,                                                         \
-	  (int fd, const void *p, size_t n, int flags, __CONST_SOCKADDR_ARG a, socklen_t len),      \
-	  (fd, p, n, flags, a, len))                                                                \
-	X(SENDMSG, ENOBUFS, ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags)) \
-	X(ACCEPT, ENOMEM, int, accept4, (int fd, __SOCKADDR_ARG a, socklen_t *len, int flags),      \
-	  (fd, a, len, flags))                                                                      \
-	X(SOCKET, ENFILE, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+#define WRAPPED(X)                                                                                 \
+	X(MMAP, ENOMEM, void *, mmap, (void *a, size_t n, int prot, int flags, int fd, off_t at),  \
+	  (a, n, prot, flags, fd, at))                                                             \
+	X(RECVMMSG, ENOMEM, int, recvmmsg,                                                         \
+	  (int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *t),                  \
+	  (fd, v, n, flags, t))                                                                    \
+	X(RECVFROM, ENOMEM, ssize_t, recvfrom,                                                     \
+	  (int fd, void *p, size_t n, int flags, __SOCKADDR_ARG a, socklen_t *len),                \
+	  (fd, p, n, flags, a, len))                                                               \
+	X(SENDMMSG, ENOBUFS, int, sendmmsg, (int fd, struct mmsghdr *v, unsigned n, int flags),    \
+	  (fd, v, n, flags))                                                                       \
+	X(SENDTO, ENOBUFS, ssize_t, sendto,                                                        \
+	  (int fd, const void *p, size_t n, int flags, __CONST_SOCKADDR_ARG a, socklen_t len),     \
+	  (fd, p, n, flags, a, len))                                                               \
+	X(SENDMSG, ENOBUFS, ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags),         \
+	  (fd, m, flags))                                                                          \
+	X(ACCEPT, ENOMEM, int, accept4, (int fd, __SOCKADDR_ARG a, socklen_t *len, int flags),     \
+	  (fd, a, len, flags))                                                                     \
+	X(SOCKET, ENFILE, int, socket, (int domain, int type, int protocol),                       \
+	  (domain, type, protocol))
 
 #define X(call, error, result, name, parameters, arguments)                                        \
 	EXPORT result name parameters                                                              \
