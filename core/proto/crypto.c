@@ -97,12 +97,18 @@ void sl_md5(uint8_t out[16], const void *data, size_t n)
 	digest_once(&md5, out, data, n);
 }
 
+static void digest_parts(struct digest *d, uint8_t *out, const struct sl_str *parts,
+			 unsigned n_parts)
+{
+	digest_begin(d);
+	for (unsigned i = 0; i < n_parts; i++)
+		digest_add(d, parts[i].p, parts[i].len);
+	digest_end(d, out);
+}
+
 void sl_md5_parts(uint8_t out[16], const struct sl_str *parts, unsigned n_parts)
 {
-	digest_begin(&md5);
-	for (unsigned i = 0; i < n_parts; i++)
-		digest_add(&md5, parts[i].p, parts[i].len);
-	digest_end(&md5, out);
+	digest_parts(&md5, out, parts, n_parts);
 }
 
 void sl_sha1(uint8_t out[20], const void *data, size_t n)
@@ -113,6 +119,11 @@ void sl_sha1(uint8_t out[20], const void *data, size_t n)
 void sl_sha256(uint8_t out[32], const void *data, size_t n)
 {
 	digest_once(&sha256, out, data, n);
+}
+
+void sl_sha256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts)
+{
+	digest_parts(&sha256, out, parts, n_parts);
 }
 
 void sl_hmac_sha1(uint8_t out[20], struct sl_str key, const void *data, size_t n)
@@ -129,6 +140,12 @@ void sl_hmac_sha1_parts(uint8_t out[20], struct sl_str key, const struct sl_str 
 void sl_hmac_sha256(uint8_t out[32], struct sl_str key, const void *data, size_t n)
 {
 	hmac(&sha256, out, key, &(struct sl_str){data, n}, 1);
+}
+
+void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_str *parts,
+			  unsigned n_parts)
+{
+	hmac(&sha256, out, key, parts, n_parts);
 }
 
 bool sl_mem_eq(const void *a, const void *b, size_t n)

@@ -14,6 +14,7 @@
 enum {
 	ATTR_HEADER = 4,
 	SHA1_BYTES = 20,
+	SHA256_BYTES = 32,
 	FINGERPRINT_BYTES = 4,
 	FINGERPRINT_XOR = 0x5354554e,
 	FAMILY_IPV4 = 1,
@@ -182,28 +183,58 @@ int sl_stun_get_u32(const struct sl_stun_attr *attr, uint32_t *ret_value)
 }
 
 /*
- * The MAC covers the message up to the attribute, with a header length that ends behind the
- * attribute (section 14.5), whatever follows it. The received bytes stay as they are: the header is
+ * A MAC covers the message up to its attribute, with a header length that ends behind the attribute
+ * (sections 14.5, 14.6), whatever follows it. The received bytes stay as they are: the header is
  * hashed from a copy.
  */
+static void covered_parts(const struct sl_stun_msg *msg, const struct sl_stun_attr *mac,
+			  uint8_t header[SL_STUN_HEADER], struct sl_str ret_parts[2])
+{
+	size_t covered = (size_t)(mac->data - ATTR_HEADER - msg->raw);
+
+	memcpy(header, msg->raw, SL_STUN_HEADER);
+	sl_put16(header + 2, (uint16_t)(covered + ATTR_HEADER + mac->len - SL_STUN_HEADER));
+	ret_parts[0] = (struct sl_str){(const char *)header, SL_STUN_HEADER};
+	ret_parts[1] =
+		(struct sl_str){(const char *)msg->raw + SL_STUN_HEADER, covered - SL_STUN_HEADER};
+}
+
 int sl_stun_check_integrity(const struct sl_stun_msg *msg, struct sl_str key)
 {
 	uint8_t header[SL_STUN_HEADER], mac[SHA1_BYTES];
 	struct sl_str parts[2];
 	struct sl_stun_attr a;
-	size_t covered;
 
 	if (!sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY, &a))
 		return -SL_ENOENT;
 	if (a.len != SHA1_BYTES)
 		return -SL_EAUTH;
-	covered = (size_t)(a.data - ATTR_HEADER - msg->raw);
-	memcpy(header, msg->raw, sizeof header);
-	sl_put16(header + 2, (uint16_t)(covered + ATTR_HEADER + SHA1_BYTES - SL_STUN_HEADER));
-	parts[0] = (struct sl_str){(const char *)header, sizeof header};
-	parts[1] = (struct sl_str){(const char *)msg->raw + sizeof header, covered - sizeof header};
+	covered_parts(msg, &a, header, parts);
 	sl_hmac_sha1_parts(mac, key, parts, 2);
 	return sl_mem_eq(mac, a.data, sizeof mac) ? 0 : -SL_EAUTH;
+}
+
+int sl_stun_check_integrity_sha256(const struct sl_stun_msg *msg, struct sl_str key)
+{
+	uint8_t header[SL_STUN_HEADER], mac[SHA256_BYTES];
+	struct sl_str parts[2];
+	struct sl_stun_attr a;
+
+	if (!sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY_SHA256, &a))
+		return -SL_ENOENT;
+	if (a.len != SHA256_BYTES)
+		return -SL_EAUTH;
+	covered_parts(msg, &a, header, parts);
+	sl_hmac_sha256_parts(mac, key, parts, 2);
+	return sl_mem_eq(mac, a.data, sizeof mac) ? 0 : -SL_EAUTH;
+}
+
+bool sl_stun_is_signed(const struct sl_stun_msg *msg)
+{
+	struct sl_stun_attr a;
+
+	return sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY, &a) ||
+	       sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY_SHA256, &a);
 }
 
 /* Must be the last attribute, so the header needs no change (section 14.7). */
@@ -252,6 +283,21 @@ void sl_stun_long_term_key(uint8_t ret_key[16], struct sl_str user, struct sl_st
 	const struct sl_str parts[] = {user, SL_STR(":"), realm, SL_STR(":"), password};
 
 	sl_md5_parts(ret_key, parts, SL_ARRAY_LEN(parts));
+}
+
+void sl_stun_long_term_key_sha256(uint8_t ret_key[32], struct sl_str user, struct sl_str realm,
+				  struct sl_str password)
+{
+	const struct sl_str parts[] = {user, SL_STR(":"), realm, SL_STR(":"), password};
+
+	sl_sha256_parts(ret_key, parts, SL_ARRAY_LEN(parts));
+}
+
+void sl_stun_userhash(uint8_t ret_hash[32], struct sl_str user, struct sl_str realm)
+{
+	const struct sl_str parts[] = {user, SL_STR(":"), realm};
+
+	sl_sha256_parts(ret_hash, parts, SL_ARRAY_LEN(parts));
 }
 
 const char *sl_stun_reason(unsigned code)

@@ -10,7 +10,7 @@
 #include <sluice/buf.h>
 #include <sluice/crypto.h>
 
-enum { ATTR_HEADER = 4, SHA1_BYTES = 20, FINGERPRINT_XOR = 0x5354554e };
+enum { ATTR_HEADER = 4, SHA1_BYTES = 20, SHA256_BYTES = 32, FINGERPRINT_XOR = 0x5354554e };
 
 static uint16_t type_of(enum sl_stun_class class_, uint16_t method)
 {
@@ -130,6 +130,17 @@ void sl_stun_put_integrity(struct sl_stun_writer *w, struct sl_str key)
 		return;
 	set_length(w, w->len);
 	sl_hmac_sha1(p, key, w->p, covered);
+}
+
+void sl_stun_put_integrity_sha256(struct sl_stun_writer *w, struct sl_str key)
+{
+	size_t covered = w->len;
+	uint8_t *p = room(w, SL_STUN_MESSAGE_INTEGRITY_SHA256, SHA256_BYTES);
+
+	if (!p)
+		return;
+	set_length(w, w->len);
+	sl_hmac_sha256(p, key, w->p, covered);
 }
 
 void sl_stun_put_fingerprint(struct sl_stun_writer *w)

@@ -59,7 +59,7 @@ static void end_all(struct sl_turn *t)
 
 void sl_turn_free(struct sl_turn *t)
 {
-	struct sl_htab *tables[7];
+	struct sl_htab *tables[8];
 
 	if (!t)
 		return;
@@ -71,6 +71,7 @@ void sl_turn_free(struct sl_turn *t)
 	tables[4] = &t->by_peer;
 	tables[5] = &t->reservations;
 	tables[6] = &t->statics;
+	tables[7] = &t->userhashes;
 	for (size_t i = 0; i < SL_ARRAY_LEN(tables); i++)
 		sl_htab_free(tables[i]);
 	sl_slab_destroy(t->alloc_slab);
@@ -158,7 +159,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	}
 	t->counters.requests++;
 	turn_request(&r);
-	sl_wipe(r.key, sizeof r.key);
+	sl_wipe(&r.key, sizeof r.key);
 	return SL_DONE;
 }
 

@@ -304,7 +304,7 @@ static void alloc_free(struct sl_turn_alloc *a, const char *why)
 	if (a->relayed[0].family || a->relayed[1].family)
 		t->io->released(t->io_ctx, a, why);
 	user_release(t, a->user);
-	sl_wipe(a->key, sizeof a->key);
+	sl_wipe(&a->key, sizeof a->key);
 	sl_slab_put(t->alloc_slab, a);
 }
 
@@ -328,7 +328,7 @@ static struct sl_turn_alloc *alloc_init(struct turn_req *r)
 	a->client = *r->client;
 	a->timer.fn = on_alloc_timer;
 	a->username_hash = r->username_hash;
-	memcpy(a->key, r->key, sizeof a->key);
+	a->key = r->key;
 	memcpy(a->txid, r->msg->txid, sizeof a->txid);
 	return a;
 }

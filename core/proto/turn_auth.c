@@ -1,10 +1,11 @@
 /*
- * proto/turn_auth.c: who sent a TURN request: nonces and long-term credentials.
+ * proto/turn_auth.c: who sent a TURN request: long-term credentials.
  *
- * RFC 8489 section 9.2.4 with SHA-1 integrity, and time-limited names (username "expiry[:id]",
- * password base64(HMAC-SHA1(secret, username))). A nonce is 4 bytes of time and a 64-bit
- * SipHash-2-4 over it and the client's transport address, in base64: nothing is kept per source,
- * any worker and generation can check it, and a flood of unproven requests costs 20 ns each here.
+ * RFC 8489 section 9.2.4 with both kinds of integrity and both password algorithms: what the
+ * request names, or MD5 where it names nothing, as clients of RFC 5389 do. Users are static, found
+ * by USERNAME or USERHASH, or time-limited names (username "expiry[:id]", password
+ * base64(HMAC-SHA1(secret, username))), which no hash leads back to.
+ *
  * All keys are derived with our own realm, whatever REALM says: a client that believes in another
  * realm fails the integrity check. The key of a live allocation is tried first, so that a Refresh
  * costs one HMAC; and a session that outlives its time-limited name can still be refreshed.
@@ -16,79 +17,105 @@
 #include <stdlib.h>
 #include <sluice/buf.h>
 
-enum { MAX_USERNAME = 508, NONCE_BYTES = 12, SHA1_BYTES = 20, PASSWORD_CHARS = 28 };
+enum { MAX_USERNAME = 508, SHA1_BYTES = 20, PASSWORD_CHARS = 28, MD5_KEY = 16, SHA256_KEY = 32 };
 
-/* ---- nonces */
+/* ---- password algorithms */
 
-static uint64_t nonce_mac(const struct sl_turn *t, const struct sl_turn_client *c, uint32_t time)
+/* Each is its number and an empty list of parameters (section 14.11). */
+size_t turn_algorithms(const struct sl_turn_conf *conf, uint8_t ret_list[8])
 {
-	uint8_t text[4 + 2 + 2 + 16];
-
-	sl_put32(text, time);
-	text[4] = c->transport;
-	text[5] = c->remote.family;
-	sl_put16(text + 6, c->remote.port);
-	memcpy(text + 8, c->remote.ip, 16);
-	return sl_siphash24(t->nonce_key, text, sizeof text);
+	for (unsigned i = 0; i < conf->n_algorithms; i++) {
+		sl_put16(ret_list + 4 * i, conf->algorithms[i]);
+		sl_put16(ret_list + 4 * i + 2, 0);
+	}
+	return 4 * (size_t)conf->n_algorithms;
 }
 
-void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
-		char ret_nonce[TURN_NONCE_CHARS + 1])
+static bool offers(const struct sl_turn_conf *conf, uint16_t algorithm)
 {
-	uint8_t raw[NONCE_BYTES];
-
-	sl_put32(raw, (uint32_t)unix_s);
-	sl_put64(raw + 4, nonce_mac(t, c, (uint32_t)unix_s));
-	(void)sl_base64_encode(ret_nonce, raw, sizeof raw); /* 12 bytes are always 16 characters */
+	for (unsigned i = 0; i < conf->n_algorithms; i++)
+		if (conf->algorithms[i] == algorithm)
+			return true;
+	return conf->n_algorithms == 0 && algorithm == SL_STUN_MD5;
 }
 
-static bool nonce_is_fresh(const struct turn_req *r, struct sl_str nonce)
+static bool is_our_list(const struct sl_turn_conf *conf, const struct sl_stun_attr *list)
 {
-	uint8_t raw[NONCE_BYTES], mac[8];
-	uint32_t time;
-	size_t len;
+	uint8_t ours[8];
+	size_t len = turn_algorithms(conf, ours);
 
-	if (nonce.len != TURN_NONCE_CHARS)
-		return false;
-	if (sl_base64_decode(raw, sizeof raw, nonce, &len) < 0 || len != sizeof raw)
-		return false;
-	time = sl_get32(raw);
-	sl_put64(mac, nonce_mac(r->t, r->client, time));
-	if (!sl_mem_eq(mac, raw + 4, sizeof mac))
-		return false;
-	/* A time in the future wraps and is stale too. */
-	return (uint32_t)r->unix_s - time <= r->t->conf->nonce_lifetime_s;
+	return list->len == len && memcmp(list->data, ours, len) == 0;
 }
 
-/* ---- credentials */
+/*
+ * How the sender made its key. A client that knows algorithms repeats the list it was offered and
+ * names one of it: a list that somebody has shortened on its way shows here.
+ */
+static unsigned read_algorithm(struct turn_req *r)
+{
+	const struct sl_turn_conf *conf = r->t->conf;
+	struct sl_stun_attr list, chosen;
+	bool has_list = sl_stun_find(r->msg, SL_STUN_PASSWORD_ALGORITHMS, &list);
+	bool has_chosen = sl_stun_find(r->msg, SL_STUN_PASSWORD_ALGORITHM, &chosen);
+	uint16_t algorithm = SL_STUN_MD5;
+
+	if (conf->n_algorithms > 0 && (has_list || has_chosen)) {
+		if (!has_list || !has_chosen || !is_our_list(conf, &list) || chosen.len < 4)
+			return 400;
+		algorithm = sl_get16(chosen.data);
+		if (!offers(conf, algorithm))
+			return 400;
+	}
+	if (!offers(conf, algorithm))
+		return 401;
+	r->key.len = algorithm == SL_STUN_MD5 ? MD5_KEY : SHA256_KEY;
+	return 0;
+}
+
+/* ---- static users */
 
 static bool is_static_name(const struct sl_hnode *node, const void *key)
 {
-	const struct turn_static *s = SL_CONTAINER(node, struct turn_static, node);
+	const struct turn_static *s = SL_CONTAINER(node, struct turn_static, by_name);
 
 	return sl_str_eq(s->user->name, *(const struct sl_str *)key);
+}
+
+static bool is_static_hash(const struct sl_hnode *node, const void *key)
+{
+	const struct turn_static *s = SL_CONTAINER(node, struct turn_static, by_hash);
+
+	return memcmp(s->userhash, key, sizeof s->userhash) == 0;
+}
+
+static int index_static(struct sl_turn *t, struct turn_static *s)
+{
+	const struct sl_str name = s->user->name;
+	int err;
+
+	sl_stun_userhash(s->userhash, name, t->conf->realm);
+	err = sl_htab_insert(&t->statics, &s->by_name, sl_hash(name.p, name.len));
+	if (err < 0)
+		return err;
+	return sl_htab_insert(&t->userhashes, &s->by_hash,
+			      sl_hash(s->userhash, sizeof s->userhash));
 }
 
 int turn_index_statics(struct sl_turn *t)
 {
 	const struct sl_turn_conf *conf = t->conf;
-	int err;
+	int err = 0;
 
 	if (conf->n_users == 0)
 		return 0;
 	t->static_users = calloc(conf->n_users, sizeof *t->static_users);
 	if (!t->static_users)
 		return -SL_ENOMEM;
-	for (unsigned i = 0; i < conf->n_users; i++) {
-		struct turn_static *s = &t->static_users[i];
-
-		s->user = &conf->users[i];
-		err = sl_htab_insert(&t->statics, &s->node,
-				     sl_hash(s->user->name.p, s->user->name.len));
-		if (err < 0)
-			return err;
+	for (unsigned i = 0; i < conf->n_users && err == 0; i++) {
+		t->static_users[i].user = &conf->users[i];
+		err = index_static(t, &t->static_users[i]);
 	}
-	return 0;
+	return err;
 }
 
 static const struct sl_turn_user *find_static(const struct sl_turn *t, struct sl_str name,
@@ -96,8 +123,21 @@ static const struct sl_turn_user *find_static(const struct sl_turn *t, struct sl
 {
 	struct sl_hnode *node = sl_htab_find(&t->statics, hash, is_static_name, &name);
 
-	return node ? SL_CONTAINER(node, struct turn_static, node)->user : NULL;
+	return node ? SL_CONTAINER(node, struct turn_static, by_name)->user : NULL;
 }
+
+static struct sl_str name_of_hash(const struct sl_turn *t, const struct sl_stun_attr *hash)
+{
+	struct sl_hnode *node;
+
+	if (hash->len != TURN_USERHASH_BYTES)
+		return SL_STR_NULL;
+	node = sl_htab_find(&t->userhashes, sl_hash(hash->data, hash->len), is_static_hash,
+			    hash->data);
+	return node ? SL_CONTAINER(node, struct turn_static, by_hash)->user->name : SL_STR_NULL;
+}
+
+/* ---- time-limited names */
 
 /* The expiry of a time-limited name; false when it is not one. */
 static bool name_expiry(struct sl_str name, uint64_t *ret_unix_s)
@@ -124,12 +164,26 @@ static void password_of(struct sl_str secret, struct sl_str name, char ret_passw
 	(void)sl_base64_encode(ret_password, mac, sizeof mac);
 }
 
+/* ---- proof */
+
+static bool key_fits(const struct turn_req *r)
+{
+	const struct sl_str key = {(const char *)r->key.bytes, r->key.len};
+
+	if (r->sha256)
+		return sl_stun_check_integrity_sha256(r->msg, key) == 0;
+	return sl_stun_check_integrity(r->msg, key) == 0;
+}
+
 static bool proves(struct turn_req *r, struct sl_str password)
 {
-	const struct sl_str key = {(const char *)r->key, sizeof r->key};
+	const struct sl_str realm = r->t->conf->realm;
 
-	sl_stun_long_term_key(r->key, r->username, r->t->conf->realm, password);
-	return sl_stun_check_integrity(r->msg, key) == 0;
+	if (r->key.len == MD5_KEY)
+		sl_stun_long_term_key(r->key.bytes, r->username, realm, password);
+	else
+		sl_stun_long_term_key_sha256(r->key.bytes, r->username, realm, password);
+	return key_fits(r);
 }
 
 static bool proves_some_secret(struct turn_req *r)
@@ -149,12 +203,11 @@ static bool proves_some_secret(struct turn_req *r)
 static bool proves_key_of_allocation(struct turn_req *r)
 {
 	const struct sl_turn_alloc *a = r->a;
-	const struct sl_str key = {(const char *)r->key, sizeof r->key};
 
-	if (!a || a->username_hash != r->username_hash)
+	if (!a || a->username_hash != r->username_hash || a->key.len != r->key.len)
 		return false;
-	memcpy(r->key, a->key, sizeof r->key);
-	return sl_stun_check_integrity(r->msg, key) == 0;
+	r->key = a->key;
+	return key_fits(r);
 }
 
 static bool proves_credentials(struct turn_req *r)
@@ -172,30 +225,45 @@ static bool proves_credentials(struct turn_req *r)
 	return proves_some_secret(r);
 }
 
+/* ---- the request */
+
+/* Without a name, r->username stays empty: a hash that is nobody's. */
+static unsigned read_user(struct turn_req *r)
+{
+	struct sl_stun_attr name, hash, realm, nonce;
+	bool has_name = sl_stun_find(r->msg, SL_STUN_USERNAME, &name);
+	bool has_hash = sl_stun_find(r->msg, SL_STUN_USERHASH, &hash);
+
+	if (has_name == has_hash || !sl_stun_find(r->msg, SL_STUN_REALM, &realm) ||
+	    !sl_stun_find(r->msg, SL_STUN_NONCE, &nonce))
+		return 400;
+	if (!turn_nonce_is_fresh(r, (struct sl_str){(const char *)nonce.data, nonce.len}))
+		return 438;
+	r->username = has_name ? (struct sl_str){(const char *)name.data, name.len}
+			       : name_of_hash(r->t, &hash);
+	r->username_hash = sl_hash(r->username.p, r->username.len);
+	return read_algorithm(r);
+}
+
 unsigned turn_authenticate(struct turn_req *r)
 {
-	struct sl_stun_attr mac, realm, nonce, username;
+	struct sl_stun_attr mac;
+	unsigned code;
 
 	if (!r->t->conf->auth)
 		return 0;
-	if (!sl_stun_find(r->msg, SL_STUN_MESSAGE_INTEGRITY, &mac)) {
+	if (!sl_stun_is_signed(r->msg)) {
 		r->t->counters.challenges++;
 		return 401;
 	}
-	if (!sl_stun_find(r->msg, SL_STUN_USERNAME, &username) ||
-	    !sl_stun_find(r->msg, SL_STUN_REALM, &realm) ||
-	    !sl_stun_find(r->msg, SL_STUN_NONCE, &nonce))
-		return 400;
-	if (!nonce_is_fresh(r, (struct sl_str){(const char *)nonce.data, nonce.len}))
-		return 438;
-	r->username = (struct sl_str){(const char *)username.data, username.len};
-	r->username_hash = sl_hash(r->username.p, r->username.len);
-	if (r->username.len > MAX_USERNAME || !proves_credentials(r)) {
+	r->sha256 = sl_stun_find(r->msg, SL_STUN_MESSAGE_INTEGRITY_SHA256, &mac);
+	code = read_user(r);
+	if (code == 0 && (r->username.len > MAX_USERNAME || !proves_credentials(r)))
+		code = 401;
+	if (code == 401)
 		r->t->counters.auth_failures++;
-		return 401;
-	}
-	r->proven = true;
-	return 0;
+	r->proven = code == 0;
+	return code;
 }
 
 int sl_turn_credential(struct sl_str secret, struct sl_str id, uint64_t expires_unix_s,

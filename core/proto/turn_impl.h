@@ -2,7 +2,8 @@
  * proto/turn_impl.h: what the files of the TURN engine share. Private to proto/turn*.c.
  *
  *     turn.c          the engine's life, dispatch, time, accessors
- *     turn_auth.c     nonces, credentials, who sent a request (RFC 8489 section 9.2)
+ *     turn_nonce.c    nonces, and what they say about this server (RFC 8489 section 9.2)
+ *     turn_auth.c     credentials, who sent a request
  *     turn_alloc.c    allocations, users and their quotas, port reservations
  *     turn_peer.c     peer policy, permissions, channels, and the data path over them
  *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
@@ -21,9 +22,11 @@
 #include "base/wheel.h"
 
 enum {
-	TURN_KEY_BYTES = 16,
+	TURN_KEY_BYTES = 32,
+	TURN_USERHASH_BYTES = 32,
 	TURN_TOKEN_BYTES = SL_TURN_TOKEN_BYTES,
-	TURN_NONCE_CHARS = 16,
+	TURN_NONCE_CHARS = 16,	/* without a cookie */
+	TURN_COOKIE_CHARS = 13, /* in front of it, when it has something to say */
 	TURN_HOT_CHANNELS = 4,
 	TURN_RESERVATION_MS = 30000, /* RFC 8656 section 7.2 */
 	TURN_MAX_UNKNOWN = 16,
@@ -34,6 +37,12 @@ typedef void turn_timer_fn(struct sl_turn *t, struct turn_timer *timer, uint64_t
 struct turn_timer {
 	struct wheel_node node;
 	turn_timer_fn *fn;
+};
+
+/* A long-term key. */
+struct turn_key {
+	uint8_t bytes[TURN_KEY_BYTES];
+	uint8_t len; /* 16: made with MD5, 32: with SHA-256 */
 };
 
 /* Whom a quota counts: a static user, or the id behind the expiry of a time-limited name. */
@@ -81,7 +90,7 @@ struct sl_turn_alloc {
 	struct sl_hnode node;	 /* in sl_turn.allocs */
 	struct turn_user *user;	 /* NULL without authentication */
 	uint64_t username_hash;
-	uint8_t key[TURN_KEY_BYTES];	 /* proven by the last request */
+	struct turn_key key;		 /* proven by the last request */
 	uint8_t txid[12];		 /* of the Allocate, to answer its retransmissions alike */
 	uint8_t token[TURN_TOKEN_BYTES]; /* of the port reserved with it */
 	bool has_token;
@@ -95,10 +104,11 @@ struct turn_reservation {
 	struct sl_addr relayed;
 };
 
-/* A static user, by name. */
+/* A static user, by name and by the hash of it. */
 struct turn_static {
-	struct sl_hnode node; /* in sl_turn.statics */
+	struct sl_hnode by_name, by_hash; /* in sl_turn.statics and sl_turn.userhashes */
 	const struct sl_turn_user *user;
+	uint8_t userhash[TURN_USERHASH_BYTES];
 };
 
 struct sl_turn {
@@ -108,7 +118,7 @@ struct sl_turn {
 	uint8_t nonce_key[16];
 	bool draining, started;
 	struct sl_turn_counters counters;
-	struct sl_htab allocs, users, perms, by_number, by_peer, reservations, statics;
+	struct sl_htab allocs, users, perms, by_number, by_peer, reservations, statics, userhashes;
 	struct sl_slab *alloc_slab, *perm_slab, *channel_slab;
 	struct turn_static *static_users;
 	struct wheel wheel;
@@ -132,8 +142,9 @@ struct turn_req {
 	struct sl_turn_out *out;
 	struct sl_str username;
 	uint64_t username_hash;
-	uint8_t key[TURN_KEY_BYTES];
+	struct turn_key key;
 	bool proven; /* key is the sender's */
+	bool sha256; /* MESSAGE-INTEGRITY-SHA256, in the request and so in the answer */
 	struct sl_stun_writer w;
 };
 
@@ -141,11 +152,16 @@ struct turn_req {
 /* Starts the wheel; before anything is timed */
 void turn_hear_time(struct sl_turn *t, uint64_t now_ms);
 
+/* turn_nonce.c */
+void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
+		char ret_nonce[TURN_COOKIE_CHARS + TURN_NONCE_CHARS + 1]);
+bool turn_nonce_is_fresh(const struct turn_req *r, struct sl_str nonce);
+
 /* turn_auth.c */
 /* 0 or the error code */
 unsigned turn_authenticate(struct turn_req *r);
-void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
-		char ret_nonce[TURN_NONCE_CHARS + 1]);
+/* PASSWORD-ALGORITHMS; its length, 0: not offered */
+size_t turn_algorithms(const struct sl_turn_conf *conf, uint8_t ret_list[8]);
 struct sl_str turn_quota_name(struct sl_str username);
 int turn_index_statics(struct sl_turn *t);
 

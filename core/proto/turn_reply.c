@@ -3,8 +3,8 @@
  *
  * To a sender that has proven nothing: the least the RFC permits, without reason phrase and
  * SOFTWARE, so that the server is no amplifier for spoofed sources. To others: reason, SOFTWARE,
- * MESSAGE-INTEGRITY. FINGERPRINT goes with whoever sent one (RFC 8489 section 7). Every error is
- * counted here, under the name of what it means.
+ * MESSAGE-INTEGRITY of the request's kind. FINGERPRINT goes with whoever sent one (RFC 8489 section
+ * 7). Every error is counted here, under the name of what it means.
  */
 #include "proto/turn_impl.h"
 
@@ -53,16 +53,26 @@ void turn_reply_begin(struct turn_req *r, enum sl_stun_class class_)
 		      r->msg->txid);
 }
 
+/* With the integrity of the request: what its sender can check. */
+static void sign(struct turn_req *r)
+{
+	const struct sl_str key = {(const char *)r->key.bytes, r->key.len};
+
+	if (r->t->conf->software.len > 0)
+		sl_stun_put_str(&r->w, SL_STUN_SOFTWARE, r->t->conf->software);
+	if (r->sha256)
+		sl_stun_put_integrity_sha256(&r->w, key);
+	else
+		sl_stun_put_integrity(&r->w, key);
+}
+
 void turn_reply_end(struct turn_req *r)
 {
 	struct sl_stun_attr fingerprint;
 	size_t len;
 
-	if (r->proven) {
-		if (r->t->conf->software.len > 0)
-			sl_stun_put_str(&r->w, SL_STUN_SOFTWARE, r->t->conf->software);
-		sl_stun_put_integrity(&r->w, (struct sl_str){(const char *)r->key, sizeof r->key});
-	}
+	if (r->proven)
+		sign(r);
 	if (sl_stun_find(r->msg, SL_STUN_FINGERPRINT, &fingerprint))
 		sl_stun_put_fingerprint(&r->w);
 	/* Only a buffer below the promised size can be too small. */
@@ -85,12 +95,16 @@ void turn_reply_error(struct turn_req *r, unsigned code)
 
 void turn_reply_challenge(struct turn_req *r, unsigned code)
 {
-	char nonce[TURN_NONCE_CHARS + 1];
+	char nonce[TURN_COOKIE_CHARS + TURN_NONCE_CHARS + 1];
+	uint8_t list[8];
+	size_t n = turn_algorithms(r->t->conf, list);
 
 	turn_nonce(r->t, r->client, r->unix_s, nonce);
 	error_begin(r, code);
 	sl_stun_put_str(&r->w, SL_STUN_REALM, r->t->conf->realm);
-	sl_stun_put(&r->w, SL_STUN_NONCE, nonce, TURN_NONCE_CHARS);
+	sl_stun_put_str(&r->w, SL_STUN_NONCE, sl_str_c(nonce));
+	if (n > 0)
+		sl_stun_put(&r->w, SL_STUN_PASSWORD_ALGORITHMS, list, n);
 	turn_reply_end(r);
 }
 

@@ -233,7 +233,8 @@ static void reply_plain(struct turn_req *r)
 static bool next_peer(const struct sl_stun_msg *msg, struct sl_stun_attr *attr)
 {
 	while (sl_stun_next(msg, attr)) {
-		if (attr->type == SL_STUN_MESSAGE_INTEGRITY)
+		if (attr->type == SL_STUN_MESSAGE_INTEGRITY ||
+		    attr->type == SL_STUN_MESSAGE_INTEGRITY_SHA256)
 			return false;
 		if (attr->type == SL_TURN_XOR_PEER_ADDRESS)
 			return true;
@@ -347,6 +348,8 @@ static const uint16_t known[] = {
 	SL_TURN_REQUESTED_TRANSPORT,
 	SL_TURN_DONT_FRAGMENT,
 	SL_STUN_MESSAGE_INTEGRITY_SHA256,
+	SL_STUN_PASSWORD_ALGORITHM,
+	SL_STUN_USERHASH,
 	SL_STUN_XOR_MAPPED_ADDRESS,
 	SL_TURN_RESERVATION_TOKEN,
 };
@@ -361,7 +364,7 @@ static unsigned serve(struct turn_req *r)
 		return 441;
 	if (r->proven) /* a renewed password of the same name: the next request shall find it first
 			*/
-		memcpy(r->a->key, r->key, sizeof r->a->key);
+		r->a->key = r->key;
 	switch (r->msg->method) {
 	case SL_TURN_REFRESH:
 		return on_refresh(r);

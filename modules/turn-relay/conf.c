@@ -13,6 +13,9 @@ static const struct sl_directive user_fields[] = {
 	SL_DIRS_END,
 };
 
+/* In the order of enum sl_stun_algorithm, which begins at 1. */
+static const char *const algorithm_names[] = {"md5", "sha256", NULL};
+
 const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1,
 	       .max = 127, .doc = "REALM that clients are told; part of their keys."),
@@ -26,6 +29,15 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, auth, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Off makes an open relay: everybody may use it. For tests and closed "
 		      "networks."),
+	SL_DIR(struct relay_conf, password_algorithms, SL_T_ENUM, SL_S_MAIN, .list = true,
+	       .names = algorithm_names, .dflt = "[sha256, md5]", .min = 1, .max = 2,
+	       .doc = "How a client's key may be made, best first (RFC 8489 section 9.2). Clients "
+		      "of RFC 5389, browsers among them, know md5 only and need it in the list; "
+		      "md5 "
+		      "alone keeps challenges 28 bytes shorter."),
+	SL_DIR(struct relay_conf, userhash, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Ask clients of RFC 8489 to send a hash in place of their name. Works for "
+		      "static users only."),
 	SL_DIR(struct relay_conf, ports, SL_T_PORTS, SL_S_MAIN, .dflt = "49152-65535",
 	       .doc = "Ports of relay sockets."),
 	SL_DIR(struct relay_conf, external, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 8,
@@ -101,10 +113,25 @@ static void check_addresses(struct sl_conf *c, const char *path, const struct sl
 				"an address without port is wanted; ports are given by \"ports\"");
 }
 
+static void check_credentials(struct sl_conf *c, const struct relay_conf *rc)
+{
+	const struct sl_list *algorithms = &rc->password_algorithms;
+
+	if (algorithms->n == 2 &&
+	    *SL_LIST_AT(*algorithms, int32_t, 0) == *SL_LIST_AT(*algorithms, int32_t, 1))
+		sl_conf_error(c, "password_algorithms", "names the same algorithm twice");
+	if (rc->userhash && rc->users.n == 0)
+		sl_conf_error(c, "userhash", "there are no users to be found by their hash");
+	else if (rc->userhash && rc->secrets.n > 0)
+		sl_conf_warn(c, "userhash",
+			     "clients that send a hash cannot use time-limited names");
+}
+
 int relay_check(struct sl_conf *c, void *conf)
 {
 	const struct relay_conf *rc = conf;
 
+	check_credentials(c, rc);
 	if (!rc->auth)
 		sl_conf_warn(c, "auth",
 			     "off: everybody who reaches a listener can relay through this host");
@@ -136,6 +163,18 @@ static int copy_users(struct turn_relay *m)
 	return 0;
 }
 
+/* MD5 alone is what clients expect that are told nothing. */
+static void set_algorithms(struct turn_relay *m)
+{
+	const struct sl_list *list = &m->conf->password_algorithms;
+	struct sl_turn_conf *engine = &m->engine_conf;
+
+	for (size_t i = 0; i < list->n; i++)
+		engine->algorithms[i] = (uint8_t)(*SL_LIST_AT(*list, int32_t, i) + SL_STUN_MD5);
+	if (list->n > 1 || engine->algorithms[0] != SL_STUN_MD5)
+		engine->n_algorithms = (unsigned)list->n;
+}
+
 static uint32_t share(const struct turn_relay *m, int64_t total)
 {
 	unsigned n = m->worker->n_workers ? m->worker->n_workers : 1;
@@ -153,6 +192,7 @@ int relay_engine_conf(struct turn_relay *m)
 		.secrets = m->secrets,
 		.n_secrets = m->n_secrets,
 		.auth = rc->auth,
+		.userhash = rc->userhash,
 		.default_lifetime_s = (uint32_t)(rc->default_lifetime / 1000),
 		.max_lifetime_s = (uint32_t)(rc->max_lifetime / 1000),
 		.permission_lifetime_s = 300, /* RFC 8656 section 9: fixed */
@@ -174,6 +214,7 @@ int relay_engine_conf(struct turn_relay *m)
 		.slot = m->worker->slot,
 		.software = rc->software,
 	};
+	set_algorithms(m);
 	return copy_users(m);
 }
 

@@ -25,10 +25,7 @@ static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p,
 static bool over_challenge_rate(struct turn_relay *m, const struct sl_packet *p,
 				const struct sl_stun_msg *msg)
 {
-	struct sl_stun_attr mac;
-
-	if (!m->challenges || msg->class_ != SL_STUN_REQUEST ||
-	    sl_stun_find(msg, SL_STUN_MESSAGE_INTEGRITY, &mac))
+	if (!m->challenges || msg->class_ != SL_STUN_REQUEST || sl_stun_is_signed(msg))
 		return false;
 	if (sl_rate_allow(m->challenges, &p->from, p->time_ns / SL_NS_PER_MS))
 		return false;

@@ -35,8 +35,9 @@ struct relay_user { /* a record of `users` */
 
 struct relay_conf {
 	struct sl_str realm, software, public_host;
-	struct sl_list secrets; /* struct sl_str */
-	struct sl_list users;	/* struct relay_user */
+	struct sl_list secrets;		    /* struct sl_str */
+	struct sl_list users;		    /* struct relay_user */
+	struct sl_list password_algorithms; /* int32_t: of algorithm_names */
 	struct sl_ports ports;
 	struct sl_list external, relay_addresses; /* struct sl_addr */
 	struct sl_list allow_peers, deny_peers;	  /* struct sl_cidr */
@@ -44,7 +45,7 @@ struct relay_conf {
 		credential_lifetime; /* ms */
 	uint64_t buffer;	     /* bytes */
 	int64_t user_quota, max_allocations, max_permissions, max_channels, challenge_rate;
-	bool auth, ipv4, ipv6;
+	bool auth, userhash, ipv4, ipv6;
 };
 
 /* Rows of the metric table behind those of the engine, in its order. */

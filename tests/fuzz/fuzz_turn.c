@@ -33,12 +33,19 @@ static void world_start(void)
 	net.conf.n_own = 1;
 	net.conf.own_ports_lo = 100;
 	net.conf.own_ports_hi = 200;
+	net.conf.algorithms[0] = SL_STUN_SHA256;
+	net.conf.algorithms[1] = SL_STUN_MD5;
+	net.conf.n_algorithms = 2;
+	net.conf.userhash = true;
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
 		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
 			     i == 1 ? "builder" : "wonder");
 		turn_nonce(net.turn, &clients[i].at, TNET_UNIX_S, clients[i].nonce);
 	}
+	clients[2].sha256 = clients[2].userhash = true;
+	clients[2].algorithm = SL_STUN_SHA256;
+	clients[2].offered_len = turn_algorithms(&net.conf, clients[2].offered);
 }
 
 static void send_raw(struct tclient *c, const uint8_t *p, size_t len)

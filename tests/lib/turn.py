@@ -14,6 +14,7 @@ import zlib
 COOKIE = 0x2112A442
 ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL, BINDING = 3, 4, 6, 7, 8, 9, 1
 USERNAME, INTEGRITY, ERROR, CHANNEL_NUMBER, LIFETIME, PEER, DATA_ATTR = 0x06, 0x08, 0x09, 0x0C, 0x0D, 0x12, 0x13
+INTEGRITY_SHA256, ALGORITHM, USERHASH, ALGORITHMS = 0x1C, 0x1D, 0x1E, 0x8002
 REALM, NONCE, RELAYED, FAMILY, TRANSPORT, MAPPED, FINGERPRINT = 0x14, 0x15, 0x16, 0x17, 0x19, 0x20, 0x8028
 
 
@@ -59,9 +60,12 @@ def parse(data):
     return struct.unpack("!H", data[:2])[0], data[8:20], attrs
 
 
-def message(kind, attrs=b"", txid=None, key=None, fingerprint=False):
+def message(kind, attrs=b"", txid=None, key=None, fingerprint=False, sha256=False):
     txid = txid or os.urandom(12)
-    if key:
+    if key and sha256:
+        head = struct.pack("!HHI", kind, len(attrs) + 36, COOKIE) + txid
+        attrs += attr(INTEGRITY_SHA256, hmac.new(key, head + attrs, hashlib.sha256).digest())
+    elif key:
         head = struct.pack("!HHI", kind, len(attrs) + 24, COOKIE) + txid
         attrs += attr(INTEGRITY, hmac.new(key, head + attrs, hashlib.sha1).digest())
     if fingerprint:
@@ -71,8 +75,9 @@ def message(kind, attrs=b"", txid=None, key=None, fingerprint=False):
 
 
 class TurnClient:
-    def __init__(self, server, user="lab", password="labpass", sock=None, timeout=2.0, tries=4):
+    def __init__(self, server, user="lab", password="labpass", sock=None, timeout=2.0, tries=4, modern=False):
         self.server, self.user, self.password = server, user, password
+        self.modern, self.algorithms = modern, None  # modern: RFC 8489, what the server offers of it; else RFC 5389
         self.sock = sock or socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.settimeout(timeout)
         self.tries = tries
@@ -80,7 +85,24 @@ class TurnClient:
         self.backlog = []  # data that arrived while an answer was awaited
 
     def key(self):
-        return hashlib.md5(b":".join((self.user.encode(), self.realm, self.password.encode()))).digest()
+        digest = hashlib.sha256 if self.uses_sha256() else hashlib.md5
+        return digest(b":".join((self.user.encode(), self.realm, self.password.encode()))).digest()
+
+    def uses_sha256(self):
+        return self.modern and self.algorithms is not None and self.algorithms[:2] == b"\0\2"
+
+    def features(self):
+        cookie = self.nonce[:9] == b"obMatJos2"
+        return int.from_bytes(base64.b64decode(self.nonce[9:13]), "big") if self.modern and cookie else 0
+
+    def credentials(self):
+        features = self.features()
+        assert bool(features & 1) == (self.modern and self.algorithms is not None), "bid down"
+        name = attr(USERNAME, self.user.encode())
+        if features & 2:
+            name = attr(USERHASH, hashlib.sha256(self.user.encode() + b":" + self.realm).digest())
+        chosen = attr(ALGORITHM, self.algorithms[:4]) + attr(ALGORITHMS, self.algorithms) if features & 1 else b""
+        return name + attr(REALM, self.realm) + attr(NONCE, self.nonce) + chosen
 
     def request(self, method, attrs=b"", auth=True):
         """Sends until answered; answers 401 and 438 with credentials. Returns the attributes of the success."""
@@ -89,15 +111,17 @@ class TurnClient:
             extra = b""
             signed = auth and self.nonce
             if signed:
-                extra = attr(USERNAME, self.user.encode()) + attr(REALM, self.realm) + attr(NONCE, self.nonce)
+                extra = self.credentials()
             body = attrs(txid) if callable(attrs) else attrs
-            out = message(method, body + extra, txid, self.key() if signed else None)
+            out = message(method, body + extra, txid, self.key() if signed else None, sha256=self.uses_sha256())
             kind, got = self.exchange(out, txid)
+            if signed and kind & 0x110 == 0x100:
+                assert (INTEGRITY_SHA256 in got) == self.uses_sha256() and (INTEGRITY in got) != self.uses_sha256()
             if kind & 0x110 == 0x100:
                 return got
             code = got[ERROR][2] * 100 + got[ERROR][3]
             if code in (401, 438) and auth and attempt < 2 and (code == 438 or not signed):
-                self.realm, self.nonce = got[REALM], got[NONCE]
+                self.realm, self.nonce, self.algorithms = got[REALM], got[NONCE], got.get(ALGORITHMS)
                 continue
             raise TurnError(code, method)
         raise TurnError(401, method)

@@ -181,6 +181,10 @@ struct tclient {
 	char nonce[128];
 	uint8_t txid[12];
 	bool fixed_txid, fingerprint;
+	bool sha256, userhash; /* integrity and name of the next requests */
+	uint16_t algorithm;    /* PASSWORD-ALGORITHM; 0: none named, MD5 */
+	uint8_t offered[8];    /* PASSWORD-ALGORITHMS of the last challenge */
+	size_t offered_len;
 	uint8_t attrs[512], wire[2048], reply[1280];
 	struct sl_stun_writer w; /* attributes of the next request */
 	struct sl_turn_out out;
@@ -207,20 +211,56 @@ static inline void tclient_init(struct tclient *c, struct tnet *n, const char *r
 	tc_attrs(c);
 }
 
-static inline void tc_key(const struct tclient *c, uint8_t key[16])
+/* Makes it the bearer of a time-limited name of "carol". */
+static inline void tc_use_secret(struct tclient *c, struct sl_str secret, uint64_t seconds)
 {
-	sl_stun_long_term_key(key, sl_str_c(c->user), c->net->conf.realm, sl_str_c(c->password));
+	char password[32];
+
+	sl_assert(sl_turn_credential(secret, SL_STR("carol"), TNET_UNIX_S + seconds, c->user,
+				     sizeof c->user, password) == 0);
+	sl_str_copy(c->password, sizeof c->password, sl_str_c(password));
+}
+
+/* In room for the longer one; returns its length. */
+static inline size_t tc_key(const struct tclient *c, uint8_t key[32])
+{
+	const struct sl_str user = sl_str_c(c->user), password = sl_str_c(c->password);
+
+	if (c->algorithm == SL_STUN_SHA256) {
+		sl_stun_long_term_key_sha256(key, user, c->net->conf.realm, password);
+		return 32;
+	}
+	sl_stun_long_term_key(key, user, c->net->conf.realm, password);
+	return 16;
+}
+
+static inline void tc_name(const struct tclient *c, struct sl_stun_writer *w)
+{
+	uint8_t hash[32];
+
+	sl_stun_userhash(hash, sl_str_c(c->user), c->net->conf.realm);
+	if (c->userhash)
+		sl_stun_put(w, SL_STUN_USERHASH, hash, sizeof hash);
+	else
+		sl_stun_put_str(w, SL_STUN_USERNAME, sl_str_c(c->user));
 }
 
 static inline void tc_sign(struct tclient *c, struct sl_stun_writer *w)
 {
-	uint8_t key[16];
+	uint8_t key[32];
+	const struct sl_str k = {(char *)key, tc_key(c, key)};
 
-	tc_key(c, key);
-	sl_stun_put_str(w, SL_STUN_USERNAME, sl_str_c(c->user));
+	tc_name(c, w);
 	sl_stun_put_str(w, SL_STUN_REALM, c->net->conf.realm);
 	sl_stun_put_str(w, SL_STUN_NONCE, sl_str_c(c->nonce));
-	sl_stun_put_integrity(w, (struct sl_str){(char *)key, sizeof key});
+	if (c->algorithm) {
+		sl_stun_put_u32(w, SL_STUN_PASSWORD_ALGORITHM, (uint32_t)c->algorithm << 16);
+		sl_stun_put(w, SL_STUN_PASSWORD_ALGORITHMS, c->offered, c->offered_len);
+	}
+	if (c->sha256)
+		sl_stun_put_integrity_sha256(w, k);
+	else
+		sl_stun_put_integrity(w, k);
 }
 
 /* Whatever is on the wire goes in; returns 0 for success, the error code, or -1 when nothing came back. */
@@ -265,7 +305,12 @@ static inline int tc_send(struct tclient *c, uint16_t method)
 
 static inline void tc_learn_nonce(struct tclient *c)
 {
+	struct sl_str list = sl_stun_find_str(&c->msg, SL_STUN_PASSWORD_ALGORITHMS);
+
 	sl_str_copy(c->nonce, sizeof c->nonce, sl_stun_find_str(&c->msg, SL_STUN_NONCE));
+	c->offered_len = list.len < sizeof c->offered ? list.len : sizeof c->offered;
+	if (c->offered_len > 0)
+		memcpy(c->offered, list.p, c->offered_len);
 }
 
 /* A request as a client makes it: an answer to a challenge included. Uses the attributes up. */

@@ -56,6 +56,21 @@ static const uint8_t long_term[] = {
 	0xb8, 0xe0, 0x71, 0x2e, 0x85, 0xc9, 0xa2, 0x8c, 0xa8, 0x96, 0x66,
 };
 
+/* RFC 8489 appendix B.1, with the MAC of erratum 6268: request with USERHASH and SHA-256. */
+static const uint8_t userhash_request[] = {
+	0x00, 0x01, 0x00, 0x9c, 0x21, 0x12, 0xa4, 0x42, 0x78, 0xad, 0x34, 0x33, 0xc6, 0xad, 0x72,
+	0xc0, 0x29, 0xda, 0x41, 0x2e, 0x00, 0x1e, 0x00, 0x20, 0x4a, 0x3c, 0xf3, 0x8f, 0xef, 0x69,
+	0x92, 0xbd, 0xa9, 0x52, 0xc6, 0x78, 0x04, 0x17, 0xda, 0x0f, 0x24, 0x81, 0x94, 0x15, 0x56,
+	0x9e, 0x60, 0xb2, 0x05, 0xc4, 0x6e, 0x41, 0x40, 0x7f, 0x17, 0x04, 0x00, 0x15, 0x00, 0x29,
+	0x6f, 0x62, 0x4d, 0x61, 0x74, 0x4a, 0x6f, 0x73, 0x32, 0x41, 0x41, 0x41, 0x43, 0x66, 0x2f,
+	0x2f, 0x34, 0x39, 0x39, 0x6b, 0x39, 0x35, 0x34, 0x64, 0x36, 0x4f, 0x4c, 0x33, 0x34, 0x6f,
+	0x4c, 0x39, 0x46, 0x53, 0x54, 0x76, 0x79, 0x36, 0x34, 0x73, 0x41, 0x00, 0x00, 0x00, 0x00,
+	0x14, 0x00, 0x0b, 0x65, 0x78, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x2e, 0x6f, 0x72, 0x67, 0x00,
+	0x00, 0x1c, 0x00, 0x20, 0xe4, 0x68, 0x6c, 0x8f, 0x0e, 0xde, 0xb5, 0x90, 0x13, 0xe0, 0x70,
+	0x90, 0x01, 0x0a, 0x93, 0xef, 0xcc, 0xbc, 0xcc, 0x54, 0x4c, 0x0a, 0x45, 0xd9, 0xf8, 0x30,
+	0xaa, 0x6d, 0x6f, 0x73, 0x5a, 0x01,
+};
+
 static struct sl_addr addr(const char *text)
 {
 	struct sl_addr a = {0};
@@ -124,6 +139,71 @@ TEST(rfc_5769_long_term_request)
 			      SL_STR("TheMatrIX"));
 	CHECK_INT(sl_stun_check_integrity(&m, (struct sl_str){(char *)key, 16}), 0);
 	CHECK_INT(sl_stun_check_fingerprint(&m), -SL_ENOENT);
+}
+
+/*
+ * The vector's length field counts the header too, and its MAC is made over that: no parser takes
+ * it, but its values are checked one by one.
+ */
+TEST(rfc_8489_userhash_and_sha256)
+{
+	static const uint8_t *const p = userhash_request;
+	const struct sl_str user = SL_STR("\xe3\x83\x9e\xe3\x83\x88\xe3\x83\xaa"
+					  "\xe3\x83\x83\xe3\x82\xaf\xe3\x82\xb9");
+	const struct sl_str realm = SL_STR("example.org");
+	uint8_t hash[32], key[32], mac[32];
+	struct sl_stun_msg m;
+
+	CHECK_INT(sl_stun_parse(&m, p, sizeof userhash_request), -SL_EPARSE);
+	sl_stun_userhash(hash, user, realm);
+	CHECK_MEM(hash, p + 24, 32);
+	sl_stun_long_term_key_sha256(key, user, realm, SL_STR("TheMatrIX"));
+	sl_hmac_sha256(mac, (struct sl_str){(char *)key, 32}, p, sizeof userhash_request - 36);
+	CHECK_MEM(mac, p + sizeof userhash_request - 32, 32);
+}
+
+TEST(sha256_integrity_stands_alone_or_behind_the_other)
+{
+	const struct sl_str key = SL_STR("key"), other = SL_STR("other");
+
+	for (int both = 0; both < 2; both++) {
+		uint8_t p[256];
+		struct sl_stun_writer w;
+		struct sl_stun_msg m;
+		size_t len;
+
+		sl_stun_begin(&w, p, sizeof p, SL_STUN_REQUEST, SL_STUN_BINDING, txid);
+		sl_stun_put_str(&w, SL_STUN_USERNAME, SL_STR("name"));
+		if (both)
+			sl_stun_put_integrity(&w, other);
+		sl_stun_put_integrity_sha256(&w, key);
+		sl_stun_put_fingerprint(&w);
+		CHECK_INT(sl_stun_finish(&w, &len), 0);
+		CHECK_INT(sl_stun_parse(&m, p, len), 0);
+		CHECK(sl_stun_is_signed(&m));
+		CHECK_INT(sl_stun_check_integrity_sha256(&m, key), 0);
+		CHECK_INT(sl_stun_check_integrity_sha256(&m, other), -SL_EAUTH);
+		CHECK_INT(sl_stun_check_integrity(&m, other), both ? 0 : -SL_ENOENT);
+		CHECK_INT(sl_stun_check_fingerprint(&m), 0);
+		p[24] ^= 1;
+		CHECK_INT(sl_stun_check_integrity_sha256(&m, key), -SL_EAUTH);
+	}
+}
+
+TEST(a_shortened_sha256_is_refused)
+{
+	uint8_t p[128], mac[32];
+	struct sl_stun_writer w;
+	struct sl_stun_msg m;
+	size_t len;
+
+	sl_stun_begin(&w, p, sizeof p, SL_STUN_REQUEST, SL_STUN_BINDING, txid);
+	sl_put16(p + 2, 20);
+	sl_hmac_sha256(mac, SL_STR("key"), p, SL_STUN_HEADER);
+	sl_stun_put(&w, SL_STUN_MESSAGE_INTEGRITY_SHA256, mac, 16);
+	CHECK_INT(sl_stun_finish(&w, &len), 0);
+	CHECK_INT(sl_stun_parse(&m, p, len), 0);
+	CHECK_INT(sl_stun_check_integrity_sha256(&m, SL_STR("key")), -SL_EAUTH);
 }
 
 TEST(one_flipped_bit_breaks_integrity_and_fingerprint)

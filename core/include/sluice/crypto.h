@@ -20,6 +20,9 @@ SL_API void sl_hmac_sha1(uint8_t out[20], struct sl_str key, const void *data, s
 SL_API void sl_md5_parts(uint8_t out[16], const struct sl_str *parts, unsigned n_parts);
 SL_API void sl_hmac_sha1_parts(uint8_t out[20], struct sl_str key, const struct sl_str *parts,
 			       unsigned n_parts);
+SL_API void sl_sha256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts);
+SL_API void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_str *parts,
+				 unsigned n_parts);
 SL_API void sl_hmac_sha256(uint8_t out[32], struct sl_str key, const void *data, size_t n);
 /* Constant time. */
 SL_API bool sl_mem_eq(const void *a, const void *b, size_t n);

@@ -72,6 +72,9 @@ enum sl_stun_attr_type {
 	SL_TURN_ADDITIONAL_ADDRESS_FAMILY_DRAFT = 0x8032, /* as clients of the drafts send it */
 };
 
+/* How a password becomes a long-term key (section 18.5). */
+enum sl_stun_algorithm { SL_STUN_MD5 = 1, SL_STUN_SHA256 = 2 };
+
 struct sl_stun_attr {
 	uint16_t type;
 	uint16_t len;	     /* without padding */
@@ -118,8 +121,12 @@ SL_API SL_MUST_CHECK int sl_stun_get_xor_addr(const struct sl_stun_msg *msg,
 					      struct sl_addr *ret_addr);
 SL_API SL_MUST_CHECK int sl_stun_get_u32(const struct sl_stun_attr *attr, uint32_t *ret_value);
 /* 0 when present and right; -SL_ENOENT when absent; -SL_EAUTH when wrong. key: RFC 8489 section 9.
- */
+ * SHA-256 in full length only (section 14.6). */
 SL_API SL_MUST_CHECK int sl_stun_check_integrity(const struct sl_stun_msg *msg, struct sl_str key);
+SL_API SL_MUST_CHECK int sl_stun_check_integrity_sha256(const struct sl_stun_msg *msg,
+							struct sl_str key);
+/* One of the two is there; whether it is right is another question. */
+SL_API bool sl_stun_is_signed(const struct sl_stun_msg *msg);
 SL_API SL_MUST_CHECK int sl_stun_check_fingerprint(const struct sl_stun_msg *msg);
 /* Collects comprehension-required types (< 0x8000) that are not in known[]; returns their number,
  * at most max. */
@@ -128,6 +135,11 @@ SL_API unsigned sl_stun_unknown(const struct sl_stun_msg *msg, const uint16_t *k
 /* Long-term key: MD5(username ":" realm ":" password) (section 18.5.1). */
 SL_API void sl_stun_long_term_key(uint8_t ret_key[16], struct sl_str user, struct sl_str realm,
 				  struct sl_str password);
+/* The same with SHA-256 (section 18.5.1.2). */
+SL_API void sl_stun_long_term_key_sha256(uint8_t ret_key[32], struct sl_str user,
+					 struct sl_str realm, struct sl_str password);
+/* USERHASH: SHA-256(username ":" realm) (section 14.4). */
+SL_API void sl_stun_userhash(uint8_t ret_hash[32], struct sl_str user, struct sl_str realm);
 /* "Unauthorized" ... */
 SL_API const char *sl_stun_reason(unsigned code);
 
@@ -148,6 +160,7 @@ SL_API void sl_stun_put_xor_addr(struct sl_stun_writer *w, uint16_t type, const 
 /* Reason may be empty */
 SL_API void sl_stun_put_error(struct sl_stun_writer *w, unsigned code, struct sl_str reason);
 SL_API void sl_stun_put_integrity(struct sl_stun_writer *w, struct sl_str key);
+SL_API void sl_stun_put_integrity_sha256(struct sl_stun_writer *w, struct sl_str key);
 SL_API void sl_stun_put_fingerprint(struct sl_stun_writer *w);
 SL_API SL_MUST_CHECK int sl_stun_finish(struct sl_stun_writer *w, size_t *ret_len);
 

@@ -60,6 +60,14 @@ struct sl_turn_conf {
 	const struct sl_turn_user *users;
 	unsigned n_users;
 	bool auth; /* false: open relay, for tests and closed networks */
+	/*
+	 * PASSWORD-ALGORITHMS in order of preference (RFC 8489 section 9.2); none: challenges
+	 * without it, as RFC 5389 knows them, and MD5. userhash: clients that can shall send
+	 * USERHASH, which only static users are found by.
+	 */
+	uint8_t algorithms[2]; /* enum sl_stun_algorithm */
+	unsigned n_algorithms;
+	bool userhash;
 	uint32_t default_lifetime_s, max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
 	uint32_t nonce_lifetime_s; /* then 438 */
 	uint32_t max_allocations, max_allocations_per_user, max_permissions,
