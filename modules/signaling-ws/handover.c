@@ -2,10 +2,10 @@
  * signaling-ws/handover.c: a peer moves to the worker where its client has come back.
  *
  * The taker has seen a right token and sends TAKE with who the client is; the owner checks that,
- * tells everybody the new owner, sends the state (GIVE, its parts one by one, then GIVEN), and from then on passes on what
- * still comes for the peer. The announcement goes first, so that nobody can hear of the peer's end
- * before its move. From TAKE to GIVEN the taker keeps what comes for the peer. If one of both dies
- * in between, the peer is lost, and the taker says so to all.
+ * tells everybody the new owner, sends the state (GIVE, its parts one by one, then GIVEN), and from
+ * then on passes on what still comes for the peer. The announcement goes first, so that nobody can
+ * hear of the peer's end before its move. From TAKE to GIVEN the taker keeps what comes for the
+ * peer. If one of both dies in between, the peer is lost, and the taker says so to all.
  */
 #include "hub.h"
 
@@ -204,8 +204,7 @@ void handover_take(struct hub *hub, struct member *m, struct sl_reader *r)
 		return;
 	if (!hub->io->is_alive(hub->io_arg, asker))
 		return;
-	if (!join_may_take((const uint8_t *)subject.p, m->peer) ||
-	    m->peer->doomed) {
+	if (!join_may_take((const uint8_t *)subject.p, m->peer) || m->peer->doomed) {
 		refuse(hub, asker, m->id);
 		return;
 	}

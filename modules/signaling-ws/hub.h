@@ -127,7 +127,7 @@ struct peer {
 	struct mailbox box;
 	struct pair *pairs;	/* to others */
 	struct source *sources; /* from others */
-	uint64_t replay_seq;  /* letters from this number on wait to be sent again; 0: none */
+	uint64_t replay_seq;	/* letters from this number on wait to be sent again; 0: none */
 	uint64_t last_number;	/* highest message id that was accepted */
 	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
 				   never */
@@ -156,9 +156,9 @@ struct hub {
 	const struct hub_io *io;
 	void *io_arg;
 	const struct sl_meter *m;
-	uint32_t self;	 /* owner word of this worker */
+	uint32_t self;			    /* owner word of this worker */
 	uint8_t token_key[TOKEN_KEY_BYTES]; /* of resume tokens, the same in all workers */
-	uint64_t now_ms; /* W: caller, before each call */
+	uint64_t now_ms;		    /* W: caller, before each call */
 	struct roster roster;
 	struct conn *conns;
 	struct peer *peers;

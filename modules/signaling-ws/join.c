@@ -1,9 +1,9 @@
 /*
  * signaling-ws/join.c: a connection becomes a peer of a room: hello, join, resume, leave.
  *
- * A peer's id is known to its room mates; the resume token, the id under the node's key, is known to
- * its client alone. A resume is for the same subject: a token of somebody else does not
- * open another's mailbox (compared in constant time).
+ * A peer's id is known to its room mates; the resume token, the id under the node's key, is known
+ * to its client alone. A resume is for the same subject: a token of somebody else does not open
+ * another's mailbox (compared in constant time).
  */
 #include "hub.h"
 

@@ -58,7 +58,8 @@ static void token_mac(uint8_t mac[32], uint64_t id, const uint8_t key[TOKEN_KEY_
 	uint8_t bytes[8];
 
 	sl_put64(bytes, id);
-	sl_hmac_sha256(mac, (struct sl_str){(const char *)key, TOKEN_KEY_BYTES}, bytes, sizeof bytes);
+	sl_hmac_sha256(mac, (struct sl_str){(const char *)key, TOKEN_KEY_BYTES}, bytes,
+		       sizeof bytes);
 }
 
 void token_format(char dst[TOKEN_STRLEN], uint64_t id, const uint8_t key[TOKEN_KEY_BYTES])
@@ -78,7 +79,8 @@ int token_parse(struct sl_str s, const uint8_t key[TOKEN_KEY_BYTES], uint64_t *r
 	size_t n;
 
 	if (s.len != TOKEN_STRLEN - 1 || id_parse((struct sl_str){s.p, head}, &id) < 0 ||
-	    sl_hex_decode(presented, sizeof presented, (struct sl_str){s.p + head, s.len - head}, &n) < 0)
+	    sl_hex_decode(presented, sizeof presented, (struct sl_str){s.p + head, s.len - head},
+			  &n) < 0)
 		return -SL_EPARSE;
 	token_mac(mac, id, key);
 	if (!sl_mem_eq(presented, mac, TOKEN_MAC_BYTES))

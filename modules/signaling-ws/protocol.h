@@ -91,8 +91,8 @@ struct sl_str message_ufrag(const struct message *m);
 void message_relayed(const struct message *m, uint64_t from, struct sl_buf *body);
 
 /*
- * Peer ids and resume tokens. A token is the id under a key that all workers of the node have: any of
- * them can tell a right one, and nothing of it is kept or sent between them.
+ * Peer ids and resume tokens. A token is the id under a key that all workers of the node have: any
+ * of them can tell a right one, and nothing of it is kept or sent between them.
  */
 const char *id_format(char dst[ID_STRLEN], uint64_t id);
 int id_parse(struct sl_str s, uint64_t *ret_id);

@@ -24,11 +24,11 @@ struct waiting {
 struct hold {
 	struct waiting *first, **tail; /* what came for it meanwhile */
 	size_t bytes;
-	struct conn *taker;		 /* whose resume it is; NULL: gone meanwhile */
-	uint8_t subject[16];		 /* of the taker */
-	uint64_t seen;			 /* the sequence number that the taker has */
-	uint32_t giver;			 /* owner that said it sends the state; 0: none yet */
-	struct peer *coming;		 /* state that has arrived so far */
+	struct conn *taker;  /* whose resume it is; NULL: gone meanwhile */
+	uint8_t subject[16]; /* of the taker */
+	uint64_t seen;	     /* the sequence number that the taker has */
+	uint32_t giver;	     /* owner that said it sends the state; 0: none yet */
+	struct peer *coming; /* state that has arrived so far */
 };
 
 struct member {
@@ -37,10 +37,10 @@ struct member {
 	struct room *room;
 	uint64_t id;
 	uint32_t owner, told_by; /* the owner, and which worker said so */
-	uint8_t version;    /* of the client's protocol */
-	struct peer *peer;  /* owned here; NULL: elsewhere */
-	struct hold *hold;  /* it is being taken; NULL: messages go straight */
-	struct sl_str name; /* stands behind the struct */
+	uint8_t version;	 /* of the client's protocol */
+	struct peer *peer;	 /* owned here; NULL: elsewhere */
+	struct hold *hold;	 /* it is being taken; NULL: messages go straight */
+	struct sl_str name;	 /* stands behind the struct */
 };
 
 struct room {

@@ -374,7 +374,8 @@ static void init(struct signaling *s, struct sl_worker *w, const struct signal_c
 }
 
 /* The channel before the endpoint: others may speak to this worker before any client does. */
-/* Tokens hold in every process of the node and in the next generation: their key comes from the node's. */
+/* Tokens hold in every process of the node and in the next generation: their key comes from the
+ * node's. */
 static void set_token_key(struct signaling *s)
 {
 	const struct sl_str node_key = {(const char *)s->w->node_key, 32};

@@ -195,19 +195,22 @@ TEST(patterns_know_the_star)
 
 /* ---- protocol */
 
-TEST(resume_tokens_are_read_as_written)
+TEST(a_token_is_good_for_one_peer_of_this_node)
 {
-	uint8_t secret[SECRET_BYTES] = {1, 2, 3}, got[SECRET_BYTES];
+	const uint8_t key[TOKEN_KEY_BYTES] = {1, 2, 3}, other_node[TOKEN_KEY_BYTES] = {4};
 	char token[TOKEN_STRLEN];
-	uint64_t id;
+	uint64_t id = 0;
 
-	token_format(token, 0x0123456789abcdef, secret);
-	CHECK_INT(token_parse(sl_str_c(token), &id, got), 0);
-	CHECK_INT(id, 0x0123456789abcdef);
-	CHECK_MEM(got, secret, SECRET_BYTES);
-	CHECK_INT(token_parse((struct sl_str){token, TOKEN_STRLEN - 2}, &id, got), -SL_EPARSE);
-	token[20] = 'g';
-	CHECK(token_parse(sl_str_c(token), &id, got) < 0);
+	token_format(token, 0x1234, key);
+	CHECK_INT(strlen(token), TOKEN_STRLEN - 1);
+	CHECK_INT(token_parse(sl_str_c(token), key, &id), 0);
+	CHECK_INT(id, 0x1234);
+	CHECK_INT(token_parse(sl_str_c(token), other_node, &id), -SL_EAUTH);
+	CHECK_INT(token_parse((struct sl_str){token, TOKEN_STRLEN - 2}, key, &id), -SL_EPARSE);
+	token[ID_STRLEN - 2] ^= 1; /* another peer's id with this MAC */
+	CHECK_INT(token_parse(sl_str_c(token), key, &id), -SL_EAUTH);
+	token[0] = 'x';
+	CHECK_INT(token_parse(sl_str_c(token), key, &id), -SL_EPARSE);
 }
 
 TEST(an_sdp_and_a_fragment_are_found_in_every_usual_form)
