@@ -101,6 +101,8 @@ class Internet:
             browser.close()
         self.browsers = []
         self.lab.down()
+        if os.path.exists(f"{self.lab.dir}.lock"):
+            os.unlink(f"{self.lab.dir}.lock")
         signal.signal(signal.SIGTERM, self.old_handler)
 
     def __enter__(self):

@@ -3,7 +3,7 @@
     with Sluice(CONFIG) as s:            # temporary prefix, free ports: {udp} {tcp} {tls} ... in CONFIG are replaced
         s.port("tcp"); s.top(); s.reload(); s.kill_worker(slot)
 
-Leaving the block stops the server and fails the test on: an [alert] or [crit] line, a sanitizer's report, an exit status
+Leaving the block stops the server and fails the test on: an [alert] or [crit] line, a sanitizer's report, a crash, an exit status
 other than 0, a child that was not reaped, process.bugs != 0. Standard library only; nothing sleeps for luck: wait_for().
 """
 import json
@@ -184,7 +184,8 @@ class Sluice:
     def check(self):
         log = self.log()
         for line in log.splitlines():
-            alarming = re.search(r"level=\"?(alert|crit)|\"level\":\"(alert|crit)\"|Sanitizer|runtime error:", line)
+            alarming = re.search(r"level=\"?(alert|crit)|\"level\":\"(alert|crit)\"|Sanitizer|runtime error:"
+                                 r"|was killed by signal (4|6|7|8|11)\b", line)
             if alarming and not any(re.search(a, line) for a in self.allow):
                 raise AssertionError(f"alarming line: {line}\n{log[-3000:]}")
         assert self.proc.returncode == self.expect_status, f"exit status {self.proc.returncode}:\n{log[-3000:]}"
