@@ -24,6 +24,7 @@ static const char usage[] =
 	"       sluice sessions [--kind KIND] [--json]\n"
 	"       sluice trace [-n COUNT] [--json]    the flight recorder\n"
 	"       sluice kick SID                     end one session\n"
+	"       sluice nat HOST[:PORT] [--lifetime TIME] [--json]     the NAT before this machine\n"
 	"       sluice turn-credentials --secret-file FILE [--ttl 1h] [--id NAME] [--json]\n"
 	"       sluice -M FILE.so                   a module's directives, hooks and counters\n"
 	"       sluice --schema | --reference       JSON Schema, manual of all directives\n"
@@ -41,6 +42,7 @@ enum {
 	OPT_SECRET_FILE,
 	OPT_TTL,
 	OPT_ID,
+	OPT_LIFETIME,
 	OPT_SCHEMA,
 	OPT_REFERENCE,
 	OPT_CHILD,
@@ -55,6 +57,7 @@ static const struct option long_options[] = {
 	{"secret-file", required_argument, NULL, OPT_SECRET_FILE},
 	{"ttl", required_argument, NULL, OPT_TTL},
 	{"id", required_argument, NULL, OPT_ID},
+	{"lifetime", required_argument, NULL, OPT_LIFETIME},
 	{"schema", no_argument, NULL, OPT_SCHEMA},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
 	{"child", no_argument, NULL, OPT_CHILD},
@@ -150,6 +153,8 @@ static int take_option(struct options *o, int opt, size_t *used)
 		return 0;
 	case OPT_TTL:
 		return tool_ttl(optarg, &o->tool.ttl_s);
+	case OPT_LIFETIME:
+		return tool_ttl(optarg, &o->tool.lifetime_s);
 	case OPT_ID:
 		o->tool.id = optarg;
 		return 0;
@@ -197,6 +202,8 @@ static int run_word(const struct options *o)
 		return tool_trace(&o->tool);
 	if (strcmp(word, "kick") == 0 && o->n_words == 2)
 		return tool_kick(&o->tool, o->words[1]);
+	if (strcmp(word, "nat") == 0 && o->n_words == 2)
+		return tool_nat(&o->tool, o->words[1]);
 	if (strcmp(word, "turn-credentials") == 0 && o->n_words == 1)
 		return tool_turn_credentials(&o->tool);
 	fprintf(stderr, "sluice: %s: not a command\n%s", word, usage);

@@ -18,6 +18,7 @@ struct tool_opts {
 	unsigned max;	  /* trace: records per slot */
 	const char *secret_file, *id; /* turn-credentials */
 	uint64_t ttl_s;
+	uint64_t lifetime_s; /* nat: the longest silence to try; 0: none */
 };
 
 /* Where modules are looked for: next to the binary (build tree), then the installed place. */
@@ -41,6 +42,7 @@ int tool_top(const struct tool_opts *o);
 int tool_sessions(const struct tool_opts *o);
 int tool_trace(const struct tool_opts *o);
 int tool_turn_credentials(const struct tool_opts *o);
+int tool_nat(const struct tool_opts *o, const char *host);
 
 /* A time as it stands in the configuration ("1h"), from a second to ten years. */
 #define TOOL_MAX_TTL_S 315360000
