@@ -248,7 +248,7 @@ void ws_gone(struct client *c)
 	if (ws->opened)
 		sl_gauge_add(&c->http->m[M_WEBSOCKETS], -1);
 	ws->closing = true;
-	if (ws->ops->closed && !c->http->stopping)
+	if (!c->http->stopping && ws->ops->closed) /* when we stop, the table is gone, too */
 		ws->ops->closed(ws->arg, ws->opened ? ws : NULL, ws->user, ws->code);
 	drop_queue(ws);
 	sl_buf_free(&ws->in);
