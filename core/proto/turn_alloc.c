@@ -351,16 +351,43 @@ static unsigned alloc_open(struct sl_turn_alloc *a, struct turn_req *r, const st
 	return 0;
 }
 
+/* The list may be the same for all servers: this one is left out. */
+const struct sl_addr *turn_alternate(const struct turn_req *r, uint8_t family)
+{
+	const struct sl_turn_conf *conf = r->t->conf;
+
+	for (unsigned i = 0; i < conf->n_alternates; i++) {
+		const struct sl_addr *a =
+			&conf->alternates[(r->t->n_redirected + i) % conf->n_alternates];
+
+		if (a->family == family && !sl_addr_eq(a, &r->client->local))
+			return a;
+	}
+	return NULL;
+}
+
+/* Is there room for one more? 0 or the error code. */
+static unsigned check_room(const struct turn_req *r)
+{
+	const struct sl_turn_conf *conf = r->t->conf;
+	size_t n = r->t->allocs.count;
+	bool full = r->t->draining || (conf->max_allocations > 0 && n >= conf->max_allocations);
+	bool busy = conf->alternate_above > 0 && n >= conf->alternate_above;
+
+	if ((full || busy) && turn_alternate(r, r->client->remote.family))
+		return 300;
+	return full ? 508 : 0;
+}
+
 unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask)
 {
 	struct sl_turn *t = r->t;
 	struct sl_turn_alloc *a;
 	unsigned code;
 
-	if (t->draining)
-		return 508;
-	if (t->conf->max_allocations > 0 && t->allocs.count >= t->conf->max_allocations)
-		return 508;
+	code = check_room(r);
+	if (code)
+		return code;
 	a = alloc_init(r);
 	if (!a)
 		return 508;

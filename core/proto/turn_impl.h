@@ -121,6 +121,7 @@ struct sl_turn {
 	struct sl_htab allocs, users, perms, by_number, by_peer, reservations, statics, userhashes;
 	struct sl_slab *alloc_slab, *perm_slab, *channel_slab;
 	struct turn_static *static_users;
+	unsigned n_redirected; /* whose turn it is among the alternates */
 	struct wheel wheel;
 };
 
@@ -167,6 +168,8 @@ int turn_index_statics(struct sl_turn *t);
 
 /* turn_alloc.c */
 struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_turn_client *c);
+/* The next other server of the family, in turn; NULL: none */
+const struct sl_addr *turn_alternate(const struct turn_req *r, uint8_t family);
 /* Sets r->a; 0 or the error code */
 unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask);
 void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms);
@@ -203,6 +206,8 @@ void turn_reply_end(struct turn_req *r);
 void turn_reply_error(struct turn_req *r, unsigned code);
 /* 401 or 438 */
 void turn_reply_challenge(struct turn_req *r, unsigned code);
+/* 300 */
+void turn_reply_alternate(struct turn_req *r);
 void turn_reply_unknown(struct turn_req *r, const uint16_t *types, unsigned n);
 
 #endif

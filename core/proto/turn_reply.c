@@ -11,6 +11,9 @@
 static void count_error(struct sl_turn_counters *n, unsigned code)
 {
 	switch (code) {
+	case 300:
+		n->redirects++;
+		break;
 	case 400:
 		n->bad_requests++;
 		break;
@@ -105,6 +108,23 @@ void turn_reply_challenge(struct turn_req *r, unsigned code)
 	sl_stun_put_str(&r->w, SL_STUN_NONCE, sl_str_c(nonce));
 	if (n > 0)
 		sl_stun_put(&r->w, SL_STUN_PASSWORD_ALGORITHMS, list, n);
+	turn_reply_end(r);
+}
+
+/* The client's own family first, which it is sure to reach (RFC 8489 section 10). */
+void turn_reply_alternate(struct turn_req *r)
+{
+	const uint8_t own = r->client->remote.family, other = own == 4 ? 6 : 4;
+	const struct sl_addr *first = turn_alternate(r, own), *second = turn_alternate(r, other);
+
+	r->t->n_redirected++;
+	error_begin(r, 300);
+	if (first)
+		sl_stun_put_addr(&r->w, SL_STUN_ALTERNATE_SERVER, first);
+	if (second)
+		sl_stun_put_addr(&r->w, SL_STUN_ALTERNATE_SERVER, second);
+	if (r->t->conf->alternate_domain.len > 0)
+		sl_stun_put_str(&r->w, SL_STUN_ALTERNATE_DOMAIN, r->t->conf->alternate_domain);
 	turn_reply_end(r);
 }
 

@@ -394,6 +394,8 @@ void turn_request(struct turn_req *r)
 		}
 		code = serve(r);
 	}
-	if (code)
+	if (code == 300)
+		turn_reply_alternate(r);
+	else if (code)
 		turn_reply_error(r, code);
 }

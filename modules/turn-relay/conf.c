@@ -78,6 +78,17 @@ const struct sl_directive relay_directives[] = {
 	       .max = 10000000,
 	       .doc = "Allocations in total (508 beyond), in equal shares for the workers. 0: no "
 		      "limit but max_sessions."),
+	SL_DIR(struct relay_conf, alternates, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 64,
+	       .doc = "Other servers (address and port) that clients are sent to in turn (300) "
+		      "when "
+		      "this one drains, is full, or has alternate_above allocations. The list may "
+		      "name this server too; it is left out."),
+	SL_DIR(struct relay_conf, alternate_above, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 10000000,
+	       .doc = "Allocations, in equal shares for the workers, above which clients are sent "
+		      "to the alternates. 0: only when draining or full."),
+	SL_DIR(struct relay_conf, alternate_domain, SL_T_STR, SL_S_MAIN, .max = 253,
+	       .doc = "Name in the certificates of the alternates, for clients over TLS."),
 	SL_DIR(struct relay_conf, max_permissions, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
 	       .max = 65536, .doc = "Permissions of one allocation."),
 	SL_DIR(struct relay_conf, max_channels, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
@@ -127,11 +138,21 @@ static void check_credentials(struct sl_conf *c, const struct relay_conf *rc)
 			     "clients that send a hash cannot use time-limited names");
 }
 
+static void check_alternates(struct sl_conf *c, const struct relay_conf *rc)
+{
+	for (size_t i = 0; i < rc->alternates.n; i++)
+		if (SL_LIST_AT(rc->alternates, struct sl_addr, i)->port == 0)
+			sl_conf_error(c, "alternates", "an address with its port is wanted");
+	if (rc->alternates.n == 0 && rc->alternate_above > 0)
+		sl_conf_error(c, "alternate_above", "there are no alternates to send clients to");
+}
+
 int relay_check(struct sl_conf *c, void *conf)
 {
 	const struct relay_conf *rc = conf;
 
 	check_credentials(c, rc);
+	check_alternates(c, rc);
 	if (!rc->auth)
 		sl_conf_warn(c, "auth",
 			     "off: everybody who reaches a listener can relay through this host");
@@ -199,6 +220,10 @@ int relay_engine_conf(struct turn_relay *m)
 		.channel_lifetime_s = 600,    /* section 12: fixed */
 		.nonce_lifetime_s = (uint32_t)(rc->nonce_lifetime / 1000),
 		.max_allocations = share(m, rc->max_allocations),
+		.alternates = rc->alternates.items,
+		.n_alternates = (unsigned)rc->alternates.n,
+		.alternate_above = share(m, rc->alternate_above),
+		.alternate_domain = rc->alternate_domain,
 		.max_permissions = (uint32_t)rc->max_permissions,
 		.max_channels = (uint32_t)rc->max_channels,
 		.deny_peers = rc->deny_peers.items,

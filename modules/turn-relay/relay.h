@@ -39,12 +39,14 @@ struct relay_conf {
 	struct sl_list users;		    /* struct relay_user */
 	struct sl_list password_algorithms; /* int32_t: of algorithm_names */
 	struct sl_ports ports;
-	struct sl_list external, relay_addresses; /* struct sl_addr */
-	struct sl_list allow_peers, deny_peers;	  /* struct sl_cidr */
+	struct sl_list external, relay_addresses, alternates; /* struct sl_addr */
+	struct sl_str alternate_domain;
+	struct sl_list allow_peers, deny_peers; /* struct sl_cidr */
 	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout,
 		credential_lifetime; /* ms */
 	uint64_t buffer;	     /* bytes */
-	int64_t user_quota, max_allocations, max_permissions, max_channels, challenge_rate;
+	int64_t user_quota, max_allocations, alternate_above, max_permissions, max_channels,
+		challenge_rate;
 	bool auth, userhash, ipv4, ipv6;
 };
 

@@ -21,6 +21,7 @@ static void world_start(void)
 	static const char *const remotes[CLIENTS] = {"198.51.100.1:1", "198.51.100.2:2",
 						     "[2001:db8::3]:3"};
 	static const struct sl_cidr deny = {.base = {.family = 4, .ip = {10}}, .bits = 8};
+	static const struct sl_addr other = {.family = 4, .ip = {192, 0, 2, 8}, .port = 3478};
 	static const struct sl_addr own = {.family = 4, .ip = {192, 0, 2, 7}};
 
 	tnet_init(&net);
@@ -33,6 +34,9 @@ static void world_start(void)
 	net.conf.n_own = 1;
 	net.conf.own_ports_lo = 100;
 	net.conf.own_ports_hi = 200;
+	net.conf.alternates = &other;
+	net.conf.n_alternates = 1;
+	net.conf.alternate_above = 2;
 	net.conf.algorithms[0] = SL_STUN_SHA256;
 	net.conf.algorithms[1] = SL_STUN_MD5;
 	net.conf.n_algorithms = 2;

@@ -19,9 +19,9 @@ REALM, NONCE, RELAYED, FAMILY, TRANSPORT, MAPPED, FINGERPRINT = 0x14, 0x15, 0x16
 
 
 class TurnError(Exception):
-    def __init__(self, code, method):
+    def __init__(self, code, method, attrs=None):
         super().__init__(f"method {method}: {code}")
-        self.code = code
+        self.code, self.attrs = code, attrs
 
 
 def rest_credentials(secret, name="test", ttl=3600):
@@ -123,7 +123,7 @@ class TurnClient:
             if code in (401, 438) and auth and attempt < 2 and (code == 438 or not signed):
                 self.realm, self.nonce, self.algorithms = got[REALM], got[NONCE], got.get(ALGORITHMS)
                 continue
-            raise TurnError(code, method)
+            raise TurnError(code, method, got)
         raise TurnError(401, method)
 
     def exchange(self, out, txid):

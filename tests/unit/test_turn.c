@@ -332,6 +332,84 @@ TEST(a_draining_engine_serves_what_it_has)
 	CHECK(tnet_stop(&net));
 }
 
+/* ---- other servers */
+
+static void start_with_alternates(const struct sl_addr *list, unsigned n)
+{
+	tnet_init(&net);
+	net.conf.alternates = list;
+	net.conf.n_alternates = n;
+	net.conf.alternate_domain = SL_STR("relays.example.org");
+	start();
+}
+
+static bool sent_to(const struct tclient *c, const char *where)
+{
+	const struct sl_addr want = taddr(where);
+	struct sl_stun_attr a;
+	struct sl_addr got;
+
+	return sl_stun_find(&c->msg, SL_STUN_ALTERNATE_SERVER, &a) &&
+	       sl_stun_get_addr(&c->msg, &a, &got) == 0 && sl_addr_eq(&got, &want);
+}
+
+TEST(a_server_without_room_names_the_others_in_turn)
+{
+	const struct sl_addr list[] = {taddr("203.0.113.1:3478"), taddr("[2001:db8::7]:3478"),
+				       taddr("203.0.113.2:3478"), taddr("203.0.113.3:3478")};
+	unsigned second = 0, third = 0;
+
+	start_with_alternates(list, SL_ARRAY_LEN(list));
+	CHECK_INT(tc_ask_allocate(&bob), 0);
+	sl_turn_drain(net.turn);
+	for (int i = 0; i < 12; i++) {
+		CHECK_INT(tc_ask_allocate(&alice), 300);
+		second += sent_to(&alice, "203.0.113.2:3478");
+		third += sent_to(&alice, "203.0.113.3:3478");
+		CHECK_INT(count_attrs(&alice.msg, SL_STUN_ALTERNATE_SERVER), 2);
+	}
+	CHECK_INT(second + third, 12);
+	CHECK(second > 2 && third > 2);
+	CHECK_STR(sl_stun_find_str(&alice.msg, SL_STUN_ALTERNATE_DOMAIN), "relays.example.org");
+	CHECK_INT(COUNTER(redirects), 12);
+	CHECK_INT(tc_ask_refresh(&bob, 600), 0);
+	CHECK(tnet_stop(&net));
+}
+
+TEST(a_redirection_is_signed_and_for_the_proven_only)
+{
+	const struct sl_addr list[] = {taddr("203.0.113.2:3478")};
+	uint8_t key[32];
+
+	start_with_alternates(list, 1);
+	sl_turn_drain(net.turn);
+	sl_stun_put_u32(&alice.w, SL_TURN_REQUESTED_TRANSPORT, 17u << 24);
+	CHECK_INT(tc_send(&alice, SL_TURN_ALLOCATE), 401);
+	CHECK_INT(tc_ask_allocate(&alice), 300);
+	tc_key(&alice, key);
+	CHECK_INT(sl_stun_check_integrity(&alice.msg, (struct sl_str){(char *)key, 16}), 0);
+	CHECK(tnet_stop(&net));
+}
+
+TEST(a_busy_server_redirects_before_it_is_full)
+{
+	const struct sl_addr list[] = {taddr("203.0.113.2:3478")};
+	struct tclient six;
+
+	start_with_alternates(list, 1);
+	net.conf.alternate_above = 1;
+	net.conf.max_allocations = 2;
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	CHECK_INT(tc_ask_allocate(&bob), 300);
+	tclient_init(&six, &net, "[2001:db8::3]:3", "bob", "builder");
+	CHECK_INT(tc_ask_allocate(&six), 0); /* nowhere to send it */
+	six.at.remote.port++;
+	six.alloc = NULL;
+	six.nonce[0] = '\0';
+	CHECK_INT(tc_ask_allocate(&six), 508);
+	CHECK(tnet_stop(&net));
+}
+
 /* ---- lifetimes */
 
 TEST(lifetimes_lie_between_default_and_maximum)

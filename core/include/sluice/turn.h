@@ -71,7 +71,15 @@ struct sl_turn_conf {
 	uint32_t default_lifetime_s, max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
 	uint32_t nonce_lifetime_s; /* then 438 */
 	uint32_t max_allocations, max_allocations_per_user, max_permissions,
-		max_channels;				/* 0: no limit */
+		max_channels; /* 0: no limit */
+	/*
+	 * Other servers, told with 300 (RFC 8489 section 10) when this one has no room, drains, or
+	 * has so many allocations (0: no such number). domain: the name in their certificates.
+	 */
+	const struct sl_addr *alternates;
+	unsigned n_alternates;
+	uint32_t alternate_above;
+	struct sl_str alternate_domain;
 	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
 	unsigned n_deny, n_allow;
 	/*
@@ -97,6 +105,7 @@ struct sl_turn_conf {
 	X(auth_failures, "answered 401 with wrong credentials")                                    \
 	X(mismatches, "answered 437")                                                              \
 	X(wrong_credentials, "answered 441")                                                       \
+	X(redirects, "answered 300: sent to another server")                                       \
 	X(quota_refusals, "answered 486")                                                          \
 	X(capacity_refusals, "answered 508")                                                       \
 	X(peer_refusals, "answered 403: peer not permitted")                                       \
@@ -127,7 +136,7 @@ SL_API SL_MUST_CHECK int sl_turn_new(struct sl_turn **ret_turn, const struct sl_
 /* Releases all allocations; accepts NULL */
 SL_API void sl_turn_free(struct sl_turn *t);
 SL_API const struct sl_turn_counters *sl_turn_counters(const struct sl_turn *t);
-/* No new allocations: 508 (existing ones are served) */
+/* No new allocations: 508, or 300 with alternates (existing ones are served) */
 SL_API void sl_turn_drain(struct sl_turn *t);
 
 /* The client a message came from. */
