@@ -21,6 +21,15 @@ static struct worker_sim *worker_of(struct world *w, uint32_t owner)
 
 /* ---- what hubs do */
 
+static char *copy_text(struct sl_str text)
+{
+	char *copy = calloc(1, text.len + 1);
+
+	sl_assert(copy);
+	memcpy(copy, text.p, text.len);
+	return copy;
+}
+
 static int io_send(void *arg, struct sl_ws *ws, struct sl_str text)
 {
 	struct client *c = (struct client *)ws;
@@ -29,7 +38,7 @@ static int io_send(void *arg, struct sl_ws *ws, struct sl_str text)
 	if (c->slow)
 		return -SL_EFULL;
 	sl_assert(c->n_texts < WORLD_TEXTS);
-	c->texts[c->n_texts++] = strndup(text.p, text.len);
+	c->texts[c->n_texts++] = copy_text(text);
 	if (c->stuck)
 		c->queued += text.len;
 	return 0;
