@@ -357,7 +357,7 @@ int worker_main(const struct handoff *h)
 	ignore_what_the_master_obeys();
 	sl_bug_hook(on_bug);
 	if (start(w) < 0)
-		return 1;
+		_exit(1); /* half-started: the kernel takes it all back */
 	rc = serve(w);
 	leave(w);
 	free(w);
