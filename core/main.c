@@ -25,6 +25,8 @@ static const char usage[] =
 	"       sluice trace [-n COUNT] [--json]    the flight recorder\n"
 	"       sluice kick SID                     end one session\n"
 	"       sluice nat HOST[:PORT] [--lifetime TIME] [--json]     the NAT before this machine\n"
+	"       sluice probe turn:HOST[:PORT] [-u USER -w PASSWORD | --secret-file FILE]\n"
+	"                    [--tls-port 443] [--json]    what works through that relay\n"
 	"       sluice turn-credentials --secret-file FILE [--ttl 1h] [--id NAME] [--json]\n"
 	"       sluice -M FILE.so                   a module's directives, hooks and counters\n"
 	"       sluice --schema | --reference       JSON Schema, manual of all directives\n"
@@ -43,6 +45,7 @@ enum {
 	OPT_TTL,
 	OPT_ID,
 	OPT_LIFETIME,
+	OPT_TLS_PORT,
 	OPT_SCHEMA,
 	OPT_REFERENCE,
 	OPT_CHILD,
@@ -57,6 +60,7 @@ static const struct option long_options[] = {
 	{"secret-file", required_argument, NULL, OPT_SECRET_FILE},
 	{"ttl", required_argument, NULL, OPT_TTL},
 	{"id", required_argument, NULL, OPT_ID},
+	{"tls-port", required_argument, NULL, OPT_TLS_PORT},
 	{"lifetime", required_argument, NULL, OPT_LIFETIME},
 	{"schema", no_argument, NULL, OPT_SCHEMA},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
@@ -121,6 +125,16 @@ static int add_override(struct options *o, const char *text, size_t *used)
 	return 0;
 }
 
+static int take_port(const char *text, uint16_t *ret_port)
+{
+	uint64_t port;
+
+	if (sl_str_u64(sl_str_c(text), &port) < 0 || port < 1 || port > UINT16_MAX)
+		return -SL_EINVAL;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
 static int take_option(struct options *o, int opt, size_t *used)
 {
 	switch (opt) {
@@ -153,6 +167,14 @@ static int take_option(struct options *o, int opt, size_t *used)
 		return 0;
 	case OPT_TTL:
 		return tool_ttl(optarg, &o->tool.ttl_s);
+	case 'u':
+		o->tool.user = optarg;
+		return 0;
+	case 'w':
+		o->tool.password = optarg;
+		return 0;
+	case OPT_TLS_PORT:
+		return take_port(optarg, &o->tool.tls_port);
 	case OPT_LIFETIME:
 		return tool_ttl(optarg, &o->tool.lifetime_s);
 	case OPT_ID:
@@ -177,7 +199,7 @@ static int parse(struct options *o, int argc, char **argv)
 	o->tool.max = 4096;
 	o->tool.ttl_s = 3600;
 	(void)sl_str_copy(o->master.prefix, sizeof o->master.prefix, sl_str_c(SL_DEFAULT_PREFIX));
-	while ((opt = getopt_long(argc, argv, "c:p:g:s:M:n:tTVh", long_options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "c:p:g:s:M:n:u:w:tTVh", long_options, NULL)) != -1)
 		if (take_option(o, opt, &used) < 0)
 			return -SL_EINVAL;
 	o->words = argv + optind;
@@ -204,6 +226,8 @@ static int run_word(const struct options *o)
 		return tool_kick(&o->tool, o->words[1]);
 	if (strcmp(word, "nat") == 0 && o->n_words == 2)
 		return tool_nat(&o->tool, o->words[1]);
+	if (strcmp(word, "probe") == 0 && o->n_words == 2)
+		return tool_probe(&o->tool, o->words[1]);
 	if (strcmp(word, "turn-credentials") == 0 && o->n_words == 1)
 		return tool_turn_credentials(&o->tool);
 	fprintf(stderr, "sluice: %s: not a command\n%s", word, usage);

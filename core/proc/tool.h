@@ -14,11 +14,13 @@ struct tool_opts {
 	const char *const *overrides;
 	unsigned n_overrides;
 	bool json, once;
-	const char *kind; /* sessions --kind */
-	unsigned max;	  /* trace: records per slot */
+	const char *kind;	      /* sessions --kind */
+	unsigned max;		      /* trace: records per slot */
 	const char *secret_file, *id; /* turn-credentials */
 	uint64_t ttl_s;
-	uint64_t lifetime_s; /* nat: the longest silence to try; 0: none */
+	const char *user, *password; /* probe */
+	uint16_t tls_port;	     /* probe; 0: 443, or the one in a turns: URI */
+	uint64_t lifetime_s;	     /* nat: the longest silence to try; 0: none */
 };
 
 /* Where modules are looked for: next to the binary (build tree), then the installed place. */
@@ -43,6 +45,7 @@ int tool_sessions(const struct tool_opts *o);
 int tool_trace(const struct tool_opts *o);
 int tool_turn_credentials(const struct tool_opts *o);
 int tool_nat(const struct tool_opts *o, const char *host);
+int tool_probe(const struct tool_opts *o, const char *uri);
 
 /* A time as it stands in the configuration ("1h"), from a second to ten years. */
 #define TOOL_MAX_TTL_S 315360000

@@ -1,0 +1,24 @@
+/*
+ * net/tls_client.h: a TLS client over a blocking socket, for tools.
+ */
+#ifndef NET_TLS_CLIENT_H
+#define NET_TLS_CLIENT_H
+
+#include <sys/types.h>
+#include <sluice/str.h>
+
+struct tls_client;
+
+/* Shakes hands over fd, which is borrowed and has timeouts. name: for SNI and the certificate. err:
+ * why not. */
+int tls_client_open(int fd, const char *name, struct tls_client **ret_tls, char *err,
+		    size_t err_cap);
+/* Accepts NULL */
+void tls_client_close(struct tls_client *t);
+/* Why a browser would not trust the certificate; NULL: it would. */
+const char *tls_client_doubt(const struct tls_client *t);
+/* Bytes; 0: the end; negative: an error, or nothing came in time. */
+ssize_t tls_client_read(struct tls_client *t, void *dst, size_t cap);
+int tls_client_write(struct tls_client *t, const void *data, size_t len);
+
+#endif
