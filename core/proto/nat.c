@@ -99,8 +99,7 @@ static const char *filtering_sentence(const struct nat_verdict *v)
 		"What it lets in is not known: this needs a server with a second address.",
 		"Filtering is endpoint-independent: an open port lets in everybody.",
 		"Filtering is address-dependent: only addresses that were sent to come in.",
-		"Filtering is address-and-port-dependent: only addresses and ports that were sent "
-		"to come in.",
+		"Filtering is address-and-port-dependent: only ports that were sent to come in.",
 	};
 
 	return sentences[v->filtering];
