@@ -8,6 +8,7 @@
 #include "net/engine.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/errqueue.h>
 
 /* The kernel puts one such message in front of the datagram it is about. */
@@ -54,7 +55,8 @@ static bool read_one(struct sl_udp *u)
 		return true;
 	sl_count(net_meter(u->net, NET_icmp_errors));
 	if (u->error)
-		u->error(u->arg, &addr, e->ee_type, e->ee_code);
+		u->error(u->arg, &addr, e->ee_type, e->ee_code,
+			 e->ee_errno == EMSGSIZE ? e->ee_info : 0);
 	return true;
 }
 

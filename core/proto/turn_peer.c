@@ -445,6 +445,45 @@ size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t l
 	return w.len;
 }
 
+/* ---- ICMP errors (section 11.5) */
+
+/* Unreachable, time exceeded; too big is a code of the first in IPv4 and a type in IPv6. */
+static bool is_told(uint8_t family, uint8_t type)
+{
+	if (family == 4)
+		return type == 3 || type == 11;
+	return type >= 1 && type <= 3;
+}
+
+static bool is_too_big(uint8_t family, const struct sl_turn_icmp *icmp)
+{
+	return family == 4 ? icmp->type == 3 && icmp->code == 4 : icmp->type == 2;
+}
+
+/* Type and code share 16 bits, of which the type has seven (section 18.13). The transaction id is
+ * the time: nobody answers an indication. */
+size_t sl_turn_peer_error(struct sl_turn_alloc *a, const struct sl_addr *peer,
+			  const struct sl_turn_icmp *icmp, uint64_t now_ms, uint8_t dst[64])
+{
+	uint8_t value[8] = {0}, txid[12] = {0};
+	struct sl_stun_writer w;
+	size_t len;
+
+	if (!is_told(peer->family, icmp->type) ||
+	    !perm_covers(turn_perm_find(a, peer), peer->port, now_ms))
+		return 0;
+	sl_put16(value + 2, (uint16_t)(icmp->type << 9 | icmp->code));
+	sl_put32(value + 4, is_too_big(peer->family, icmp) ? icmp->mtu : 0);
+	sl_put64(txid, now_ms);
+	sl_stun_begin(&w, dst, 64, SL_STUN_INDICATION, SL_TURN_DATA, txid);
+	sl_stun_put_xor_addr(&w, SL_TURN_XOR_PEER_ADDRESS, peer);
+	sl_stun_put(&w, SL_TURN_ICMP, value, sizeof value);
+	if (!sl_check(sl_stun_finish(&w, &len) == 0)) /* at most 56 bytes */
+		return 0;
+	a->turn->counters.icmp_errors++;
+	return len;
+}
+
 /* ---- Send indications (section 11.2): anything wrong with one is dropped in silence */
 
 struct send_parts {

@@ -239,3 +239,30 @@ void relay_from_peer(void *arg, struct sl_packet *p)
 	if (channel > 0 ? wrap_channel(p, (uint16_t)channel) : wrap_indication(p))
 		send_to_client(r, p);
 }
+
+/* arg: struct relay_socket. What became of packets to the peer, as far as the network says. */
+void relay_peer_error(void *arg, const struct sl_addr *to, uint8_t icmp_type, uint8_t icmp_code,
+		      uint32_t mtu)
+{
+	const struct sl_turn_icmp icmp = {icmp_type, icmp_code, mtu};
+	struct relay *r = ((struct relay_socket *)arg)->owner;
+	struct sl_packet *p;
+	uint8_t text[64];
+	size_t len;
+
+	if (!r || !r->session)
+		return;
+	len = sl_turn_peer_error(r->alloc, to, &icmp, module_now_ms(r->module), text);
+	if (len == 0)
+		return;
+	meters_touch(r->module);
+	p = sl_packet_new(r->module->worker);
+	if (!p) {
+		sl_count(&r->module->m[M_CLIENT_QUEUE_FULL]);
+		return;
+	}
+	memcpy(p->data, text, len);
+	p->len = (uint32_t)len;
+	send_to_client(r, p);
+	sl_packet_unref(p);
+}

@@ -140,6 +140,7 @@ int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_
 extern const struct sl_turn_io relay_io;
 /* arg: struct relay_socket */
 void relay_from_peer(void *arg, struct sl_packet *p);
+sl_udp_error_fn relay_peer_error;
 /* Sends what p holds to the peer; from a relay socket of its family. */
 void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
 

@@ -18,6 +18,7 @@ static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_add
 	struct sl_udp_opts opts = {
 		.local = *local,
 		.recv = relay_from_peer,
+		.error = relay_peer_error,
 		.arg = s,
 		.buffer_bytes = (int)m->conf->buffer,
 	};

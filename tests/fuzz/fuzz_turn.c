@@ -102,8 +102,13 @@ static void send_proper(struct tclient *c, const uint8_t *p, size_t len)
 	default:
 		peer.ip[3] = v[3];
 		c->alloc = turn_alloc_find(net.turn, &c->at);
-		if (c->alloc)
+		if (c->alloc) {
+			const struct sl_turn_icmp icmp = {v[0], v[1], v[2]};
+			uint8_t told[64];
+
 			(void)tc_peer_data(c, &peer);
+			(void)sl_turn_peer_error(c->alloc, &peer, &icmp, net.now_ms, told);
+		}
 		c->alloc = NULL;
 	}
 }

@@ -823,6 +823,77 @@ TEST(a_data_indication_is_well_formed_at_every_length)
 		}
 }
 
+/* ---- ICMP errors */
+
+static size_t peer_error(const char *peer, uint8_t type, uint8_t code, uint32_t mtu, uint8_t *dst)
+{
+	const struct sl_addr to = taddr(peer);
+	const struct sl_turn_icmp icmp = {type, code, mtu};
+
+	return sl_turn_peer_error(alice.alloc, &to, &icmp, net.now_ms, dst);
+}
+
+TEST(an_icmp_error_is_told_with_its_type_code_and_mtu)
+{
+	static const struct {
+		const char *peer;
+		uint8_t type, code;
+		uint32_t mtu;
+		const char *value;
+	} cases[] = {
+		{"192.0.2.1:5", 3, 3, 0, "\0\0\x06\x03\0\0\0"},
+		{"192.0.2.1:5", 3, 4, 1280, "\0\0\x06\x04\0\0\x05"},
+		{"192.0.2.1:5", 11, 0, 9, "\0\0\x16\0\0\0\0"},
+		{"[2001:db8::9]:5", 2, 0, 1280, "\0\0\x04\0\0\0\x05"},
+		{"[2001:db8::9]:5", 1, 4, 0, "\0\0\x02\x04\0\0\0"},
+	};
+	struct sl_addr got;
+	struct sl_stun_attr a;
+	struct sl_stun_msg m;
+	uint8_t p[64];
+
+	setup();
+	ask_family(&alice, SL_TURN_ADDITIONAL_ADDRESS_FAMILY, 2);
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	alice.fixed_txid = true; /* IPv6 addresses are masked with it */
+	for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
+		const struct sl_addr peer = taddr(cases[i].peer);
+		size_t len;
+
+		CHECK_INT(tc_ask_permission(&alice, &peer), 0);
+		len = peer_error(cases[i].peer, cases[i].type, cases[i].code, cases[i].mtu, p);
+		CHECK_INT(sl_stun_parse(&m, p, len), 0);
+		CHECK_INT(m.method, SL_TURN_DATA);
+		CHECK_INT(m.class_, SL_STUN_INDICATION);
+		CHECK(sl_stun_find(&m, SL_TURN_XOR_PEER_ADDRESS, &a));
+		CHECK_INT(sl_stun_get_xor_addr(&m, &a, &got), 0);
+		CHECK(sl_addr_eq(&got, &peer));
+		CHECK(sl_stun_find(&m, SL_TURN_ICMP, &a));
+		CHECK_INT(a.len, 8);
+		CHECK_MEM(a.data, cases[i].value, 7);
+		CHECK(!sl_stun_find(&m, SL_TURN_DATA_ATTR, &a));
+	}
+	CHECK_INT(COUNTER(icmp_errors), SL_ARRAY_LEN(cases));
+	CHECK(tnet_stop(&net));
+}
+
+TEST(icmp_errors_of_strangers_and_of_other_kinds_are_not_told)
+{
+	const struct sl_addr peer = taddr("192.0.2.1:5");
+	uint8_t p[64];
+
+	setup();
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	CHECK_INT(tc_ask_permission(&alice, &peer), 0);
+	CHECK_INT(peer_error("192.0.2.2:5", 3, 3, 0, p), 0);
+	CHECK_INT(peer_error("192.0.2.1:5", 5, 1, 0, p), 0);
+	CHECK_INT(peer_error("[2001:db8::9]:5", 1, 4, 0, p), 0);
+	CHECK(peer_error("192.0.2.1:5", 3, 3, 0, p) > 0);
+	tnet_pass(&net, 300 * 1000);
+	CHECK_INT(peer_error("192.0.2.1:5", 3, 3, 0, p), 0);
+	CHECK(tnet_stop(&net));
+}
+
 /* ---- cost */
 
 TEST(an_allocation_with_permission_and_channel_fits_in_1536_bytes)

@@ -334,13 +334,14 @@ struct icmp {
 	unsigned n;
 	struct sl_addr to;
 	uint8_t type, code;
+	uint32_t mtu;
 };
 
-static void on_icmp(void *arg, const struct sl_addr *to, uint8_t type, uint8_t code)
+static void on_icmp(void *arg, const struct sl_addr *to, uint8_t type, uint8_t code, uint32_t mtu)
 {
 	struct icmp *e = arg;
 
-	*e = (struct icmp){e->n + 1, *to, type, code};
+	*e = (struct icmp){e->n + 1, *to, type, code, mtu};
 }
 
 static void on_nothing(void *arg, struct sl_packet *p)
@@ -370,6 +371,7 @@ TEST(an_icmp_error_names_the_destination)
 	CHECK(sl_addr_eq(&error.to, &dead));
 	CHECK_INT(error.type, 3); /* destination unreachable: port */
 	CHECK_INT(error.code, 3);
+	CHECK_INT(error.mtu, 0);
 	CHECK_INT(test_count(&t, NET_icmp_errors), 1);
 	test_net_close(&t);
 }

@@ -120,6 +120,7 @@ struct sl_turn_conf {
 	X(to_peer_bytes, "payload bytes relayed to peers")                                         \
 	X(to_client_packets, "packets relayed to clients")                                         \
 	X(to_client_bytes, "payload bytes relayed to clients")                                     \
+	X(icmp_errors, "ICMP errors of peers passed on to clients")                                \
 	X(no_permission, "packets dropped for want of a permission or channel")
 
 struct sl_turn_counters {
@@ -199,6 +200,18 @@ SL_API int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, 
  * zero bytes of padding behind the payload. */
 SL_API size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len,
 				  const uint8_t txid[12]);
+
+/*
+ * The network's ICMP error for a packet that was relayed to the peer (RFC 8656 section 11.5):
+ * writes the Data indication that tells the client, ready to send, and returns its length, at most
+ * 64. 0: of no concern to it. mtu: of the next hop, or 0.
+ */
+struct sl_turn_icmp {
+	uint8_t type, code;
+	uint32_t mtu;
+};
+SL_API size_t sl_turn_peer_error(struct sl_turn_alloc *a, const struct sl_addr *peer,
+				 const struct sl_turn_icmp *icmp, uint64_t now_ms, uint8_t dst[64]);
 
 /* Runs what is due; returns the next time it wants to be called, UINT64_MAX for never. */
 SL_API uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms);

@@ -16,9 +16,10 @@
 struct sl_listener; /* <sluice/conn.h> */
 
 typedef void sl_udp_recv_fn(void *arg, struct sl_packet *p);
-/* The kernel reported an ICMP error for a datagram sent to `to`: type and code of the family. */
+/* The kernel reported an ICMP error for a datagram sent to `to`: type and code of the family. mtu:
+ * of the next hop, when the datagram was too long for it; else 0. */
 typedef void sl_udp_error_fn(void *arg, const struct sl_addr *to, uint8_t icmp_type,
-			     uint8_t icmp_code);
+			     uint8_t icmp_code, uint32_t mtu);
 
 struct sl_udp_opts {
 	struct sl_addr local; /* port 0: the kernel chooses */
