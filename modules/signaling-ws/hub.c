@@ -271,6 +271,9 @@ void conn_hear_again(struct conn *c)
 
 /* ---- life of a connection */
 
+const uint64_t signal_time_bounds[] = {1000,   5000,	10000,	 25000,	  50000,    100000, 250000,
+				       500000, 1000000, 2500000, 5000000, 10000000, 0};
+
 struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host)
 {
 	struct conn *c = calloc(1, sizeof *c);
@@ -281,6 +284,7 @@ struct conn *hub_conn_new(struct hub *hub, struct claims *claims, char *host)
 	c->tail = &c->first;
 	c->claims = *claims;
 	c->host = host;
+	c->opened_ms = hub->now_ms;
 	c->deadline_ms = hub->now_ms + hub->conf->join_timeout;
 	bucket_fill(&c->bucket, (uint32_t)hub->conf->burst, hub->now_ms);
 	c->next = hub->conns;

@@ -71,8 +71,13 @@ enum signal_metric {
 	M_ORIGINS_REFUSED,
 	M_TOKENS_REFUSED,
 	M_ICE_RENEWALS,
+	M_JOIN_TIME,
+	M_SETUP_TIME,
 	N_SIGNAL_METRICS,
 };
+
+/* Upper bounds of the set-up times, in microseconds; ends with 0. */
+extern const uint64_t signal_time_bounds[];
 
 /* Close codes of our own (RFC 6455 section 7.4.2), and those of the RFC that we use. */
 enum close_code {
@@ -111,6 +116,7 @@ struct conn {
 	uint8_t version; /* 0: never said hello */
 	bool throttled;	 /* was told so */
 	struct bucket bucket;
+	uint64_t opened_ms;
 	uint64_t deadline_ms; /* to have joined, or to be answered; 0: none */
 	struct spoken *first, **tail;
 	size_t spoken_bytes;
@@ -129,6 +135,7 @@ struct peer {
 	struct source *sources; /* from others */
 	uint64_t replay_seq;	/* letters from this number on wait to be sent again; 0: none */
 	uint64_t last_number;	/* highest message id that was accepted */
+	uint64_t joined_ms;	/* until its first description has passed; then 0 */
 	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
 				   never */
 	uint8_t subject[SUBJECT_BYTES];

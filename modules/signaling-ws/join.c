@@ -205,6 +205,8 @@ enum verdict join_room(struct conn *c, const struct message *m)
 	}
 	sl_count(&c->hub->m[M_JOINS]);
 	p->last_number = m->number;
+	p->joined_ms = c->hub->now_ms;
+	sl_histogram_add(&c->hub->m[M_JOIN_TIME], (c->hub->now_ms - c->opened_ms) * 1000);
 	peer_attach(p, c);
 	welcome(p, false);
 	spread_peer(c->hub, p->member, c->hub->self);

@@ -63,12 +63,22 @@ static enum client_error relay_candidate(const struct outgoing *o, struct member
 	return CLIENT_FINE;
 }
 
+/* How long a call takes to begin: from joining to the first offer or answer. */
+static void count_setup(struct peer *p)
+{
+	if (p->joined_ms == 0)
+		return;
+	sl_histogram_add(&p->hub->m[M_SETUP_TIME], (p->hub->now_ms - p->joined_ms) * 1000);
+	p->joined_ms = 0;
+}
+
 /* What is neither description nor candidate has no order to wait for but its own. */
 static enum client_error relay_to(const struct outgoing *o, struct member *to)
 {
 	switch (o->m->type) {
 	case CLIENT_OFFER:
 	case CLIENT_ANSWER:
+		count_setup(o->from);
 		return relay_description(o, to);
 	case CLIENT_CANDIDATE:
 		return relay_candidate(o, to);

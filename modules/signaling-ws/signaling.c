@@ -129,6 +129,11 @@ static const struct sl_metric metrics[] = {
 		SL_COUNTER(tokens_refused, "WebSockets refused because of their token."),
 	[M_ICE_RENEWALS] = SL_COUNTER(ice_renewals,
 				      "ICE servers sent again before their credentials ran out."),
+	[M_JOIN_TIME] =
+		SL_HISTOGRAM(join, "seconds", "From opening the WebSocket to being in a room.",
+			     signal_time_bounds),
+	[M_SETUP_TIME] = SL_HISTOGRAM(
+		setup, "seconds", "From joining to the first offer or answer.", signal_time_bounds),
 	SL_METRICS_END,
 };
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sluice/crypto.h>
 
-static uint64_t words[N_SIGNAL_METRICS];
+static uint64_t words[N_SIGNAL_METRICS][16];
 static struct sl_meter meters[N_SIGNAL_METRICS];
 static uint8_t sockets[2];
 
@@ -156,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conn *conns[2];
 
 	for (unsigned i = 0; i < N_SIGNAL_METRICS; i++)
-		meters[i].word = &words[i];
+		meters[i] = (struct sl_meter){words[i], signal_time_bounds};
 	sl_random_fake(&random);
 	for (unsigned i = 0; i < 2; i++)
 		conns[i] = open_conn(&hub, i);

@@ -143,7 +143,7 @@ static void start(struct world *w, unsigned worker, uint16_t epoch)
 	s->first = NULL;
 	s->tail = &s->first;
 	for (unsigned i = 0; i < N_SIGNAL_METRICS; i++)
-		s->meters[i].word = &s->words[i];
+		s->meters[i] = (struct sl_meter){s->words[i], signal_time_bounds};
 	s->hub = (struct hub){
 		.conf = &w->conf, .io = &io, .io_arg = s, .m = s->meters, .now_ms = w->now_ms};
 	s->hub.self = (uint32_t)(worker + 1) << 16 | epoch;
@@ -284,7 +284,7 @@ uint64_t world_count(const struct world *w, enum signal_metric m)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < w->n; i++)
-		sum += w->workers[i].words[m];
+		sum += w->workers[i].words[m][0];
 	return sum;
 }
 

@@ -42,7 +42,7 @@ struct worker_sim {
 	struct hub hub;
 	bool alive;
 	struct mail *first, **tail;
-	uint64_t words[N_SIGNAL_METRICS];
+	uint64_t words[N_SIGNAL_METRICS][16]; /* histograms take several */
 	struct sl_meter meters[N_SIGNAL_METRICS];
 };
 
