@@ -223,8 +223,7 @@ TEST(an_sdp_and_a_fragment_are_found_in_every_usual_form)
 		"{\"type\":\"answer\",\"description\":{\"sdp\":\"S\"}}"};
 	static const char *const ufrag[] = {
 		"{\"type\":\"candidate\",\"candidate\":{\"usernameFragment\":\"U\"}}",
-		"{\"type\":\"candidate\",\"candidate\":{\"candidate\":\"candidate:1 typ x ufrag U "
-		"y 1\"}}",
+		"{\"type\":\"candidate\",\"candidate\":{\"candidate\":\"candidate:1 ufrag U x\"}}",
 		"{\"type\":\"candidate\",\"candidate\":\"candidate:1 typ host ufrag U\"}"};
 	struct message m;
 
