@@ -208,7 +208,6 @@ static int parse(struct options *o, int argc, char **argv)
 	o->tool.file = o->master.file;
 	o->tool.overrides = o->overrides;
 	o->tool.n_overrides = o->n_overrides;
-	o->master.argv = argv;
 	return 0;
 }
 

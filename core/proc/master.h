@@ -64,7 +64,6 @@ struct check { /* a running checker */
 struct master_opts {
 	const char *binary; /* path to exec children from */
 	char prefix[MAX_PATH], file[MAX_PATH], overrides[MAX_OVERRIDES];
-	char **argv; /* for the upgrade */
 };
 
 struct master {

@@ -14,6 +14,7 @@
 static const char *const log_levels[] = {"alert",  "crit", "error", "warn",
 					 "notice", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+/* In the order of enum steering. */
 static const char *const steerings[] = {"auto", "ebpf", "ports", "forward", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 

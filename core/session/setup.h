@@ -13,12 +13,6 @@
 #include "session/registry.h"
 
 enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
-enum {
-	STEERING_AUTO,
-	STEERING_EBPF,
-	STEERING_PORTS,
-	STEERING_FORWARD
-}; /* same order as enum steering */
 
 struct log_block {
 	int32_t level, format;
