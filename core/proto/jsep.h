@@ -1,0 +1,115 @@
+/*
+ * proto/jsep.h: offer/answer of one PeerConnection (RFC 8829, 3264, 8843 BUNDLE, 8853 simulcast) as
+ * a server does it: transceivers on m-sections, both roles, one transport for all.
+ *
+ * Sans-I/O. It knows what is wanted (transceivers), what was agreed (codecs, extension ids, rids,
+ * SSRCs, directions), and writes descriptions pruned to what is used. ICE and DTLS parameters come
+ * from the caller and are handed to it.
+ */
+#ifndef PROTO_JSEP_H
+#define PROTO_JSEP_H
+
+#include <sluice/sdp.h>
+
+enum {
+	JSEP_MAX_CODECS = 16, /* agreed, of one m-section */
+	JSEP_MAX_RIDS = 4,
+	JSEP_MAX_CANDIDATES = 16,
+	JSEP_MAX_PARAMS = 160, /* bytes of a format's parameters */
+};
+
+enum jsep_direction { JSEP_INACTIVE = 0, JSEP_SEND = 1, JSEP_RECV = 2, JSEP_SENDRECV = 3 };
+enum jsep_state { JSEP_STABLE, JSEP_HAVE_LOCAL_OFFER, JSEP_HAVE_REMOTE_OFFER };
+enum jsep_feedback { JSEP_FB_NACK = 1, JSEP_FB_PLI = 2, JSEP_FB_FIR = 4, JSEP_FB_REMB = 8, JSEP_FB_TWCC = 16 };
+
+struct jsep_codec {
+	enum sl_codec_id id;
+	uint8_t pt, rtx_pt; /* rtx_pt 0: no retransmission format */
+	uint8_t channels;
+	uint8_t feedback; /* enum jsep_feedback */
+	uint32_t clock_hz;
+	char params[JSEP_MAX_PARAMS]; /* fmtp, the peer's in an agreed codec */
+};
+
+/* What this node can do, in order of preference; a const table of the caller's, with the pts to use
+ * in own offers. Matching knows the formats' rules (H.264 profile and packetization mode, VP9
+ * profile, AV1 profile, Opus, red of opus). */
+struct jsep_caps {
+	const struct jsep_codec *audio, *video;
+	unsigned n_audio, n_video;
+	const uint8_t *audio_ext, *video_ext; /* enum sl_rtp_ext */
+	unsigned n_audio_ext, n_video_ext;
+	bool data; /* data channels */
+	size_t max_message;
+};
+
+struct jsep_ssrc { /* one stream of a section that we or they send; 0: not signalled or not used */
+	uint32_t media, rtx;
+};
+
+/* One m-section; index is its place in the description, and for ever its own (recycled when
+ * rejected). */
+struct jsep_media {
+	enum sl_media_kind kind;
+	char mid[17];
+	uint8_t wanted;	   /* enum jsep_direction: ours */
+	uint8_t direction; /* agreed, seen from us */
+	bool rejected;	   /* port 0 */
+	bool rtcp_rsize;
+	struct jsep_codec codecs[JSEP_MAX_CODECS]; /* agreed; the pts are those of the description in force */
+	unsigned n_codecs;
+	struct sl_rtp_ext_map ext;
+	/* What the peer sends: rids (simulcast) in the order given, else SSRCs (or legacy SIM group) */
+	char rids[JSEP_MAX_RIDS][17];
+	bool rid_paused[JSEP_MAX_RIDS];
+	unsigned n_rids;
+	struct jsep_ssrc theirs[JSEP_MAX_RIDS];
+	unsigned n_theirs;
+	char their_stream[65], their_track[65]; /* a=msid */
+	/* What we send */
+	struct jsep_ssrc ours;
+	char stream[65], track[65], cname[33];
+};
+
+struct jsep_transport { /* of one side */
+	char ufrag[257], password[257];
+	char fingerprint[104]; /* "sha-256 AB:CD:…" */
+	char setup[9];	       /* "actpass", "active", "passive" */
+	bool lite, trickle, end_of_candidates;
+	char candidates[JSEP_MAX_CANDIDATES][256]; /* values of a=candidate, without the name */
+	unsigned n_candidates;
+	uint16_t sctp_port; /* 0: no data section */
+	size_t max_message;
+};
+
+struct jsep;
+int jsep_new(struct jsep **ret_j, const struct jsep_caps *caps);
+void jsep_free(struct jsep *j);
+enum jsep_state jsep_get_state(const struct jsep *j);
+
+/* A transceiver for sending or receiving; takes a rejected section or a new one. ret_index: of its
+ * m-section. stream, track, ssrcs are set by the caller in the result before the next offer. */
+int jsep_add(struct jsep *j, enum sl_media_kind kind, enum jsep_direction wanted,
+	     struct jsep_media **ret_media);
+/* Stops it: inactive or rejected in the next offer. */
+void jsep_stop(struct jsep *j, struct jsep_media *m);
+unsigned jsep_count(const struct jsep *j);
+struct jsep_media *jsep_at(struct jsep *j, unsigned index);
+/* Is there something that the peer does not know yet? */
+bool jsep_needs_offer(const struct jsep *j);
+
+/* Writes our offer into b; the state moves. local: our transport's parameters. */
+int jsep_offer(struct jsep *j, const struct jsep_transport *local, struct sl_buf *b);
+/* The peer's offer: sections are matched, directions and codecs agreed as an answer would say. For a
+ * section that appears, *wanted is what `want` says (NULL: RECV for what they send). Errors leave
+ * the state as it was. */
+typedef enum jsep_direction jsep_want_fn(void *ctx, const struct jsep_media *m);
+int jsep_remote_offer(struct jsep *j, struct sl_str text, jsep_want_fn *want, void *ctx,
+		      struct jsep_transport *ret_remote, struct sl_sdp_error *ret_error);
+int jsep_answer(struct jsep *j, const struct jsep_transport *local, struct sl_buf *b);
+int jsep_remote_answer(struct jsep *j, struct sl_str text, struct jsep_transport *ret_remote,
+		       struct sl_sdp_error *ret_error);
+/* Back to stable: takes our offer, or theirs, back (glare). */
+void jsep_rollback(struct jsep *j);
+
+#endif
