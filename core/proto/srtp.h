@@ -10,27 +10,19 @@
 #ifndef PROTO_SRTP_H
 #define PROTO_SRTP_H
 
-#include <sluice/err.h>
+#include <sluice/dtls.h>
 
-/* Values of RFC 5764 section 4.1.2 and RFC 7714 section 14.2. */
-enum srtp_profile {
-	SRTP_NONE = 0,
-	SRTP_AES128_CM_SHA1_80 = 0x0001,
-	SRTP_AES128_CM_SHA1_32 = 0x0002,
-	SRTP_AEAD_AES_128_GCM = 0x0007,
-	SRTP_AEAD_AES_256_GCM = 0x0008,
-};
 enum { SRTP_MAX_KEY = 32, SRTP_MAX_SALT = 14, SRTP_MAX_OVERHEAD = 20 }; /* trailer: tag, E and index */
 
 struct srtp_key { /* one direction's master key and salt; lengths follow from the profile */
 	uint8_t key[SRTP_MAX_KEY], salt[SRTP_MAX_SALT];
 };
-size_t srtp_key_bytes(enum srtp_profile profile);
-size_t srtp_salt_bytes(enum srtp_profile profile);
+size_t srtp_key_bytes(enum sl_srtp_profile profile);
+size_t srtp_salt_bytes(enum sl_srtp_profile profile);
 
 /* ---- inbound */
 struct srtp_in;
-int srtp_in_new(struct srtp_in **ret_in, enum srtp_profile profile, const struct srtp_key *key);
+int srtp_in_new(struct srtp_in **ret_in, enum sl_srtp_profile profile, const struct srtp_key *key);
 void srtp_in_free(struct srtp_in *in); /* accepts NULL */
 /* In place; *len shrinks. -SL_EAUTH; -SL_EEXIST: a replay; -SL_EPARSE */
 int srtp_open_rtp(struct srtp_in *in, uint8_t *data, size_t *len);
@@ -41,7 +33,7 @@ void srtp_in_forget(struct srtp_in *in, uint32_t ssrc);
 
 /* ---- outbound */
 struct srtp_out; /* keys: one per peer */
-int srtp_out_new(struct srtp_out **ret_out, enum srtp_profile profile, const struct srtp_key *key);
+int srtp_out_new(struct srtp_out **ret_out, enum sl_srtp_profile profile, const struct srtp_key *key);
 void srtp_out_free(struct srtp_out *out);
 /* State of one outbound SSRC; the caller's, zeroed at first. Sequence numbers may be sent out of
  * order (retransmissions without RTX) within half of their range. */

@@ -12,6 +12,7 @@
 
 #define SL_RTP_HEADER 12
 #define SL_RTP_MAX_PATCH 24 /* bytes of a payload descriptor that forwarding may write anew */
+#define SL_RTP_MAX_DD 40    /* of a dependency descriptor that forwarding may write anew */
 
 enum sl_media_kind { SL_MEDIA_AUDIO, SL_MEDIA_VIDEO, SL_MEDIA_DATA };
 
@@ -76,6 +77,11 @@ struct sl_rtp_ext_map {
 	uint8_t id[SL_N_RTP_EXT];
 };
 
+/* Where a known extension's value stands in the packet; at 0: not there. */
+struct sl_rtp_ext_ref {
+	uint16_t at, len; /* offset from data; bytes */
+};
+
 /* A plain RTP packet. data .. data + len is the whole of it. */
 struct sl_rtp {
 	struct sl_packet *packet; /* borrowed; what a keeper references. NULL in tests */
@@ -92,9 +98,10 @@ struct sl_rtp {
 	bool ext_two_byte;   /* RFC 8285 section 4.3 */
 	uint16_t payload_at; /* offset */
 	uint16_t payload_len;
+	struct sl_rtp_ext_ref ext[SL_N_RTP_EXT]; /* W: sl_rtp_ext_index */
 };
 
-/* -SL_EPARSE. Sets all but packet. */
+/* -SL_EPARSE. Sets all but packet; ext is empty. */
 SL_API SL_MUST_CHECK int sl_rtp_parse(struct sl_rtp *ret_rtp, const void *data, size_t len);
 static inline const uint8_t *sl_rtp_payload(const struct sl_rtp *r)
 {
@@ -102,9 +109,15 @@ static inline const uint8_t *sl_rtp_payload(const struct sl_rtp *r)
 }
 /* The element with this id; p NULL: not there */
 SL_API struct sl_str sl_rtp_ext_find(const struct sl_rtp *r, unsigned id);
-/* Every known extension of the packet in one walk: ret_values[SL_RTP_EXT_...], p NULL: not there. */
-SL_API void sl_rtp_ext_all(const struct sl_rtp *r, const struct sl_rtp_ext_map *map,
-			   struct sl_str ret_values[SL_N_RTP_EXT]);
+/* Fills r->ext with every known extension in one walk, so that later readers need no map. */
+SL_API void sl_rtp_ext_index(struct sl_rtp *r, const struct sl_rtp_ext_map *map);
+/* p NULL: not there */
+static inline struct sl_str sl_rtp_ext_value(const struct sl_rtp *r, enum sl_rtp_ext ext)
+{
+	const struct sl_rtp_ext_ref *ref = &r->ext[ext];
+
+	return ref->at ? (struct sl_str){(const char *)r->data + ref->at, ref->len} : SL_STR_NULL;
+}
 
 /* Writes an extension block element by element; begins with the one-byte form and widens itself to
  * the two-byte form when a value needs it. Never writes past cap. */
@@ -139,8 +152,9 @@ SL_API uint64_t sl_unwrap32(struct sl_unwrap *u, uint32_t v);
 
 /*
  * A packet to send: the payload of `src` behind a new header. patch replaces the first cut bytes of
- * the payload (a payload descriptor written anew); ext gives values for extensions that pass
- * through; the endpoint adds mid, transport-wide sequence number and send time of its own.
+ * the payload (a payload descriptor written anew). Extensions that describe the media (audio level,
+ * orientation, capture time ...) are those of src; dd replaces the dependency descriptor. The
+ * endpoint adds mid, transport-wide sequence number and send time of its own.
  */
 struct sl_rtp_out {
 	const struct sl_rtp *src; /* plain; NULL: padding only */
@@ -150,6 +164,8 @@ struct sl_rtp_out {
 	bool marker;
 	uint8_t cut, patch_len;
 	uint8_t patch[SL_RTP_MAX_PATCH];
+	uint8_t dd_len; /* 0: the descriptor of src, if any */
+	uint8_t dd[SL_RTP_MAX_DD];
 };
 
 #endif
