@@ -228,6 +228,67 @@ void sl_session_set_expiry(struct sl_session *s, uint64_t expires_ms)
 	shm_session_end(e);
 }
 
+/* What an entry is found by. */
+struct entry_keys {
+	uint16_t listener;
+	struct sl_addr remote;
+	char ufrag[8];
+};
+
+static struct entry_keys keys_of(const struct session_entry *e)
+{
+	struct entry_keys k = {.listener = e->listener, .remote = e->remote};
+
+	memcpy(k.ufrag, e->ufrag, sizeof k.ufrag);
+	return k;
+}
+
+/* For a moment it is found by nothing, as a new one is: its datagrams go the way of new senders. */
+static int enter_as(struct sl_session *s, const struct entry_keys *k)
+{
+	struct session_entry *e = shm_session(s->worker->shm, s->index);
+
+	shm_session_unindex(s->worker->shm, s->index);
+	shm_session_begin(e);
+	e->listener = k->listener;
+	e->remote = k->remote;
+	memcpy(e->ufrag, k->ufrag, sizeof e->ufrag);
+	shm_session_end(e);
+	return shm_session_index(s->worker->shm, s->index);
+}
+
+static int rekey(struct sl_session *s, const struct entry_keys *k)
+{
+	const struct entry_keys old = keys_of(shm_session(s->worker->shm, s->index));
+	int rc = enter_as(s, k);
+
+	if (rc < 0)
+		(void)enter_as(s, &old); /* its places have just become free */
+	return rc;
+}
+
+int sl_session_move(struct sl_session *s, const struct sl_listener *listener,
+		    const struct sl_addr *remote)
+{
+	struct entry_keys k = keys_of(shm_session(s->worker->shm, s->index));
+
+	k.listener = listener ? listener->index : 0;
+	k.remote = listener ? *remote : (struct sl_addr){0};
+	return rekey(s, &k);
+}
+
+int sl_session_set_ufrag(struct sl_session *s, struct sl_str ufrag)
+{
+	struct entry_keys k = keys_of(shm_session(s->worker->shm, s->index));
+
+	if (ufrag.len > sizeof k.ufrag)
+		return -SL_EINVAL;
+	memset(k.ufrag, 0, sizeof k.ufrag);
+	if (ufrag.len > 0)
+		memcpy(k.ufrag, ufrag.p, ufrag.len);
+	return rekey(s, &k);
+}
+
 void *sl_session_arg(const struct sl_session *s)
 {
 	return SL_CONTAINER(s, struct local_session, pub)->arg;

@@ -79,6 +79,43 @@ TEST(a_session_is_an_entry_and_two_phases)
 	test_node_free(&n);
 }
 
+TEST(a_session_moves_to_other_keys_or_stays_whole)
+{
+	const struct sl_listener media = {.index = 3, .udp = true};
+	const struct sl_session_opts o = {.kind = SL_KIND_RTC};
+	struct sl_session *a, *b;
+	struct sl_addr here, there;
+	uint32_t index, owner;
+	struct seen seen = {0};
+	struct test_node n;
+	struct sl_worker *w;
+
+	test_node_new(&n);
+	w = worker_with_hooks(&n, 1, &seen);
+	CHECK_INT(sl_addr_parse(&here, SL_STR("192.0.2.1:1000")), 0);
+	CHECK_INT(sl_addr_parse(&there, SL_STR("192.0.2.1:1001")), 0);
+	CHECK_INT(sl_session_open(w, &o, &a), 0);
+	CHECK_INT(sl_session_open(w, &o, &b), 0);
+	CHECK_INT(sl_session_set_ufrag(a, SL_STR("AB12")), 0);
+	CHECK_INT(sl_session_move(a, &media, &here), 0);
+	CHECK_INT(shm_find_ufrag(n.shm, "AB12", &index, &owner), 0);
+	CHECK_INT(index, a->index);
+	CHECK_INT(sl_session_set_ufrag(b, SL_STR("AB12")), -SL_EEXIST);
+	CHECK_INT(sl_session_move(b, &media, &there), 0);
+	CHECK_INT(sl_session_move(b, &media, &here), -SL_EEXIST);
+	CHECK_INT(shm_find_tuple(n.shm, 3, &there, &index, &owner), 0);
+	CHECK_INT(index, b->index);
+	CHECK_INT(sl_session_set_ufrag(a, SL_STR_NULL), 0);
+	CHECK_INT(shm_find_ufrag(n.shm, "AB12", &index, &owner), -SL_ENOENT);
+	CHECK_INT(sl_session_move(b, NULL, NULL), 0);
+	CHECK_INT(shm_find_tuple(n.shm, 3, &there, &index, &owner), -SL_ENOENT);
+	CHECK_INT(sl_session_find_owner(w, b->sid, &owner), 0);
+	sl_session_close(a, "test");
+	sl_session_close(b, "test");
+	CHECK_INT(shm_audit(n.shm), 0);
+	test_node_free(&n);
+}
+
 TEST(a_limit_counts_over_workers_and_comes_back)
 {
 	const struct sl_session_opts o = {

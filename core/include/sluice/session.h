@@ -66,6 +66,13 @@ SL_API SL_MUST_CHECK int sl_session_open(struct sl_worker *w, const struct sl_se
 /* Runs SESS_CLOSE and LOG_SESSION; accepts NULL */
 SL_API void sl_session_close(struct sl_session *s, const char *why);
 SL_API void sl_session_set_expiry(struct sl_session *s, uint64_t expires_ms);
+/* Its datagrams come from another remote address, or to another listener (NULL: none belong to it).
+ * -SL_EEXIST: that tuple is a live session's; -SL_EFULL; then all is as before. */
+SL_API SL_MUST_CHECK int sl_session_move(struct sl_session *s, const struct sl_listener *listener,
+					 const struct sl_addr *remote);
+/* Other workers find the session by its ICE user fragment of at most 8 characters; empty: not. As
+ * sl_session_move. */
+SL_API SL_MUST_CHECK int sl_session_set_ufrag(struct sl_session *s, struct sl_str ufrag);
 SL_API void *sl_session_arg(const struct sl_session *s);
 SL_API const char *sl_sid_format(char dst[SL_SID_STRLEN], const uint8_t sid[SL_SID_BYTES]);
 SL_API SL_MUST_CHECK int sl_sid_parse(uint8_t ret_sid[SL_SID_BYTES], struct sl_str s);
