@@ -8,7 +8,7 @@
 #define NET_ARENA_H
 
 #include <sluice/metric.h>
-#include <sluice/packet.h>
+#include <sluice/rtp.h>
 
 struct packet_block;
 
@@ -16,6 +16,7 @@ struct packet {
 	struct sl_packet pub;
 	struct sl_addr to; /* what pub.local points at when the socket's address does not say it */
 	struct arena *arena;
+	struct sl_rtp rtp; /* of whoever reads the packet as RTP */
 	struct packet *next; /* free list */
 	uint8_t *slot;	     /* 2 048 bytes */
 };

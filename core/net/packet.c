@@ -114,6 +114,11 @@ struct sl_packet *sl_packet_new(struct sl_worker *w)
 	return &p->pub;
 }
 
+struct sl_rtp *sl_packet_rtp(struct sl_packet *p)
+{
+	return &packet_of(p)->rtp;
+}
+
 /*
  * One reference too few is a bug that would corrupt the free list: survived by leaking the packet.
  */

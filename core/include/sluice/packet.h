@@ -19,6 +19,7 @@
 
 struct sl_udp;
 struct sl_worker;
+struct sl_rtp; /* <sluice/rtp.h> */
 
 struct sl_packet {
 	uint8_t *data; /* into the slot */
@@ -44,6 +45,9 @@ SL_API void sl_packet_unref(struct sl_packet *p);
 SL_API uint8_t *sl_packet_push(struct sl_packet *p, size_t n);
 /* Strip */
 SL_API uint8_t *sl_packet_pull(struct sl_packet *p, size_t n);
+/* A place beside the packet for what its bytes are as RTP, as long as the packet lives; not cleared.
+ */
+SL_API struct sl_rtp *sl_packet_rtp(struct sl_packet *p);
 /* Returns where the new bytes are */
 SL_API uint8_t *sl_packet_append(struct sl_packet *p, size_t n);
 
