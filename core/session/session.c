@@ -26,6 +26,7 @@ _Static_assert(offsetof(struct session_entry, last_receive_ms) -
 			       offsetof(struct session_entry, packets_in) ==
 		       offsetof(struct sl_session_stats, last_receive_ms),
 	       "sl_session_stats mirrors the entry");
+_Static_assert(SL_SESSION_LIMITS == SESSION_LIMITS, "an entry names each limit that it holds");
 
 static const char *const kind_names[SL_N_KINDS] = {
 	[SL_KIND_NONE] = "none", [SL_KIND_TURN] = "turn", [SL_KIND_SIGNAL] = "signal",
@@ -98,20 +99,35 @@ static void fill_entry(struct session_entry *e, struct sl_worker *w,
 
 /* Counts are held by owner and die with it; the entry names the key so that releasing it gives one
  * back. */
-static int take_limit(struct sl_worker *w, struct session_entry *e, const struct sl_session_opts *o)
+static int take_limit(struct sl_worker *w, struct session_entry *e, unsigned i,
+		      const struct sl_session_limit *limit)
 {
-	uint64_t key = node_hash(w, o->limit_name);
+	uint64_t key = node_hash(w, limit->name);
 	int rc;
 
 	if (!key)
 		return 0;
-	rc = shm_limit_take(w->shm, sl_worker_owner(w), key, o->limit_max);
+	rc = shm_limit_take(w->shm, sl_worker_owner(w), key, limit->max);
 	if (rc < 0)
 		return rc;
 	shm_session_begin(e);
-	e->limit = key;
+	e->limits[i] = key;
 	shm_session_end(e);
 	return 0;
+}
+
+/* What was taken before a refusal goes back with the entry. */
+static int take_limits(struct sl_worker *w, struct session_entry *e,
+		       const struct sl_session_opts *o)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < SL_SESSION_LIMITS && rc == 0; i++) {
+		rc = take_limit(w, e, i, &o->limits[i]);
+		if (rc == -SL_ELIMIT && o->ret_limit)
+			*o->ret_limit = i;
+	}
+	return rc;
 }
 
 static int publish(struct sl_worker *w, const struct sl_session_opts *o, struct sl_session *s)
@@ -123,7 +139,7 @@ static int publish(struct sl_worker *w, const struct sl_session_opts *o, struct 
 		return rc;
 	e = shm_session(w->shm, s->index);
 	fill_entry(e, w, o, s->sid);
-	rc = take_limit(w, e, o);
+	rc = take_limits(w, e, o);
 	if (rc == 0)
 		rc = shm_session_index(w->shm, s->index);
 	if (rc < 0) {

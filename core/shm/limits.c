@@ -173,7 +173,8 @@ static uint32_t held_by_entries(const struct shm *s, uint32_t owner, uint64_t ke
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->sizes.n_sessions; i++)
-		n += entry_owner(s, i) == owner && s->sessions[i].e.limit == key;
+		for (unsigned k = 0; k < SESSION_LIMITS; k++)
+			n += entry_owner(s, i) == owner && s->sessions[i].e.limits[k] == key;
 	return n;
 }
 
@@ -193,7 +194,8 @@ unsigned limits_audit(const struct shm *s)
 	for (uint32_t i = 0; i < s->sizes.n_sessions; i++) {
 		const struct session_entry *e = &s->sessions[i].e;
 
-		wrong += e->limit != 0 && !find_own(s, e->owner, e->limit);
+		for (unsigned k = 0; k < SESSION_LIMITS; k++)
+			wrong += e->limits[k] != 0 && !find_own(s, e->owner, e->limits[k]);
 	}
 	return wrong;
 }

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #define MAGIC 0x534c5331u /* "SLS1", in the byte order of this host */
-#define VERSION 1
+#define VERSION 2
 
 const char *const shm_segment_names[SHM_SEGMENTS] = {"workers", "sessions", "limits", "metrics",
 						     "trace"};

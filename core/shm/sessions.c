@@ -167,8 +167,9 @@ void shm_session_release(struct shm *s, uint32_t index)
 	if (!sl_check(e && e->owner))
 		return;
 	shm_session_unindex(s, index);
-	if (e->limit)
-		shm_limit_give(s, e->owner, e->limit);
+	for (unsigned i = 0; i < SESSION_LIMITS; i++)
+		if (e->limits[i])
+			shm_limit_give(s, e->owner, e->limits[i]);
 	entry_free(s, index);
 	s->claim_at = index / 64; /* known to have room, however full the rest is */
 }

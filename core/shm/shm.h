@@ -65,6 +65,7 @@ unsigned shm_current_slots(const struct shm *s, uint16_t *ret_slots, unsigned ma
 
 /* ---- sessions: one writer per entry, its owner; readers copy and re-check */
 enum session_state { SESSION_FREE, SESSION_OPEN, SESSION_CLOSING, SESSION_LOST };
+#define SESSION_LIMITS 4
 struct session_entry {	 /* 256 bytes; see sessions.c for the order of writes */
 	uint32_t change; /* odd while the owner writes */
 	uint32_t owner;	 /* claimed by CAS from 0 */
@@ -75,9 +76,10 @@ struct session_entry {	 /* 256 bytes; see sessions.c for the order of writes */
 	uint32_t node;
 	uint64_t created_ms, expires_ms; /* CLOCK_MONOTONIC; 0: none */
 	uint64_t room, peer;		 /* hashes */
-	uint64_t limit;			 /* key in the limits segment held by this entry, 0: none */
-	struct sl_addr remote;		 /* unset: not in the tuple index */
-	char ufrag[8]; /* local ufrag, NUL-padded; empty: not in the ufrag index */
+	uint64_t
+		limits[SESSION_LIMITS]; /* keys in the limits segment held by this entry, 0: none */
+	struct sl_addr remote;		/* unset: not in the tuple index */
+	char ufrag[8];			/* local ufrag, NUL-padded; empty: not in the ufrag index */
 	uint64_t packets_in, bytes_in, packets_out, bytes_out; /* relaxed, outside `change` */
 	uint32_t lost, rtt_us, jitter_us, reserved;
 	uint64_t last_receive_ms;
@@ -100,7 +102,7 @@ void shm_session_end(struct session_entry *e);
  */
 int shm_session_index(struct shm *s, uint32_t index);
 void shm_session_unindex(struct shm *s, uint32_t index);
-/* Unindexes, gives its limit back, frees */
+/* Unindexes, gives its limits back, frees */
 void shm_session_release(struct shm *s, uint32_t index);
 /* A consistent copy, or -SL_ENOENT (free, dead, or kept changing). */
 int shm_session_read(const struct shm *s, uint32_t index, struct session_entry *ret_copy);

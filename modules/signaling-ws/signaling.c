@@ -216,8 +216,8 @@ static int io_session_open(void *arg, struct peer *p, bool counted)
 
 	if (counted) {
 		(void)snprintf(limit, sizeof limit, "signal-room:%.*s", SL_FMT(m->room->name));
-		o.limit_name = sl_str_c(limit);
-		o.limit_max = (uint32_t)s->conf->max_peers;
+		o.limits[0] =
+			(struct sl_session_limit){sl_str_c(limit), (uint32_t)s->conf->max_peers};
 	}
 	return sl_session_open(s->w, &o, &p->session);
 }

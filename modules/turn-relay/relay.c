@@ -100,8 +100,8 @@ static int open_session(struct relay *r)
 	if (m->conf->user_quota > 0 && user.len > 0) {
 		sl_buf_add(&name, "turn:", 5);
 		sl_buf_str(&name, user);
-		opts.limit_name = sl_buf_view(&name);
-		opts.limit_max = (uint32_t)m->conf->user_quota;
+		opts.limits[0].name = sl_buf_view(&name);
+		opts.limits[0].max = (uint32_t)m->conf->user_quota;
 	}
 	err = sl_buf_ok(&name);
 	if (err == 0)

@@ -75,7 +75,7 @@ TEST(a_released_session_gives_its_unit_back)
 	CHECK(shm_audit(s) > 0); /* a unit that no session has */
 	e = shm_session(s, index);
 	shm_session_begin(e);
-	e->limit = BOB;
+	e->limits[0] = BOB;
 	shm_session_end(e);
 	CHECK_INT(shm_audit(s), 0);
 	shm_session_release(s, index);

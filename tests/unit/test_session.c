@@ -119,7 +119,7 @@ TEST(a_session_moves_to_other_keys_or_stays_whole)
 TEST(a_limit_counts_over_workers_and_comes_back)
 {
 	const struct sl_session_opts o = {
-		.kind = SL_KIND_TURN, .limit_name = SL_STR("user:alice"), .limit_max = 2};
+		.kind = SL_KIND_TURN, .limits = {{SL_STR("user:alice"), 2}}};
 	struct sl_session *a, *b, *c;
 	struct seen seen = {0};
 	struct test_node n;
@@ -136,6 +136,32 @@ TEST(a_limit_counts_over_workers_and_comes_back)
 	CHECK_INT(sl_session_open(w, &o, &c), 0);
 	sl_session_close(b, "test");
 	sl_session_close(c, "test");
+	CHECK_INT(shm_audit(n.shm), 0);
+	test_node_free(&n);
+}
+
+TEST(of_several_limits_the_one_that_refuses_is_named_and_none_is_kept)
+{
+	unsigned hit = 9;
+	const struct sl_session_opts o = {
+		.kind = SL_KIND_TURN,
+		.limits = {{SL_STR("user:bob"), 2}, {SL_STR_NULL, 0}, {SL_STR("realm:lab"), 1}},
+		.ret_limit = &hit,
+	};
+	struct sl_session *a, *b;
+	struct seen seen = {0};
+	struct test_node n;
+	struct sl_worker *w;
+
+	test_node_new(&n);
+	w = worker_with_hooks(&n, 0, &seen);
+	CHECK_INT(sl_session_open(w, &o, &a), 0);
+	CHECK_INT(sl_session_open(w, &o, &b), -SL_ELIMIT);
+	CHECK_INT(hit, 2);
+	CHECK_INT(shm_audit(n.shm), 0);
+	sl_session_close(a, "test");
+	CHECK_INT(sl_session_open(w, &o, &a), 0);
+	sl_session_close(a, "test");
 	CHECK_INT(shm_audit(n.shm), 0);
 	test_node_free(&n);
 }

@@ -107,7 +107,7 @@ static void open_one(struct worker *w)
 		return;
 	}
 	e = shm_session(w->s, index);
-	e->limit = key;
+	e->limits[0] = key;
 	write_identity(e, kid_random(&w->seed));
 	sl_assert(shm_session_index(w->s, index) == 0);
 	w->own[w->n_own++] = index;

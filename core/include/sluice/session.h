@@ -44,6 +44,13 @@ struct sl_session {
 	uint32_t index; /* of the shared entry */
 };
 
+/* Sessions that count under one name, over the whole node: "user:alice". */
+struct sl_session_limit {
+	struct sl_str name; /* empty: none */
+	uint32_t max;
+};
+#define SL_SESSION_LIMITS 4
+
 struct sl_session_opts {
 	enum sl_session_kind kind;
 	const struct sl_listener
@@ -52,15 +59,15 @@ struct sl_session_opts {
 	struct sl_str room, peer; /* hashed into the entry; may be empty */
 	struct sl_str label;	  /* for people; cut to 23 bytes */
 	uint64_t expires_ms;	  /* loop time, 0: none */
-	struct sl_str limit_name; /* counted over the whole node: "user:alice"; empty: no limit */
-	uint32_t limit_max;
+	struct sl_session_limit limits[SL_SESSION_LIMITS];
+	unsigned *ret_limit; /* of -SL_ELIMIT: which of them; or NULL */
 	/* The core wants it gone (kick, drain_timeout): close it. arg is the caller's. */
 	void (*evict)(void *arg, struct sl_session *s, const char *why);
 	void *arg;
 };
 
-/* -SL_EFULL: table full. -SL_ELIMIT: limit_max reached. -SL_EEXIST: the tuple belongs to a live
- * session. Runs SESS_NEW. */
+/* -SL_EFULL: table full. -SL_ELIMIT: one of the limits reached. -SL_EEXIST: the tuple belongs to a
+ * live session. Runs SESS_NEW. */
 SL_API SL_MUST_CHECK int sl_session_open(struct sl_worker *w, const struct sl_session_opts *o,
 					 struct sl_session **ret_session);
 /* Runs SESS_CLOSE and LOG_SESSION; accepts NULL */
