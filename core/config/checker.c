@@ -12,6 +12,7 @@ struct sl_conf {
 	const struct conf_eval *ev;
 	struct conf_node *node; /* NULL: the block was not written */
 	const char *path;
+	bool below; /* of a listener or service, not the main block */
 };
 
 struct sl_conf *conf_checker(const struct conf_eval *ev, const struct conf_block *b,
@@ -24,6 +25,7 @@ struct sl_conf *conf_checker(const struct conf_eval *ev, const struct conf_block
 	c->ev = ev;
 	c->node = node;
 	c->path = path && *path ? path : b->name;
+	c->below = strcmp(c->path, b->name) != 0;
 	return c;
 }
 
@@ -65,6 +67,11 @@ void sl_conf_warn(struct sl_conf *c, const char *path, const char *fmt, ...)
 struct sl_pool *sl_conf_pool(struct sl_conf *c)
 {
 	return c->ev->pool;
+}
+
+bool sl_conf_is_below(const struct sl_conf *c)
+{
+	return c->below;
 }
 
 bool sl_conf_is_set(const struct sl_conf *c, const char *path)

@@ -428,3 +428,8 @@ bool sl_conn_is_tls(const struct sl_conn *c)
 {
 	return c->tls != NULL;
 }
+
+struct sl_str sl_conn_server_name(const struct sl_conn *c)
+{
+	return c->tls ? tls_stream_server_name(c->tls) : SL_STR_NULL;
+}

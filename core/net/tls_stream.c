@@ -51,6 +51,13 @@ int tls_stream_handshake(struct ssl_st *tls)
 	return would_block(tls, result) ? -SL_EAGAIN : -SL_EAUTH;
 }
 
+struct sl_str tls_stream_server_name(const struct ssl_st *tls)
+{
+	const char *name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name);
+
+	return name ? sl_str_c(name) : SL_STR_NULL;
+}
+
 bool tls_stream_resumed(const struct ssl_st *tls)
 {
 	return SSL_session_reused(tls) == 1;

@@ -4,7 +4,7 @@
 #ifndef NET_TLS_STREAM_H
 #define NET_TLS_STREAM_H
 
-#include <sluice/err.h>
+#include <sluice/str.h>
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -15,6 +15,8 @@ int tls_stream_new(struct ssl_ctx_st *ctx, int fd, struct ssl_st **ret_tls);
 void tls_stream_free(struct ssl_st *tls);
 int tls_stream_handshake(
 	struct ssl_st *tls); /* 0: done; -SL_EAGAIN; -SL_EAUTH: failed, the alert is sent */
+/* Borrowed; empty: the hello named none */
+struct sl_str tls_stream_server_name(const struct ssl_st *tls);
 bool tls_stream_resumed(const struct ssl_st *tls);
 bool tls_stream_wants_write(
 	const struct ssl_st *tls); /* after -SL_EAGAIN: wait for SL_WRITE, else for SL_READ */

@@ -90,6 +90,8 @@ SL_API void sl_conf_error(struct sl_conf *c, const char *path, const char *fmt, 
 SL_API void sl_conf_warn(struct sl_conf *c, const char *path, const char *fmt, ...) SL_PRINTF(3, 4);
 /* Lives as long as the configuration */
 SL_API struct sl_pool *sl_conf_pool(struct sl_conf *c);
+/* The block stands in a listener or a service, over the main one */
+SL_API bool sl_conf_is_below(const struct sl_conf *c);
 /* Written by the operator, not a default */
 SL_API bool sl_conf_is_set(const struct sl_conf *c, const char *path);
 

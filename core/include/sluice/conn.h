@@ -36,9 +36,11 @@ SL_API const struct sl_addr *sl_conn_local(const struct sl_conn *c);
 SL_API struct sl_worker *sl_conn_worker(const struct sl_conn *c);
 /* Decrypted by the core */
 SL_API bool sl_conn_is_tls(const struct sl_conn *c);
+/* The name in the hello of a connection decrypted by the core; empty: none, or not TLS */
+SL_API struct sl_str sl_conn_server_name(const struct sl_conn *c);
 
-/* Goes on with a connection that a handler of CONN_ACCESS has suspended by SL_AGAIN; rc is what that
- * handler says now. When its time is over before, CONN_CLOSE tells. */
+/* Goes on with a connection that a handler of CONN_ACCESS has suspended by SL_AGAIN; rc is what
+ * that handler says now. When its time is over before, CONN_CLOSE tells. */
 SL_API void sl_conn_resume(struct sl_conn *c, int rc);
 
 /* During CONN_PREREAD: the bytes so far (at least one). */
