@@ -16,6 +16,34 @@ enum { OBJECTS_PER_BLOCK = 64 };
 
 /* ---- life */
 
+static int realms_init(struct sl_turn *t)
+{
+	int err = 0;
+
+	t->realms = calloc(t->conf->n_realms, sizeof *t->realms);
+	if (!t->realms)
+		return -SL_ENOMEM;
+	for (unsigned i = 0; i < t->conf->n_realms && err == 0; i++) {
+		struct turn_realm *realm = &t->realms[i];
+
+		realm->conf = &t->conf->realms[i];
+		realm->share.limit = &realm->conf->limits[SL_TURN_PER_REALM];
+		err = turn_index_statics(realm);
+	}
+	t->total.limit = &t->conf->total;
+	return err;
+}
+
+static void realms_free(struct sl_turn *t)
+{
+	for (unsigned i = 0; t->realms && i < t->conf->n_realms; i++) {
+		sl_htab_free(&t->realms[i].statics);
+		sl_htab_free(&t->realms[i].userhashes);
+		free(t->realms[i].static_users);
+	}
+	free(t->realms);
+}
+
 static int engine_init(struct sl_turn *t)
 {
 	t->alloc_slab = sl_slab_new(sizeof(struct sl_turn_alloc), OBJECTS_PER_BLOCK);
@@ -23,7 +51,7 @@ static int engine_init(struct sl_turn *t)
 	t->channel_slab = sl_slab_new(sizeof(struct turn_channel), OBJECTS_PER_BLOCK);
 	if (!t->alloc_slab || !t->perm_slab || !t->channel_slab)
 		return -SL_ENOMEM;
-	return turn_index_statics(t);
+	return realms_init(t);
 }
 
 int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf,
@@ -59,25 +87,23 @@ static void end_all(struct sl_turn *t)
 
 void sl_turn_free(struct sl_turn *t)
 {
-	struct sl_htab *tables[8];
+	struct sl_htab *tables[6];
 
 	if (!t)
 		return;
 	end_all(t);
 	tables[0] = &t->allocs;
-	tables[1] = &t->users;
+	tables[1] = &t->parties;
 	tables[2] = &t->perms;
 	tables[3] = &t->by_number;
 	tables[4] = &t->by_peer;
 	tables[5] = &t->reservations;
-	tables[6] = &t->statics;
-	tables[7] = &t->userhashes;
 	for (size_t i = 0; i < SL_ARRAY_LEN(tables); i++)
 		sl_htab_free(tables[i]);
 	sl_slab_destroy(t->alloc_slab);
 	sl_slab_destroy(t->perm_slab);
 	sl_slab_destroy(t->channel_slab);
-	free(t->static_users);
+	realms_free(t);
 	sl_wipe(t->nonce_key, sizeof t->nonce_key);
 	free(t);
 }
@@ -133,6 +159,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	bool send = msg->class_ == SL_STUN_INDICATION && msg->method == SL_TURN_SEND;
 	struct turn_req r = {
 		.t = t,
+		.realm = &t->realms[c->realm],
 		.a = alloc,
 		.client = c,
 		.msg = msg,
@@ -146,6 +173,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	out->data_len = 0;
 	if (!request && !send)
 		return SL_DECLINED;
+	sl_assert(c->realm < t->conf->n_realms);
 	turn_hear_time(t, now_ms);
 	if (fingerprint_lies(msg)) {
 		t->counters.bad_requests++;

@@ -1,10 +1,10 @@
 /*
- * proto/turn_alloc.c: allocations: found by 5-tuple, granted within quotas, ended by time; and the
+ * proto/turn_alloc.c: allocations: found by 5-tuple, granted within limits, ended by time; and the
  * ports reserved next to them (EVEN-PORT, RESERVATION-TOKEN).
  *
  * Each allocation has one timer, set to the first moment at which anything of it may expire. A
- * refresh that only postpones leaves the timer alone: it finds out when it fires. Per-user quotas
- * count on the part of the name that stays when a time-limited name is renewed.
+ * refresh that only postpones leaves the timer alone: it finds out when it fires. What an
+ * allocation counts in is turn_limit.c's.
  *
  * RFC 8656 sections 6, 7.2. Asked by turn_request.c and turn.c; relay sockets are the caller's
  * (struct sl_turn_io).
@@ -41,59 +41,6 @@ struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_t
 	struct sl_hnode *node = sl_htab_find(&t->allocs, client_hash(c), is_of_client, c);
 
 	return node ? SL_CONTAINER(node, struct sl_turn_alloc, node) : NULL;
-}
-
-/* ---- users */
-
-static bool is_named(const struct sl_hnode *node, const void *key)
-{
-	const struct turn_user *u = SL_CONTAINER(node, struct turn_user, node);
-
-	return sl_str_eq((struct sl_str){u->name, u->len}, *(const struct sl_str *)key);
-}
-
-static struct turn_user *user_new(struct sl_turn *t, struct sl_str name, uint64_t hash)
-{
-	struct turn_user *u = malloc(sizeof *u + name.len);
-
-	if (!u)
-		return NULL;
-	*u = (struct turn_user){.len = (uint32_t)name.len};
-	if (name.len > 0)
-		memcpy(u->name, name.p, name.len);
-	if (sl_htab_insert(&t->users, &u->node, hash) < 0) {
-		free(u);
-		return NULL;
-	}
-	return u;
-}
-
-/* Counts one more allocation of the user; 0, 486 or 508. */
-static unsigned user_take(struct sl_turn *t, struct sl_str username, struct turn_user **ret_user)
-{
-	const uint32_t max = t->conf->max_allocations_per_user;
-	struct sl_str name = turn_quota_name(username);
-	uint64_t hash = sl_hash(name.p, name.len);
-	struct sl_hnode *node = sl_htab_find(&t->users, hash, is_named, &name);
-	struct turn_user *u = node ? SL_CONTAINER(node, struct turn_user, node) : NULL;
-
-	if (u && max > 0 && u->n_allocs >= max)
-		return 486;
-	if (!u)
-		u = user_new(t, name, hash);
-	if (!u)
-		return 508;
-	u->n_allocs++;
-	*ret_user = u;
-	return 0;
-}
-
-static void user_release(struct sl_turn *t, struct turn_user *u)
-{
-	if (!u || --u->n_allocs > 0)
-		return;
-	sl_htab_remove(&t->users, &u->node);
-	free(u);
 }
 
 /* ---- reservations */
@@ -303,7 +250,7 @@ static void alloc_free(struct sl_turn_alloc *a, const char *why)
 
 	if (a->relayed[0].family || a->relayed[1].family)
 		t->io->released(t->io_ctx, a, why);
-	user_release(t, a->user);
+	turn_limits_leave(a);
 	sl_wipe(&a->key, sizeof a->key);
 	sl_slab_put(t->alloc_slab, a);
 }
@@ -325,6 +272,7 @@ static struct sl_turn_alloc *alloc_init(struct turn_req *r)
 	if (!a)
 		return NULL;
 	a->turn = r->t;
+	a->realm = r->realm;
 	a->client = *r->client;
 	a->timer.fn = on_alloc_timer;
 	a->username_hash = r->username_hash;
@@ -335,11 +283,9 @@ static struct sl_turn_alloc *alloc_init(struct turn_req *r)
 
 static unsigned alloc_open(struct sl_turn_alloc *a, struct turn_req *r, const struct turn_ask *ask)
 {
-	unsigned code = 0;
+	unsigned code = turn_limits_join(r, a);
 	int err;
 
-	if (r->proven)
-		code = user_take(r->t, r->username, &a->user);
 	if (code == 0)
 		code = open_relays(a, ask, r->now_ms);
 	if (code)
@@ -371,9 +317,12 @@ static unsigned check_room(const struct turn_req *r)
 {
 	const struct sl_turn_conf *conf = r->t->conf;
 	size_t n = r->t->allocs.count;
-	bool full = r->t->draining || (conf->max_allocations > 0 && n >= conf->max_allocations);
+	bool realm_full = turn_realm_is_full(r->realm);
+	bool full = r->t->draining || realm_full ||
+		    (conf->total.allocations > 0 && n >= conf->total.allocations);
 	bool busy = conf->alternate_above > 0 && n >= conf->alternate_above;
 
+	r->t->counters.realm_refusals += realm_full;
 	if ((full || busy) && turn_alternate(r, r->client->remote.family))
 		return 300;
 	return full ? 508 : 0;

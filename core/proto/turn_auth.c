@@ -6,9 +6,10 @@
  * by USERNAME or USERHASH, or time-limited names (username "expiry[:id]", password
  * base64(HMAC-SHA1(secret, username))), which no hash leads back to.
  *
- * All keys are derived with our own realm, whatever REALM says: a client that believes in another
- * realm fails the integrity check. The key of a live allocation is tried first, so that a Refresh
- * costs one HMAC; and a session that outlives its time-limited name can still be refreshed.
+ * All keys are derived with the realm that the request came to, whatever REALM says: a client that
+ * believes in another realm fails the integrity check. The key of a live allocation is tried first,
+ * so that a Refresh costs one HMAC; and a session that outlives its time-limited name can still be
+ * refreshed.
  */
 #include "proto/turn_impl.h"
 
@@ -22,27 +23,27 @@ enum { MAX_USERNAME = 508, SHA1_BYTES = 20, PASSWORD_CHARS = 28, MD5_KEY = 16, S
 /* ---- password algorithms */
 
 /* Each is its number and an empty list of parameters (section 14.11). */
-size_t turn_algorithms(const struct sl_turn_conf *conf, uint8_t ret_list[8])
+size_t turn_algorithms(const struct sl_turn_realm *realm, uint8_t ret_list[8])
 {
-	for (unsigned i = 0; i < conf->n_algorithms; i++) {
-		sl_put16(ret_list + 4 * i, conf->algorithms[i]);
+	for (unsigned i = 0; i < realm->n_algorithms; i++) {
+		sl_put16(ret_list + 4 * i, realm->algorithms[i]);
 		sl_put16(ret_list + 4 * i + 2, 0);
 	}
-	return 4 * (size_t)conf->n_algorithms;
+	return 4 * (size_t)realm->n_algorithms;
 }
 
-static bool offers(const struct sl_turn_conf *conf, uint16_t algorithm)
+static bool offers(const struct sl_turn_realm *realm, uint16_t algorithm)
 {
-	for (unsigned i = 0; i < conf->n_algorithms; i++)
-		if (conf->algorithms[i] == algorithm)
+	for (unsigned i = 0; i < realm->n_algorithms; i++)
+		if (realm->algorithms[i] == algorithm)
 			return true;
-	return conf->n_algorithms == 0 && algorithm == SL_STUN_MD5;
+	return realm->n_algorithms == 0 && algorithm == SL_STUN_MD5;
 }
 
-static bool is_our_list(const struct sl_turn_conf *conf, const struct sl_stun_attr *list)
+static bool is_our_list(const struct sl_turn_realm *realm, const struct sl_stun_attr *list)
 {
 	uint8_t ours[8];
-	size_t len = turn_algorithms(conf, ours);
+	size_t len = turn_algorithms(realm, ours);
 
 	return list->len == len && memcmp(list->data, ours, len) == 0;
 }
@@ -53,20 +54,20 @@ static bool is_our_list(const struct sl_turn_conf *conf, const struct sl_stun_at
  */
 static unsigned read_algorithm(struct turn_req *r)
 {
-	const struct sl_turn_conf *conf = r->t->conf;
+	const struct sl_turn_realm *realm = r->realm->conf;
 	struct sl_stun_attr list, chosen;
 	bool has_list = sl_stun_find(r->msg, SL_STUN_PASSWORD_ALGORITHMS, &list);
 	bool has_chosen = sl_stun_find(r->msg, SL_STUN_PASSWORD_ALGORITHM, &chosen);
 	uint16_t algorithm = SL_STUN_MD5;
 
-	if (conf->n_algorithms > 0 && (has_list || has_chosen)) {
-		if (!has_list || !has_chosen || !is_our_list(conf, &list) || chosen.len < 4)
+	if (realm->n_algorithms > 0 && (has_list || has_chosen)) {
+		if (!has_list || !has_chosen || !is_our_list(realm, &list) || chosen.len < 4)
 			return 400;
 		algorithm = sl_get16(chosen.data);
-		if (!offers(conf, algorithm))
+		if (!offers(realm, algorithm))
 			return 400;
 	}
-	if (!offers(conf, algorithm))
+	if (!offers(realm, algorithm))
 		return 401;
 	r->key.len = algorithm == SL_STUN_MD5 ? MD5_KEY : SHA256_KEY;
 	return 0;
@@ -88,51 +89,51 @@ static bool is_static_hash(const struct sl_hnode *node, const void *key)
 	return memcmp(s->userhash, key, sizeof s->userhash) == 0;
 }
 
-static int index_static(struct sl_turn *t, struct turn_static *s)
+static int index_static(struct turn_realm *realm, struct turn_static *s)
 {
 	const struct sl_str name = s->user->name;
 	int err;
 
-	sl_stun_userhash(s->userhash, name, t->conf->realm);
-	err = sl_htab_insert(&t->statics, &s->by_name, sl_hash(name.p, name.len));
+	sl_stun_userhash(s->userhash, name, realm->conf->name);
+	err = sl_htab_insert(&realm->statics, &s->by_name, sl_hash(name.p, name.len));
 	if (err < 0)
 		return err;
-	return sl_htab_insert(&t->userhashes, &s->by_hash,
+	return sl_htab_insert(&realm->userhashes, &s->by_hash,
 			      sl_hash(s->userhash, sizeof s->userhash));
 }
 
-int turn_index_statics(struct sl_turn *t)
+int turn_index_statics(struct turn_realm *realm)
 {
-	const struct sl_turn_conf *conf = t->conf;
+	const struct sl_turn_realm *conf = realm->conf;
 	int err = 0;
 
 	if (conf->n_users == 0)
 		return 0;
-	t->static_users = calloc(conf->n_users, sizeof *t->static_users);
-	if (!t->static_users)
+	realm->static_users = calloc(conf->n_users, sizeof *realm->static_users);
+	if (!realm->static_users)
 		return -SL_ENOMEM;
 	for (unsigned i = 0; i < conf->n_users && err == 0; i++) {
-		t->static_users[i].user = &conf->users[i];
-		err = index_static(t, &t->static_users[i]);
+		realm->static_users[i].user = &conf->users[i];
+		err = index_static(realm, &realm->static_users[i]);
 	}
 	return err;
 }
 
-static const struct sl_turn_user *find_static(const struct sl_turn *t, struct sl_str name,
+static const struct sl_turn_user *find_static(const struct turn_realm *realm, struct sl_str name,
 					      uint64_t hash)
 {
-	struct sl_hnode *node = sl_htab_find(&t->statics, hash, is_static_name, &name);
+	struct sl_hnode *node = sl_htab_find(&realm->statics, hash, is_static_name, &name);
 
 	return node ? SL_CONTAINER(node, struct turn_static, by_name)->user : NULL;
 }
 
-static struct sl_str name_of_hash(const struct sl_turn *t, const struct sl_stun_attr *hash)
+static struct sl_str name_of_hash(const struct turn_realm *realm, const struct sl_stun_attr *hash)
 {
 	struct sl_hnode *node;
 
 	if (hash->len != TURN_USERHASH_BYTES)
 		return SL_STR_NULL;
-	node = sl_htab_find(&t->userhashes, sl_hash(hash->data, hash->len), is_static_hash,
+	node = sl_htab_find(&realm->userhashes, sl_hash(hash->data, hash->len), is_static_hash,
 			    hash->data);
 	return node ? SL_CONTAINER(node, struct turn_static, by_hash)->user->name : SL_STR_NULL;
 }
@@ -177,7 +178,7 @@ static bool key_fits(const struct turn_req *r)
 
 static bool proves(struct turn_req *r, struct sl_str password)
 {
-	const struct sl_str realm = r->t->conf->realm;
+	const struct sl_str realm = r->realm->conf->name;
 
 	if (r->key.len == MD5_KEY)
 		sl_stun_long_term_key(r->key.bytes, r->username, realm, password);
@@ -188,7 +189,7 @@ static bool proves(struct turn_req *r, struct sl_str password)
 
 static bool proves_some_secret(struct turn_req *r)
 {
-	const struct sl_turn_conf *conf = r->t->conf;
+	const struct sl_turn_realm *conf = r->realm->conf;
 	char password[32];
 	bool right = false;
 
@@ -217,7 +218,7 @@ static bool proves_credentials(struct turn_req *r)
 
 	if (proves_key_of_allocation(r))
 		return true;
-	user = find_static(r->t, r->username, r->username_hash);
+	user = find_static(r->realm, r->username, r->username_hash);
 	if (user)
 		return proves(r, user->password);
 	if (!name_expiry(r->username, &expires) || expires <= r->unix_s)
@@ -240,7 +241,7 @@ static unsigned read_user(struct turn_req *r)
 	if (!turn_nonce_is_fresh(r, (struct sl_str){(const char *)nonce.data, nonce.len}))
 		return 438;
 	r->username = has_name ? (struct sl_str){(const char *)name.data, name.len}
-			       : name_of_hash(r->t, &hash);
+			       : name_of_hash(r->realm, &hash);
 	r->username_hash = sl_hash(r->username.p, r->username.len);
 	return read_algorithm(r);
 }
@@ -250,7 +251,7 @@ unsigned turn_authenticate(struct turn_req *r)
 	struct sl_stun_attr mac;
 	unsigned code;
 
-	if (!r->t->conf->auth)
+	if (!r->realm->conf->auth)
 		return 0;
 	if (!sl_stun_is_signed(r->msg)) {
 		r->t->counters.challenges++;

@@ -4,7 +4,8 @@
  *     turn.c          the engine's life, dispatch, time, accessors
  *     turn_nonce.c    nonces, and what they say about this server (RFC 8489 section 9.2)
  *     turn_auth.c     credentials, who sent a request
- *     turn_alloc.c    allocations, users and their quotas, port reservations
+ *     turn_alloc.c    allocations, port reservations
+ *     turn_limit.c    what users, sources, realms and all may have
  *     turn_peer.c     peer policy, permissions, channels, and the data path over them
  *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
  *     turn_reply.c    how answers are written
@@ -45,12 +46,31 @@ struct turn_key {
 	uint8_t len; /* 16: made with MD5, 32: with SHA-256 */
 };
 
-/* Whom a quota counts: a static user, or the id behind the expiry of a time-limited name. */
-struct turn_user {
-	struct sl_hnode node; /* in sl_turn.users */
-	uint32_t n_allocs;    /* freed at 0 */
+enum turn_direction { TURN_TO_PEER, TURN_TO_CLIENT };
+
+/* What is counted against a limit. */
+struct turn_share {
+	const struct sl_turn_limit *limit;
+	uint32_t n_allocs, n_perms, n_channels;
+	uint64_t spent_until[2]; /* by enum turn_direction: virtual clocks, see turn_limit.c */
+};
+
+/* A user (static, or the id behind the expiry of a time-limited name) or a source address. */
+struct turn_party {
+	struct sl_hnode node;	 /* in sl_turn.parties */
+	struct turn_share share; /* freed at no allocations */
+	const struct turn_realm *realm;
+	enum sl_turn_scope scope;
 	uint32_t len;
 	char name[];
+};
+
+/* A realm and who is known in it. */
+struct turn_realm {
+	const struct sl_turn_realm *conf;
+	struct turn_share share;
+	struct sl_htab statics, userhashes;
+	struct turn_static *static_users;
 };
 
 /* Peers of this IP may send to the allocation. */
@@ -80,7 +100,6 @@ struct sl_turn_alloc {
 	struct turn_channel
 		*hot[TURN_HOT_CHANNELS]; /* any n_channels - n_cold of them, in no order */
 	uint32_t n_cold;		 /* channels that only the hash tables know */
-	uint32_t n_perms, n_channels;
 	struct turn_perm *perms;
 	struct turn_channel *channels;
 	struct sl_turn_client client;
@@ -88,7 +107,12 @@ struct sl_turn_alloc {
 	uint64_t expires_ms;
 	struct turn_timer timer; /* at or before the first expiry of anything in here */
 	struct sl_hnode node;	 /* in sl_turn.allocs */
-	struct turn_user *user;	 /* NULL without authentication */
+	const struct turn_realm *realm;
+	struct turn_share own;
+	struct turn_share *shares[SL_TURN_SCOPES]; /* what it counts in, own among them; or NULL */
+	struct turn_party *user;		   /* NULL without authentication */
+	struct turn_party *source;		   /* NULL without limits for sources */
+	bool shaped;				   /* one of the shares limits its rate */
 	uint64_t username_hash;
 	struct turn_key key;		 /* proven by the last request */
 	uint8_t txid[12];		 /* of the Allocate, to answer its retransmissions alike */
@@ -106,7 +130,7 @@ struct turn_reservation {
 
 /* A static user, by name and by the hash of it. */
 struct turn_static {
-	struct sl_hnode by_name, by_hash; /* in sl_turn.statics and sl_turn.userhashes */
+	struct sl_hnode by_name, by_hash; /* in turn_realm.statics and turn_realm.userhashes */
 	const struct sl_turn_user *user;
 	uint8_t userhash[TURN_USERHASH_BYTES];
 };
@@ -118,9 +142,10 @@ struct sl_turn {
 	uint8_t nonce_key[16];
 	bool draining, started;
 	struct sl_turn_counters counters;
-	struct sl_htab allocs, users, perms, by_number, by_peer, reservations, statics, userhashes;
+	struct sl_htab allocs, parties, perms, by_number, by_peer, reservations;
 	struct sl_slab *alloc_slab, *perm_slab, *channel_slab;
-	struct turn_static *static_users;
+	struct turn_realm *realms; /* as many as conf->n_realms */
+	struct turn_share total;
 	unsigned n_redirected; /* whose turn it is among the alternates */
 	struct wheel wheel;
 };
@@ -136,6 +161,7 @@ struct turn_ask {
 /* One request while it is served. */
 struct turn_req {
 	struct sl_turn *t;
+	struct turn_realm *realm;
 	struct sl_turn_alloc *a; /* of the client's 5-tuple, or NULL */
 	const struct sl_turn_client *client;
 	const struct sl_stun_msg *msg;
@@ -162,9 +188,22 @@ bool turn_nonce_is_fresh(const struct turn_req *r, struct sl_str nonce);
 /* 0 or the error code */
 unsigned turn_authenticate(struct turn_req *r);
 /* PASSWORD-ALGORITHMS; its length, 0: not offered */
-size_t turn_algorithms(const struct sl_turn_conf *conf, uint8_t ret_list[8]);
+size_t turn_algorithms(const struct sl_turn_realm *realm, uint8_t ret_list[8]);
 struct sl_str turn_quota_name(struct sl_str username);
-int turn_index_statics(struct sl_turn *t);
+int turn_index_statics(struct turn_realm *realm);
+
+/* turn_limit.c */
+/* Counts one more allocation; 0, 486 or 508 */
+unsigned turn_limits_join(struct turn_req *r, struct sl_turn_alloc *a);
+void turn_limits_leave(struct sl_turn_alloc *a);
+bool turn_realm_is_full(const struct turn_realm *realm);
+bool turn_may_permit(const struct sl_turn_alloc *a, uint32_t n_new);
+bool turn_may_bind(const struct sl_turn_alloc *a);
+void turn_count_perm(struct sl_turn_alloc *a, int change);
+void turn_count_channel(struct sl_turn_alloc *a, int change);
+/* Charges the packet; false: over a rate, to be dropped (counted). Only for shaped allocations */
+bool turn_has_rate_left(struct sl_turn_alloc *a, enum turn_direction to, size_t len,
+			uint64_t now_ms);
 
 /* turn_alloc.c */
 struct sl_turn_alloc *turn_alloc_find(const struct sl_turn *t, const struct sl_turn_client *c);

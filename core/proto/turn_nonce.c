@@ -20,15 +20,15 @@ enum { NONCE_BYTES = 12 };
 enum { PASSWORD_ALGORITHMS = 1, USERNAME_ANONYMITY = 2 };
 
 /* Its length; 0: nothing to say. */
-static size_t cookie(const struct sl_turn_conf *conf, char ret_cookie[TURN_COOKIE_CHARS + 1])
+static size_t cookie(const struct sl_turn_realm *realm, char ret_cookie[TURN_COOKIE_CHARS + 1])
 {
 	static const char fixed[] = "obMatJos2";
 	uint8_t features[3] = {0};
 
 	ret_cookie[0] = '\0';
-	if (conf->n_algorithms > 0)
+	if (realm->n_algorithms > 0)
 		features[2] |= PASSWORD_ALGORITHMS;
-	if (conf->userhash)
+	if (realm->userhash)
 		features[2] |= USERNAME_ANONYMITY;
 	if (features[2] == 0)
 		return 0;
@@ -39,6 +39,7 @@ static size_t cookie(const struct sl_turn_conf *conf, char ret_cookie[TURN_COOKI
 
 static uint64_t nonce_mac(const struct sl_turn *t, const struct sl_turn_client *c, uint32_t time)
 {
+	const struct sl_turn_realm *realm = t->realms[c->realm].conf;
 	uint8_t text[4 + 2 + 2 + 16 + 3] = {0};
 
 	sl_put32(text, time);
@@ -46,16 +47,16 @@ static uint64_t nonce_mac(const struct sl_turn *t, const struct sl_turn_client *
 	text[5] = c->remote.family;
 	sl_put16(text + 6, c->remote.port);
 	memcpy(text + 8, c->remote.ip, 16);
-	for (unsigned i = 0; i < t->conf->n_algorithms; i++)
-		text[24 + i] = t->conf->algorithms[i];
-	text[26] = t->conf->userhash;
+	for (unsigned i = 0; i < realm->n_algorithms; i++)
+		text[24 + i] = realm->algorithms[i];
+	text[26] = realm->userhash;
 	return sl_siphash24(t->nonce_key, text, sizeof text);
 }
 
 void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_t unix_s,
 		char ret_nonce[TURN_COOKIE_CHARS + TURN_NONCE_CHARS + 1])
 {
-	size_t cookie_len = cookie(t->conf, ret_nonce);
+	size_t cookie_len = cookie(t->realms[c->realm].conf, ret_nonce);
 	uint8_t raw[NONCE_BYTES];
 
 	sl_put32(raw, (uint32_t)unix_s);
@@ -67,7 +68,7 @@ void turn_nonce(const struct sl_turn *t, const struct sl_turn_client *c, uint64_
 bool turn_nonce_is_fresh(const struct turn_req *r, struct sl_str nonce)
 {
 	char want[TURN_COOKIE_CHARS + 1];
-	size_t cookie_len = cookie(r->t->conf, want), len;
+	size_t cookie_len = cookie(r->realm->conf, want), len;
 	uint8_t raw[NONCE_BYTES], mac[8];
 	uint32_t time;
 

@@ -36,15 +36,20 @@ static bool is_own(const struct sl_turn_conf *conf, const struct sl_addr *a)
 	return false;
 }
 
-static bool allowed(const struct sl_turn_conf *conf, const struct sl_addr *peer)
+static bool allowed(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
-	return in_cidrs(conf->allow_peers, conf->n_allow, peer);
+	return in_cidrs(a->realm->conf->allow_peers, a->realm->conf->n_allow, peer);
+}
+
+static bool denied(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	return in_cidrs(a->realm->conf->deny_peers, a->realm->conf->n_deny, peer);
 }
 
 /* An address of this node that only its relays make interesting. */
-static bool only_relays(const struct sl_turn_conf *conf, const struct sl_addr *peer)
+static bool only_relays(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
-	return is_own(conf, peer) && !allowed(conf, peer);
+	return is_own(a->turn->conf, peer) && !allowed(a, peer);
 }
 
 static bool is_relay_port(const struct sl_turn_conf *conf, uint16_t port)
@@ -59,20 +64,19 @@ unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *pe
 
 	if (!sl_turn_alloc_relayed(a, peer->family))
 		return 443;
-	if (allowed(conf, peer))
+	if (allowed(a, peer))
 		return 0;
 	if (is_own(conf, peer))
 		return conf->own_ports_hi == 0 || sl_addr_classify(peer) == SL_ADDR_LOOPBACK ? 403
 											     : 0;
-	return in_cidrs(conf->deny_peers, conf->n_deny, peer) ? 403 : 0;
+	return denied(a, peer) ? 403 : 0;
 }
 
 unsigned turn_channel_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
 	unsigned code = turn_peer_check(a, peer);
 
-	if (code == 0 && only_relays(a->turn->conf, peer) &&
-	    !is_relay_port(a->turn->conf, peer->port))
+	if (code == 0 && only_relays(a, peer) && !is_relay_port(a->turn->conf, peer->port))
 		code = 403;
 	return code;
 }
@@ -121,25 +125,24 @@ static bool perm_covers(const struct turn_perm *p, uint16_t port, uint64_t now_m
 static int perm_new(struct sl_turn_alloc *a, const struct sl_addr *peer,
 		    struct turn_perm **ret_perm)
 {
-	const uint32_t max = a->turn->conf->max_permissions;
 	const struct peer_key key = ip_key(a, peer);
 	struct turn_perm *p;
 
-	if (max > 0 && a->n_perms >= max)
+	if (!turn_may_permit(a, 1))
 		return -SL_ELIMIT;
 	p = sl_slab_get(a->turn->perm_slab);
 	if (!p)
 		return -SL_ENOMEM;
 	p->owner = a;
 	p->ip = key.addr;
-	p->relays_only = only_relays(a->turn->conf, peer);
+	p->relays_only = only_relays(a, peer);
 	if (sl_htab_insert(&a->turn->perms, &p->node, sl_hash(&key, sizeof key)) < 0) {
 		sl_slab_put(a->turn->perm_slab, p);
 		return -SL_ENOMEM;
 	}
 	p->next = a->perms;
 	a->perms = p;
-	a->n_perms++;
+	turn_count_perm(a, 1);
 	*ret_perm = p;
 	return 0;
 }
@@ -166,7 +169,7 @@ static void perm_free(struct turn_perm *p)
 {
 	struct sl_turn *t = p->owner->turn;
 
-	p->owner->n_perms--;
+	turn_count_perm(p->owner, -1);
 	sl_htab_remove(&t->perms, &p->node);
 	sl_slab_put(t->perm_slab, p);
 }
@@ -289,7 +292,7 @@ static int channel_new(struct sl_turn_alloc *a, uint16_t number, const struct sl
 	}
 	c->next = a->channels;
 	a->channels = c;
-	a->n_channels++;
+	turn_count_channel(a, 1);
 	a->n_cold++;
 	channel_warm(a, c);
 	*ret_channel = c;
@@ -301,12 +304,11 @@ static int channel_new(struct sl_turn_alloc *a, uint16_t number, const struct sl
 int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct sl_addr *peer,
 			 uint64_t now_ms)
 {
-	const uint32_t max = a->turn->conf->max_channels;
 	struct turn_channel *c = turn_channel_by_number(a, number);
 	struct turn_perm *perm;
 	int err;
 
-	if (!c && max > 0 && a->n_channels >= max)
+	if (!c && !turn_may_bind(a))
 		return -SL_ELIMIT;
 	err = turn_perm_install(a, peer, now_ms, &perm);
 	if (err < 0)
@@ -342,7 +344,7 @@ static void channel_free(struct turn_channel *c)
 
 	channel_cool(c);
 	c->perm->n_channels--;
-	c->owner->n_channels--;
+	turn_count_channel(c->owner, -1);
 	sl_htab_remove(&t->by_number, &c->by_number);
 	sl_htab_remove(&t->by_peer, &c->by_peer);
 	sl_slab_put(t->channel_slab, c);
@@ -410,6 +412,8 @@ const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t
 		a->turn->counters.no_permission++;
 		return NULL;
 	}
+	if (a->shaped && !turn_has_rate_left(a, TURN_TO_PEER, payload, now_ms))
+		return NULL;
 	count_to_peer(a->turn, payload);
 	*ret_len = payload;
 	return &c->peer;
@@ -426,6 +430,8 @@ int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t 
 		a->turn->counters.no_permission++;
 		return -SL_EDENIED;
 	}
+	if (a->shaped && !turn_has_rate_left(a, TURN_TO_CLIENT, len, now_ms))
+		return -SL_EDENIED;
 	a->turn->counters.to_client_packets++;
 	a->turn->counters.to_client_bytes += len;
 	return c && c->expires_ms > now_ms ? c->number : 0;
@@ -527,6 +533,8 @@ void turn_send_indication(struct turn_req *r)
 		n->no_permission++;
 		return;
 	}
+	if (r->a->shaped && !turn_has_rate_left(r->a, TURN_TO_PEER, parts.data.len, r->now_ms))
+		return;
 	count_to_peer(r->t, parts.data.len);
 	r->out->to_peer_via = r->a;
 	r->out->peer = peer;

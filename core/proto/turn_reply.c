@@ -100,11 +100,11 @@ void turn_reply_challenge(struct turn_req *r, unsigned code)
 {
 	char nonce[TURN_COOKIE_CHARS + TURN_NONCE_CHARS + 1];
 	uint8_t list[8];
-	size_t n = turn_algorithms(r->t->conf, list);
+	size_t n = turn_algorithms(r->realm->conf, list);
 
 	turn_nonce(r->t, r->client, r->unix_s, nonce);
 	error_begin(r, code);
-	sl_stun_put_str(&r->w, SL_STUN_REALM, r->t->conf->realm);
+	sl_stun_put_str(&r->w, SL_STUN_REALM, r->realm->conf->name);
 	sl_stun_put_str(&r->w, SL_STUN_NONCE, sl_str_c(nonce));
 	if (n > 0)
 		sl_stun_put(&r->w, SL_STUN_PASSWORD_ALGORITHMS, list, n);

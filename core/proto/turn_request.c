@@ -24,7 +24,7 @@ enum { MIN_CHANNEL = 0x4000, MAX_CHANNEL = 0x7fff };
 /* RFC 8656 section 7.2: the client's wish counts between our default and our maximum. */
 static unsigned ask_lifetime(const struct turn_req *r, uint32_t *ret_seconds)
 {
-	const struct sl_turn_conf *conf = r->t->conf;
+	const struct sl_turn_realm *conf = r->realm->conf;
 	struct sl_stun_attr attr;
 	uint32_t want = 0;
 
@@ -245,7 +245,6 @@ static bool next_peer(const struct sl_stun_msg *msg, struct sl_stun_attr *attr)
 /* All peers or none (section 10.2): the first pass only looks. */
 static unsigned check_peers(const struct turn_req *r)
 {
-	const uint32_t max = r->t->conf->max_permissions;
 	struct sl_stun_attr attr = {0};
 	struct sl_addr peer;
 	uint32_t n_new = 0, n = 0;
@@ -261,7 +260,7 @@ static unsigned check_peers(const struct turn_req *r)
 	}
 	if (n == 0)
 		return 400;
-	return max > 0 && r->a->n_perms + n_new > max ? 508 : 0;
+	return turn_may_permit(r->a, n_new) ? 0 : 508;
 }
 
 static unsigned on_create_permission(struct turn_req *r)

@@ -3,9 +3,9 @@
  */
 #include "relay.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
-static const struct sl_directive user_fields[] = {
+const struct sl_directive user_fields[] = {
 	SL_FIELD(struct relay_user, name, SL_T_STR, .required = true, .min = 1, .max = 256,
 		 .doc = "USERNAME."),
 	SL_FIELD(struct relay_user, password, SL_T_SECRET, .required = true, .min = 1, .max = 256,
@@ -14,11 +14,16 @@ static const struct sl_directive user_fields[] = {
 };
 
 /* In the order of enum sl_stun_algorithm, which begins at 1. */
-static const char *const algorithm_names[] = {"md5", "sha256", NULL};
+const char *const algorithm_names[] = {"md5", "sha256", NULL};
 
 const struct sl_directive relay_directives[] = {
-	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1,
-	       .max = 127, .doc = "REALM that clients are told; part of their keys."),
+	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN | SL_S_LISTEN, .dflt = "sluice",
+	       .min = 1, .max = 127,
+	       .doc = "REALM that clients are told; part of their keys. In a listener: which of "
+		      "realms its clients come to; unset: this one."),
+	SL_DIR(struct relay_conf, realms, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 1024,
+	       .fields = realm_fields, .record_bytes = sizeof(struct relay_realm),
+	       .doc = "Further realms on this node, each with its own credentials and limits."),
 	SL_DIR(struct relay_conf, secrets, SL_T_SECRET, SL_S_MAIN, .list = true, .max = 16,
 	       .doc = "Secrets for time-limited credentials: username \"expiry[:id]\", password "
 		      "base64(HMAC-SHA1(secret, username)). Several at once, so that they can be "
@@ -93,6 +98,21 @@ const struct sl_directive relay_directives[] = {
 	       .max = 65536, .doc = "Permissions of one allocation."),
 	SL_DIR(struct relay_conf, max_channels, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
 	       .max = 4096, .doc = "Channels of one allocation."),
+	SL_DIR(struct relay_conf, allocation_bps, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = INT64_C(1000000000000),
+	       .doc = "Bits of payload a second of one allocation, in each direction; what is "
+		      "over is dropped. 0: no limit."),
+	SL_DIR(struct relay_conf, user_limits, SL_T_RECORD, SL_S_MAIN, .fields = limit_fields,
+	       .doc = "What one user may have. Its allocations are user_quota, unless given here; "
+		      "they count over the whole node, the rest in each worker."),
+	SL_DIR(struct relay_conf, source_limits, SL_T_RECORD, SL_S_MAIN, .fields = limit_fields,
+	       .doc = "What one source address may have (IPv6: a /64), counted in the same way."),
+	SL_DIR(struct relay_conf, realm_limits, SL_T_RECORD, SL_S_MAIN, .fields = limit_fields,
+	       .doc = "What a realm may have: allocations over the whole node (508 beyond), the "
+		      "rest in equal shares for the workers."),
+	SL_DIR(struct relay_conf, total_limits, SL_T_RECORD, SL_S_MAIN, .fields = limit_fields,
+	       .doc = "What all may have together, in equal shares for the workers. Its "
+		      "allocations are max_allocations, unless given here."),
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
 	       .max = 1000000,
 	       .doc = "Requests without credentials that are answered a second to one source over "
@@ -147,10 +167,47 @@ static void check_alternates(struct sl_conf *c, const struct relay_conf *rc)
 		sl_conf_error(c, "alternate_above", "there are no alternates to send clients to");
 }
 
+/* In a listener's block. The main realm is known to the main block only. */
+static void check_choice(struct sl_conf *c, const struct relay_conf *rc)
+{
+	for (size_t i = 0; i < rc->realms.n; i++)
+		if (sl_str_eq(SL_LIST_AT(rc->realms, struct relay_realm, i)->realm, rc->realm))
+			return;
+	sl_conf_error(c, "realm",
+		      "\"%.*s\" is none of turn-relay.realms; leave it out for the main realm",
+		      SL_FMT(rc->realm));
+}
+
+static void check_realm(struct sl_conf *c, const struct relay_conf *rc, size_t index)
+{
+	const struct relay_realm *realm = SL_LIST_AT(rc->realms, struct relay_realm, index);
+	char path[64];
+
+	realm_inherit(c, rc, index);
+	snprintf(path, sizeof path, "realms[%zu].realm", index);
+	if (sl_str_eq(realm->realm, rc->realm))
+		sl_conf_error(c, path, "is the name of the main realm");
+	for (size_t i = 0; i < index; i++)
+		if (sl_str_eq(SL_LIST_AT(rc->realms, struct relay_realm, i)->realm, realm->realm))
+			sl_conf_error(c, path, "stands twice");
+	snprintf(path, sizeof path, "realms[%zu]", index);
+	if (realm->max_lifetime < realm->default_lifetime)
+		sl_conf_error(c, path, "max_lifetime is below default_lifetime");
+	if (realm->secrets.n + realm->users.n == 0)
+		sl_conf_warn(c, path, "has neither users nor secrets: nobody can use it");
+}
+
 int relay_check(struct sl_conf *c, void *conf)
 {
 	const struct relay_conf *rc = conf;
 
+	if (sl_conf_is_below(c)) {
+		if (sl_conf_is_set(c, "realm"))
+			check_choice(c, rc);
+		return 0;
+	}
+	for (size_t i = 0; i < rc->realms.n; i++)
+		check_realm(c, rc, i);
 	check_credentials(c, rc);
 	check_alternates(c, rc);
 	if (!rc->auth)
@@ -167,69 +224,33 @@ int relay_check(struct sl_conf *c, void *conf)
 	return 0;
 }
 
-static int copy_users(struct turn_relay *m)
-{
-	const struct relay_conf *rc = m->conf;
-	struct sl_turn_user *users = calloc(rc->users.n + 1, sizeof *users);
-
-	if (!users)
-		return -SL_ENOMEM;
-	for (size_t i = 0; i < rc->users.n; i++) {
-		const struct relay_user *u = SL_LIST_AT(rc->users, struct relay_user, i);
-
-		users[i] = (struct sl_turn_user){u->name, u->password};
-	}
-	m->engine_conf.users = users;
-	m->engine_conf.n_users = (unsigned)rc->users.n;
-	return 0;
-}
-
-/* MD5 alone is what clients expect that are told nothing. */
-static void set_algorithms(struct turn_relay *m)
-{
-	const struct sl_list *list = &m->conf->password_algorithms;
-	struct sl_turn_conf *engine = &m->engine_conf;
-
-	for (size_t i = 0; i < list->n; i++)
-		engine->algorithms[i] = (uint8_t)(*SL_LIST_AT(*list, int32_t, i) + SL_STUN_MD5);
-	if (list->n > 1 || engine->algorithms[0] != SL_STUN_MD5)
-		engine->n_algorithms = (unsigned)list->n;
-}
-
-static uint32_t share(const struct turn_relay *m, int64_t total)
+int64_t relay_share(const struct turn_relay *m, int64_t total)
 {
 	unsigned n = m->worker->n_workers ? m->worker->n_workers : 1;
 
-	return (uint32_t)((total + n - 1) / n);
+	return (total + n - 1) / n;
 }
 
-/* Per-user quotas are kept by the session table, over all workers: granted() asks for them. */
 int relay_engine_conf(struct turn_relay *m)
 {
 	const struct relay_conf *rc = m->conf;
+	int64_t allocations =
+		rc->total_limits.allocations ? rc->total_limits.allocations : rc->max_allocations;
+	int err = realms_open(m);
 
+	if (err < 0)
+		return err;
 	m->engine_conf = (struct sl_turn_conf){
-		.realm = rc->realm,
-		.secrets = m->secrets,
-		.n_secrets = m->n_secrets,
-		.auth = rc->auth,
-		.userhash = rc->userhash,
-		.default_lifetime_s = (uint32_t)(rc->default_lifetime / 1000),
-		.max_lifetime_s = (uint32_t)(rc->max_lifetime / 1000),
+		.realms = m->engine_realms,
+		.n_realms = m->n_realms,
+		.total = limit_share(m, &rc->total_limits),
 		.permission_lifetime_s = 300, /* RFC 8656 section 9: fixed */
 		.channel_lifetime_s = 600,    /* section 12: fixed */
 		.nonce_lifetime_s = (uint32_t)(rc->nonce_lifetime / 1000),
-		.max_allocations = share(m, rc->max_allocations),
 		.alternates = rc->alternates.items,
 		.n_alternates = (unsigned)rc->alternates.n,
-		.alternate_above = share(m, rc->alternate_above),
+		.alternate_above = (uint32_t)relay_share(m, rc->alternate_above),
 		.alternate_domain = rc->alternate_domain,
-		.max_permissions = (uint32_t)rc->max_permissions,
-		.max_channels = (uint32_t)rc->max_channels,
-		.deny_peers = rc->deny_peers.items,
-		.n_deny = (unsigned)rc->deny_peers.n,
-		.allow_peers = rc->allow_peers.items,
-		.n_allow = (unsigned)rc->allow_peers.n,
 		.own = m->host,
 		.n_own = m->n_host,
 		.own_ports_lo = rc->ports.lo,
@@ -239,12 +260,11 @@ int relay_engine_conf(struct turn_relay *m)
 		.slot = m->worker->slot,
 		.software = rc->software,
 	};
-	set_algorithms(m);
-	return copy_users(m);
+	m->engine_conf.total.allocations = (uint32_t)relay_share(m, allocations);
+	return 0;
 }
 
 void relay_engine_conf_free(struct turn_relay *m)
 {
-	free((void *)m->engine_conf.users); /* ours; const for the engine */
-	m->engine_conf.users = NULL;
+	realms_close(m);
 }

@@ -54,6 +54,7 @@ static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_pack
 		.local = *p->local,
 		.transport = IPPROTO_UDP,
 		.listener = sl_udp_listener(p->udp)->index,
+		.realm = realm_of_listener(m, sl_udp_listener(p->udp)),
 	};
 	int rc;
 

@@ -13,6 +13,12 @@ const struct sl_metric relay_metrics[] = {
 	[M_NO_PORT] = SL_COUNTER(
 		no_port,
 		"relay sockets that could not be had: range used up, or out of descriptors"),
+	[M_USER_QUOTA] =
+		SL_COUNTER(user_quota_refusals, "allocations over the quota of their user"),
+	[M_SOURCE_QUOTA] =
+		SL_COUNTER(source_quota_refusals, "allocations over the limit of their source"),
+	[M_REALM_QUOTA] =
+		SL_COUNTER(realm_quota_refusals, "allocations over the limit of their realm"),
 	[M_CHALLENGES_LIMITED] =
 		SL_COUNTER(challenges_limited,
 			   "requests without credentials dropped: their source sent too many"),

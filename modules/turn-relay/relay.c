@@ -10,6 +10,10 @@
  */
 #include "relay.h"
 
+enum relay_session_limit { LIMIT_USER, LIMIT_SOURCE, LIMIT_REALM };
+/* Three names of a realm and a user at their longest (RFC 8489 sections 14.3, 14.9) */
+enum { LIMIT_NAMES_BYTES = 3 * (32 + 128 + 512) };
+
 static void relay_free(struct relay *r)
 {
 	for (int i = 0; i < 2; i++)
@@ -79,35 +83,80 @@ static void on_evict(void *arg, struct sl_session *s, const char *why)
 	sl_turn_kill(r->alloc, why);
 }
 
+/* Of users, sources and realms, in the order of enum relay_session_limit. */
+static struct sl_session_limit session_limit(struct sl_buf *text, const char *what,
+					     struct sl_str realm, struct sl_str name, int64_t max)
+{
+	struct sl_session_limit limit = {.max = (uint32_t)max};
+	size_t start = text->len;
+
+	if (max == 0)
+		return limit;
+	sl_buf_printf(text, "turn-%s:%.*s:", what, SL_FMT(realm));
+	sl_buf_str(text, name);
+	limit.name = (struct sl_str){(const char *)text->p + start, text->len - start};
+	return limit;
+}
+
+static int64_t user_quota(const struct relay_realm *realm)
+{
+	return realm->user_limits.allocations ? realm->user_limits.allocations : realm->user_quota;
+}
+
+static struct sl_str source_text(const struct sl_addr *a, char dst[SL_ADDR_STRLEN])
+{
+	struct sl_addr prefix = *a;
+
+	if (a->family == 6)
+		memset(prefix.ip + 8, 0, 8);
+	return sl_str_c(sl_addr_format_ip(dst, &prefix));
+}
+
+/* text holds the names, and has room for all of them. */
+static void set_limits(const struct relay *r, struct sl_buf *text, struct sl_session_opts *o)
+{
+	const struct sl_turn_client *c = sl_turn_alloc_client(r->alloc);
+	const struct relay_realm *realm = &r->module->realms[c->realm];
+	struct sl_str user = sl_turn_alloc_user(r->alloc), name = realm->realm;
+	char source[SL_ADDR_STRLEN];
+
+	o->limits[LIMIT_USER] =
+		session_limit(text, "user", name, user, user.len > 0 ? user_quota(realm) : 0);
+	o->limits[LIMIT_SOURCE] =
+		session_limit(text, "source", name, source_text(&c->remote, source),
+			      realm->source_limits.allocations);
+	o->limits[LIMIT_REALM] =
+		session_limit(text, "realm", name, SL_STR_NULL, realm->realm_limits.allocations);
+}
+
 static int open_session(struct relay *r)
 {
 	struct turn_relay *m = r->module;
-	const struct sl_turn_client *c = sl_turn_alloc_client(r->alloc);
-	struct sl_str user = sl_turn_alloc_user(r->alloc);
-	struct sl_buf name;
+	unsigned refused = SL_SESSION_LIMITS;
+	struct sl_buf names;
 	struct sl_session_opts opts = {
 		.kind = SL_KIND_TURN,
 		.listener = m->packet ? sl_udp_listener(m->packet->udp) : NULL,
-		.remote = c->remote,
-		.label = user,
+		.remote = sl_turn_alloc_client(r->alloc)->remote,
+		.label = sl_turn_alloc_user(r->alloc),
 		.expires_ms = sl_turn_alloc_expires_ms(r->alloc),
 		.evict = on_evict,
 		.arg = r,
+		.ret_limit = &refused,
 	};
 	int err;
 
-	sl_buf_init(&name, 0);
-	if (m->conf->user_quota > 0 && user.len > 0) {
-		sl_buf_add(&name, "turn:", 5);
-		sl_buf_str(&name, user);
-		opts.limits[0].name = sl_buf_view(&name);
-		opts.limits[0].max = (uint32_t)m->conf->user_quota;
-	}
-	err = sl_buf_ok(&name);
+	sl_buf_init(&names, 0);
+	(void)sl_buf_reserve(&names, LIMIT_NAMES_BYTES); /* so that the names do not move */
+	set_limits(r, &names, &opts);
+	err = sl_buf_ok(&names);
 	if (err == 0)
 		err = sl_session_open(m->worker, &opts, &r->session);
-	sl_buf_free(&name);
-	return err;
+	sl_buf_free(&names);
+	if (err == -SL_ELIMIT)
+		sl_count(&m->m[M_USER_QUOTA + refused]);
+	/* A full realm is no fault of the user: 508 */
+	return err == -SL_ELIMIT && refused == LIMIT_REALM ? -SL_EFULL : err;
 }
 
 static int on_granted(void *ctx, struct sl_turn_alloc *a)

@@ -6,6 +6,7 @@
  *
  *     turn_relay.c  descriptor, start and stop, the engine's clock
  *     conf.c        directives, and the engine's configuration made from them
+ *     realm.c       realms: their directives, and which one a client has come to
  *     host.c        addresses of this host: which one a relay uses, which are denied as peers
  *     socket.c      relay sockets: ports, even ports, reservations
  *     relay.c       one allocation: its sockets, session, flow or connection; packets from peers
@@ -33,8 +34,26 @@ struct relay_user { /* a record of `users` */
 	struct sl_str name, password;
 };
 
+struct relay_limit { /* 0: none */
+	int64_t allocations, permissions, channels, bps;
+};
+
+struct relay_realm { /* a record of `realms`; what it shares with the main block has its name */
+	struct sl_str realm;
+	struct sl_list server_names;		 /* struct sl_str */
+	struct sl_list secrets;			 /* struct sl_str */
+	struct sl_list users;			 /* struct relay_user */
+	struct sl_list password_algorithms;	 /* int32_t: of algorithm_names */
+	struct sl_list allow_peers, deny_peers;	 /* struct sl_cidr */
+	uint64_t default_lifetime, max_lifetime; /* ms */
+	int64_t user_quota, max_permissions, max_channels, allocation_bps;
+	struct relay_limit user_limits, source_limits, realm_limits;
+	bool auth, userhash;
+};
+
 struct relay_conf {
 	struct sl_str realm, software, public_host;
+	struct sl_list realms;		    /* struct relay_realm */
 	struct sl_list secrets;		    /* struct sl_str */
 	struct sl_list users;		    /* struct relay_user */
 	struct sl_list password_algorithms; /* int32_t: of algorithm_names */
@@ -46,7 +65,8 @@ struct relay_conf {
 		credential_lifetime; /* ms */
 	uint64_t buffer;	     /* bytes */
 	int64_t user_quota, max_allocations, alternate_above, max_permissions, max_channels,
-		challenge_rate;
+		challenge_rate, allocation_bps;
+	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
 	bool auth, userhash, ipv4, ipv6;
 };
 
@@ -57,6 +77,9 @@ enum relay_meter {
 #undef X
 		M_LIVE,
 	M_NO_PORT,
+	M_USER_QUOTA, /* as enum relay_session_limit */
+	M_SOURCE_QUOTA,
+	M_REALM_QUOTA,
 	M_CHALLENGES_LIMITED,
 	M_FORWARDED,
 	M_CLIENT_QUEUE_FULL,
@@ -88,6 +111,9 @@ struct turn_relay {
 	struct sl_worker *worker;
 	const struct relay_conf *conf;
 	struct sl_turn_conf engine_conf;
+	struct relay_realm *realms; /* n_realms, the main block's first */
+	struct sl_turn_realm *engine_realms;
+	unsigned n_realms;
 	struct sl_str *secrets; /* the operator's, newest first, then the node's own */
 	unsigned n_secrets;
 	uint8_t own_secret[32];
@@ -112,10 +138,23 @@ struct turn_relay {
 };
 
 /* ---- conf.c */
-extern const struct sl_directive relay_directives[];
+extern const struct sl_directive relay_directives[], user_fields[];
+extern const char *const algorithm_names[];
+/* A worker's part of a number for all */
+int64_t relay_share(const struct turn_relay *m, int64_t total);
 int relay_check(struct sl_conf *c, void *conf);
 int relay_engine_conf(struct turn_relay *m);
 void relay_engine_conf_free(struct turn_relay *m);
+
+/* ---- realm.c */
+extern const struct sl_directive limit_fields[], realm_fields[];
+void realm_inherit(const struct sl_conf *c, const struct relay_conf *rc, size_t index);
+int realms_open(struct turn_relay *m);
+void realms_close(struct turn_relay *m);
+struct sl_turn_limit limit_share(const struct turn_relay *m, const struct relay_limit *total);
+unsigned realm_of_listener(const struct turn_relay *m, const struct sl_listener *l);
+/* Of a connection whose TLS, if any, has shaken hands */
+unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c);
 
 /* ---- host.c */
 int host_read(struct turn_relay *m);

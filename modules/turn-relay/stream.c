@@ -20,6 +20,7 @@ struct stream {
 	struct turn_relay *module; /* NULL: it has stopped */
 	struct sl_conn *conn;
 	struct relay *relay; /* NULL: no allocation */
+	unsigned realm;	     /* that it came to */
 	struct sl_timer idle;
 	uint8_t *held; /* a request that waits for its reserved port; malloc'ed */
 	size_t held_len;
@@ -163,6 +164,7 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 		.local = *sl_conn_local(s->conn),
 		.transport = IPPROTO_TCP,
 		.listener = sl_conn_listener(s->conn)->index,
+		.realm = s->realm,
 	};
 	int rc;
 
@@ -296,6 +298,7 @@ static int take(struct turn_relay *m, struct sl_conn *c)
 		return -SL_ENOMEM;
 	s->module = m;
 	s->conn = c;
+	s->realm = realm_of_conn(m, c);
 	s->idle = (struct sl_timer){.fn = on_idle, .arg = s};
 	s->next = m->first_stream;
 	if (s->next)

@@ -25,11 +25,11 @@ static void world_start(void)
 	static const struct sl_addr own = {.family = 4, .ip = {192, 0, 2, 7}};
 
 	tnet_init(&net);
-	net.conf.max_allocations_per_user = 2;
-	net.conf.max_permissions = 6;
-	net.conf.max_channels = 6;
-	net.conf.deny_peers = &deny;
-	net.conf.n_deny = 1;
+	net.realm.limits[SL_TURN_PER_USER].allocations = 2;
+	net.realm.limits[SL_TURN_PER_ALLOCATION].permissions = 6;
+	net.realm.limits[SL_TURN_PER_ALLOCATION].channels = 6;
+	net.realm.deny_peers = &deny;
+	net.realm.n_deny = 1;
 	net.conf.own = &own;
 	net.conf.n_own = 1;
 	net.conf.own_ports_lo = 100;
@@ -37,10 +37,10 @@ static void world_start(void)
 	net.conf.alternates = &other;
 	net.conf.n_alternates = 1;
 	net.conf.alternate_above = 2;
-	net.conf.algorithms[0] = SL_STUN_SHA256;
-	net.conf.algorithms[1] = SL_STUN_MD5;
-	net.conf.n_algorithms = 2;
-	net.conf.userhash = true;
+	net.realm.algorithms[0] = SL_STUN_SHA256;
+	net.realm.algorithms[1] = SL_STUN_MD5;
+	net.realm.n_algorithms = 2;
+	net.realm.userhash = true;
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
 		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
@@ -49,7 +49,7 @@ static void world_start(void)
 	}
 	clients[2].sha256 = clients[2].userhash = true;
 	clients[2].algorithm = SL_STUN_SHA256;
-	clients[2].offered_len = turn_algorithms(&net.conf, clients[2].offered);
+	clients[2].offered_len = turn_algorithms(&net.realm, clients[2].offered);
 }
 
 static void send_raw(struct tclient *c, const uint8_t *p, size_t len)
@@ -165,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tnet_pass(&net, 3600 * 1000 + 1);
 	sl_assert(sl_turn_allocations(net.turn) == 0);
 	sl_assert(net.turn->perms.count + net.turn->by_number.count + net.turn->by_peer.count == 0);
-	sl_assert(net.turn->users.count == 0 && net.turn->reservations.count == 0);
+	sl_assert(net.turn->parties.count == 0 && net.turn->reservations.count == 0);
 	sl_assert(tnet_stop(&net));
 	return 0;
 }

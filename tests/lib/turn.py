@@ -74,6 +74,38 @@ def message(kind, attrs=b"", txid=None, key=None, fingerprint=False, sha256=Fals
     return struct.pack("!HHI", kind, len(attrs), COOKIE) + txid + attrs
 
 
+class Stream:
+    """What TurnClient wants of a socket, over a connection: one frame is one datagram."""
+
+    def __init__(self, sock):
+        self.sock, self.held = sock, b""
+
+    def settimeout(self, t):
+        self.sock.settimeout(t)
+
+    def gettimeout(self):
+        return self.sock.gettimeout()
+
+    def sendto(self, data, _):
+        self.sock.sendall(data + bytes(-len(data) % 4))
+
+    def recv(self, _):
+        while True:
+            if len(self.held) >= 4:
+                n = struct.unpack("!H", self.held[2:4])[0]
+                whole = 4 + n + (-n % 4) if self.held[0] & 0x40 else 20 + n
+                if len(self.held) >= whole:
+                    frame, self.held = self.held[:whole], self.held[whole:]
+                    return frame
+            more = self.sock.recv(65536)
+            if not more:
+                raise ConnectionError("closed")
+            self.held += more
+
+    def close(self):
+        self.sock.close()
+
+
 class TurnClient:
     def __init__(self, server, user="lab", password="labpass", sock=None, timeout=2.0, tries=4, modern=False):
         self.server, self.user, self.password = server, user, password

@@ -53,10 +53,10 @@ static void world_start(uint64_t seed)
 		snprintf(user_names[i], sizeof user_names[i], "user%u", i);
 		users[i] = (struct sl_turn_user){sl_str_c(user_names[i]), SL_STR("pw")};
 	}
-	net.conf.users = users;
-	net.conf.n_users = USERS;
-	net.conf.max_allocations = TOTAL;
-	net.conf.max_allocations_per_user = PER_USER;
+	net.realm.users = users;
+	net.realm.n_users = USERS;
+	net.conf.total.allocations = TOTAL;
+	net.realm.limits[SL_TURN_PER_USER].allocations = PER_USER;
 	tnet_start(&net);
 	memset(models, 0, sizeof models);
 	for (unsigned i = 0; i < CLIENTS; i++) {
@@ -221,7 +221,7 @@ static void run_world(uint64_t seed)
 	CHECK(sl_turn_counters(net.turn)->expired > 10);
 	tnet_pass(&net, 3600 * 1000);
 	CHECK_INT(sl_turn_allocations(net.turn), 0);
-	CHECK_INT(net.turn->users.count + net.turn->perms.count + net.turn->by_number.count, 0);
+	CHECK_INT(net.turn->parties.count + net.turn->perms.count + net.turn->by_number.count, 0);
 	CHECK(tnet_stop(&net));
 }
 
@@ -237,8 +237,8 @@ TEST(five_thousand_allocations_come_and_go)
 	static struct tclient c;
 
 	world_start(99);
-	net.conf.max_allocations = 0;
-	net.conf.max_allocations_per_user = 0;
+	net.conf.total.allocations = 0;
+	net.realm.limits[SL_TURN_PER_USER].allocations = 0;
 	for (unsigned i = 0; i < 5000; i++) {
 		tclient_init(&c, &net, "198.51.100.1:1", "user0", "pw");
 		c.at.remote.port = (uint16_t)(1000 + i);

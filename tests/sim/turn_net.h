@@ -18,6 +18,7 @@
 struct tnet {
 	struct sl_turn *turn;
 	struct sl_turn_conf conf;
+	struct sl_turn_realm realm; /* the only one, unless conf.realms is changed */
 	uint64_t now_ms, wake_ms;
 	uint16_t next_port;
 	unsigned n_open, n_reserved, n_granted, n_refreshed, n_released; /* sockets in use, sockets kept, calls */
@@ -117,10 +118,10 @@ static const struct sl_turn_io tnet_io = {
 	.released = tnet_released,
 };
 
-static inline void tnet_conf(struct sl_turn_conf *conf)
+static inline void tnet_conf(struct tnet *n)
 {
-	*conf = (struct sl_turn_conf){
-		.realm = SL_STR("example.org"),
+	n->realm = (struct sl_turn_realm){
+		.name = SL_STR("example.org"),
 		.secrets = tnet_secrets,
 		.n_secrets = SL_ARRAY_LEN(tnet_secrets),
 		.users = tnet_users,
@@ -128,6 +129,10 @@ static inline void tnet_conf(struct sl_turn_conf *conf)
 		.auth = true,
 		.default_lifetime_s = 600,
 		.max_lifetime_s = 3600,
+	};
+	n->conf = (struct sl_turn_conf){
+		.realms = &n->realm,
+		.n_realms = 1,
 		.permission_lifetime_s = 300,
 		.channel_lifetime_s = 600,
 		.nonce_lifetime_s = 3600,
@@ -142,7 +147,7 @@ static inline void tnet_conf(struct sl_turn_conf *conf)
 static inline void tnet_init(struct tnet *n)
 {
 	*n = (struct tnet){.next_port = 40001, .wake_ms = UINT64_MAX};
-	tnet_conf(&n->conf);
+	tnet_conf(n);
 }
 
 static inline void tnet_start(struct tnet *n)
@@ -227,10 +232,10 @@ static inline size_t tc_key(const struct tclient *c, uint8_t key[32])
 	const struct sl_str user = sl_str_c(c->user), password = sl_str_c(c->password);
 
 	if (c->algorithm == SL_STUN_SHA256) {
-		sl_stun_long_term_key_sha256(key, user, c->net->conf.realm, password);
+		sl_stun_long_term_key_sha256(key, user, c->net->conf.realms[c->at.realm].name, password);
 		return 32;
 	}
-	sl_stun_long_term_key(key, user, c->net->conf.realm, password);
+	sl_stun_long_term_key(key, user, c->net->conf.realms[c->at.realm].name, password);
 	return 16;
 }
 
@@ -238,7 +243,7 @@ static inline void tc_name(const struct tclient *c, struct sl_stun_writer *w)
 {
 	uint8_t hash[32];
 
-	sl_stun_userhash(hash, sl_str_c(c->user), c->net->conf.realm);
+	sl_stun_userhash(hash, sl_str_c(c->user), c->net->conf.realms[c->at.realm].name);
 	if (c->userhash)
 		sl_stun_put(w, SL_STUN_USERHASH, hash, sizeof hash);
 	else
@@ -251,7 +256,7 @@ static inline void tc_sign(struct tclient *c, struct sl_stun_writer *w)
 	const struct sl_str k = {(char *)key, tc_key(c, key)};
 
 	tc_name(c, w);
-	sl_stun_put_str(w, SL_STUN_REALM, c->net->conf.realm);
+	sl_stun_put_str(w, SL_STUN_REALM, c->net->conf.realms[c->at.realm].name);
 	sl_stun_put_str(w, SL_STUN_NONCE, sl_str_c(c->nonce));
 	if (c->algorithm) {
 		sl_stun_put_u32(w, SL_STUN_PASSWORD_ALGORITHM, (uint32_t)c->algorithm << 16);

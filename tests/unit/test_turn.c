@@ -275,8 +275,8 @@ TEST(quotas_hold_per_user_and_in_total)
 	struct tclient more;
 
 	tnet_init(&net);
-	net.conf.max_allocations_per_user = 1;
-	net.conf.max_allocations = 2;
+	net.realm.limits[SL_TURN_PER_USER].allocations = 1;
+	net.conf.total.allocations = 2;
 	start();
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	tclient_init(&more, &net, "198.51.100.3:3", "alice", "wonder");
@@ -294,7 +294,7 @@ TEST(quotas_hold_per_user_and_in_total)
 TEST(a_renewed_time_limited_name_counts_as_the_same_user)
 {
 	tnet_init(&net);
-	net.conf.max_allocations_per_user = 1;
+	net.realm.limits[SL_TURN_PER_USER].allocations = 1;
 	start();
 	tc_use_secret(&alice, SL_STR("new secret"), 100);
 	tc_use_secret(&bob, SL_STR("new secret"), 200);
@@ -398,7 +398,7 @@ TEST(a_busy_server_redirects_before_it_is_full)
 
 	start_with_alternates(list, 1);
 	net.conf.alternate_above = 1;
-	net.conf.max_allocations = 2;
+	net.conf.total.allocations = 2;
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	CHECK_INT(tc_ask_allocate(&bob), 300);
 	tclient_init(&six, &net, "[2001:db8::3]:3", "bob", "builder");
@@ -520,10 +520,10 @@ TEST(a_permission_lasts_five_minutes_from_its_last_request)
 	CHECK_INT(tc_ask_permission(&alice, &peer), 0);
 	tnet_pass(&net, 299999);
 	CHECK_INT(tc_peer_data(&alice, &peer), 0);
-	CHECK_INT(alice.alloc->n_perms, 1);
+	CHECK_INT(alice.alloc->own.n_perms, 1);
 	tnet_pass(&net, 1);
 	CHECK_INT(tc_peer_data(&alice, &peer), -SL_EDENIED);
-	CHECK_INT(alice.alloc->n_perms, 0);
+	CHECK_INT(alice.alloc->own.n_perms, 0);
 	CHECK(tnet_stop(&net));
 }
 
@@ -534,8 +534,8 @@ TEST(several_peers_are_permitted_all_or_none)
 			     bad = taddr("10.1.1.1:5");
 
 	tnet_init(&net);
-	net.conf.deny_peers = deny;
-	net.conf.n_deny = 1;
+	net.realm.deny_peers = deny;
+	net.realm.n_deny = 1;
 	start();
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	CHECK_INT(tc_ask(&alice, SL_TURN_CREATE_PERMISSION), 400);
@@ -582,10 +582,10 @@ TEST(peers_are_denied_by_list_and_as_own_address_and_allowed_by_exception)
 			     six = taddr("[2001:db8::1]:7");
 
 	tnet_init(&net);
-	net.conf.deny_peers = deny;
-	net.conf.n_deny = 1;
-	net.conf.allow_peers = allow;
-	net.conf.n_allow = 1;
+	net.realm.deny_peers = deny;
+	net.realm.n_deny = 1;
+	net.realm.allow_peers = allow;
+	net.realm.n_allow = 1;
 	net.conf.own = &own;
 	net.conf.n_own = 1;
 	start();
@@ -605,13 +605,13 @@ TEST(permissions_and_channels_have_limits)
 			     c = taddr("192.0.2.2:6");
 
 	tnet_init(&net);
-	net.conf.max_permissions = 2;
-	net.conf.max_channels = 1;
+	net.realm.limits[SL_TURN_PER_ALLOCATION].permissions = 2;
+	net.realm.limits[SL_TURN_PER_ALLOCATION].channels = 1;
 	start();
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	CHECK_INT(tc_ask_channel(&alice, 0x4000, &a), 0);
 	CHECK_INT(tc_ask_channel(&alice, 0x4001, &b), 508);
-	CHECK_INT(alice.alloc->n_perms, 1);
+	CHECK_INT(alice.alloc->own.n_perms, 1);
 	CHECK_INT(tc_ask_permission(&alice, &b), 0);
 	CHECK_INT(tc_ask_permission(&alice, &c), 0);
 	sl_stun_put_xor_addr(&alice.w, SL_TURN_XOR_PEER_ADDRESS, &b);
@@ -693,8 +693,8 @@ TEST(a_channel_outlives_its_permission_but_is_silent_then)
 	CHECK_INT(tc_peer_data(&alice, &peer), 0x4000);
 	tnet_pass(&net, 300 * 1000);
 	CHECK(!tc_channel_data(&alice, 0x4000, 1));
-	CHECK_INT(alice.alloc->n_channels, 0);
-	CHECK_INT(alice.alloc->n_perms, 0);
+	CHECK_INT(alice.alloc->own.n_channels, 0);
+	CHECK_INT(alice.alloc->own.n_perms, 0);
 	CHECK(tnet_stop(&net));
 }
 
@@ -726,7 +726,7 @@ TEST(hundreds_of_channels_are_all_found_and_all_go)
 		peer.port = (uint16_t)(1000 + i);
 		CHECK_INT(tc_ask_channel(&alice, (uint16_t)(0x4000 + i), &peer), 0);
 	}
-	CHECK_INT(alice.alloc->n_perms, 7);
+	CHECK_INT(alice.alloc->own.n_perms, 7);
 	for (uint16_t i = 0; i < 500; i++) {
 		uint16_t k = (uint16_t)(i * 211 % 500);
 
@@ -737,7 +737,7 @@ TEST(hundreds_of_channels_are_all_found_and_all_go)
 		CHECK_INT(tc_peer_data(&alice, &peer), 0x4000 + k);
 	}
 	tnet_pass(&net, 600 * 1000);
-	CHECK_INT(alice.alloc->n_channels, 0);
+	CHECK_INT(alice.alloc->own.n_channels, 0);
 	CHECK_INT(alice.alloc->n_cold, 0);
 	CHECK_INT(net.turn->by_number.count + net.turn->by_peer.count + net.turn->perms.count, 0);
 	CHECK(tnet_stop(&net));
@@ -899,7 +899,7 @@ TEST(icmp_errors_of_strangers_and_of_other_kinds_are_not_told)
 TEST(an_allocation_with_permission_and_channel_fits_in_1536_bytes)
 {
 	size_t bytes = sizeof(struct sl_turn_alloc) + sizeof(struct turn_perm) +
-		       sizeof(struct turn_channel) + sizeof(struct turn_user) +
+		       sizeof(struct turn_channel) + sizeof(struct turn_party) +
 		       64 /* a long name */ + 5 * 2 * sizeof(void *) /* buckets */;
 
 	CHECK(bytes <= 1536);

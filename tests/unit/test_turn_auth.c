@@ -194,7 +194,7 @@ TEST(a_credential_is_what_the_convention_says)
 TEST(without_authentication_everybody_is_served)
 {
 	tnet_init(&net);
-	net.conf.auth = false;
+	net.realm.auth = false;
 	start();
 	CHECK_INT(tc_ask_allocate(&alice), 0);
 	CHECK_INT(sl_stun_check_integrity(&alice.msg, SL_STR("")), -SL_ENOENT);
@@ -208,10 +208,10 @@ TEST(without_authentication_everybody_is_served)
 static void offer(enum sl_stun_algorithm first, enum sl_stun_algorithm second, bool userhash)
 {
 	tnet_init(&net);
-	net.conf.algorithms[0] = (uint8_t)first;
-	net.conf.algorithms[1] = (uint8_t)second;
-	net.conf.n_algorithms = second ? 2 : first ? 1 : 0;
-	net.conf.userhash = userhash;
+	net.realm.algorithms[0] = (uint8_t)first;
+	net.realm.algorithms[1] = (uint8_t)second;
+	net.realm.n_algorithms = second ? 2 : first ? 1 : 0;
+	net.realm.userhash = userhash;
 	start();
 }
 
@@ -307,8 +307,8 @@ TEST(a_nonce_without_its_cookie_or_of_another_offer_is_stale)
 	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 438);
 	sl_str_copy(alice.nonce, sizeof alice.nonce, sl_str_c(nonce));
 	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 437);
-	net.conf.algorithms[0] = SL_STUN_MD5; /* as after a reload */
-	net.conf.algorithms[1] = SL_STUN_SHA256;
+	net.realm.algorithms[0] = SL_STUN_MD5; /* as after a reload */
+	net.realm.algorithms[1] = SL_STUN_SHA256;
 	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 438);
 	CHECK(sl_stun_find_str(&alice.msg, SL_STUN_PASSWORD_ALGORITHMS).len == 8);
 	CHECK(tnet_stop(&net));
@@ -385,7 +385,7 @@ TEST(what_follows_the_integrity_is_not_heard)
 	sl_stun_put_xor_addr(&w, SL_TURN_XOR_PEER_ADDRESS, &peer);
 	CHECK_INT(sl_stun_finish(&w, &alice.wire_len), 0);
 	CHECK_INT(tc_input(&alice), 400);
-	CHECK_INT(alice.alloc->n_perms, 0);
+	CHECK_INT(alice.alloc->own.n_perms, 0);
 	CHECK(tnet_stop(&net));
 }
 

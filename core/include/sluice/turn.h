@@ -53,8 +53,30 @@ struct sl_turn_user {
 	struct sl_str name, password;
 };
 
-struct sl_turn_conf {
-	struct sl_str realm;
+/*
+ * Whom a limit counts: all allocations of a user, of a source address, of a realm, of the engine;
+ * and each allocation by itself.
+ */
+enum sl_turn_scope {
+	SL_TURN_PER_ALLOCATION,
+	SL_TURN_PER_USER,
+	SL_TURN_PER_SOURCE, /* an IPv4 address, an IPv6 /64 */
+	SL_TURN_PER_REALM,
+	SL_TURN_IN_TOTAL,
+	SL_TURN_SCOPES
+};
+
+/* What one of them may have in this engine; 0: no limit. */
+struct sl_turn_limit {
+	uint32_t allocations; /* not of SL_TURN_PER_ALLOCATION */
+	uint32_t permissions, channels;
+	uint64_t bps; /* bits of payload a second, in each direction */
+};
+
+/* Who may use the server, and how: each listener or server name is of one realm, and credentials
+ * are good in their own only. */
+struct sl_turn_realm {
+	struct sl_str name;	      /* REALM; part of the clients' keys */
 	const struct sl_str *secrets; /* newest first */
 	unsigned n_secrets;
 	const struct sl_turn_user *users;
@@ -68,10 +90,18 @@ struct sl_turn_conf {
 	uint8_t algorithms[2]; /* enum sl_stun_algorithm */
 	unsigned n_algorithms;
 	bool userhash;
-	uint32_t default_lifetime_s, max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
+	uint32_t default_lifetime_s, max_lifetime_s;
+	struct sl_turn_limit limits[SL_TURN_IN_TOTAL];	/* by enum sl_turn_scope */
+	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
+	unsigned n_deny, n_allow;
+};
+
+struct sl_turn_conf {
+	const struct sl_turn_realm *realms; /* at least one; sl_turn_client.realm counts them */
+	unsigned n_realms;
+	struct sl_turn_limit total;
+	uint32_t permission_lifetime_s, channel_lifetime_s;
 	uint32_t nonce_lifetime_s; /* then 438 */
-	uint32_t max_allocations, max_allocations_per_user, max_permissions,
-		max_channels; /* 0: no limit */
 	/*
 	 * Other servers, told with 300 (RFC 8489 section 10) when this one has no room, drains, or
 	 * has so many allocations (0: no such number). domain: the name in their certificates.
@@ -80,8 +110,6 @@ struct sl_turn_conf {
 	unsigned n_alternates;
 	uint32_t alternate_above;
 	struct sl_str alternate_domain;
-	const struct sl_cidr *deny_peers, *allow_peers; /* allow opens what deny closes */
-	unsigned n_deny, n_allow;
 	/*
 	 * Addresses of this node. As peers they are denied unless allowed, but for ports in
 	 * own_ports_lo..hi, where other allocations live: two clients that only have relays reach
@@ -107,7 +135,11 @@ struct sl_turn_conf {
 	X(wrong_credentials, "answered 441")                                                       \
 	X(redirects, "answered 300: sent to another server")                                       \
 	X(quota_refusals, "answered 486")                                                          \
+	X(source_refusals, "of those answered 486: the source has its limit of allocations")       \
 	X(capacity_refusals, "answered 508")                                                       \
+	X(realm_refusals, "Allocate requests that found their realm full (300 or 508)")            \
+	X(permission_refusals, "of those answered 508: over a limit of permissions")               \
+	X(channel_refusals, "of those answered 508: over a limit of channels")                     \
 	X(peer_refusals, "answered 403: peer not permitted")                                       \
 	X(family_refusals, "answered 440 or 443")                                                  \
 	X(transport_refusals, "answered 442")                                                      \
@@ -121,7 +153,12 @@ struct sl_turn_conf {
 	X(to_client_packets, "packets relayed to clients")                                         \
 	X(to_client_bytes, "payload bytes relayed to clients")                                     \
 	X(icmp_errors, "ICMP errors of peers passed on to clients")                                \
-	X(no_permission, "packets dropped for want of a permission or channel")
+	X(no_permission, "packets dropped for want of a permission or channel")                    \
+	X(over_allocation_rate, "packets dropped: over the bit rate of an allocation")             \
+	X(over_user_rate, "packets dropped: over the bit rate of a user")                          \
+	X(over_source_rate, "packets dropped: over the bit rate of a source")                      \
+	X(over_realm_rate, "packets dropped: over the bit rate of a realm")                        \
+	X(over_total_rate, "packets dropped: over the bit rate of all")
 
 struct sl_turn_counters {
 #define X(name, text) uint64_t name;
@@ -145,6 +182,7 @@ struct sl_turn_client {
 	struct sl_addr remote, local; /* local: the server address it was sent to */
 	uint8_t transport;	      /* IPPROTO_UDP or IPPROTO_TCP */
 	uint32_t listener;	      /* index: part of the 5-tuple's identity */
+	unsigned realm;		      /* index: which of conf.realms it came to */
 };
 
 /* What to send where, after sl_turn_input. Each has its own length; 0 means nothing. */
