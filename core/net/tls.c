@@ -206,25 +206,36 @@ static int set_tickets(SSL_CTX *ctx, const struct tls_opts *o)
 	return SSL_CTX_set_num_tickets(ctx, 1) == 1 ? 0 : -SL_ENOMEM;
 }
 
+/* The output queue may move and grow between two attempts; idle connections hold no record buffers;
+ * one read is for all records that are there, not two for each. */
+static void set_stream_modes(SSL_CTX *ctx)
+{
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(ctx, 1);
+}
+
+static int oldest_version(const struct tls_opts *o)
+{
+	if (o->dtls)
+		return DTLS1_2_VERSION;
+	return o->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION;
+}
+
 /* What the years have taught: no compression, no renegotiation, forward secrecy and AEAD only. */
 static SSL_CTX *new_context(const struct tls_opts *o)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new(o->dtls ? DTLS_server_method() : TLS_server_method());
 
 	if (!ctx)
 		return NULL;
+	if (!o->dtls)
+		set_stream_modes(ctx);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	/* The output queue may move and grow between two attempts; idle connections hold no record
-	 * buffers. */
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_read_ahead(ctx,
-			       1); /* one read for all records that are there, not two for each */
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-	if (SSL_CTX_set_min_proto_version(ctx, o->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION) !=
-		    1 ||
+	if (SSL_CTX_set_min_proto_version(ctx, oldest_version(o)) != 1 ||
 	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || set_tickets(ctx, o) < 0) {
 		SSL_CTX_free(ctx);

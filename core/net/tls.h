@@ -16,6 +16,7 @@ struct tls_opts {
 		*certs; /* the first is the default, others are chosen by SNI against their SANs */
 	unsigned n_certs;
 	bool tls13_only;
+	bool dtls; /* for datagrams: DTLS 1.2, completed by <sluice/dtls.h> */
 	const uint8_t *ticket_key; /* 80 bytes, the same in all workers and generations; NULL: no
 				      tickets */
 };

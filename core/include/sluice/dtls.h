@@ -75,6 +75,10 @@ SL_API int sl_dtls_listen(struct sl_dtls_ctx *ctx, const void *data, size_t len,
 			  const struct sl_addr *remote, uint64_t now_ms,
 			  uint8_t reply[SL_DTLS_VERIFY_BYTES], size_t *ret_len);
 
+/* Whether an open session's peer begins anew, having lost it: a ClientHello that is not the one the
+ * session was made from. It is answered by sl_dtls_listen, and replaces the session once proven. */
+SL_API bool sl_dtls_restarts(const struct sl_dtls *s, const void *data, size_t len);
+
 /* ---- sessions */
 
 enum sl_dtls_role {
@@ -105,7 +109,7 @@ struct sl_dtls_opts {
 	struct sl_str hash, fingerprint;
 	const struct sl_dtls_io *io;
 	void *arg;
-	uint32_t retransmit_ms; /* first wait, doubled each time; 0: 400 */
+	uint32_t retransmit_ms; /* first wait, doubled each time up to 4 s; 0: 400 */
 	uint32_t give_up_ms;	/* for a handshake in all; 0: 30 000 */
 };
 
