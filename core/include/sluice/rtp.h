@@ -43,6 +43,8 @@ enum sl_codec_id {
 SL_API const char *sl_codec_name(unsigned id);
 /* By rtpmap name, in any case; SL_CODEC_NONE: unknown */
 SL_API enum sl_codec_id sl_codec_by_name(struct sl_str name);
+/* SL_MEDIA_DATA: no codec of ours */
+SL_API enum sl_media_kind sl_codec_kind(unsigned id);
 
 /* Header extensions that this node understands. X(ID, uri) */
 #define SL_RTP_EXTENSIONS(X)                                                                       \
