@@ -67,6 +67,13 @@ SL_API SL_MUST_CHECK int sl_rtcp_read_remb(const struct sl_rtcp_block *b, uint64
 /* i-th SSRC of a BYE */
 SL_API SL_MUST_CHECK int sl_rtcp_read_bye(const struct sl_rtcp_block *b, unsigned i,
 					  uint32_t *ret_ssrc);
+/* XR (RFC 3611): who asks for its round trip with which reference time (section 4.4), and what is
+ * answered to ssrc (4.5): the middle bits of its reference, and the delay since in 1/65536 s.
+ * -SL_ENOENT: no such report */
+SL_API SL_MUST_CHECK int sl_rtcp_read_xr_rrtr(const struct sl_rtcp_block *b, uint32_t *ret_ssrc,
+					      uint64_t *ret_ntp);
+SL_API SL_MUST_CHECK int sl_rtcp_read_xr_dlrr(const struct sl_rtcp_block *b, uint32_t ssrc,
+					      uint32_t *ret_lrr, uint32_t *ret_dlrr);
 
 struct sl_rtcp_writer {
 	uint8_t *p;
@@ -88,6 +95,12 @@ SL_API void sl_rtcp_put_remb(struct sl_rtcp_writer *w, uint32_t sender, uint64_t
 SL_API void sl_rtcp_put_bye(struct sl_rtcp_writer *w, const uint32_t *ssrcs, unsigned n);
 /* XR with a receiver reference time (RFC 3611 section 4.4), or the answers to such (4.5). */
 SL_API void sl_rtcp_put_xr_rrtr(struct sl_rtcp_writer *w, uint32_t ssrc, uint64_t ntp);
+struct sl_rtcp_dlrr {
+	uint32_t ssrc;	    /* who had asked */
+	uint32_t lrr, dlrr; /* as LSR and DLSR of a report */
+};
+SL_API void sl_rtcp_put_xr_dlrr(struct sl_rtcp_writer *w, uint32_t ssrc,
+				const struct sl_rtcp_dlrr *items, unsigned n);
 /* Already formed (transport-wide feedback) */
 SL_API void sl_rtcp_put_raw(struct sl_rtcp_writer *w, const void *packet, size_t len);
 /* Bytes written; -SL_EFULL */
