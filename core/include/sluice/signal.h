@@ -1,0 +1,64 @@
+/*
+ * sluice/signal.h: the rooms of signalling, for modules that take part in them:
+ * sl_iface_get(w, SL_SIGNAL_IFACE, 1, &self).
+ *
+ * A peer is a client in a room, connected to some worker of the node; it may resume at another one.
+ * Every worker knows every peer. What a client says is heard at the worker that has its socket; what
+ * is sent to a peer finds it wherever it is, is numbered, kept until acknowledged, and comes in the
+ * order in which this worker sent it.
+ */
+#ifndef SLUICE_SIGNAL_H
+#define SLUICE_SIGNAL_H
+
+#include <sluice/json.h>
+#include <sluice/worker.h>
+
+#define SL_SIGNAL_IFACE "signal"
+
+/* What a peer's token permits it in a room whose media this node carries. */
+enum sl_signal_grant {
+	SL_MAY_PUBLISH_AUDIO = 1,
+	SL_MAY_PUBLISH_VIDEO = 2,
+	SL_MAY_PUBLISH_SCREEN = 4,
+	SL_MAY_SUBSCRIBE = 8,
+	SL_MAY_DATA = 16,
+	SL_MAY_ADMIN = 32,  /* mute, remove and move others; close the room */
+	SL_IS_HIDDEN = 64,  /* others are not told of it */
+	SL_IS_RECORDER = 128,
+};
+
+struct sl_signal_peer { /* borrowed for the call */
+	uint64_t id;
+	struct sl_str room, name;
+	uint32_t grants; /* of a peer that is here; else 0 */
+	bool here;	 /* this worker has it */
+};
+
+struct sl_signal_handler {
+	/* Somebody has entered a room, or left; on every worker. */
+	void (*joined)(void *arg, const struct sl_signal_peer *p);
+	void (*left)(void *arg, const struct sl_signal_peer *p, const char *reason);
+	/* A message of one of the types; on the worker that has the peer. The id in it has been
+	 * acknowledged when the result is 0; a negative result is answered by an error with the
+	 * sentence. */
+	int (*message)(void *arg, const struct sl_signal_peer *p, struct sl_str type,
+		       const json_t *msg, const char **ret_sentence);
+};
+
+struct sl_signal_iface {
+	/* types: NULL-terminated, const. One handler in a process. welcome: members that `welcome`
+	 * and `hello` shall carry so that clients know what this node does, as a JSON object text. */
+	int (*listen)(void *self, const char *const *types, struct sl_str welcome,
+		      const struct sl_signal_handler *h, void *arg);
+	/* One JSON object. -SL_ENOENT: no such peer (any more) */
+	int (*send)(void *self, uint64_t peer, struct sl_str json);
+	/* false: no such peer */
+	bool (*find)(void *self, uint64_t peer, struct sl_signal_peer *ret_peer);
+	/* Each peer of a room, on whatever worker. */
+	void (*each)(void *self, struct sl_str room,
+		     void (*fn)(void *arg, const struct sl_signal_peer *p), void *arg);
+	/* Out of its room; reason is what the others are told ("kicked"). */
+	int (*end)(void *self, uint64_t peer, const char *reason);
+};
+
+#endif
