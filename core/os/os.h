@@ -84,6 +84,10 @@ int sock_udp(const struct sl_addr *bind_to, const struct sock_opts *o, int *ret_
 int sock_tcp_listen(const struct sl_addr *bind_to, const struct sock_opts *o, int *ret_fd);
 int sock_unix_listen(const char *path, mode_t mode, int *ret_fd);
 int sock_unix_connect(const char *path, int *ret_fd);
+/* A datagram socket under a name of the kernel's choice, at most 15 bytes; for processes of this
+ * network namespace. */
+int sock_unix_place(int *ret_fd, char ret_name[15], size_t *ret_len);
+int sock_unix_to_place(const char *name, size_t len, int *ret_fd);
 int sock_local(int fd, struct sl_addr *ret_addr);
 int sock_peer(int fd, struct sl_addr *ret_addr);
 int sock_pair_seqpacket(int ret_fds[2]);

@@ -207,6 +207,40 @@ int sock_unix_connect(const char *path, int *ret_fd)
 	return connect_unix(path, SOCK_STREAM, ret_fd);
 }
 
+/* Bound to nothing but the family, a socket gets a free abstract name: NUL and five digits. */
+int sock_unix_place(int *ret_fd, char ret_name[15], size_t *ret_len)
+{
+	FD_AUTO int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof un;
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof un.sun_family) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&un, &len) < 0)
+		return -SL_ESYS;
+	len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+	if (len > 15)
+		return -SL_ELIMIT;
+	memcpy(ret_name, un.sun_path, len);
+	*ret_len = len;
+	*ret_fd = fd_steal(&fd);
+	return 0;
+}
+
+int sock_unix_to_place(const char *name, size_t len, int *ret_fd)
+{
+	FD_AUTO int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	if (len > sizeof un.sun_path)
+		return -SL_ELIMIT;
+	memcpy(un.sun_path, name, len);
+	len += offsetof(struct sockaddr_un, sun_path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, (socklen_t)len) < 0)
+		return -SL_ESYS;
+	*ret_fd = fd_steal(&fd);
+	return 0;
+}
+
 int sock_local(int fd, struct sl_addr *ret_addr)
 {
 	struct sockaddr_storage sa;

@@ -57,6 +57,29 @@ SL_API unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, 
  * is none. */
 SL_API uint32_t sl_aux_owner(const struct sl_worker *w, const char *module);
 
+/*
+ * ---- descriptors, from process to process of the node. Who can use one names the place where he
+ * waits, in a message of a channel; who has it sends it there, with some bytes that say what it is.
+ */
+struct sl_pass;
+struct sl_pass_place {
+	uint8_t name_len;
+	char name[15];
+	uint8_t key[16]; /* only who was told the place can send there */
+};
+#define SL_PASS_MAX 2048 /* bytes beside a descriptor */
+/* fd: the receiver's now */
+typedef void sl_pass_fn(void *arg, struct sl_str data, int fd);
+SL_API SL_MUST_CHECK int sl_pass_open(struct sl_worker *w, sl_pass_fn *fn, void *arg,
+				      struct sl_pass **ret_pass);
+/* Accepts NULL */
+SL_API void sl_pass_close(struct sl_pass *p);
+SL_API const struct sl_pass_place *sl_pass_place(const struct sl_pass *p);
+/* fd leaves the caller in any case. To a place that is busy it goes later. -SL_ENOENT: nobody is
+ * there; -SL_EFULL: too many wait. */
+SL_API SL_MUST_CHECK int sl_pass_send(struct sl_pass *p, const struct sl_pass_place *to,
+				      const void *data, size_t len, int fd);
+
 /* ---- named interfaces: a versioned const table that one module offers to others of the same
  * process */
 SL_API SL_MUST_CHECK int sl_iface_provide(struct sl_worker *w, const char *name, unsigned version,
