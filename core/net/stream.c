@@ -50,6 +50,8 @@ static void announce_end(struct sl_conn *c)
 	sl_trace(0, SL_TRACE_CONN_CLOSE, c->why, c->io ? c->io->n_bytes : 0);
 	if (c->io && c->io->taken && c->io->ops.closed)
 		c->io->ops.closed(c->io->arg, c, c->why);
+	if (c->adopted)
+		return;
 	(void)hook_run_conn(&l->closing, c); /* nothing is left to decide */
 	(void)hook_run_conn(&l->log, c);
 }
@@ -157,7 +159,8 @@ static void on_timer(struct sl_timer *t)
 /* ---- beginnings */
 
 /* From a slab: ten thousand half-open connections are two and a half megabytes. */
-static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr *remote)
+struct sl_conn *conn_new(struct acceptor *a, int fd, const struct sl_addr *remote,
+			 const struct sl_addr *local)
 {
 	struct streams *s = &a->net->streams;
 	struct sl_conn *c = sl_slab_get(s->slab);
@@ -169,11 +172,7 @@ static struct sl_conn *new_conn(struct acceptor *a, int fd, const struct sl_addr
 	c->timer.arg = c;
 	c->acceptor = a;
 	c->remote = *remote;
-	c->local = a->listener->pub.local;
-	if (a->listener->wildcard)
-		(void)sock_local(
-			fd,
-			&c->local); /* stays the wildcard: a name for logs, nothing depends on it */
+	c->local = *local;
 	c->next = s->first;
 	if (c->next)
 		c->next->prev = c;
@@ -231,6 +230,7 @@ void sl_conn_resume(struct sl_conn *c, int rc)
 static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 {
 	const struct net_listener *l = a->listener;
+	struct sl_addr local = l->pub.local;
 	struct sl_conn *c;
 	int rc;
 
@@ -240,7 +240,9 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 		close(fd);
 		return;
 	}
-	c = new_conn(a, fd, remote);
+	if (l->wildcard) /* where it cannot be had: a name for logs, nothing depends on it */
+		(void)sock_local(fd, &local);
+	c = conn_new(a, fd, remote, &local);
 	if (!c) {
 		close(fd);
 		return;
@@ -332,9 +334,11 @@ static void on_acceptable(struct sl_event *ev, unsigned ready)
 /* Acceptors of UDP listeners stay unused: positions are those of the listeners. */
 int streams_open(struct net *n)
 {
+	static const struct net_listener nobody = {.pub = {.name = "none"}};
 	struct streams *s = &n->streams;
 
 	s->settle = (struct sl_post){.fn = on_settle, .arg = n};
+	s->nobody = (struct acceptor){.net = n, .listener = &nobody};
 	s->slab = sl_slab_new(sizeof(struct sl_conn), 64);
 	s->scratch = malloc(STREAM_SCRATCH);
 	s->acceptors = calloc(n->n_listeners + 1, sizeof *s->acceptors);

@@ -2,7 +2,7 @@
  * net/stream.h: stream connections.
  *
  * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and
- * writes one that has been taken. A connection in its first states is this struct alone; what a
+ * writes one that has been taken, stream_half.c pauses it and ends its directions apart. A connection in its first states is this struct alone; what a
  * speaking one needs is in struct conn_io and made then.
  */
 #ifndef NET_STREAM_H
@@ -40,6 +40,11 @@ struct conn_io {
 	bool reads_on;	   /* OpenSSL holds bytes, and this tick's turns are used up */
 	bool stuck;	   /* the kernel takes no more: waits for SL_WRITE */
 	bool owes_drained; /* a write was queued or refused since the last `drained` */
+	bool paused;	   /* by its owner */
+	bool resumed;	   /* in this tick: what was left over is shown again */
+	bool in_ended;	   /* the peer sends no more; on_end was told */
+	bool ending, out_ended; /* our direction: asked for, done */
+	sl_conn_end_fn *on_end; /* NULL: the peer's end closes */
 };
 
 struct acceptor {
@@ -64,11 +69,13 @@ struct sl_conn {
 	uint8_t access_at; /* the handler of CONN_ACCESS that was asked last */
 	bool dirty;	   /* in the list for the end of the tick */
 	bool waits_at_low; /* SO_RCVLOWAT is set */
+	bool adopted;	   /* was never accepted: no phase is told of its end */
 };
 _Static_assert(sizeof(struct sl_conn) <= 256, "half-open connections are small");
 
 struct streams {
 	struct acceptor *acceptors; /* one per listener, unused for UDP */
+	struct acceptor nobody;	    /* of adopted connections without a listener */
 	struct sl_slab *slab;
 	struct sl_conn *first, *dirty;
 	unsigned n_conns;
@@ -88,6 +95,9 @@ static inline struct net *conn_net(const struct sl_conn *c)
 {
 	return c->acceptor->net;
 }
+/* In no state yet, and not in the loop; NULL: no memory */
+struct sl_conn *conn_new(struct acceptor *a, int fd, const struct sl_addr *remote,
+			 const struct sl_addr *local);
 /* Ends without writing what waits; the connection goes when the tick ends. */
 void conn_fail(struct sl_conn *c, enum sl_close_reason why);
 /* Looks after it when the tick ends: writes its queue, or takes it apart. */
@@ -108,7 +118,19 @@ void conn_begin(struct sl_conn *c);
 void conn_ready(struct sl_conn *c, unsigned ready);
 void conn_settle(struct sl_conn *c);
 void conn_timeout(struct sl_conn *c);
+/* What the loop should watch for now */
+unsigned conn_interest(const struct sl_conn *c);
 /* > 0: bytes; 0: end; -SL_EAGAIN; -SL_ECLOSED. */
 ptrdiff_t conn_receive(struct sl_conn *c, void *dst, size_t cap);
+
+/* ---- stream_half.c */
+static inline bool conn_may_read(const struct sl_conn *c)
+{
+	return c->state == CONN_OPEN && !c->io->paused && !c->io->in_ended;
+}
+/* The peer's direction is over */
+void conn_input_ended(struct sl_conn *c);
+/* The queue is empty */
+void conn_end_output(struct sl_conn *c);
 
 #endif

@@ -182,7 +182,7 @@ static void read_all(struct sl_conn *c)
 	ptrdiff_t got = 1;
 	bool more = true;
 
-	for (unsigned turn = 0; got > 0 && more && c->state == CONN_OPEN; turn++) {
+	for (unsigned turn = 0; got > 0 && more && conn_may_read(c); turn++) {
 		if (turn == READS_PER_WAKEUP) {
 			c->io->reads_on = c->tls != NULL;
 			conn_mark(c);
@@ -194,7 +194,7 @@ static void read_all(struct sl_conn *c)
 		return;
 	c->io->active_ms = now_ms(c);
 	if (got == 0)
-		sl_conn_close(c, SL_CLOSE_PEER);
+		conn_input_ended(c);
 	else if (got == -SL_ECLOSED)
 		conn_fail(c, SL_CLOSE_ERROR);
 }
@@ -230,10 +230,11 @@ static void written(struct sl_conn *c, size_t n)
 		sl_buf_drop(out, n);
 }
 
-/* Closing connections are not read: their input is nobody's any more. */
-static unsigned interest(const struct sl_conn *c)
+/* Closing connections are not read: their input is nobody's any more. Nothing at all is wanted of a
+ * paused one that has nothing to write, or its peer's end would wake the loop for ever. */
+unsigned conn_interest(const struct sl_conn *c)
 {
-	unsigned wanted = c->state == CONN_FLUSHING ? 0 : SL_READ;
+	unsigned wanted = conn_may_read(c) ? SL_READ : 0;
 
 	return wanted | (c->io->stuck ? SL_WRITE : 0);
 }
@@ -248,7 +249,7 @@ static void flush(struct sl_conn *c)
 
 		if (n == -SL_EAGAIN) {
 			io->stuck = io->owes_drained = true;
-			conn_want(c, interest(c));
+			conn_want(c, conn_interest(c));
 			return;
 		}
 		if (n <= 0) {
@@ -260,7 +261,7 @@ static void flush(struct sl_conn *c)
 	if (io->stuck) {
 		io->stuck = false;
 		if (c->state == CONN_OPEN)
-			conn_want(c, interest(c));
+			conn_want(c, conn_interest(c));
 	}
 }
 
@@ -282,7 +283,7 @@ int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 	struct conn_io *io = c->io;
 	size_t max;
 
-	if (c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN || io->ending)
 		return -SL_ECLOSED;
 	max = io->ops.max_output ? io->ops.max_output : MAX_OUTPUT;
 	if (io->out.len + len >= WRITE_EARLY && io->out.len > 0 && !io->stuck)
@@ -346,13 +347,23 @@ static void discard_input(struct sl_conn *c)
 		conn_fail(c, c->why);
 }
 
+/* After a pause the module looks again at what it left over. */
+static void read_on(struct sl_conn *c)
+{
+	struct conn_io *io = c->io;
+	bool shows = io->resumed && io->in.len > 0;
+
+	if (c->state != CONN_OPEN || (!io->reads_on && !io->resumed))
+		return;
+	io->reads_on = io->resumed = false;
+	if (!shows || show_held(c) == 0)
+		read_all(c);
+}
+
 /* The end of a tick for a connection that wrote or was closed in it. */
 void conn_settle(struct sl_conn *c)
 {
-	if (c->state == CONN_OPEN && c->io->reads_on) {
-		c->io->reads_on = false;
-		read_all(c);
-	}
+	read_on(c);
 	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
 		return;
 	if (!c->io->stuck)
@@ -360,7 +371,9 @@ void conn_settle(struct sl_conn *c)
 	if (c->state == CONN_FLUSHING && c->io->out.len == 0)
 		say_goodbye(c);
 	else if (c->state == CONN_FLUSHING)
-		conn_want(c, interest(c));
+		conn_want(c, conn_interest(c));
+	else if (c->io->ending)
+		conn_end_output(c);
 	else
 		tell_drained(c);
 }
@@ -380,7 +393,7 @@ void conn_ready(struct sl_conn *c, unsigned ready)
 		c->io->stuck = false; /* flush sets it again */
 		flush(c);
 		if (c->state == CONN_OPEN)
-			conn_want(c, interest(c));
+			conn_want(c, conn_interest(c));
 	}
 	if (c->state == CONN_OPEN || c->state == CONN_FLUSHING)
 		conn_settle(c);

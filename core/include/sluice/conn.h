@@ -87,4 +87,31 @@ SL_API size_t sl_conn_queued(const struct sl_conn *c);
 /* After the queue has been written, at most 5 s; input stops now */
 SL_API void sl_conn_close(struct sl_conn *c, enum sl_close_reason why);
 
+/*
+ * For who relays between two connections and must neither lose bytes nor hold more than he wants
+ * to: he pauses the one while the other does not drain, and passes on the end of each direction
+ * alone.
+ */
+/* No input until sl_conn_resume_input; what comes stays in the kernel, whose window stops the sender. */
+SL_API void sl_conn_pause_input(struct sl_conn *c);
+/* Shows what was left over, and reads on, at the end of the tick. */
+SL_API void sl_conn_resume_input(struct sl_conn *c);
+/* The peer's end of its direction is told to fn instead of closing. */
+typedef void sl_conn_end_fn(void *arg, struct sl_conn *c);
+SL_API void sl_conn_on_end(struct sl_conn *c, sl_conn_end_fn *fn);
+/* Ends our direction when the queue is written; nothing can be written any more. A connection both
+ * of whose directions have ended closes (SL_CLOSE_PEER). */
+SL_API void sl_conn_end(struct sl_conn *c);
+
+/* A connected stream socket from elsewhere. */
+struct sl_conn_source {
+	const struct sl_listener *listener; /* whose it is taken for; NULL: nobody's */
+	struct sl_addr remote, local;
+	int fd; /* non-blocking; the core's once it is adopted */
+};
+/* As if taken: ops.input is called from the next tick on. No phase runs for it. */
+SL_API SL_MUST_CHECK int sl_conn_adopt(struct sl_worker *w, const struct sl_conn_source *from,
+				       const struct sl_conn_ops *ops, void *arg,
+				       struct sl_conn **ret_conn);
+
 #endif
