@@ -299,6 +299,8 @@ int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 		conn_fail(c, SL_CLOSE_ERROR);
 		return -SL_ECLOSED;
 	}
+	if (io->out.len > WRITE_EARLY) /* long enough to be a reason to wait, for who looks at it */
+		io->owes_drained = true;
 	conn_mark(c);
 	return 0;
 }
