@@ -2,8 +2,9 @@
  * net/stream.h: stream connections.
  *
  * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and
- * writes one that has been taken, stream_half.c pauses it and ends its directions apart. A connection in its first states is this struct alone; what a
- * speaking one needs is in struct conn_io and made then.
+ * writes one that has been taken, stream_half.c pauses it and ends its directions apart. A
+ * connection in its first states is this struct alone; what a speaking one needs is in struct
+ * conn_io and made then.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -37,12 +38,12 @@ struct conn_io {
 	uint64_t active_ms;
 	uint64_t n_bytes; /* read and written, for the record */
 	bool taken;
-	bool reads_on;	   /* OpenSSL holds bytes, and this tick's turns are used up */
-	bool stuck;	   /* the kernel takes no more: waits for SL_WRITE */
-	bool owes_drained; /* a write was queued or refused since the last `drained` */
-	bool paused;	   /* by its owner */
-	bool resumed;	   /* in this tick: what was left over is shown again */
-	bool in_ended;	   /* the peer sends no more; on_end was told */
+	bool reads_on;		/* OpenSSL holds bytes, and this tick's turns are used up */
+	bool stuck;		/* the kernel takes no more: waits for SL_WRITE */
+	bool owes_drained;	/* a write was queued or refused since the last `drained` */
+	bool paused;		/* by its owner */
+	bool resumed;		/* in this tick: what was left over is shown again */
+	bool in_ended;		/* the peer sends no more; on_end was told */
 	bool ending, out_ended; /* our direction: asked for, done */
 	sl_conn_end_fn *on_end; /* NULL: the peer's end closes */
 };

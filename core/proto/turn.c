@@ -2,9 +2,9 @@
  * proto/turn.c: the TURN server engine: its life, what comes in, its time, and what its owner may
  * ask.
  *
- * RFC 8656 for UDP relaying; clients come over any transport. Sans-I/O: it is told the time and
- * calls struct sl_turn_io for sockets and publication. One engine per worker, one thread; tables
- * and slabs are its own and go with it. The wheel starts at the first time it hears, so that
+ * RFC 8656, with TCP relays and mobility; clients come over any transport. Sans-I/O: it is told the
+ * time and calls struct sl_turn_io for sockets and publication. One engine per worker, one thread;
+ * tables and slabs are its own and go with it. The wheel starts at the first time it hears, so that
  * engines need no clock to be made.
  */
 #include "proto/turn_impl.h"
@@ -49,7 +49,8 @@ static int engine_init(struct sl_turn *t)
 	t->alloc_slab = sl_slab_new(sizeof(struct sl_turn_alloc), OBJECTS_PER_BLOCK);
 	t->perm_slab = sl_slab_new(sizeof(struct turn_perm), OBJECTS_PER_BLOCK);
 	t->channel_slab = sl_slab_new(sizeof(struct turn_channel), OBJECTS_PER_BLOCK);
-	if (!t->alloc_slab || !t->perm_slab || !t->channel_slab)
+	t->conn_slab = sl_slab_new(sizeof(struct sl_turn_conn), OBJECTS_PER_BLOCK);
+	if (!t->alloc_slab || !t->perm_slab || !t->channel_slab || !t->conn_slab)
 		return -SL_ENOMEM;
 	return realms_init(t);
 }
@@ -66,6 +67,7 @@ int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf,
 	t->io = io;
 	t->io_ctx = io_ctx;
 	memcpy(t->nonce_key, nonce_key, sizeof t->nonce_key);
+	turn_ticket_keys(t);
 	err = engine_init(t);
 	if (err < 0) {
 		sl_turn_free(t);
@@ -81,13 +83,15 @@ static void end_all(struct sl_turn *t)
 
 	while ((node = sl_htab_first(&t->allocs)))
 		turn_alloc_end(SL_CONTAINER(node, struct sl_turn_alloc, node), "stopped");
+	while ((node = sl_htab_first(&t->tickets))) /* those that wait for their client */
+		turn_alloc_end(SL_CONTAINER(node, struct sl_turn_alloc, by_ticket), "stopped");
 	while ((node = sl_htab_first(&t->reservations)))
 		turn_reservation_cancel(t, SL_CONTAINER(node, struct turn_reservation, node));
 }
 
 void sl_turn_free(struct sl_turn *t)
 {
-	struct sl_htab *tables[6];
+	struct sl_htab *tables[8];
 
 	if (!t)
 		return;
@@ -98,13 +102,17 @@ void sl_turn_free(struct sl_turn *t)
 	tables[3] = &t->by_number;
 	tables[4] = &t->by_peer;
 	tables[5] = &t->reservations;
+	tables[6] = &t->conns;
+	tables[7] = &t->tickets;
 	for (size_t i = 0; i < SL_ARRAY_LEN(tables); i++)
 		sl_htab_free(tables[i]);
 	sl_slab_destroy(t->alloc_slab);
 	sl_slab_destroy(t->perm_slab);
 	sl_slab_destroy(t->channel_slab);
+	sl_slab_destroy(t->conn_slab);
 	realms_free(t);
 	sl_wipe(t->nonce_key, sizeof t->nonce_key);
+	sl_wipe(t->ticket_keys, sizeof t->ticket_keys);
 	free(t);
 }
 
@@ -143,7 +151,8 @@ uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms)
 static bool is_request_method(uint16_t method)
 {
 	return method == SL_TURN_ALLOCATE || method == SL_TURN_REFRESH ||
-	       method == SL_TURN_CREATE_PERMISSION || method == SL_TURN_CHANNEL_BIND;
+	       method == SL_TURN_CREATE_PERMISSION || method == SL_TURN_CHANNEL_BIND ||
+	       method == SL_TURN_CONNECT || method == SL_TURN_CONNECTION_BIND;
 }
 
 static bool fingerprint_lies(const struct sl_stun_msg *msg)
@@ -171,6 +180,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	out->reply_len = 0;
 	out->to_peer_via = NULL;
 	out->data_len = 0;
+	out->bound = NULL;
 	if (!request && !send)
 		return SL_DECLINED;
 	sl_assert(c->realm < t->conf->n_realms);
@@ -186,6 +196,8 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 		return out->to_peer_via ? SL_DONE : SL_DROP;
 	}
 	t->counters.requests++;
+	turn_find_conn(&r);
+	turn_find_ticket(&r);
 	turn_request(&r);
 	sl_wipe(&r.key, sizeof r.key);
 	return SL_DONE;

@@ -179,6 +179,7 @@ static unsigned open_family(struct sl_turn_alloc *a, const struct turn_ask *ask,
 	struct sl_addr relayed = {0};
 	const struct sl_turn_want want = {
 		.family = family,
+		.tcp = ask->tcp,
 		.even = ask->even,
 		.reserve = ask->reserve,
 		.reserved = ask->reservation ? &ask->reservation->relayed : NULL,
@@ -260,12 +261,15 @@ void turn_alloc_end(struct sl_turn_alloc *a, const char *why)
 	struct sl_turn *t = a->turn;
 
 	wheel_del(&t->wheel, &a->timer.node);
-	sl_htab_remove(&t->allocs, &a->node);
+	if (!a->homeless)
+		sl_htab_remove(&t->allocs, &a->node);
+	turn_ticket_forget(a);
+	turn_conns_drop(a);
 	turn_peers_drop(a);
 	alloc_free(a, why);
 }
 
-static struct sl_turn_alloc *alloc_init(struct turn_req *r)
+static struct sl_turn_alloc *alloc_init(struct turn_req *r, const struct turn_ask *ask)
 {
 	struct sl_turn_alloc *a = sl_slab_get(r->t->alloc_slab);
 
@@ -275,6 +279,7 @@ static struct sl_turn_alloc *alloc_init(struct turn_req *r)
 	a->realm = r->realm;
 	a->client = *r->client;
 	a->timer.fn = on_alloc_timer;
+	a->tcp = ask->tcp;
 	a->username_hash = r->username_hash;
 	a->key = r->key;
 	memcpy(a->txid, r->msg->txid, sizeof a->txid);
@@ -337,13 +342,16 @@ unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask)
 	code = check_room(r);
 	if (code)
 		return code;
-	a = alloc_init(r);
+	a = alloc_init(r, ask);
 	if (!a)
 		return 508;
 	code = alloc_open(a, r, ask);
+	if (code == 0 && ask->mobile && turn_ticket_new(a) < 0)
+		code = 508;
 	if (code == 0 && sl_htab_insert(&t->allocs, &a->node, client_hash(&a->client)) < 0)
 		code = 508;
 	if (code) {
+		turn_ticket_forget(a);
 		alloc_free(a, "refused");
 		return code;
 	}
@@ -351,4 +359,53 @@ unsigned turn_alloc_new(struct turn_req *r, const struct turn_ask *ask)
 	t->counters.allocations++;
 	r->a = a;
 	return 0;
+}
+
+/* ---- mobility */
+
+/* A table that cannot grow leaves it homeless where it was, for its client to come again. */
+static void set_client(struct sl_turn_alloc *a, const struct sl_turn_client *c)
+{
+	struct sl_turn *t = a->turn;
+
+	if (!a->homeless)
+		sl_htab_remove(&t->allocs, &a->node);
+	a->client = *c;
+	a->homeless = sl_htab_insert(&t->allocs, &a->node, client_hash(c)) < 0;
+}
+
+unsigned turn_alloc_move(struct turn_req *r)
+{
+	struct sl_turn_alloc *a = r->a;
+	const struct sl_turn_client before = a->client;
+	const bool was_homeless = a->homeless;
+
+	if (a->tcp && r->client->transport != TURN_PROTO_TCP)
+		return 400;
+	set_client(a, r->client);
+	if (a->homeless || r->t->io->moved(r->t->io_ctx, a) < 0) {
+		if (was_homeless && !a->homeless)
+			sl_htab_remove(&r->t->allocs, &a->node);
+		if (!was_homeless)
+			set_client(a, &before);
+		a->homeless |= was_homeless;
+		return 508;
+	}
+	a->ticket_serial += !a->moving;
+	a->moving = true;
+	r->t->counters.moves++;
+	return 0;
+}
+
+void sl_turn_client_lost(struct sl_turn_alloc *a, uint64_t now_ms, uint64_t wait_ms)
+{
+	if (!a->mobile) {
+		turn_alloc_end(a, "connection closed");
+		return;
+	}
+	if (!a->homeless)
+		sl_htab_remove(&a->turn->allocs, &a->node);
+	a->homeless = true;
+	if (a->expires_ms > now_ms + wait_ms)
+		turn_alloc_set_expiry(a, now_ms + wait_ms);
 }

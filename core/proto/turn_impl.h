@@ -8,6 +8,8 @@
  *     turn_limit.c    what users, sources, realms and all may have
  *     turn_peer.c     peer policy, permissions, channels, and the data path over them
  *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
+ *     turn_conn.c     connections of TCP relays (RFC 6062)
+ *     turn_ticket.c   mobility tickets (RFC 8016)
  *     turn_reply.c    how answers are written
  *
  * Everything belongs to one engine and one thread. Objects point at each other freely; whoever ends
@@ -31,6 +33,10 @@ enum {
 	TURN_HOT_CHANNELS = 4,
 	TURN_RESERVATION_MS = 30000, /* RFC 8656 section 7.2 */
 	TURN_MAX_UNKNOWN = 16,
+	TURN_PROTO_TCP = 6,
+	TURN_BIND_MS = 30000, /* RFC 6062 sections 5.2, 5.3 */
+	TURN_TICKET_ID = 10,
+	TURN_TICKET_BYTES = 32,
 };
 
 struct turn_timer;
@@ -94,6 +100,24 @@ struct turn_channel {
 	uint16_t number;
 };
 
+enum turn_conn_state { CONN_CONNECTING, CONN_WAITING, CONN_BOUND };
+
+struct sl_turn_conn {
+	struct sl_hnode node;	 /* in sl_turn.conns */
+	struct turn_timer timer; /* while it waits to be bound */
+	struct sl_turn_conn *next;
+	struct sl_turn_alloc *owner;
+	void *data; /* the caller's */
+	struct sl_addr peer;
+	uint32_t id;
+	uint8_t state;
+	/* Of the Connect, for its answer: the header, FINGERPRINT if it had one, and the key. */
+	uint8_t asked[SL_STUN_HEADER + 8];
+	uint8_t asked_len;
+	bool sha256, proven;
+	struct turn_key key;
+};
+
 struct sl_turn_alloc {
 	struct sl_turn *turn;
 	void *data; /* the caller's */
@@ -118,6 +142,14 @@ struct sl_turn_alloc {
 	uint8_t txid[12];		 /* of the Allocate, to answer its retransmissions alike */
 	uint8_t token[TURN_TOKEN_BYTES]; /* of the port reserved with it */
 	bool has_token;
+	bool tcp; /* its relays are for TCP */
+	struct sl_turn_conn *conns;
+	uint32_t n_conns;
+	bool mobile, moving;	   /* has a ticket; has moved, and the ticket before holds too */
+	bool homeless;		   /* its 5-tuple is no more, it is not in sl_turn.allocs */
+	uint32_t ticket_serial;	   /* one more with each move */
+	struct sl_hnode by_ticket; /* in sl_turn.tickets */
+	uint8_t ticket_id[TURN_TICKET_ID];
 	uint16_t additional_error; /* why the second family is missing, or 0 */
 };
 
@@ -140,10 +172,11 @@ struct sl_turn {
 	const struct sl_turn_io *io;
 	void *io_ctx;
 	uint8_t nonce_key[16];
+	uint8_t ticket_keys[2][32]; /* for integrity, for secrecy */
 	bool draining, started;
 	struct sl_turn_counters counters;
-	struct sl_htab allocs, parties, perms, by_number, by_peer, reservations;
-	struct sl_slab *alloc_slab, *perm_slab, *channel_slab;
+	struct sl_htab allocs, parties, perms, by_number, by_peer, reservations, conns, tickets;
+	struct sl_slab *alloc_slab, *perm_slab, *channel_slab, *conn_slab;
 	struct turn_realm *realms; /* as many as conf->n_realms */
 	struct turn_share total;
 	unsigned n_redirected; /* whose turn it is among the alternates */
@@ -153,6 +186,7 @@ struct sl_turn {
 /* What an Allocate request asks for. */
 struct turn_ask {
 	bool v4, v6; /* both: a dual allocation */
+	bool tcp, mobile;
 	bool even, reserve;
 	struct turn_reservation *reservation;
 	uint32_t lifetime_s;
@@ -162,7 +196,10 @@ struct turn_ask {
 struct turn_req {
 	struct sl_turn *t;
 	struct turn_realm *realm;
-	struct sl_turn_alloc *a; /* of the client's 5-tuple, or NULL */
+	struct sl_turn_alloc *a; /* of the client's 5-tuple, or named by a ticket or CONNECTION-ID,
+				  * or NULL */
+	struct sl_turn_conn *conn; /* named by CONNECTION-ID */
+	bool moves;		   /* a was named by a ticket, its 5-tuple is another */
 	const struct sl_turn_client *client;
 	const struct sl_stun_msg *msg;
 	uint64_t now_ms, unix_s;
@@ -216,6 +253,8 @@ void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms);
 void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms);
 void turn_alloc_close_family(struct sl_turn_alloc *a, uint8_t family);
 void turn_alloc_end(struct sl_turn_alloc *a, const char *why);
+/* To the sender's 5-tuple; 0 or the error code */
+unsigned turn_alloc_move(struct turn_req *r);
 struct turn_reservation *turn_reservation_find(const struct sl_turn *t,
 					       const uint8_t token[TURN_TOKEN_BYTES]);
 /* Gives the socket back */
@@ -225,6 +264,8 @@ void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res);
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 unsigned turn_channel_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_addr *peer);
+/* May packets go to and come from this port of the permission's address now? */
+bool turn_perm_covers(const struct turn_perm *p, uint16_t port, uint64_t now_ms);
 int turn_perm_install(struct sl_turn_alloc *a, const struct sl_addr *peer, uint64_t now_ms,
 		      struct turn_perm **ret_perm);
 struct turn_channel *turn_channel_by_number(struct sl_turn_alloc *a, uint16_t number);
@@ -235,6 +276,27 @@ int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct 
 uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms);
 void turn_peers_drop(struct sl_turn_alloc *a);
 void turn_send_indication(struct turn_req *r);
+
+/* turn_conn.c: each answers, or gives the error code. */
+unsigned turn_on_connect(struct turn_req *r);
+unsigned turn_on_connection_bind(struct turn_req *r);
+/* Sets r->conn and r->a from CONNECTION-ID */
+void turn_find_conn(struct turn_req *r);
+/* With io.disconnect */
+void turn_conns_drop(struct sl_turn_alloc *a);
+
+/* turn_ticket.c */
+void turn_ticket_keys(struct sl_turn *t);
+int turn_ticket_new(struct sl_turn_alloc *a);
+/* Accepts one without */
+void turn_ticket_forget(struct sl_turn_alloc *a);
+/* Sets r->a and r->moves when the request comes with a ticket from elsewhere */
+void turn_find_ticket(struct turn_req *r);
+/* Of an Allocate: does it want one? 0 or the error code */
+unsigned turn_ask_ticket(const struct turn_req *r, bool *ret_wanted);
+/* Of a Refresh; 0 or the error code */
+unsigned turn_check_ticket(const struct turn_req *r);
+void turn_put_ticket(struct turn_req *r);
 
 /* turn_request.c: each answers. */
 void turn_request(struct turn_req *r);

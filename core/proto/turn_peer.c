@@ -114,8 +114,7 @@ struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_
 	return node ? SL_CONTAINER(node, struct turn_perm, node) : NULL;
 }
 
-/* May packets go to and come from this port of the permission's address now? */
-static bool perm_covers(const struct turn_perm *p, uint16_t port, uint64_t now_ms)
+bool turn_perm_covers(const struct turn_perm *p, uint16_t port, uint64_t now_ms)
 {
 	if (!p || p->expires_ms <= now_ms)
 		return false;
@@ -426,7 +425,7 @@ int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t 
 	struct turn_channel *c = turn_channel_by_peer(a, peer);
 	const struct turn_perm *p = c ? c->perm : turn_perm_find(a, peer);
 
-	if (!perm_covers(p, peer->port, now_ms)) {
+	if (!turn_perm_covers(p, peer->port, now_ms)) {
 		a->turn->counters.no_permission++;
 		return -SL_EDENIED;
 	}
@@ -476,7 +475,7 @@ size_t sl_turn_peer_error(struct sl_turn_alloc *a, const struct sl_addr *peer,
 	size_t len;
 
 	if (!is_told(peer->family, icmp->type) ||
-	    !perm_covers(turn_perm_find(a, peer), peer->port, now_ms))
+	    !turn_perm_covers(turn_perm_find(a, peer), peer->port, now_ms))
 		return 0;
 	sl_put16(value + 2, (uint16_t)(icmp->type << 9 | icmp->code));
 	sl_put32(value + 4, is_too_big(peer->family, icmp) ? icmp->mtu : 0);
@@ -528,8 +527,8 @@ void turn_send_indication(struct turn_req *r)
 		n->bad_requests++;
 		return;
 	}
-	perm = r->a ? turn_perm_find(r->a, &peer) : NULL;
-	if (!perm_covers(perm, peer.port, r->now_ms) || peer.port == 0) {
+	perm = r->a && !r->a->tcp ? turn_perm_find(r->a, &peer) : NULL;
+	if (!turn_perm_covers(perm, peer.port, r->now_ms) || peer.port == 0) {
 		n->no_permission++;
 		return;
 	}

@@ -20,6 +20,9 @@ static void count_error(struct sl_turn_counters *n, unsigned code)
 	case 403:
 		n->peer_refusals++;
 		break;
+	case 405:
+		n->mobility_refusals++;
+		break;
 	case 420:
 		n->unknown_attributes++;
 		break;
@@ -38,6 +41,10 @@ static void count_error(struct sl_turn_counters *n, unsigned code)
 		break;
 	case 442:
 		n->transport_refusals++;
+		break;
+	case 446:
+	case 447:
+		n->connect_failures++;
 		break;
 	case 486:
 		n->quota_refusals++;

@@ -1,5 +1,5 @@
 /*
- * proto/turn_request.c: the four TURN requests (RFC 8656 sections 7, 8, 10, 12), each a short
+ * proto/turn_request.c: the four requests of RFC 8656 (sections 7, 8, 10, 12), each a short
  * story: check, do, answer.
  *
  * Every function named on_* gives 0 after it has answered success, or the error code to answer. The
@@ -54,13 +54,32 @@ static unsigned ask_family(const struct turn_req *r, uint16_t type, uint8_t *ret
 
 /* ---- Allocate */
 
-static unsigned ask_transport(const struct turn_req *r)
+static bool has(const struct turn_req *r, uint16_t type)
+{
+	struct sl_stun_attr attr;
+
+	return sl_stun_find(r->msg, type, &attr);
+}
+
+/* RFC 6062 section 5.1: clients over streams, and nothing that only datagrams have. */
+static unsigned check_tcp(const struct turn_req *r)
+{
+	if (r->client->transport != TURN_PROTO_TCP || has(r, SL_TURN_DONT_FRAGMENT) ||
+	    has(r, SL_TURN_EVEN_PORT) || has(r, SL_TURN_RESERVATION_TOKEN))
+		return 400;
+	return 0;
+}
+
+static unsigned ask_transport(const struct turn_req *r, struct turn_ask *ask)
 {
 	struct sl_stun_attr attr;
 
 	if (!sl_stun_find(r->msg, SL_TURN_REQUESTED_TRANSPORT, &attr) || attr.len != 4)
 		return 400;
-	return attr.data[0] == PROTO_UDP ? 0 : 442;
+	if (attr.data[0] == PROTO_UDP)
+		return 0;
+	ask->tcp = attr.data[0] == TURN_PROTO_TCP && r->t->conf->tcp;
+	return ask->tcp ? check_tcp(r) : 442;
 }
 
 static unsigned ask_families(const struct turn_req *r, struct turn_ask *ask)
@@ -138,6 +157,8 @@ static void reply_allocated(struct turn_req *r)
 	sl_stun_put_xor_addr(&r->w, SL_STUN_XOR_MAPPED_ADDRESS, &r->client->remote);
 	if (a->additional_error)
 		put_missing_family(r);
+	if (a->mobile)
+		turn_put_ticket(r);
 	turn_reply_end(r);
 }
 
@@ -155,13 +176,15 @@ static unsigned on_allocate(struct turn_req *r)
 	if (r->a && !is_retransmission(r))
 		return 437;
 	if (!r->a) {
-		code = ask_transport(r);
+		code = ask_transport(r, &ask);
 		if (code == 0)
 			code = ask_families(r, &ask);
 		if (code == 0)
 			code = ask_ports(r, &ask);
 		if (code == 0)
 			code = ask_lifetime(r, &ask.lifetime_s);
+		if (code == 0)
+			code = turn_ask_ticket(r, &ask.mobile);
 		if (code == 0)
 			code = turn_alloc_new(r, &ask);
 		if (code)
@@ -194,13 +217,32 @@ static void end_by_request(struct turn_req *r, uint8_t family)
 	turn_alloc_end(a, "refreshed to 0");
 }
 
+/* The move is the last thing that can fail. */
+static unsigned prolong(struct turn_req *r, uint32_t *ret_lifetime_s)
+{
+	uint32_t lifetime_s;
+	unsigned code;
+
+	code = ask_lifetime(r, &lifetime_s);
+	if (code == 0 && r->moves)
+		code = turn_alloc_move(r);
+	if (code)
+		return code;
+	turn_alloc_set_expiry(r->a, r->now_ms + lifetime_s * UINT64_C(1000));
+	r->t->io->refreshed(r->t->io_ctx, r->a);
+	*ret_lifetime_s = lifetime_s;
+	return 0;
+}
+
 static unsigned on_refresh(struct turn_req *r)
 {
 	uint32_t lifetime_s = 0;
 	uint8_t family;
 	unsigned code;
 
-	code = ask_family(r, SL_TURN_REQUESTED_ADDRESS_FAMILY, &family);
+	code = turn_check_ticket(r);
+	if (code == 0)
+		code = ask_family(r, SL_TURN_REQUESTED_ADDRESS_FAMILY, &family);
 	if (code)
 		return code;
 	if (family && !sl_turn_alloc_relayed(r->a, family))
@@ -208,15 +250,15 @@ static unsigned on_refresh(struct turn_req *r)
 	if (asks_to_end(r)) {
 		end_by_request(r, family);
 	} else {
-		code = ask_lifetime(r, &lifetime_s);
+		code = prolong(r, &lifetime_s);
 		if (code)
 			return code;
-		turn_alloc_set_expiry(r->a, r->now_ms + lifetime_s * UINT64_C(1000));
-		r->t->io->refreshed(r->t->io_ctx, r->a);
 	}
 	r->t->counters.refreshes++;
 	turn_reply_begin(r, SL_STUN_SUCCESS);
 	sl_stun_put_u32(&r->w, SL_TURN_LIFETIME, lifetime_s);
+	if (r->a && has(r, SL_TURN_MOBILITY_TICKET))
+		turn_put_ticket(r);
 	turn_reply_end(r);
 	return 0;
 }
@@ -312,6 +354,8 @@ static unsigned on_channel_bind(struct turn_req *r)
 	uint16_t number;
 	unsigned code;
 
+	if (r->a->tcp)
+		return 403;
 	turn_alloc_wake_by(r->a, turn_peers_sweep(r->a, r->now_ms));
 	code = ask_channel(r, &number, &peer);
 	if (code)
@@ -351,14 +395,25 @@ static const uint16_t known[] = {
 	SL_STUN_USERHASH,
 	SL_STUN_XOR_MAPPED_ADDRESS,
 	SL_TURN_RESERVATION_TOKEN,
+	SL_TURN_CONNECTION_ID,
 };
+
+/* No allocation: a ticket may say why. */
+static unsigned mismatch(const struct turn_req *r)
+{
+	unsigned code = r->msg->method == SL_TURN_REFRESH ? turn_check_ticket(r) : 0;
+
+	return code ? code : 437;
+}
 
 static unsigned serve(struct turn_req *r)
 {
 	if (r->msg->method == SL_TURN_ALLOCATE)
 		return on_allocate(r);
+	if (r->msg->method == SL_TURN_CONNECTION_BIND)
+		return turn_on_connection_bind(r);
 	if (!r->a)
-		return 437;
+		return mismatch(r);
 	if (r->a->username_hash != r->username_hash)
 		return 441;
 	if (r->proven) /* a renewed password of the same name: the next request shall find it first
@@ -369,6 +424,8 @@ static unsigned serve(struct turn_req *r)
 		return on_refresh(r);
 	case SL_TURN_CREATE_PERMISSION:
 		return on_create_permission(r);
+	case SL_TURN_CONNECT:
+		return turn_on_connect(r);
 	default:
 		return on_channel_bind(r);
 	}

@@ -24,6 +24,9 @@ struct tnet {
 	unsigned n_open, n_reserved, n_granted, n_refreshed, n_released; /* sockets in use, sockets kept, calls */
 	int open_error, grant_error; /* what the world answers next */
 	uint8_t open_error_family;   /* 0: any */
+	unsigned n_connects, n_disconnects, n_moved;
+	int connect_error, move_error;
+	struct sl_turn_conn *conn;   /* the last that was to be made */
 	const char *why;	     /* of the last release */
 	struct sl_turn_alloc *last;  /* granted last */
 };
@@ -109,12 +112,44 @@ static inline void tnet_released(void *ctx, struct sl_turn_alloc *a, const char 
 		n->last = NULL;
 }
 
+static inline int tnet_connect(void *ctx, struct sl_turn_conn *c)
+{
+	struct tnet *n = ctx;
+
+	if (n->connect_error)
+		return n->connect_error;
+	n->n_connects++;
+	n->conn = c;
+	return 0;
+}
+
+static inline void tnet_disconnect(void *ctx, struct sl_turn_conn *c)
+{
+	struct tnet *n = ctx;
+
+	n->n_disconnects++;
+	if (n->conn == c)
+		n->conn = NULL;
+}
+
+static inline int tnet_moved(void *ctx, struct sl_turn_alloc *a)
+{
+	struct tnet *n = ctx;
+
+	(void)a;
+	n->n_moved += n->move_error == 0;
+	return n->move_error;
+}
+
 static const struct sl_turn_io tnet_io = {
 	.open_relay = tnet_open,
 	.close_relay = tnet_close,
 	.unreserve = tnet_unreserve,
 	.granted = tnet_granted,
 	.refreshed = tnet_refreshed,
+	.moved = tnet_moved,
+	.connect = tnet_connect,
+	.disconnect = tnet_disconnect,
 	.released = tnet_released,
 };
 
@@ -138,6 +173,8 @@ static inline void tnet_conf(struct tnet *n)
 		.nonce_lifetime_s = 3600,
 		.relay_v4 = true,
 		.relay_v6 = true,
+		.tcp = true,
+		.mobility = true,
 		.slot = 7,
 		.software = SL_STR("test"),
 	};
@@ -340,6 +377,54 @@ static inline int tc_ask_allocate(struct tclient *c)
 	if (code == 0)
 		c->alloc = c->net->last;
 	return code;
+}
+
+/* Of a client over TCP */
+static inline int tc_ask_allocate_tcp(struct tclient *c)
+{
+	int code;
+
+	c->at.transport = 6;
+	sl_stun_put_u32(&c->w, SL_TURN_REQUESTED_TRANSPORT, 6u << 24);
+	code = tc_ask(c, SL_TURN_ALLOCATE);
+	if (code == 0)
+		c->alloc = c->net->last;
+	return code;
+}
+
+/* -1: no answer yet */
+static inline int tc_ask_connect(struct tclient *c, const struct sl_addr *peer)
+{
+	sl_stun_put_xor_addr(&c->w, SL_TURN_XOR_PEER_ADDRESS, peer);
+	return tc_ask(c, SL_TURN_CONNECT);
+}
+
+static inline int tc_ask_bind(struct tclient *c, uint32_t id)
+{
+	sl_stun_put_u32(&c->w, SL_TURN_CONNECTION_ID, id);
+	return tc_ask(c, SL_TURN_CONNECTION_BIND);
+}
+
+/* A later answer has been written into c->reply. */
+static inline int tc_hear(struct tclient *c, size_t len)
+{
+	struct sl_stun_attr err;
+
+	sl_assert(sl_stun_parse(&c->msg, c->reply, len) == 0);
+	if (c->msg.class_ != SL_STUN_ERROR)
+		return 0;
+	sl_assert(sl_stun_find(&c->msg, SL_STUN_ERROR_CODE, &err) && err.len >= 4);
+	return err.data[2] * 100 + err.data[3];
+}
+
+static inline uint32_t tc_reply_id(const struct tclient *c)
+{
+	struct sl_stun_attr a;
+	uint32_t v = 0;
+
+	if (!sl_stun_find(&c->msg, SL_TURN_CONNECTION_ID, &a) || sl_stun_get_u32(&a, &v) < 0)
+		return 0;
+	return v;
 }
 
 static inline int tc_ask_refresh(struct tclient *c, uint32_t lifetime_s)

@@ -57,18 +57,18 @@ TEST(what_is_not_turn_is_declined)
 	setup();
 	CHECK_INT(tc_send(&alice, SL_STUN_BINDING), -1);
 	CHECK_INT(alice.rc, SL_DECLINED);
-	CHECK_INT(tc_send(&alice, SL_TURN_CONNECT), -1);
+	CHECK_INT(tc_send(&alice, SL_TURN_CONNECTION_ATTEMPT), -1);
 	CHECK_INT(alice.rc, SL_DECLINED);
 	CHECK(tnet_stop(&net));
 }
 
 /* ---- Allocate */
 
-TEST(only_udp_is_relayed)
+TEST(only_udp_and_tcp_are_relayed)
 {
 	setup();
 	CHECK_INT(tc_ask(&alice, SL_TURN_ALLOCATE), 400);
-	sl_stun_put_u32(&alice.w, SL_TURN_REQUESTED_TRANSPORT, 6u << 24);
+	sl_stun_put_u32(&alice.w, SL_TURN_REQUESTED_TRANSPORT, 132u << 24);
 	CHECK_INT(tc_ask(&alice, SL_TURN_ALLOCATE), 442);
 	CHECK_INT(COUNTER(transport_refusals), 1);
 	CHECK(tnet_stop(&net));

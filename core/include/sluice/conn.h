@@ -92,7 +92,8 @@ SL_API void sl_conn_close(struct sl_conn *c, enum sl_close_reason why);
  * to: he pauses the one while the other does not drain, and passes on the end of each direction
  * alone.
  */
-/* No input until sl_conn_resume_input; what comes stays in the kernel, whose window stops the sender. */
+/* No input until sl_conn_resume_input; what comes stays in the kernel, whose window stops the
+ * sender. */
 SL_API void sl_conn_pause_input(struct sl_conn *c);
 /* Shows what was left over, and reads on, at the end of the tick. */
 SL_API void sl_conn_resume_input(struct sl_conn *c);

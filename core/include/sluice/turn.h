@@ -1,5 +1,6 @@
 /*
- * sluice/turn.h: the TURN server engine (RFC 8656), sans-I/O.
+ * sluice/turn.h: the TURN server engine (RFC 8656, TCP relays of RFC 6062, mobility of RFC 8016),
+ * sans-I/O.
  *
  * (state, bytes, now) -> (bytes, calls of struct sl_turn_io, next timeout). It owns allocations,
  * permissions, channels, credentials, quotas and peer policy; it knows no socket, no clock and no
@@ -17,11 +18,13 @@
 
 struct sl_turn;	      /* one engine: one per worker */
 struct sl_turn_alloc; /* one allocation; the caller may keep the pointer until io.released */
+struct sl_turn_conn;  /* one connection between a TCP relay and a peer */
 
 /* What an allocation needs from a relay socket (RFC 8656 section 7.2). */
 struct sl_turn_want {
 	uint8_t family;
-	bool even;    /* an even port */
+	bool tcp;  /* a port to listen on and to connect from, for TCP; then none of the others */
+	bool even; /* an even port */
 	bool reserve; /* and the next higher one, bound and kept for a later allocation */
 	const struct sl_addr
 		*reserved; /* not NULL: take the socket kept under this relayed address */
@@ -42,6 +45,19 @@ struct sl_turn_io {
 	int (*granted)(void *ctx, struct sl_turn_alloc *a);
 	/* Its expiry has moved. */
 	void (*refreshed)(void *ctx, struct sl_turn_alloc *a);
+	/* Its client is at another 5-tuple from now on (sl_turn_alloc_client), from which the
+	 * request came that is being served. A negative result refuses: 508, and it stays where it
+	 * was. */
+	int (*moved)(void *ctx, struct sl_turn_alloc *a);
+	/*
+	 * Connect to c's peer from its relayed address. sl_turn_connected tells what came of it,
+	 * some time after this has returned, and within 30 s (RFC 6062 section 5.2). Negative:
+	 * cannot be.
+	 */
+	int (*connect)(void *ctx, struct sl_turn_conn *c);
+	/* c ends: was not bound in time, or its allocation ends. The pointer is dead after the
+	 * call. */
+	void (*disconnect)(void *ctx, struct sl_turn_conn *c);
 	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to
 	 * 0, drained, killed). The pointer is dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
@@ -118,9 +134,12 @@ struct sl_turn_conf {
 	const struct sl_addr *own;
 	unsigned n_own;
 	uint16_t own_ports_lo, own_ports_hi;
-	bool relay_v4, relay_v6; /* families offered */
-	uint16_t slot;		 /* the worker's: stands in its reservation tokens */
-	struct sl_str software;	 /* SOFTWARE attribute; empty: none */
+	bool relay_v4, relay_v6;  /* families offered */
+	bool tcp;		  /* TCP relays are offered, to clients over TCP and TLS */
+	uint32_t max_connections; /* of one TCP relay with peers, waiting or bound; 0: no limit */
+	bool mobility;		  /* tickets are given out and taken */
+	uint16_t slot;		  /* the worker's: stands in its reservation tokens */
+	struct sl_str software;	  /* SOFTWARE attribute; empty: none */
 };
 
 /* Counters; the caller exports them. */
@@ -153,6 +172,14 @@ struct sl_turn_conf {
 	X(to_client_packets, "packets relayed to clients")                                         \
 	X(to_client_bytes, "payload bytes relayed to clients")                                     \
 	X(icmp_errors, "ICMP errors of peers passed on to clients")                                \
+	X(connects, "connections made to peers of TCP relays")                                     \
+	X(connect_failures, "answered 446 or 447: no connection to the peer")                      \
+	X(connection_attempts, "connections of peers to TCP relays told to clients")               \
+	X(connection_refusals, "connections of peers closed: no permission, or too many")          \
+	X(connection_binds, "peer connections bound by clients")                                   \
+	X(connection_timeouts, "peer connections closed: not bound within 30 s")                   \
+	X(moves, "allocations that followed their client to another address")                      \
+	X(mobility_refusals, "answered 405: mobility is off")                                      \
 	X(no_permission, "packets dropped for want of a permission or channel")                    \
 	X(over_allocation_rate, "packets dropped: over the bit rate of an allocation")             \
 	X(over_user_rate, "packets dropped: over the bit rate of a user")                          \
@@ -195,6 +222,9 @@ struct sl_turn_out {
 	const uint8_t *data; /* borrowed from the input */
 	size_t data_len;
 	bool dont_fragment;
+	/* ConnectionBind: granted. After the reply the sender's connection and the peer's are one.
+	 */
+	struct sl_turn_conn *bound;
 };
 
 /*
@@ -250,6 +280,49 @@ struct sl_turn_icmp {
 };
 SL_API size_t sl_turn_peer_error(struct sl_turn_alloc *a, const struct sl_addr *peer,
 				 const struct sl_turn_icmp *icmp, uint64_t now_ms, uint8_t dst[64]);
+
+/*
+ * TCP relays (RFC 6062). A connection begins with io.connect or sl_turn_accepted, waits for its
+ * ConnectionBind, which gives it to sl_turn_out.bound, and ends with sl_turn_conn_ended or
+ * io.disconnect. What is read from a peer before that is the caller's to hold back.
+ */
+/* What came of io.connect (0 or negative): writes the answer to the client into dst (room: 1280)
+ * and returns its length. After a failure c is dead. */
+SL_API size_t sl_turn_connected(struct sl_turn_conn *c, int err, uint64_t now_ms, uint8_t *dst,
+				size_t cap);
+/* A peer has connected to the relay: makes c, and the ConnectionAttempt indication for the client
+ * in dst (its length in *ret_len). -SL_EDENIED: no permission; -SL_ELIMIT: too many; -SL_ENOMEM. */
+SL_API SL_MUST_CHECK int sl_turn_accepted(struct sl_turn_alloc *a, const struct sl_addr *peer,
+					  uint64_t now_ms, struct sl_turn_conn **ret_conn,
+					  uint8_t dst[64], size_t *ret_len);
+/* The peer's or the client's side is gone; c is dead, io.disconnect is not called. */
+SL_API void sl_turn_conn_ended(struct sl_turn_conn *c);
+/* Before bytes of a bound connection are passed on, at most 16 KiB at a time: counts and charges
+ * them. false: over a rate; they have to wait. */
+SL_API bool sl_turn_conn_to_peer(struct sl_turn_conn *c, size_t len, uint64_t now_ms);
+SL_API bool sl_turn_conn_to_client(struct sl_turn_conn *c, size_t len, uint64_t now_ms);
+SL_API struct sl_turn_alloc *sl_turn_conn_alloc(const struct sl_turn_conn *c);
+SL_API const struct sl_addr *sl_turn_conn_peer(const struct sl_turn_conn *c);
+SL_API uint32_t sl_turn_conn_id(const struct sl_turn_conn *c);
+SL_API void sl_turn_conn_set_data(struct sl_turn_conn *c, void *data);
+SL_API void *sl_turn_conn_data(const struct sl_turn_conn *c);
+/* Whose connection a ConnectionBind names; false: none */
+SL_API bool sl_turn_connection_slot(const struct sl_stun_msg *msg, uint16_t *ret_slot);
+
+/*
+ * Mobility (RFC 8016). A Refresh with a ticket from a 5-tuple without allocation moves it there
+ * (io.moved). The old ticket holds, for a repeated request, until the caller has heard the client
+ * use the new 5-tuple and says so.
+ */
+/* Whose allocation the sealed ticket of a Refresh names; false: it has none, or no valid one */
+SL_API bool sl_turn_ticket_slot(const struct sl_turn *t, const struct sl_stun_msg *msg,
+				uint16_t *ret_slot);
+/* Is the ticket of this Refresh one that its next use makes void? */
+SL_API bool sl_turn_ticket_is_old(const struct sl_turn_alloc *a, const struct sl_stun_msg *msg);
+SL_API void sl_turn_settled(struct sl_turn_alloc *a);
+/* Its 5-tuple is no more: ends it; one with a ticket waits so long for its client, if it has so
+ * much of its life left. */
+SL_API void sl_turn_client_lost(struct sl_turn_alloc *a, uint64_t now_ms, uint64_t wait_ms);
 
 /* Runs what is due; returns the next time it wants to be called, UINT64_MAX for never. */
 SL_API uint64_t sl_turn_tick(struct sl_turn *t, uint64_t now_ms);
