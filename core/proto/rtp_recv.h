@@ -29,7 +29,8 @@ struct rtp_recv;
 /* clock_hz of the payload's timestamps; nack: collect missing packets */
 int rtp_recv_new(struct rtp_recv **ret_r, uint32_t ssrc, uint32_t clock_hz, bool nack);
 void rtp_recv_free(struct rtp_recv *r);
-/* ret_seq: unwrapped. recovered: came as RTX or FEC, which does not count for jitter. */
+/* ret_seq: unwrapped, of what is RTP_NEW or RTP_JUMPED; numbers after a jump lie above all before it.
+ * recovered: came as RTX or FEC, which does not count for jitter, nor for reports as received. */
 enum rtp_recv_verdict rtp_recv_packet(struct rtp_recv *r, const struct sl_rtp *rtp, bool recovered,
 				      uint64_t now_ns, uint64_t *ret_seq);
 void rtp_recv_sr(struct rtp_recv *r, const struct sl_rtcp_sr *sr, uint64_t now_ns);
@@ -44,6 +45,8 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_ns, uint32_t rtt_us, ui
 			unsigned max, bool *ret_gave_up);
 /* When rtp_recv_nacks has something next; UINT64_MAX: nothing */
 uint64_t rtp_recv_next_ns(const struct rtp_recv *r);
+/* What is missing below seq is of no use any more (a key frame begins there): asks no further. */
+void rtp_recv_skip(struct rtp_recv *r, uint64_t seq);
 /* NTP time (32.32) of a timestamp by the sender's reports; -SL_ENOENT before the first */
 int rtp_recv_ntp(const struct rtp_recv *r, uint32_t ts, uint64_t *ret_ntp);
 
