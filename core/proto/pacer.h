@@ -24,6 +24,7 @@ struct pacer_item { /* in the caller's object; in at most one pacer */
 struct pacer {
 	struct pacer_item *first[PACER_N_CLASSES], **last[PACER_N_CLASSES];
 	uint64_t rate_bps;
+	uint64_t drain_bps;  /* what empties the queue in time; 0 whenever it is empty */
 	int64_t budget_bits; /* may be in debt */
 	uint64_t at_ns;	     /* up to which the budget has been filled */
 	uint32_t queued_bytes;
@@ -37,7 +38,8 @@ void pacer_push(struct pacer *p, struct pacer_item *item, uint64_t now_ns);
 struct pacer_item *pacer_pop(struct pacer *p, uint64_t now_ns);
 /* Any item, for taking a queue down; NULL: empty */
 struct pacer_item *pacer_take(struct pacer *p);
-/* Bytes of padding that could leave now without delaying anything, at most want. */
+/* Bytes of padding that could leave now without delaying anything, at most want. Tell what was sent
+ * of it with pacer_spent. */
 uint32_t pacer_padding(struct pacer *p, uint32_t want, uint64_t now_ns);
 void pacer_spent(struct pacer *p, uint32_t bytes); /* sent past the queue */
 uint64_t pacer_next_ns(const struct pacer *p); /* when pacer_pop has something; UINT64_MAX: empty */
