@@ -9,7 +9,7 @@
  * 3. Anything else is new and goes to the current generation, by the kernel's hash of both
  * addresses. When none of these finds a socket, the kernel chooses.
  *
- * Not part of the build: auto/steer-bytes compiles it into steer_prog.h, which is committed. Needs
+ * Not part of the build: auto/bpf-bytes compiles it into steer_prog.h, which is committed. Needs
  * neither libbpf nor maps at compile time (see steer_map.h). Attributes are read by
  * bpf_skb_load_bytes, since only the first bytes are sure to be linear.
  */

@@ -56,8 +56,8 @@ static int load(const struct steer *s, unsigned listener, int *ret_prog, char *e
 	for (size_t i = 0; i + 1 < SL_ARRAY_LEN(insns); i++)
 		if (is_mark(&insns[i]))
 			set_constant(&insns[i], s, listener);
-	return bpf_load_reuseport(insns, SL_ARRAY_LEN(insns), "sluice_steer", ret_prog, err,
-				  err_cap);
+	return bpf_load(BPF_KIND_REUSEPORT, insns, SL_ARRAY_LEN(insns), "sluice_steer", ret_prog,
+			err, err_cap);
 }
 
 /* ---- the maps */

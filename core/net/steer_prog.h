@@ -1,7 +1,7 @@
 /*
- * net/steer_prog.h: the instructions of steer.bpf.c. Made by auto/steer-bytes; not to be edited.
+ * net/steer_prog.h: the instructions of steer.bpf.c. Made by auto/bpf-bytes; not to be edited.
  *
- * Constants whose upper half is STEER_MARK stand where the loader puts maps and the listener's index.
+ * Constants whose upper half is STEER_MARK stand where the loader puts what it alone knows.
  */
 #ifndef NET_STEER_PROG_H
 #define NET_STEER_PROG_H

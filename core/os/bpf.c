@@ -1,6 +1,6 @@
 /*
- * os/bpf.c: a small bpf(2) wrapper: maps, and programs that choose a socket of a SO_REUSEPORT
- * group.
+ * os/bpf.c: a small bpf(2) wrapper: maps, programs that choose a socket of a SO_REUSEPORT group,
+ * and programs that see what comes in by an interface.
  *
  * Knows the system call, not what the programs do. Values are copied by the kernel; keys and values
  * must have the size with which the map was made. An unprivileged process may use a map whose
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +52,14 @@ int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes
 		[BPF_KIND_ARRAY] = BPF_MAP_TYPE_ARRAY,
 		[BPF_KIND_LRU_HASH] = BPF_MAP_TYPE_LRU_HASH,
 		[BPF_KIND_SOCKARRAY] = BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
+		[BPF_KIND_HASH] = BPF_MAP_TYPE_HASH,
+		[BPF_KIND_MAPPED_ARRAY] = BPF_MAP_TYPE_ARRAY,
+		[BPF_KIND_CPU_ARRAY] = BPF_MAP_TYPE_PERCPU_ARRAY,
+	};
+	static const uint32_t flags[] = {
+		[BPF_KIND_HASH] = BPF_F_NO_PREALLOC,
+		[BPF_KIND_MAPPED_ARRAY] = BPF_F_MMAPABLE,
+		[BPF_KIND_CPU_ARRAY] = 0,
 	};
 	union bpf_attr attr;
 	int fd;
@@ -60,6 +69,7 @@ int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes
 	attr.key_size = key_bytes;
 	attr.value_size = value_bytes;
 	attr.max_entries = max_entries;
+	attr.map_flags = flags[kind];
 	set_name(attr.map_name, name);
 	fd = call(BPF_MAP_CREATE, &attr);
 	if (fd < 0)
@@ -68,7 +78,7 @@ int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes
 	return 0;
 }
 
-static int map_call(enum bpf_cmd cmd, int map, const void *key, const void *value)
+static int map_call(enum bpf_cmd cmd, int map, const void *key, const void *value, uint64_t flags)
 {
 	union bpf_attr attr;
 
@@ -76,22 +86,47 @@ static int map_call(enum bpf_cmd cmd, int map, const void *key, const void *valu
 	attr.map_fd = (uint32_t)map;
 	attr.key = address(key);
 	attr.value = address(value);
+	attr.flags = flags;
 	return call(cmd, &attr);
 }
 
 int bpf_map_set(int map, const void *key, const void *value)
 {
-	return map_call(BPF_MAP_UPDATE_ELEM, map, key, value);
+	return map_call(BPF_MAP_UPDATE_ELEM, map, key, value, BPF_ANY);
+}
+
+int bpf_map_add(int map, const void *key, const void *value)
+{
+	int rc = map_call(BPF_MAP_UPDATE_ELEM, map, key, value, BPF_NOEXIST);
+
+	if (rc == -SL_ESYS && errno == EEXIST)
+		return -SL_EEXIST;
+	return rc == -SL_ESYS && errno == E2BIG ? -SL_EFULL : rc;
 }
 
 int bpf_map_get(int map, const void *key, void *ret_value)
 {
-	return map_call(BPF_MAP_LOOKUP_ELEM, map, key, ret_value);
+	return map_call(BPF_MAP_LOOKUP_ELEM, map, key, ret_value, 0);
 }
 
 int bpf_map_del(int map, const void *key)
 {
-	return map_call(BPF_MAP_DELETE_ELEM, map, key, NULL);
+	return map_call(BPF_MAP_DELETE_ELEM, map, key, NULL, 0);
+}
+
+int bpf_map_next(int map, const void *key, void *ret_key)
+{
+	return map_call(BPF_MAP_GET_NEXT_KEY, map, key, ret_key, 0);
+}
+
+int bpf_map_memory(int map, size_t bytes, void **ret_p)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+
+	if (p == MAP_FAILED)
+		return -SL_ESYS;
+	*ret_p = p;
+	return 0;
 }
 
 /* The verdict stands at the end of the log. */
@@ -125,14 +160,18 @@ static void explain(union bpf_attr *attr, char *err, size_t err_cap)
 	free(log);
 }
 
-int bpf_load_reuseport(const struct bpf_insn *insns, unsigned n, const char *name, int *ret_fd,
-		       char *err, size_t err_cap)
+int bpf_load(enum bpf_prog_kind kind, const struct bpf_insn *insns, unsigned n, const char *name,
+	     int *ret_fd, char *err, size_t err_cap)
 {
+	static const enum bpf_prog_type types[] = {
+		[BPF_KIND_REUSEPORT] = BPF_PROG_TYPE_SK_REUSEPORT,
+		[BPF_KIND_TC] = BPF_PROG_TYPE_SCHED_CLS,
+	};
 	union bpf_attr attr;
 	int fd, saved_errno;
 
 	memset(&attr, 0, sizeof attr);
-	attr.prog_type = BPF_PROG_TYPE_SK_REUSEPORT;
+	attr.prog_type = types[kind];
 	attr.insns = address(insns);
 	attr.insn_cnt = n;
 	attr.license = address(LICENSE);
@@ -158,6 +197,25 @@ int sock_attach_reuseport(int sock, int prog)
 	return result < 0 ? -SL_ESYS : 0;
 }
 
+/* Debian 12 has the headers of an older kernel than this needs. */
+#define TCX_INGRESS 46
+
+int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link)
+{
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof attr);
+	attr.link_create.prog_fd = (uint32_t)prog;
+	attr.link_create.target_ifindex = ifindex;
+	attr.link_create.attach_type = TCX_INGRESS;
+	fd = call(BPF_LINK_CREATE, &attr);
+	if (fd < 0)
+		return -SL_ESYS;
+	*ret_link = fd;
+	return 0;
+}
+
 /* Tried, not guessed: sysctl, capabilities, seccomp and lockdown may each forbid it. */
 bool bpf_usable(void)
 {
@@ -168,6 +226,7 @@ bool bpf_usable(void)
 	FD_AUTO int prog = -1, map = -1;
 	char err[64];
 
-	return bpf_load_reuseport(pass, SL_ARRAY_LEN(pass), "probe", &prog, err, sizeof err) == 0 &&
+	return bpf_load(BPF_KIND_REUSEPORT, pass, SL_ARRAY_LEN(pass), "probe", &prog, err,
+			sizeof err) == 0 &&
 	       bpf_map_new(BPF_KIND_SOCKARRAY, 4, 8, 1, "probe", &map) == 0;
 }

@@ -97,18 +97,53 @@ int sock_eventfd(int *ret_fd);
 void sock_eventfd_signal(int fd);
 void sock_eventfd_clear(int fd);
 
+/* ---- os/route.c: what the kernel's routing says (rtnetlink); no privileges */
+struct route {
+	unsigned ifindex; /* by which packets leave */
+	unsigned mtu;	  /* of the way, as far as it is known */
+};
+int route_open(int *ret_fd);
+/* -SL_ENOENT: none, or not by an interface that reaches further than this host */
+int route_find(int fd, const struct sl_addr *from, const struct sl_addr *to,
+	       struct route *ret_route);
+/* A descriptor that becomes readable when routes, rules or interfaces change. */
+int route_watch(int *ret_fd);
+/* Reads what came; true: something may have changed */
+bool route_changed(int watch_fd);
+/* Whose frames begin with an Ethernet header; false also where there is none such */
+bool route_is_ethernet(unsigned ifindex);
+/* Name, for people; "?": none such */
+const char *route_ifname(unsigned ifindex, char dst[16]);
+
 /* ---- os/bpf.c: a small bpf(2) wrapper */
 struct bpf_insn;
-enum bpf_map_kind { BPF_KIND_ARRAY, BPF_KIND_LRU_HASH, BPF_KIND_SOCKARRAY };
+enum bpf_map_kind {
+	BPF_KIND_ARRAY,
+	BPF_KIND_LRU_HASH,
+	BPF_KIND_SOCKARRAY,
+	BPF_KIND_HASH,	       /* memory as entries come */
+	BPF_KIND_MAPPED_ARRAY, /* for bpf_map_memory */
+	BPF_KIND_CPU_ARRAY,    /* one value for each CPU */
+};
+enum bpf_prog_kind { BPF_KIND_REUSEPORT, BPF_KIND_TC };
 int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes,
 		unsigned max_entries, const char *name, int *ret_fd);
 int bpf_map_set(int map, const void *key, const void *value);
+/* -SL_EEXIST, -SL_EFULL */
+int bpf_map_add(int map, const void *key, const void *value);
 int bpf_map_get(int map, const void *key, void *ret_value);
 int bpf_map_del(int map, const void *key);
+/* The key behind this one in the map's own order, NULL: the first. -SL_ENOENT: there is none */
+int bpf_map_next(int map, const void *key, void *ret_key);
+/* The values of a mapped array, shared with the kernel; unmap with shmem_unmap */
+int bpf_map_memory(int map, size_t bytes, void **ret_p);
 /* err: the verifier's last lines */
-int bpf_load_reuseport(const struct bpf_insn *insns, unsigned n, const char *name, int *ret_fd,
-		       char *err, size_t err_cap);
+int bpf_load(enum bpf_prog_kind kind, const struct bpf_insn *insns, unsigned n, const char *name,
+	     int *ret_fd, char *err, size_t err_cap);
 int sock_attach_reuseport(int sock, int prog);
+/* Lets the program see what comes in by an interface for as long as the link's descriptor is open
+ * anywhere. Linux 6.6. */
+int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link);
 /* May this process load such programs? */
 bool bpf_usable(void);
 

@@ -5,6 +5,7 @@
 #include "../lib/test.h"
 
 #include <linux/bpf.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "os/os.h"
@@ -26,6 +27,44 @@ TEST(an_lru_map_sets_gets_and_deletes)
 	CHECK_INT(bpf_map_set(-1, &key, &value), -SL_ESYS);
 }
 
+TEST(a_hash_takes_a_key_once_and_is_walked_in_some_order)
+{
+	uint32_t key = 7, other = 9, value = 42, next = 0;
+	FD_AUTO int map = -1;
+
+	if (!bpf_usable())
+		return;
+	CHECK_INT(bpf_map_new(BPF_KIND_HASH, 4, 4, 2, "rules", &map), 0);
+	CHECK_INT(bpf_map_next(map, NULL, &next), -SL_ENOENT);
+	CHECK_INT(bpf_map_add(map, &key, &value), 0);
+	CHECK_INT(bpf_map_add(map, &key, &value), -SL_EEXIST);
+	CHECK_INT(bpf_map_next(map, NULL, &next), 0);
+	CHECK_INT(next, 7);
+	CHECK_INT(bpf_map_next(map, &next, &next), -SL_ENOENT);
+	CHECK_INT(bpf_map_add(map, &other, &value), 0);
+	other++;
+	CHECK_INT(bpf_map_add(map, &other, &value), -SL_EFULL);
+}
+
+TEST(a_mapped_array_is_seen_in_memory)
+{
+	uint32_t key = 3;
+	uint64_t value = 0, *memory;
+	FD_AUTO int map = -1;
+	void *p;
+
+	if (!bpf_usable())
+		return;
+	CHECK_INT(bpf_map_new(BPF_KIND_MAPPED_ARRAY, 4, 8, 512, "states", &map), 0);
+	CHECK_INT(bpf_map_memory(map, 512 * 8, &p), 0);
+	memory = p;
+	memory[3] = 77;
+	CHECK_INT(bpf_map_get(map, &key, &value), 0);
+	CHECK_INT(value, 77);
+	munmap(p, 512 * 8);
+	CHECK_INT(bpf_map_memory(-1, 4096, &p), -SL_ESYS);
+}
+
 TEST(impossible_maps_are_refused)
 {
 	int map = -7;
@@ -43,9 +82,10 @@ TEST(the_verifier_says_why_it_refuses)
 
 	if (!bpf_usable())
 		return;
-	CHECK_INT(bpf_load_reuseport(bad, 1, "bad", &prog, err, sizeof err), -SL_ESYS);
+	CHECK_INT(bpf_load(BPF_KIND_REUSEPORT, bad, 1, "bad", &prog, err, sizeof err), -SL_ESYS);
 	CHECK(strstr(err, "R0"));
-	CHECK_INT(bpf_load_reuseport(bad, 1, "bad", &prog, small, sizeof small), -SL_ESYS);
+	CHECK_INT(bpf_load(BPF_KIND_REUSEPORT, bad, 1, "bad", &prog, small, sizeof small),
+		  -SL_ESYS);
 	CHECK_INT(strlen(small), sizeof small - 1);
 	CHECK_INT(prog, -7);
 	CHECK_INT(fd_count(), n);
@@ -72,7 +112,8 @@ static int load_chooser(int sockets, int *ret_prog, char *err, size_t err_cap)
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 
-	return bpf_load_reuseport(insns, SL_ARRAY_LEN(insns), "chooser", ret_prog, err, err_cap);
+	return bpf_load(BPF_KIND_REUSEPORT, insns, SL_ARRAY_LEN(insns), "chooser", ret_prog, err,
+			err_cap);
 }
 
 static int send_to(const struct sl_addr *to, unsigned n)

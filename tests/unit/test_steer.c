@@ -359,7 +359,7 @@ TEST(the_committed_program_is_what_its_source_compiles_to)
 	char command[512];
 	int status;
 
-	snprintf(command, sizeof command, "'%s/auto/steer-bytes' --check >&2", src ? src : ".");
+	snprintf(command, sizeof command, "'%s/auto/bpf-bytes' --check >&2", src ? src : ".");
 	status = system(command);
 	if (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127)
 		printf("# skipped: no clang-14 here\n");
