@@ -14,7 +14,7 @@
 
 enum {
 	RTP_RECV_NACKS = 256,	  /* missing packets remembered at once; older ones are given up */
-	RTP_RECV_WINDOW = 1024,   /* packets back within which a duplicate is known */
+	RTP_RECV_WINDOW = 1024,	  /* packets back within which a duplicate is known */
 	RTP_RECV_NACK_TRIES = 10, /* then given up; a key frame may be due */
 };
 

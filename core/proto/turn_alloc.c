@@ -228,6 +228,7 @@ void turn_alloc_wake_by(struct sl_turn_alloc *a, uint64_t at_ms)
 void turn_alloc_set_expiry(struct sl_turn_alloc *a, uint64_t expires_ms)
 {
 	a->expires_ms = expires_ms;
+	turn_channels_retimed(a);
 	turn_alloc_wake_by(a, expires_ms);
 }
 
@@ -391,6 +392,7 @@ unsigned turn_alloc_move(struct turn_req *r)
 		a->homeless |= was_homeless;
 		return 508;
 	}
+	turn_channels_unbound(a);
 	a->ticket_serial += !a->moving;
 	a->moving = true;
 	r->t->counters.moves++;

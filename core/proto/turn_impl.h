@@ -7,6 +7,7 @@
  *     turn_alloc.c    allocations, port reservations
  *     turn_limit.c    what users, sources, realms and all may have
  *     turn_peer.c     peer policy, permissions, channels, and the data path over them
+ *     turn_offload.c  channels that the caller has relayed elsewhere
  *     turn_request.c  Allocate, Refresh, CreatePermission, ChannelBind
  *     turn_conn.c     connections of TCP relays (RFC 6062)
  *     turn_ticket.c   mobility tickets (RFC 8016)
@@ -97,7 +98,9 @@ struct turn_channel {
 	struct turn_perm *perm;
 	struct sl_addr peer;
 	uint64_t expires_ms;
+	void *data; /* the caller's, of a channel that is relayed elsewhere */
 	uint16_t number;
+	uint8_t n_relayed[2]; /* since busy() was told: to the client, to the peer */
 };
 
 enum turn_conn_state { CONN_CONNECTING, CONN_WAITING, CONN_BOUND };
@@ -297,6 +300,15 @@ unsigned turn_ask_ticket(const struct turn_req *r, bool *ret_wanted);
 /* Of a Refresh; 0 or the error code */
 unsigned turn_check_ticket(const struct turn_req *r);
 void turn_put_ticket(struct turn_req *r);
+
+/* turn_offload.c */
+/* The engine has relayed one more packet */
+void turn_channel_busy(struct turn_channel *c, bool to_peer);
+/* Tells the caller what became of channels that it relays */
+void turn_channel_retimed(const struct turn_channel *c);
+void turn_channels_retimed(const struct sl_turn_alloc *a);
+void turn_channel_unbound(struct turn_channel *c);
+void turn_channels_unbound(const struct sl_turn_alloc *a);
 
 /* turn_request.c: each answers. */
 void turn_request(struct turn_req *r);

@@ -158,6 +158,8 @@ int turn_perm_install(struct sl_turn_alloc *a, const struct sl_addr *peer, uint6
 			return err;
 	}
 	p->expires_ms = now_ms + a->turn->conf->permission_lifetime_s * UINT64_C(1000);
+	if (p->n_channels > 0)
+		turn_channels_retimed(a);
 	turn_alloc_wake_by(a, p->expires_ms);
 	a->turn->counters.permissions++;
 	*ret_perm = p;
@@ -321,6 +323,7 @@ int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct 
 	}
 	c->expires_ms = now_ms + a->turn->conf->channel_lifetime_s * UINT64_C(1000);
 	turn_alloc_wake_by(a, c->expires_ms);
+	turn_channel_retimed(c);
 	a->turn->counters.channels++;
 	return 0;
 }
@@ -341,6 +344,7 @@ static void channel_free(struct turn_channel *c)
 {
 	struct sl_turn *t = c->owner->turn;
 
+	turn_channel_unbound(c);
 	channel_cool(c);
 	c->perm->n_channels--;
 	turn_count_channel(c->owner, -1);
@@ -414,6 +418,7 @@ const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t
 	if (a->shaped && !turn_has_rate_left(a, TURN_TO_PEER, payload, now_ms))
 		return NULL;
 	count_to_peer(a->turn, payload);
+	turn_channel_busy(c, true);
 	*ret_len = payload;
 	return &c->peer;
 }
@@ -433,7 +438,10 @@ int sl_turn_peer_in(struct sl_turn_alloc *a, const struct sl_addr *peer, size_t 
 		return -SL_EDENIED;
 	a->turn->counters.to_client_packets++;
 	a->turn->counters.to_client_bytes += len;
-	return c && c->expires_ms > now_ms ? c->number : 0;
+	if (!c || c->expires_ms <= now_ms)
+		return 0;
+	turn_channel_busy(c, false);
+	return c->number;
 }
 
 size_t sl_turn_data_header(uint8_t dst[64], const struct sl_addr *peer, size_t len,

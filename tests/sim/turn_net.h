@@ -29,6 +29,7 @@ struct tnet {
 	struct sl_turn_conn *conn;   /* the last that was to be made */
 	const char *why;	     /* of the last release */
 	struct sl_turn_alloc *last;  /* granted last */
+	unsigned n_busy[2], n_retimed, n_unbound; /* to the client, to the peer; of channels with data */
 };
 
 static const struct sl_turn_user tnet_users[] = {
@@ -141,6 +142,30 @@ static inline int tnet_moved(void *ctx, struct sl_turn_alloc *a)
 	return n->move_error;
 }
 
+static inline void tnet_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_peer)
+{
+	struct tnet *n = ctx;
+
+	n->n_busy[to_peer]++;
+	*sl_turn_channel_data(a, number) = n;
+}
+
+static inline void tnet_retimed(void *ctx, struct sl_turn_alloc *a, uint16_t number)
+{
+	struct tnet *n = ctx;
+
+	sl_assert(*sl_turn_channel_data(a, number) == n);
+	n->n_retimed++;
+}
+
+static inline void tnet_unbound(void *ctx, struct sl_turn_alloc *a, uint16_t number)
+{
+	struct tnet *n = ctx;
+
+	sl_assert(*sl_turn_channel_data(a, number) == n);
+	n->n_unbound++;
+}
+
 static const struct sl_turn_io tnet_io = {
 	.open_relay = tnet_open,
 	.close_relay = tnet_close,
@@ -151,6 +176,9 @@ static const struct sl_turn_io tnet_io = {
 	.connect = tnet_connect,
 	.disconnect = tnet_disconnect,
 	.released = tnet_released,
+	.busy = tnet_busy,
+	.retimed = tnet_retimed,
+	.unbound = tnet_unbound,
 };
 
 static inline void tnet_conf(struct tnet *n)

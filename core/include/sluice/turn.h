@@ -61,7 +61,18 @@ struct sl_turn_io {
 	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to
 	 * 0, drained, killed). The pointer is dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
+	/*
+	 * For a caller that can have channels relayed elsewhere (the kernel); NULL: it cannot.
+	 * busy: the engine has relayed SL_TURN_BUSY packets of a channel in one direction since it
+	 * said so last. The others concern channels with data only (sl_turn_channel_data): retimed:
+	 * the time until which it holds is another; unbound: it ends, or its client has moved, and
+	 * the data are forgotten.
+	 */
+	void (*busy)(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_peer);
+	void (*retimed)(void *ctx, struct sl_turn_alloc *a, uint16_t number);
+	void (*unbound)(void *ctx, struct sl_turn_alloc *a, uint16_t number);
 };
+#define SL_TURN_BUSY 32
 
 /* A secret for time-limited credentials (username "expiry[:id]", password base64(HMAC-SHA1(secret,
  * username))), or a static user. */
@@ -255,6 +266,16 @@ SL_API SL_MUST_CHECK int sl_turn_token_adopt(struct sl_turn *t, const uint8_t *t
  * length (counted). */
 SL_API const struct sl_addr *sl_turn_channel_out(struct sl_turn_alloc *a, const uint8_t *data,
 						 size_t len, uint64_t now_ms, size_t *ret_len);
+
+/*
+ * Channels that somebody else relays. It holds until its own, its permission's and its allocation's
+ * expiry; 0: no such channel. data: the caller's, NULL at first; NULL: no such channel. count: what
+ * was relayed elsewhere, for the counters.
+ */
+SL_API const struct sl_addr *sl_turn_channel_peer(struct sl_turn_alloc *a, uint16_t number);
+SL_API uint64_t sl_turn_channel_holds_ms(struct sl_turn_alloc *a, uint16_t number);
+SL_API void **sl_turn_channel_data(struct sl_turn_alloc *a, uint16_t number);
+SL_API void sl_turn_count(struct sl_turn_alloc *a, bool to_peer, uint64_t packets, uint64_t bytes);
 
 /*
  * A datagram of `len` bytes from a peer to the relay: how it goes to the client. Returns the
