@@ -114,7 +114,7 @@ static int check_defaults(const struct table_check *c, const struct conf_block *
 {
 	struct sl_pool *pool = sl_pool_new(0);
 	struct conf_errors *errors = pool ? conf_errors_new(pool) : NULL;
-	struct conf_eval ev = {pool, errors, "/"};
+	struct conf_eval ev = {.pool = pool, .errors = errors, .prefix = "/"};
 	struct sl_buf text;
 	struct sl_str line;
 	int rc = -SL_ENOMEM;

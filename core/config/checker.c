@@ -15,6 +15,14 @@ struct sl_conf {
 	bool below; /* of a listener or service, not the main block */
 };
 
+void sl_conf_want_offload(struct sl_conf *c, enum sl_offload_mode mode)
+{
+	enum sl_offload_mode *wish = c->ev->offload;
+
+	if (wish && (*wish == SL_OFFLOAD_OFF || *wish == SL_OFFLOAD_AUTO))
+		*wish = mode == SL_OFFLOAD_OFF ? *wish : mode;
+}
+
 struct sl_conf *conf_checker(const struct conf_eval *ev, const struct conf_block *b,
 			     struct conf_node *node, const char *path)
 {

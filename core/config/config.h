@@ -10,6 +10,7 @@
 
 #include <sluice/buf.h>
 #include <sluice/conf.h>
+#include <sluice/offload.h>
 
 /* ---- problems: collected, sorted by place, printed at once */
 struct conf_errors;
@@ -62,7 +63,8 @@ int conf_table_check(const struct conf_block *b, char *err, size_t err_cap);
 struct conf_eval {
 	struct sl_pool *pool;
 	struct conf_errors *errors;
-	const char *prefix; /* for SL_T_PATH */
+	const char *prefix;	       /* for SL_T_PATH */
+	enum sl_offload_mode *offload; /* the strongest wish of the modules; NULL: not asked */
 };
 /*
  * Reads node (NULL: all defaults) by b->table for one scope into a new conf struct. base: the conf

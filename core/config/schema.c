@@ -357,7 +357,7 @@ void *conf_evaluate(const struct conf_eval *ev, const struct conf_block *b, enum
 
 const void *schema_defaults(struct sl_pool *pool, const struct conf_block *b)
 {
-	struct conf_eval ev = {pool, conf_errors_new(pool), NULL};
+	struct conf_eval ev = {.pool = pool, .errors = conf_errors_new(pool)};
 
 	return ev.errors ? conf_evaluate(&ev, b, SL_S_RECORD, NULL, NULL, b->name, NULL) : NULL;
 }

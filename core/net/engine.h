@@ -12,6 +12,7 @@
 #include "net/flow.h"
 #include "net/meters.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/stream.h"
 #include "net/txq.h"
 
@@ -35,6 +36,7 @@ struct net {
 	bool leaving;		   /* what still arrives is passed on: net_close */
 	bool current_forwarded;	   /* it came by another worker */
 	struct streams streams;
+	struct offload *offload; /* NULL: the kernel relays nothing here */
 };
 
 static inline const struct sl_meter *net_meter(const struct net *n, enum net_meter m)

@@ -29,6 +29,10 @@
 	X(COUNTER, forwarded_in, "", "Datagrams got from another worker.")                         \
 	X(COUNTER, forward_failures, "", "Datagrams lost because the owner's inbox was full.")     \
 	X(COUNTER, steering_failures, "", "Flows that could not be entered into the flow map.")    \
+	X(GAUGE, offload_rules, "", "Directions that the kernel relays by itself.")                \
+	X(COUNTER, offload_packets, "", "Datagrams that the kernel relayed by itself.")            \
+	X(COUNTER, offload_bytes, "bytes", "Their payload.")                                       \
+	X(COUNTER, offload_withdrawn, "", "Directions taken back because routes changed.")         \
 	X(GAUGE, flows, "", "Flows of this worker.")                                               \
 	X(GAUGE, sockets, "", "UDP sockets opened by modules.")                                    \
 	X(GAUGE, packets, "", "Packet slots in memory.")                                           \

@@ -32,7 +32,7 @@ static int adopt_listeners(struct net *n)
 }
 
 /* Each part copes with being closed half-built, so that one path undoes them all. */
-static int open_parts(struct net *n)
+static int open_parts(struct net *n, const struct offload_conf *offload)
 {
 	int rc;
 
@@ -47,6 +47,8 @@ static int open_parts(struct net *n)
 		rc = flows_open(n);
 	if (rc == 0)
 		rc = adopt_listeners(n);
+	if (rc == 0)
+		rc = offload_open(n, offload, &n->offload);
 	return rc < 0 ? rc : streams_open(n);
 }
 
@@ -67,7 +69,7 @@ int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_
 	n->gro = conf->gro;
 	arena_open(&n->arena, conf->max_packets, net_meter(n, NET_packets));
 	w->net = n;
-	rc = open_parts(n);
+	rc = open_parts(n, &conf->offload);
 	if (rc < 0) {
 		net_close(n);
 		return rc;
@@ -136,6 +138,7 @@ void net_close(struct net *n)
 	streams_close(n);
 	udp_close_all(n);
 	flows_close(n);
+	offload_close(n->offload);
 	if (n->txq.net)
 		txq_close(&n->txq);
 	rx_close(n);

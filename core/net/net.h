@@ -11,6 +11,7 @@
 #include <sluice/udp.h>
 #include "event/inbox.h"
 #include "net/hooks.h"
+#include "net/offload.h"
 #include "shm/shm.h"
 
 struct net_listener {
@@ -34,6 +35,7 @@ struct net_conf {
 	unsigned n_listeners;
 	unsigned max_packets; /* arena limit */
 	bool gso, gro;
+	struct offload_conf offload;
 	const struct sl_meter *meters; /* one per row of net_metrics */
 };
 

@@ -41,6 +41,7 @@ static void fill_plan(const struct setup *s, const struct setup_input *in, struc
 	p->bytes = sizeof *p;
 	p->n_workers = s->n_workers;
 	p->n_listeners = s->n_listeners;
+	p->offload = s->offload;
 	p->n_warnings = conf_n_warnings(s->errors);
 	plan_aux(s, p);
 	for (unsigned i = 0; i < s->n_listeners; i++)

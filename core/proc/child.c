@@ -65,6 +65,18 @@ static void give_listeners(const struct master *m, const struct generation *g, u
 	}
 }
 
+/* A generation that is configured to relay in user space does, whatever another one does. */
+static void give_offload(const struct master *m, const struct child *c, struct handoff *h,
+			 struct fd_list *list)
+{
+	h->fd_offload_rules = h->fd_offload_states = -1;
+	if (!m->offload || c->gen->plan->offload == SL_OFFLOAD_OFF || child_is_aux(c))
+		return;
+	h->fd_offload_rules = give(list, offload_rules_fd(m->offload));
+	h->fd_offload_states = give(list, offload_states_fd(m->offload));
+	h->n_offload_rules = offload_n_rules(m->offload);
+}
+
 static void fill_handoff(const struct master *m, const struct child *c, int chan, struct handoff *h,
 			 struct fd_list *list)
 {
@@ -87,6 +99,7 @@ static void fill_handoff(const struct master *m, const struct child *c, int chan
 	for (unsigned i = 0; i < m->n_slots; i++)
 		h->fd_wake[i] = give(list, m->fd_wake[i]);
 	h->fd_flows = m->steer ? give(list, steer_flow_map(m->steer)) : -1;
+	give_offload(m, c, h, list);
 	memcpy(h->node_key, m->node_key, sizeof h->node_key);
 	memcpy(h->ticket_key, m->ticket_key, sizeof h->ticket_key);
 	(void)sl_str_copy(h->prefix, sizeof h->prefix, sl_str_c(m->opts.prefix));
@@ -120,6 +133,7 @@ static void mark_started(struct child *c)
 	s->heartbeat_ms = s->started_ms;
 	(void)sl_str_copy(s->name, sizeof s->name, sl_str_c(child_name(c)));
 	next_epoch(s);
+	master_offload_alive(c->m, c->slot, s->epoch);
 	__atomic_store_n(&s->state, WORKER_STARTING, __ATOMIC_RELEASE);
 	c->started_ms = s->started_ms;
 }
@@ -246,6 +260,8 @@ static void on_message(struct sl_event *ev, unsigned ready)
 			sl_event_del(c->m->loop, ev);
 		return;
 	}
+	if (n == sizeof msg && msg.type == CTL_OFFLOAD)
+		master_offload_attach(c->m, msg.arg);
 	if (n == sizeof msg && msg.type == CTL_READY && !c->ready) {
 		c->ready = true;
 		children_broadcast(c->m,
@@ -381,6 +397,7 @@ static void on_exit_event(struct sl_event *ev, unsigned ready)
 	if (!orderly || !c->leaving)
 		describe_end(c, status);
 	close_child(c);
+	master_offload_dead(c->m, owner);
 	if (c->leaving)
 		left(c, owner);
 	else

@@ -178,6 +178,7 @@ void generation_child_left(struct generation *g)
 	sl_timer_cancel(m->loop, &g->start_timer);
 	remove_generation(g);
 	sockets_retire(m);
+	master_offload_retire(m);
 }
 
 static int free_slots(const struct master *m, unsigned *ret_slots, unsigned want)
@@ -265,7 +266,8 @@ static void start(struct master *m, struct plan *plan, int fd_text)
 		remove_generation(g);
 		return;
 	}
-	if (sockets_prepare(m, g, err, sizeof err) < 0 || start_workers(g, err, sizeof err) < 0) {
+	if (master_offload_prepare(m, g->plan, err, sizeof err) < 0 ||
+	    sockets_prepare(m, g, err, sizeof err) < 0 || start_workers(g, err, sizeof err) < 0) {
 		generation_failed(g, err);
 		release_unstarted(g);
 		sockets_retire(m);

@@ -9,6 +9,7 @@
 #define PROC_HANDOFF_H
 
 #include "net/listener.h"
+#include "net/offload.h"
 #include "shm/shm.h"
 
 #define HANDOFF_FD 3
@@ -37,6 +38,8 @@ struct handoff {
 					       worker: channel to the master */
 	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS];
 	int32_t fd_flows; /* eBPF flow map, -1: none */
+	int32_t fd_offload_rules, fd_offload_states;
+	uint32_t n_offload_rules; /* 0: this generation relays in user space */
 	uint64_t ring_bytes;
 	uint8_t node_key[32], ticket_key[80];
 	char prefix[MAX_PATH], file[MAX_PATH];
@@ -50,6 +53,7 @@ struct handoff {
 struct plan {
 	uint32_t magic, bytes;
 	uint32_t n_workers, n_aux, n_listeners, n_warnings;
+	uint32_t offload;		 /* enum sl_offload_mode */
 	char aux[MAX_AUX][MAX_AUX_NAME]; /* modules with a process of their own */
 	struct listener_spec listeners[MAX_LISTENERS];
 	char pid[MAX_PATH], control[MAX_PATH], log_file[MAX_PATH];
@@ -71,6 +75,7 @@ enum ctl_type {
 	CTL_WORKER_GONE,  /* owner has left; arg 1: crashed */
 	CTL_SESSION_LOST, /* sid, kind, room of an entry that died with owner */
 	CTL_KICK,	  /* close the session sid */
+	CTL_OFFLOAD,	  /* worker -> master: its rules wait for the interface arg */
 };
 struct ctl {
 	uint32_t type, owner, arg, kind;

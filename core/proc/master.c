@@ -255,6 +255,7 @@ static void master_free(struct master *m)
 		free(g->plan);
 		free(g);
 	}
+	offload_free(m->offload);
 	steer_free(m->steer);
 	shm_detach(m->shm);
 	loop_free(m->loop);

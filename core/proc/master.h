@@ -73,7 +73,9 @@ struct master {
 	struct shm *shm;
 	unsigned n_slots;
 	uint8_t node_key[32], ticket_key[80];
-	struct steer *steer; /* NULL: no eBPF */
+	struct steer *steer;		/* NULL: no eBPF */
+	struct offload_kernel *offload; /* NULL: nobody wants it, or not possible */
+	bool offload_refused;		/* said once */
 	struct master_listener listeners[MAX_LISTENERS];
 	struct child slots[MAX_SLOTS];
 	struct generation *generations; /* newest first */
@@ -132,6 +134,18 @@ int sockets_switch(struct master *m, const struct generation *g);
 void sockets_retire(struct master *m);
 bool plan_has(const struct plan *plan, const struct listener_spec *spec);
 int master_listener_fd(const struct master_listener *l, unsigned slot);
+
+/* ---- relaying by the kernel: offload.c */
+/* What the plan wants. An error only where it insists */
+int master_offload_prepare(struct master *m, const struct plan *plan, char *err, size_t err_cap);
+/* A worker's rules wait for an interface */
+void master_offload_attach(struct master *m, unsigned ifindex);
+/* The slot's process begins; */
+void master_offload_alive(struct master *m, unsigned slot, uint16_t epoch);
+/* it is gone, and what it left is swept */
+void master_offload_dead(struct master *m, uint32_t owner);
+/* Unloads when no generation wants it */
+void master_offload_retire(struct master *m);
 
 /* ---- control.c */
 int control_open(struct master *m, const char *path, int inherited_fd);

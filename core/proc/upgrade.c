@@ -41,9 +41,10 @@ struct saved_generation {
 
 struct saved {
 	uint32_t magic, bytes;
-	uint32_t n_slots, n_generations, n_saved, n_steer;
+	uint32_t n_slots, n_generations, n_saved, n_steer, n_offload;
 	int32_t fd_segments[SHM_SEGMENTS], fd_inbox, fd_wake[MAX_SLOTS], fd_control,
-		fd_steer[MAX_STEER_FDS];
+		fd_steer[MAX_STEER_FDS], fd_offload[OFFLOAD_MAX_FDS];
+	uint32_t offload_mode, n_offload_rules, offload_ifindexes[OFFLOAD_MAX_LINKS];
 	uint8_t node_key[32], ticket_key[80];
 	char pid_file[MAX_PATH], control_path[MAX_PATH], log_file[MAX_PATH];
 	char prefix[MAX_PATH], file[MAX_PATH], overrides[MAX_OVERRIDES];
@@ -73,6 +74,13 @@ static void save_children(const struct master *m, struct saved *s)
 	}
 }
 
+static void save_offload(const struct offload_kernel *k, struct saved *s)
+{
+	s->offload_mode = offload_mode(k);
+	s->n_offload_rules = offload_n_rules(k);
+	s->n_offload = offload_export(k, s->fd_offload, s->offload_ifindexes);
+}
+
 static int save(const struct master *m, struct saved *s)
 {
 	*s = (struct saved){.magic = SAVED_MAGIC,
@@ -95,6 +103,8 @@ static int save(const struct master *m, struct saved *s)
 	save_children(m, s);
 	for (const struct generation *g = m->generations; g; g = g->next)
 		s->n_saved++;
+	if (m->offload)
+		save_offload(m->offload, s);
 	return m->steer ? steer_export(m->steer, s->fd_steer, MAX_STEER_FDS, &s->n_steer) : 0;
 }
 
@@ -134,6 +144,8 @@ static void keep_over_exec(const struct master *m, const struct saved *s, bool k
 	}
 	for (unsigned i = 0; i < s->n_steer; i++)
 		(void)fd_set_cloexec(s->fd_steer[i], !keep);
+	for (unsigned i = 0; i < s->n_offload; i++)
+		(void)fd_set_cloexec(s->fd_offload[i], !keep);
 	if (s->fd_control >= 0)
 		(void)fd_set_cloexec(s->fd_control, !keep);
 	for (unsigned i = 0; i < MAX_LISTENERS; i++) {
@@ -306,6 +318,12 @@ static void adopt_state(struct master *m, const struct saved *s)
 	memcpy(m->listeners, s->listeners, sizeof m->listeners);
 }
 
+static int resume_offload(struct master *m, const struct saved *s)
+{
+	return offload_import((enum sl_offload_mode)s->offload_mode, s->n_offload_rules,
+			      s->fd_offload, s->offload_ifindexes, s->n_offload, &m->offload);
+}
+
 static int resume(struct master *m, int fd, struct saved *s)
 {
 	size_t len = 0;
@@ -318,6 +336,8 @@ static int resume(struct master *m, int fd, struct saved *s)
 	    resume_generations(m, fd, s->n_saved) < 0)
 		return -SL_ESYS;
 	if (s->n_steer && steer_import(s->fd_steer, s->n_steer, m->n_slots, &m->steer) < 0)
+		return -SL_ESYS;
+	if (s->n_offload && resume_offload(m, s) < 0)
 		return -SL_ESYS;
 	keep_over_exec(m, s, false);
 	for (unsigned i = 0; i < m->n_slots; i++)

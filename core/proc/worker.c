@@ -191,12 +191,26 @@ static int fill_listener(struct worker *w, const struct setup_listener *sl,
 	return -SL_ECONF;
 }
 
+/* Attaching a program takes privileges, which the master has kept. A lost message costs speed. */
+static void ask_for_interface(void *arg, unsigned ifindex)
+{
+	const struct worker *w = arg;
+	const struct ctl ask = {.type = CTL_OFFLOAD, .arg = ifindex};
+
+	(void)!send(w->h->fd_master, &ask, sizeof ask, MSG_NOSIGNAL);
+}
+
 static int open_net(struct worker *w)
 {
 	struct setup *s = w->setup;
 	struct net_conf conf = {.max_packets = (unsigned)s->core->max_packets,
 				.gso = s->core->gso,
 				.gro = s->core->gro,
+				.offload = {.n_rules = w->h->n_offload_rules,
+					    .fd_rules = w->h->fd_offload_rules,
+					    .fd_states = w->h->fd_offload_states,
+					    .attach = ask_for_interface,
+					    .arg = w},
 				.meters = w->core_meters};
 
 	w->listeners = sl_pool_array(s->pool, s->n_listeners + 1, sizeof *w->listeners);

@@ -469,7 +469,11 @@ static int prepare(struct sl_pool *pool, const struct setup_input *in, struct bu
 	if (!s->errors)
 		return -SL_ENOMEM;
 	*b = (struct building){.s = s,
-			       .eval = {.pool = pool, .errors = s->errors, .prefix = in->prefix}};
+			       .eval = {.pool = pool,
+					.errors = s->errors,
+					.prefix = in->prefix,
+					.offload = &s->offload}};
+	s->offload = SL_OFFLOAD_OFF;
 	return 0;
 }
 

@@ -73,6 +73,7 @@ struct setup {
 	struct setup_service *services;
 	unsigned n_services;
 	unsigned n_workers;
+	enum sl_offload_mode offload; /* what modules want */
 	const char *prefix;
 };
 

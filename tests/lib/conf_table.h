@@ -93,7 +93,7 @@ static inline struct run run_in(const char *text, enum sl_scope scope, const voi
 	struct run r = {.pool = sl_pool_new(0)};
 
 	r.errors = conf_errors_new(r.pool);
-	r.ev = (struct conf_eval){r.pool, r.errors, "/srv"};
+	r.ev = (struct conf_eval){.pool = r.pool, .errors = r.errors, .prefix = "/srv"};
 	sl_buf_init(&r.said, 0);
 	r.root = conf_yaml_parse(r.pool, r.errors, "t.yaml", sl_str_c(text));
 	r.conf = conf_evaluate(&r.ev, &lock, scope, r.root, base, path, NULL);

@@ -17,7 +17,7 @@ static struct run checked(void)
 	struct run r = {.pool = sl_pool_new(0)};
 
 	r.errors = conf_errors_new(r.pool);
-	r.ev = (struct conf_eval){r.pool, r.errors, "/srv"};
+	r.ev = (struct conf_eval){.pool = r.pool, .errors = r.errors, .prefix = "/srv"};
 	sl_buf_init(&r.said, 0);
 	r.root = conf_yaml_parse(r.pool, r.errors, "t.yaml", sl_str_c(document));
 	return r;

@@ -94,7 +94,7 @@ TEST(the_errors_of_an_override_are_placed_in_it)
 	struct run r = {.pool = sl_pool_new(0)};
 
 	r.errors = conf_errors_new(r.pool);
-	r.ev = (struct conf_eval){r.pool, r.errors, "/srv"};
+	r.ev = (struct conf_eval){.pool = r.pool, .errors = r.errors, .prefix = "/srv"};
 	sl_buf_init(&r.said, 0);
 	r.root = conf_yaml_parse(r.pool, r.errors, "t.yaml", SL_STR("port: x\n"));
 	for (unsigned i = 1; i < 13; i++)
