@@ -16,6 +16,9 @@ const struct sl_directive user_fields[] = {
 /* In the order of enum sl_stun_algorithm, which begins at 1. */
 const char *const algorithm_names[] = {"md5", "sha256", NULL};
 
+/* In the order of enum sl_offload_mode. */
+static const char *const offload_names[] = {"auto", "tc", "xdp", "off", NULL};
+
 const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, realm, SL_T_STR, SL_S_MAIN | SL_S_LISTEN, .dflt = "sluice",
 	       .min = 1, .max = 127,
@@ -130,6 +133,12 @@ const struct sl_directive relay_directives[] = {
 	       .doc = "A connection without an allocation is closed after this silence."),
 	SL_DIR(struct relay_conf, buffer, SL_T_SIZE, SL_S_MAIN, .dflt = "0", .max = 16 << 20,
 	       .doc = "Kernel buffers of a relay socket, each direction. 0: the system's default."),
+	SL_DIR(struct relay_conf, offload, SL_T_ENUM, SL_S_MAIN, .names = offload_names,
+	       .dflt = "auto",
+	       .doc = "Whether the kernel relays established channels by itself: tc by a program "
+		      "at the ingress of interfaces (Linux 6.6), xdp by one in their drivers, auto "
+		      "as tc where that is possible. What is relayed so passes no packet filter of "
+		      "the host."),
 	SL_DIR(struct relay_conf, software, SL_T_STR, SL_S_MAIN, .max = 127,
 	       .doc = "SOFTWARE attribute for clients that have authenticated. Empty: none."),
 	SL_DIRS_END,
@@ -208,6 +217,7 @@ int relay_check(struct sl_conf *c, void *conf)
 	}
 	for (size_t i = 0; i < rc->realms.n; i++)
 		check_realm(c, rc, i);
+	sl_conf_want_offload(c, (enum sl_offload_mode)rc->offload);
 	check_credentials(c, rc);
 	check_alternates(c, rc);
 	if (!rc->auth)

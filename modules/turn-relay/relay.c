@@ -64,6 +64,7 @@ static void on_close_relay(void *ctx, struct sl_turn_alloc *a, uint8_t family)
 	struct relay *r = sl_turn_data(a);
 
 	(void)ctx;
+	offload_recall(r);
 	socket_close(r->sockets[family == 6]);
 	r->sockets[family == 6] = NULL;
 }
@@ -212,6 +213,9 @@ const struct sl_turn_io relay_io = {
 	.granted = on_granted,
 	.refreshed = on_refreshed,
 	.released = on_released,
+	.busy = offload_busy,
+	.retimed = offload_retimed,
+	.unbound = offload_unbound,
 };
 
 /* ---- data */
@@ -301,6 +305,7 @@ void relay_peer_error(void *arg, const struct sl_addr *to, uint8_t icmp_type, ui
 
 	if (!r || !r->session)
 		return;
+	offload_refuse(r, to);
 	len = sl_turn_peer_error(r->alloc, to, &icmp, module_now_ms(r->module), text);
 	if (len == 0)
 		return;

@@ -13,6 +13,7 @@
  *     datagram.c    clients over UDP
  *     stream.c      clients over TCP and TLS
  *     claim.c       reserved ports that another worker keeps
+ *     offload.c     channels that the kernel relays by itself
  *     meters.c      the engine's counters as metrics
  *
  * An allocation is one struct relay, made with its first socket and freed when the engine releases
@@ -24,6 +25,7 @@
 #include <netinet/in.h>
 #include <sluice/crypto.h>
 #include <sluice/module.h>
+#include <sluice/offload.h>
 #include <sluice/pool.h>
 #include <sluice/rate.h>
 #include <sluice/turn.h>
@@ -67,6 +69,7 @@ struct relay_conf {
 	int64_t user_quota, max_allocations, alternate_above, max_permissions, max_channels,
 		challenge_rate, allocation_bps;
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
+	int32_t offload; /* enum sl_offload_mode */
 	bool auth, userhash, ipv4, ipv6;
 };
 
@@ -105,6 +108,7 @@ struct relay {
 	struct sl_session *session;
 	struct sl_flow *flow;  /* client over UDP, or */
 	struct stream *stream; /* over TCP */
+	struct pair *pairs;    /* channels that the kernel relays */
 };
 
 struct turn_relay {
@@ -126,7 +130,9 @@ struct turn_relay {
 	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
 	void *stun_self;
 	struct sl_channel *channel;
-	struct sl_slab *relays, *sockets;
+	struct sl_slab *relays, *sockets, *pairs;
+	struct pair *first_pair; /* of all relays */
+	struct sl_timer read_pairs;
 	struct relay_socket *reserved;
 	struct stream *first_stream;
 	struct sl_addr host[MAX_HOST_ADDRS]; /* of this host and external, ports 0 */
@@ -202,6 +208,18 @@ void streams_claimed(struct turn_relay *m, const uint8_t *token);
 int claim_open(struct turn_relay *m);
 /* Answered by streams_claimed */
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token);
+
+/* ---- offload.c: parts of relay_io */
+void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_peer);
+void offload_retimed(void *ctx, struct sl_turn_alloc *a, uint16_t number);
+void offload_unbound(void *ctx, struct sl_turn_alloc *a, uint16_t number);
+int offload_begin(struct turn_relay *m);
+/* For all of them, at the end */
+void offload_end(struct turn_relay *m);
+/* What the kernel relays of the allocation comes here again; to be asked for anew. */
+void offload_recall(struct relay *r);
+/* The same, for one peer, and not to be asked for before its channel is refreshed */
+void offload_refuse(struct relay *r, const struct sl_addr *peer);
 
 /* ---- credentials.c */
 struct sl_ice_servers_iface;

@@ -39,16 +39,19 @@ static void module_free(struct turn_relay *m)
 	if (m->channel)
 		sl_channel_close(m->channel);
 	if (m->engine) {
+		offload_end(m);
 		meters_export(&m->post);
 		sl_turn_free(m->engine);
 	}
 	sl_timer_cancel(m->worker->loop, &m->timer);
+	sl_timer_cancel(m->worker->loop, &m->read_pairs);
 	sl_post_cancel(m->worker->loop, &m->post);
 	relay_engine_conf_free(m);
 	credentials_close(m);
 	sl_rate_free(m->challenges);
 	sl_slab_destroy(m->relays);
 	sl_slab_destroy(m->sockets);
+	sl_slab_destroy(m->pairs);
 	free(m);
 }
 
@@ -88,6 +91,8 @@ static int module_open(struct turn_relay *m)
 	int err;
 
 	err = open_slabs(m);
+	if (err == 0)
+		err = offload_begin(m);
 	if (err == 0)
 		err = credentials_open(m);
 	if (err == 0)
