@@ -7,7 +7,7 @@
  * from the caller and are handed to it.
  *
  * One transport means: rtcp-mux and BUNDLE. A section of the peer's that has no rtcp-mux, or stands
- * outside of the group that the first usable one is in, is rejected.
+ * outside of the first BUNDLE group, is rejected; without such a group, all but the first.
  */
 #ifndef PROTO_JSEP_H
 #define PROTO_JSEP_H
@@ -44,7 +44,9 @@ struct jsep_codec {
 	uint8_t channels;
 	uint8_t feedback; /* enum jsep_feedback */
 	uint32_t clock_hz;
-	char params[JSEP_MAX_PARAMS]; /* fmtp, the peer's in an agreed codec. Of red: not used */
+	/* fmtp. Agreed: the peer's when it offered, else ours. Of red: the pts, whatever caps say
+	 */
+	char params[JSEP_MAX_PARAMS];
 };
 
 /* What this node can do, in order of preference; a const table of the caller's, with the pts to use
@@ -122,7 +124,8 @@ enum jsep_state jsep_get_state(const struct jsep *j);
  */
 int jsep_add(struct jsep *j, enum sl_media_kind kind, enum jsep_direction wanted,
 	     struct jsep_media **ret_media);
-/* Stops it: rejected in the next description; at once forgotten when it never was in one. */
+/* Stops it: rejected in the next offer, or in the answer to the next one of the peer's; until then
+ * inactive. Freed at once when it never was in a description. */
 void jsep_stop(struct jsep *j, struct jsep_media *m);
 /* The codecs that this section shall have, in order of preference, instead of the caps'; copied.
  * pts are wishes. Of an agreed section: for the next description. */

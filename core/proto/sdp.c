@@ -235,6 +235,9 @@ static int read_lines(struct reader *r, struct sl_str text)
 			continue; /* behind the last line, or between */
 		if (line.len < 2 || line.p[1] != '=')
 			return refuse(r, "a line is not \"letter=value\"");
+		/* A value may go into somebody else's description, where it must stay one line. */
+		if (memchr(line.p, '\r', line.len) || memchr(line.p, '\0', line.len))
+			return refuse(r, "a line holds a carriage return or a zero byte");
 		err = read_line(r, line);
 		if (err < 0)
 			return err;
