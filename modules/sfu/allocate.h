@@ -1,0 +1,53 @@
+/*
+ * sfu/allocate.h: divides what there is to one subscriber among its video tracks. Pure.
+ *
+ * Told what each layer of each track costs and how much the client wants of it; says which layers
+ * it gets. Audio is subtracted before. Speakers first, then by priority and wished size, fairly
+ * among equals; down at once, up slowly and one step at a time, so that nothing flaps; what is hidden
+ * or stopped costs nothing.
+ */
+#ifndef SFU_ALLOCATE_H
+#define SFU_ALLOCATE_H
+
+#include <sluice/layers.h>
+
+enum {
+	ALLOCATE_MAX_LAYERS = 16, /* of one track: encodings x spatial x temporal, those that exist */
+};
+
+struct allocate_layer {
+	uint8_t encoding, spatial, temporal;
+	uint16_t width, height; /* 0: not known */
+	uint32_t bps;		/* of everything up to it: what the subscriber would get */
+};
+
+/* State between rounds, zeroed at first; one per subscription. */
+struct allocate_state {
+	struct sl_layers_target target; /* the newest result */
+	bool given;			/* ever */
+	uint64_t up_ms;			/* not up again before */
+};
+
+struct allocate_track {
+	struct allocate_state *state;
+	const struct allocate_layer *layers; /* ascending bps; n 0: nothing arrives now */
+	unsigned n_layers;
+	uint16_t width, height; /* shown at this size; 0: any */
+	uint8_t priority;	/* 0 lowest */
+	bool speaker, hidden, screen;
+	/* Result */
+	struct sl_layers_target target;
+	bool starved; /* paused for want of bandwidth, not by wish */
+	uint32_t bps; /* that it costs */
+};
+
+struct allocate_result {
+	uint64_t used_bps;   /* of the video tracks */
+	uint64_t wanted_bps; /* if there were no limit: everything at its wished size */
+};
+
+/* budget_bps: of the estimate, with audio and retransmissions taken off. */
+void allocate(struct allocate_track *tracks, unsigned n, uint64_t budget_bps, uint64_t now_ms,
+	      struct allocate_result *ret_result);
+
+#endif
