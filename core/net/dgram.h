@@ -84,6 +84,9 @@ size_t gro_bytes(void);
 /* A datagram of a listener. forwarded: by another worker, so never again. */
 void path_take(struct net *n, struct sl_packet *p, bool forwarded);
 
+/* The same after an association has decrypted it; p->assoc is set. */
+void path_take_decrypted(struct net *n, struct sl_packet *p);
+
 /* ---- forward.c; true: the packet has gone to its owner, or was lost on the way, counted */
 bool forward_by_ufrag(struct net *n, struct sl_packet *p);
 bool forward_stray(struct net *n, struct sl_packet *p);

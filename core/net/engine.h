@@ -8,6 +8,7 @@
 #define NET_ENGINE_H
 
 #include "net/arena.h"
+#include "net/assoc.h"
 #include "net/dgram.h"
 #include "net/flow.h"
 #include "net/meters.h"
@@ -28,6 +29,7 @@ struct net {
 	struct rx rx;
 	struct txq txq;
 	struct flows flows;
+	struct assocs assocs;
 	struct sl_slab *sockets;      /* of struct sl_udp */
 	struct sl_udp *first_socket;  /* all that are open */
 	struct sl_udp *closed_socket; /* to be freed when the tick ends */

@@ -15,6 +15,7 @@
 struct flow_key {
 	const struct sl_udp *udp;
 	const struct sl_addr *remote, *local;
+	const struct sl_assoc *assoc;
 };
 
 /* A flow opened outside of a datagram's handling has no local address yet and takes any. */
@@ -29,7 +30,8 @@ static bool flow_is(const struct sl_hnode *node, const void *key)
 	const struct sl_flow *f = SL_CONTAINER(node, const struct sl_flow, node);
 	const struct flow_key *k = key;
 
-	return f->udp == k->udp && sl_addr_eq(&f->remote, k->remote) && same_local(f, k->local);
+	return f->udp == k->udp && f->assoc == k->assoc && sl_addr_eq(&f->remote, k->remote) &&
+	       same_local(f, k->local);
 }
 
 /* The table holds flows of all listeners; the socket in the key tells them apart. */
@@ -46,7 +48,7 @@ static struct sl_flow *find(const struct net *n, uint64_t hash, const struct flo
  */
 struct sl_flow *flow_find(const struct net *n, const struct sl_packet *p)
 {
-	const struct flow_key key = {p->udp, &p->from, p->local};
+	const struct flow_key key = {p->udp, &p->from, p->local, p->assoc};
 
 	if (n->flows.table.count == 0)
 		return NULL;
@@ -68,16 +70,12 @@ void flows_close(struct net *n)
 	n->flows = (struct flows){0};
 }
 
-/* The address the peer uses: that of the datagram being handled, if it is from this peer. */
-static struct sl_addr local_for(const struct sl_udp *u, const struct sl_addr *remote)
+/* The datagram being handled, if it is from this peer. */
+static const struct sl_packet *current_of(const struct sl_udp *u, const struct sl_addr *remote)
 {
 	const struct sl_packet *p = u->net->current;
 
-	if (!u->wildcard)
-		return u->local;
-	if (p && p->udp == u && sl_addr_eq(&p->from, remote))
-		return *p->local;
-	return (struct sl_addr){0};
+	return p && p->udp == u && sl_addr_eq(&p->from, remote) ? p : NULL;
 }
 
 /*
@@ -101,8 +99,11 @@ int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_sessi
 		 sl_flow_fn *fn, void *arg, struct sl_flow **ret_flow)
 {
 	struct net *n = u->net;
-	struct sl_addr local = local_for(u, remote);
-	const struct flow_key key = {u, remote, &local};
+	const struct sl_packet *p = current_of(u, remote);
+	/* The address the peer uses */
+	struct sl_addr local = !u->wildcard ? u->local : p ? *p->local : (struct sl_addr){0};
+	struct sl_assoc *assoc = p ? p->assoc : NULL;
+	const struct flow_key key = {u, remote, &local, assoc};
 	uint64_t hash = sl_addr_hash(remote);
 	struct sl_flow *f;
 
@@ -114,12 +115,16 @@ int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_sessi
 	f = sl_slab_get(n->flows.slab);
 	if (!f)
 		return -SL_ENOMEM;
-	*f = (struct sl_flow){.udp = u, .remote = *remote, .local = local, .fn = fn, .arg = arg};
+	*f = (struct sl_flow){
+		.udp = u, .remote = *remote, .local = local, .assoc = assoc, .fn = fn, .arg = arg};
 	if (sl_htab_insert(&n->flows.table, &f->node, hash) < 0) {
 		sl_slab_put(n->flows.slab, f);
 		return -SL_ENOMEM;
 	}
-	steer_here(f);
+	if (assoc)
+		assoc->flow = f; /* it is steered here already */
+	else
+		steer_here(f);
 	sl_gauge_add(net_meter(n, NET_flows), 1);
 	*ret_flow = f;
 	return 0;
@@ -136,7 +141,9 @@ void sl_flow_close(struct sl_flow *f)
 	if (!f)
 		return;
 	n = f->udp->net;
-	if (f->udp->listener->flow_map >= 0)
+	if (f->assoc)
+		f->assoc->flow = NULL;
+	else if (f->udp->listener->flow_map >= 0)
 		(void)steer_flow_del(f->udp->listener->flow_map, f->udp->listener->pub.index,
 				     &f->remote); /* LRU may have */
 	sl_htab_remove(&n->flows.table, &f->node);
@@ -159,7 +166,14 @@ const struct sl_addr *sl_flow_local(const struct sl_flow *f)
 	return &f->local;
 }
 
+bool sl_flow_is_dtls(const struct sl_flow *f)
+{
+	return f->assoc != NULL;
+}
+
 int sl_flow_send(struct sl_flow *f, struct sl_packet *p)
 {
+	if (f->assoc)
+		return assoc_write(f->assoc, p->data, p->len, p->tos);
 	return txq_push(f->udp, p, &f->remote, f->udp->wildcard ? &f->local : NULL);
 }

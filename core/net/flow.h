@@ -14,6 +14,7 @@ struct sl_flow {
 	struct sl_hnode node;
 	struct sl_udp *udp; /* of the listener */
 	struct sl_addr remote, local;
+	struct sl_assoc *assoc; /* NULL: plain */
 	sl_flow_fn *fn;
 	void *arg;
 };

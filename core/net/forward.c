@@ -141,7 +141,7 @@ int sl_udp_forward(const struct sl_packet *p, uint16_t slot)
 	struct net *n = p->udp->net;
 	uint32_t owner;
 
-	if (!p->udp->listener || !may_forward(n, p))
+	if (!p->udp->listener || p->assoc || !may_forward(n, p))
 		return -SL_EUNSUPP;
 	if (n->current_forwarded || slot == own_slot(n) ||
 	    slot >= shm_sizes(n->worker->shm)->n_slots)

@@ -33,6 +33,11 @@
 	X(COUNTER, offload_packets, "", "Datagrams that the kernel relayed by itself.")            \
 	X(COUNTER, offload_bytes, "bytes", "Their payload.")                                       \
 	X(COUNTER, offload_withdrawn, "", "Directions taken back because routes changed.")         \
+	X(GAUGE, associations, "", "DTLS associations of this worker's listeners.")                \
+	X(COUNTER, dtls_cookies, "", "DTLS clients asked to prove their address.")                 \
+	X(COUNTER, dtls_handshakes, "", "DTLS handshakes completed.")                              \
+	X(COUNTER, dtls_failures, "", "DTLS handshakes that failed, or were given up.")            \
+	X(COUNTER, dtls_refused, "", "DTLS clients refused: max_connections, or no memory.")       \
 	X(GAUGE, flows, "", "Flows of this worker.")                                               \
 	X(GAUGE, sockets, "", "UDP sockets opened by modules.")                                    \
 	X(GAUGE, packets, "", "Packet slots in memory.")                                           \

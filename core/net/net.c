@@ -49,6 +49,8 @@ static int open_parts(struct net *n, const struct offload_conf *offload)
 		rc = adopt_listeners(n);
 	if (rc == 0)
 		rc = offload_open(n, offload, &n->offload);
+	if (rc == 0)
+		rc = assocs_open(n);
 	return rc < 0 ? rc : streams_open(n);
 }
 
@@ -136,6 +138,7 @@ void net_close(struct net *n)
 	if (n->worker->draining)
 		pass_on_what_waits(n);
 	streams_close(n);
+	assocs_close(n);
 	udp_close_all(n);
 	flows_close(n);
 	offload_close(n->offload);

@@ -21,6 +21,7 @@ struct net_listener {
 	bool wildcard; /* bound to 0.0.0.0 or ::, so that each packet says its local address
 			  (IP_PKTINFO) */
 	int flow_map;  /* eBPF flow map shared by all listeners; -1: steering by forwarding */
+	struct sl_dtls_ctx *dtls; /* of pub.tls. W: net */
 	uint64_t preread_timeout_ms;
 	unsigned max_conns; /* per worker; accepted and closed at once beyond it, counted */
 	struct hook_chain guard, content;			 /* UDP */

@@ -34,24 +34,48 @@ static void offer(struct net *n, const struct net_listener *l, struct sl_packet 
 		sl_count(net_meter(n, NET_dropped_unclaimed));
 }
 
+static bool to_flow(struct net *n, struct sl_packet *p)
+{
+	struct sl_flow *f = flow_find(n, p);
+
+	if (!f)
+		return false;
+	if (f->fn(f->arg, f, p) == SL_DECLINED)
+		offer(n, p->udp->listener, p);
+	return true;
+}
+
 /* In this order; each step is skipped at the cost of one compare where nothing is configured. */
 static void route(struct net *n, struct sl_packet *p, bool forwarded)
 {
 	const struct net_listener *l = p->udp->listener;
-	struct sl_flow *f;
 
 	if (l->guard.n > 0 && guarded(n, l, p))
 		return;
 	if (!forwarded && p->demux == SL_DEMUX_STUN && forward_by_ufrag(n, p))
 		return;
-	f = flow_find(n, p);
-	if (f) {
-		if (f->fn(f->arg, f, p) == SL_DECLINED)
-			offer(n, l, p);
+	if (to_flow(n, p))
 		return;
-	}
-	if (forwarded || !forward_stray(n, p))
+	if (l->dtls && p->demux == SL_DEMUX_DTLS && assoc_input(n, p))
+		return;
+	if (!forwarded && forward_stray(n, p))
+		return;
+	if (l->dtls && p->demux == SL_DEMUX_DTLS)
+		assoc_listen(n, p);
+	else
 		offer(n, l, p);
+}
+
+/* What an association has decrypted: nobody forwards it, nobody's guard has seen it differently. */
+void path_take_decrypted(struct net *n, struct sl_packet *p)
+{
+	struct sl_packet *outer = n->current;
+
+	p->demux = (uint8_t)sl_demux(p->data, p->len);
+	n->current = p;
+	if (p->demux != SL_DEMUX_DTLS && !to_flow(n, p))
+		offer(n, p->udp->listener, p);
+	n->current = outer;
 }
 
 void path_take(struct net *n, struct sl_packet *p, bool forwarded)

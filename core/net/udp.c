@@ -234,6 +234,8 @@ int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len)
 
 	if (!p->udp || len > SL_PACKET_MAX)
 		return -SL_EINVAL;
+	if (p->assoc)
+		return assoc_write(p->assoc, data, len, 0);
 	answer = arena_get(&p->udp->net->arena);
 	if (!answer)
 		return -SL_EFULL;

@@ -460,3 +460,10 @@ struct sl_str sl_dtls_protocol(const struct sl_dtls *s)
 		SSL_get0_alpn_selected(s->ssl, &name, &len);
 	return (struct sl_str){(const char *)name, len};
 }
+
+struct sl_str sl_dtls_server_name(const struct sl_dtls *s)
+{
+	const char *name = s->ssl ? SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+
+	return name ? sl_str_c(name) : SL_STR_NULL;
+}

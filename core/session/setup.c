@@ -96,7 +96,7 @@ static const struct sl_directive tls_fields[] = {
 		.record_bytes = sizeof(struct cert_block),
 		.doc = "Further certificates, chosen by the server name that the client asks for."),
 	SL_FIELD(struct tls_block, min_version, SL_T_ENUM, .names = tls_versions, .dflt = "\"1.2\"",
-		 .doc = "Oldest TLS version accepted."),
+		 .doc = "Oldest TLS version accepted. DTLS is 1.2 here, so 1.3 turns it off."),
 	SL_DIRS_END};
 
 static const struct sl_directive listen_table[] = {
@@ -112,7 +112,9 @@ static const struct sl_directive listen_table[] = {
 	       .doc = "How a datagram reaches its worker: by an eBPF program, by a port per "
 		      "worker, or forwarded between workers."),
 	SL_DIR(struct listen_block, tls, SL_T_RECORD, SL_S_LISTEN, .fields = tls_fields,
-	       .doc = "Certificates; TLS is then accepted on the TCP addresses."),
+	       .doc = "Certificates; TLS is then accepted on the TCP addresses, and DTLS on the "
+		      "UDP "
+		      "ones."),
 	SL_DIR(struct listen_block, backlog, SL_T_INT, SL_S_LISTEN, .dflt = "4096", .min = 1,
 	       .max = 65535, .doc = "Queue of connections not yet accepted."),
 	SL_DIR(struct listen_block, max_connections, SL_T_INT, SL_S_LISTEN, .dflt = "100000",

@@ -92,7 +92,7 @@ struct setup_input {
 /* Everything is in pool. Problems are in (*ret_setup)->errors; the result is -SL_ECONF when there
  * are errors, and *ret_setup is set even then. */
 int setup_load(struct sl_pool *pool, const struct setup_input *in, struct setup **ret_setup);
-/* Certificates of a listener; "auto" finds or makes the development certificate under the prefix.
+/* Certificates of a listener, for TLS or, over UDP, DTLS; "auto" finds or makes the development certificate under the prefix.
  * err: a sentence. NULL *ret_ctx: no TLS. */
 int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8_t ticket_key[80],
 	      struct ssl_ctx_st **ret_ctx, char *err, size_t err_cap);

@@ -113,11 +113,12 @@ int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8
 {
 	const struct tls_block *t = &l->block->tls;
 	struct tls_cert *certs;
-	struct tls_opts opts = {.tls13_only = t->min_version == 1, .ticket_key = ticket_key};
+	struct tls_opts opts = {
+		.tls13_only = t->min_version == 1, .dtls = l->spec.udp, .ticket_key = ticket_key};
 	int rc;
 
 	*ret_ctx = NULL;
-	if (l->spec.udp || t->cert.len == 0)
+	if (t->cert.len == 0 || (opts.dtls && opts.tls13_only)) /* there is no DTLS 1.3 yet */
 		return 0;
 	certs = sl_pool_array(s->pool, t->sni.n + 1, sizeof *certs);
 	if (!certs)

@@ -17,7 +17,7 @@ static int answer(struct stun *s, const struct sl_packet *p, const struct sl_stu
 	struct stun_place place;
 	int n;
 
-	if (behaviour_find(s, p, &place))
+	if (!p->assoc && behaviour_find(s, p, &place))
 		return behaviour_reply(s, &place, p, msg);
 	n = stun_answer(s, msg, &p->from, text);
 	return n > 0 ? sl_udp_reply(p, text, (size_t)n) : 0;

@@ -1,10 +1,11 @@
 /*
  * turn-relay/claim.c: moving a reserved port to the worker that got the request for it.
  *
- * A client over UDP is handed to the worker that keeps its port (datagram.c); a connection cannot
- * be. So this worker asks that one to give the port up: it closes its socket and answers with the
- * address, which is bound here, and the request, which has waited in its stream, is served. A
- * process that does not answer leaves the client to its own time-out.
+ * A client over UDP is handed to the worker that keeps its port (datagram.c); a connection or a
+ * DTLS association cannot be. So this worker asks that one to give the port up: it closes its
+ * socket and answers with the address, which is bound here, and the request, which has waited in
+ * its stream or here, is served. A process that does not answer leaves the client to its own
+ * time-out.
  */
 #include "relay.h"
 
@@ -70,6 +71,59 @@ static void on_ask(struct turn_relay *m, uint32_t from, struct claim c)
 		sl_count(&m->m[M_NO_PORT]);
 }
 
+/* ---- requests through DTLS */
+
+bool claim_for(struct turn_relay *m, struct sl_packet *p, const struct sl_stun_msg *msg)
+{
+	struct sl_addr known;
+	uint16_t slot;
+	const uint8_t *token = sl_turn_token(msg, &slot);
+
+	if (m->replaying || sl_turn_token_relayed(m->engine, token, &known) == 0 ||
+	    claim_ask(m, slot, token) < 0)
+		return false;
+	if (m->held[m->next_held])
+		sl_packet_unref(m->held[m->next_held]);
+	sl_packet_ref(p);
+	m->held[m->next_held] = p;
+	m->next_held = (m->next_held + 1) % MAX_HELD;
+	return true;
+}
+
+static bool waits_for(const struct sl_packet *p, const uint8_t *token)
+{
+	struct sl_stun_msg msg;
+	uint16_t slot;
+
+	return p && sl_stun_parse(&msg, p->data, p->len) == 0 &&
+	       sl_mem_eq(sl_turn_token(&msg, &slot), token, SL_TURN_TOKEN_BYTES);
+}
+
+/* Now the port is here, or nowhere; either way it is answered. */
+static void replay(struct turn_relay *m, const uint8_t *token)
+{
+	m->replaying = true;
+	for (unsigned i = 0; i < MAX_HELD; i++) {
+		struct sl_packet *p = m->held[i];
+
+		if (!waits_for(p, token))
+			continue;
+		m->held[i] = NULL;
+		if (sl_udp_replay(p) < 0)
+			sl_count(&m->m[M_NO_PORT]);
+		sl_packet_unref(p);
+	}
+	m->replaying = false;
+}
+
+void claim_close(struct turn_relay *m)
+{
+	for (unsigned i = 0; i < MAX_HELD; i++)
+		if (m->held[i])
+			sl_packet_unref(m->held[i]);
+	memset(m->held, 0, sizeof m->held);
+}
+
 static void on_answer(struct turn_relay *m, const struct claim *c)
 {
 	struct sl_addr relayed;
@@ -78,6 +132,7 @@ static void on_answer(struct turn_relay *m, const struct claim *c)
 	    sl_turn_token_adopt(m->engine, c->token, &relayed, module_now_ms(m)) < 0)
 		socket_unreserve(m, &relayed);
 	streams_claimed(m, c->token);
+	replay(m, c->token);
 }
 
 static void on_message(void *arg, const struct sl_channel_msg *msg)

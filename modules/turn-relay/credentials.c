@@ -20,7 +20,7 @@ enum { OWN_SECRET_BYTES = 32, MAX_USERNAME = 256 };
 
 /* Ports that clients are told of; 0: none. */
 struct offered_ports {
-	uint16_t udp, tcp, tls;
+	uint16_t udp, tcp, tls, dtls;
 	struct sl_addr udp_public[2]; /* IPv4, IPv6; unset: none known */
 };
 
@@ -72,6 +72,8 @@ static struct offered_ports find_ports(const struct turn_relay *m)
 			continue;
 		if (*port == 0)
 			*port = l->local.port;
+		if (l->udp && l->tls && p.dtls == 0)
+			p.dtls = l->local.port;
 		if (l->udp)
 			note_public(m, &p, &l->local);
 	}
@@ -133,6 +135,11 @@ static void put_relay_urls(struct sl_buf *json, const struct offered_ports *p, s
 	if (p->tls) {
 		sl_buf_printf(json, "%s", comma);
 		put_url(json, "turns", host, p->tls, "tcp");
+		comma = ",";
+	}
+	if (p->dtls) {
+		sl_buf_printf(json, "%s", comma);
+		put_url(json, "turns", host, p->dtls, "udp");
 	}
 }
 

@@ -9,13 +9,15 @@
 #include "relay.h"
 
 /* A reservation lives in the worker that made it. */
-static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p,
+static bool belongs_elsewhere(struct turn_relay *m, struct sl_packet *p,
 			      const struct sl_stun_msg *msg)
 {
 	uint16_t slot;
 
 	if (!sl_turn_token(msg, &slot) || slot == m->worker->slot)
 		return false;
+	if (p->assoc)
+		return claim_for(m, p, msg);
 	if (sl_udp_forward(p, slot) < 0)
 		return false; /* then it is answered here: 508 */
 	sl_count(&m->m[M_FORWARDED]);
@@ -25,7 +27,7 @@ static bool belongs_elsewhere(struct turn_relay *m, const struct sl_packet *p,
 static bool over_challenge_rate(struct turn_relay *m, const struct sl_packet *p,
 				const struct sl_stun_msg *msg)
 {
-	if (!m->challenges || msg->class_ != SL_STUN_REQUEST || sl_stun_is_signed(msg))
+	if (!m->challenges || p->assoc || msg->class_ != SL_STUN_REQUEST || sl_stun_is_signed(msg))
 		return false;
 	if (sl_rate_allow(m->challenges, &p->from, p->time_ns / SL_NS_PER_MS))
 		return false;
@@ -54,7 +56,7 @@ static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_pack
 		.local = *p->local,
 		.transport = IPPROTO_UDP,
 		.listener = sl_udp_listener(p->udp)->index,
-		.realm = realm_of_listener(m, sl_udp_listener(p->udp)),
+		.realm = realm_of_packet(m, p),
 	};
 	int rc;
 
@@ -123,6 +125,10 @@ int datagram_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
 	int rc;
 
 	(void)f;
+	if (!p) { /* as over TLS, the allocation ends with what carried it */
+		sl_turn_kill(a, "DTLS closed");
+		return SL_DONE;
+	}
 	if (is_channel_data(p))
 		return channel_data(r, p);
 	if (p->demux != SL_DEMUX_STUN || sl_stun_parse(&msg, p->data, p->len) < 0)

@@ -141,7 +141,8 @@ static int begin(struct pair *pair, int way)
 	return sl_offload_begin(r->module->worker, &o, &pair->ways[way]);
 }
 
-/* Called from within a packet's handling: the rule is for those that follow. */
+/* Called from within a packet's handling: the rule is for those that follow. The kernel has no keys
+ * of DTLS. */
 void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_peer)
 {
 	const int way = to_peer ? TO_PEER : TO_CLIENT;
@@ -149,7 +150,7 @@ void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_p
 	struct relay *r = sl_turn_data(a);
 	struct pair *pair;
 
-	if (!m->pairs || !r->flow || !r->session)
+	if (!m->pairs || !r->flow || !r->session || sl_flow_is_dtls(r->flow))
 		return;
 	pair = pair_of(r, number);
 	if (!pair)

@@ -244,7 +244,7 @@ static unsigned realm_named(const struct turn_relay *m, struct sl_str name)
 }
 
 /* The main realm, unless the listener's block names another. */
-unsigned realm_of_listener(const struct turn_relay *m, const struct sl_listener *l)
+static unsigned realm_of_listener(const struct turn_relay *m, const struct sl_listener *l)
 {
 	const struct relay_conf *conf;
 
@@ -265,10 +265,10 @@ static bool name_fits(struct sl_str pattern, struct sl_str name)
 	       sl_str_eq_nocase((struct sl_str){name.p + name.len - rest.len, rest.len}, rest);
 }
 
-unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c)
+/* Whose server_names have it; without one, the listener's. */
+static unsigned realm_at(const struct turn_relay *m, const struct sl_listener *l,
+			 struct sl_str name)
 {
-	const struct sl_str name = m->n_realms > 1 ? sl_conn_server_name(c) : SL_STR_NULL;
-
 	for (unsigned i = 1; name.len > 0 && i < m->n_realms; i++) {
 		const struct sl_list *names = &m->realms[i].server_names;
 
@@ -276,5 +276,21 @@ unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c)
 			if (name_fits(*SL_LIST_AT(*names, struct sl_str, k), name))
 				return i;
 	}
-	return realm_of_listener(m, sl_conn_listener(c));
+	return realm_of_listener(m, l);
+}
+
+unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c)
+{
+	if (m->n_realms == 1)
+		return 0;
+	return realm_at(m, sl_conn_listener(c), sl_conn_server_name(c));
+}
+
+unsigned realm_of_packet(const struct turn_relay *m, const struct sl_packet *p)
+{
+	const struct sl_listener *l = sl_udp_listener(p->udp);
+
+	if (m->n_realms == 1)
+		return 0;
+	return realm_at(m, l, p->assoc ? sl_assoc_server_name(p->assoc) : SL_STR_NULL);
 }

@@ -30,7 +30,7 @@
 #include <sluice/rate.h>
 #include <sluice/turn.h>
 
-enum { CHANNEL_HEADER = 4, REPLY_BYTES = 1280, MAX_HOST_ADDRS = 64 };
+enum { CHANNEL_HEADER = 4, REPLY_BYTES = 1280, MAX_HOST_ADDRS = 64, MAX_HELD = 16 };
 
 struct relay_user { /* a record of `users` */
 	struct sl_str name, password;
@@ -130,6 +130,9 @@ struct turn_relay {
 	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
 	void *stun_self;
 	struct sl_channel *channel;
+	struct sl_packet *held[MAX_HELD]; /* W: claim.c; the oldest is overwritten */
+	unsigned next_held;
+	bool replaying;
 	struct sl_slab *relays, *sockets, *pairs;
 	struct pair *first_pair; /* of all relays */
 	struct sl_timer read_pairs;
@@ -158,7 +161,7 @@ void realm_inherit(const struct sl_conf *c, const struct relay_conf *rc, size_t 
 int realms_open(struct turn_relay *m);
 void realms_close(struct turn_relay *m);
 struct sl_turn_limit limit_share(const struct turn_relay *m, const struct relay_limit *total);
-unsigned realm_of_listener(const struct turn_relay *m, const struct sl_listener *l);
+unsigned realm_of_packet(const struct turn_relay *m, const struct sl_packet *p);
 /* Of a connection whose TLS, if any, has shaken hands */
 unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c);
 
@@ -206,6 +209,10 @@ void streams_claimed(struct turn_relay *m, const uint8_t *token);
 
 /* ---- claim.c */
 int claim_open(struct turn_relay *m);
+/* An Allocate that came through DTLS and cannot be handed over: kept until its port is here. false:
+ * to be served as it is. */
+bool claim_for(struct turn_relay *m, struct sl_packet *p, const struct sl_stun_msg *msg);
+void claim_close(struct turn_relay *m);
 /* Answered by streams_claimed */
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token);
 

@@ -1,6 +1,6 @@
 /*
- * turn_relay.c: the TURN server (RFC 8656): relays UDP between clients, over UDP, TCP or TLS, and
- * their peers.
+ * turn_relay.c: the TURN server (RFC 8656): relays UDP between clients, over UDP, TCP, TLS or DTLS,
+ * and their peers.
  *
  * The descriptor, the module's life in a worker, and the engine's clock: after each request the
  * engine says when it next wants to be woken, and one loop timer is set to that.
@@ -36,6 +36,7 @@ static void on_timer(struct sl_timer *t)
 static void module_free(struct turn_relay *m)
 {
 	streams_close(m);
+	claim_close(m);
 	if (m->channel)
 		sl_channel_close(m->channel);
 	if (m->engine) {

@@ -22,7 +22,8 @@ struct sl_listener {
 			   address stays */
 	bool udp;	/* else TCP */
 	struct sl_addr local;	/* port and address (may be a wildcard) */
-	struct ssl_ctx_st *tls; /* server context with the current certificates; NULL: plain only */
+	struct ssl_ctx_st *tls; /* server context with the current certificates, for DTLS if udp;
+				   NULL: plain only */
 	void **confs;		/* W: registry; listen-scope configuration by module index */
 };
 /* All listeners of this worker. */

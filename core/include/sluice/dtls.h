@@ -139,6 +139,9 @@ SL_API enum sl_dtls_state sl_dtls_state(const struct sl_dtls *s);
 SL_API const char *sl_dtls_reason(const struct sl_dtls *s);
 /* "stun.turn", as the peer asked for it in ALPN; p NULL: it asked for none */
 SL_API struct sl_str sl_dtls_protocol(const struct sl_dtls *s);
+/* What the active side asked for in SNI; empty: nothing */
+SL_API struct sl_str sl_dtls_server_name(const struct sl_dtls *s);
+/* Gives record buffers back until the next datagram, 33 kB of 73 */
 SL_API void sl_dtls_trim(struct sl_dtls *s);
 /* Open sessions only. -SL_EUNSUPP: under a cipher that needs all of it; the session stays as it is. */
 SL_API int sl_dtls_slim(struct sl_dtls *s);

@@ -17,6 +17,7 @@
 	(2048 - SL_PACKET_HEADROOM -                                                               \
 	 SL_PACKET_TAILROOM) /* payload; longer datagrams are dropped and counted */
 
+struct sl_assoc; /* <sluice/udp.h> */
 struct sl_udp;
 struct sl_worker;
 struct sl_rtp; /* <sluice/rtp.h> */
@@ -31,6 +32,8 @@ struct sl_packet {
 	struct sl_addr from;
 	const struct sl_addr *local; /* the address it was sent to */
 	uint64_t time_ns;	     /* of the tick that read it */
+	struct sl_assoc *assoc; /* the DTLS association it came through, decrypted; valid during the
+				   handler's call. NULL: it came as it is */
 };
 
 /* Empty, one reference, data at the headroom's end; NULL when the arena is at its limit */

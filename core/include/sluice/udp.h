@@ -4,7 +4,9 @@
  * Received packets come in batches: listener sockets go through DGRAM_GUARD, then to the flow of
  * their sender, if one is known here, then to its owner in another process, if the session table
  * knows one, then through DGRAM_CONTENT. A module's own sockets (relays) deliver to the callback.
- * What is sent is queued and leaves at the end of the tick, in order per socket, packets of equal
+ * DTLS on a listener with certificates is the core's business where no flow claims it (a flow of
+ * WebRTC speaks DTLS itself): a packet with `assoc` was decrypted, and answers to it and its flow's
+ * packets are encrypted. What is sent is queued and leaves at the end of the tick, in order per socket, packets of equal
  * size to the same address joined by UDP_SEGMENT.
  */
 #ifndef SLUICE_UDP_H
@@ -52,8 +54,15 @@ SL_API SL_MUST_CHECK int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p,
 SL_API SL_MUST_CHECK int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len);
 
 /* Hands a listener's datagram, as it came, to the worker of a slot, whose handlers see it as
- * theirs. -SL_ENOENT: nobody serves there. -SL_EUNSUPP: with a port for each worker. */
+ * theirs. -SL_ENOENT: nobody serves there. -SL_EUNSUPP: with a port for each worker, and of what
+ * came through DTLS, whose keys are here. */
 SL_API SL_MUST_CHECK int sl_udp_forward(const struct sl_packet *p, uint16_t slot);
+
+/* Hands a packet that came through DTLS, and was kept, to its handlers once more. -SL_ENOENT: its
+ * association has ended. */
+SL_API SL_MUST_CHECK int sl_udp_replay(struct sl_packet *p);
+/* The name that the client of an association asked for (SNI); empty: none */
+SL_API struct sl_str sl_assoc_server_name(const struct sl_assoc *a);
 
 /*
  * A flow: what one remote address means on one listener. Lookups cost one hash and are made for
@@ -63,8 +72,10 @@ SL_API SL_MUST_CHECK int sl_udp_forward(const struct sl_packet *p, uint16_t slot
 struct sl_flow;
 /* SL_OK: handled. SL_DECLINED: goes on to DGRAM_CONTENT (a Binding request from a TURN client). */
 typedef int sl_flow_fn(void *arg, struct sl_flow *f, struct sl_packet *p);
+/* In a flow over DTLS, p is NULL once: the association has ended, nothing can be sent any more. */
 struct sl_session;
-/* u: a listener's socket. session: owner of the tuple in the shared table, or NULL for a purely
+/* u: a listener's socket. Opened while a packet of this remote is handled that came through DTLS, the
+ * flow lives on that association: plain packets are not its. session: owner of the tuple in the shared table, or NULL for a purely
  * local flow. -SL_EEXIST. */
 SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote,
 				      struct sl_session *session, sl_flow_fn *fn, void *arg,
@@ -75,6 +86,7 @@ SL_API struct sl_udp *sl_flow_udp(const struct sl_flow *f);
 SL_API const struct sl_addr *sl_flow_remote(const struct sl_flow *f);
 /* Server address the flow's packets came to */
 SL_API const struct sl_addr *sl_flow_local(const struct sl_flow *f);
+SL_API bool sl_flow_is_dtls(const struct sl_flow *f);
 /* To the remote, from the flow's local address */
 SL_API SL_MUST_CHECK int sl_flow_send(struct sl_flow *f, struct sl_packet *p);
 
