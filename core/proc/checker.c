@@ -70,7 +70,7 @@ static void check_certificates(struct setup *s)
 	for (unsigned i = 0; i < s->n_listeners; i++) {
 		struct ssl_ctx_st *ctx = NULL;
 
-		if (s->listeners[i].block == last || s->listeners[i].spec.udp)
+		if (s->listeners[i].block == last)
 			continue;
 		last = s->listeners[i].block;
 		if (setup_tls(s, &s->listeners[i], no_ticket_key, &ctx, err, sizeof err) < 0)

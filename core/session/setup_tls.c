@@ -118,7 +118,7 @@ int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8
 	int rc;
 
 	*ret_ctx = NULL;
-	if (t->cert.len == 0 || (opts.dtls && opts.tls13_only)) /* there is no DTLS 1.3 yet */
+	if (t->cert.len == 0)
 		return 0;
 	certs = sl_pool_array(s->pool, t->sni.n + 1, sizeof *certs);
 	if (!certs)
@@ -136,5 +136,10 @@ int setup_tls(const struct setup *s, const struct setup_listener *l, const uint8
 		return rc;
 	opts.certs = certs;
 	opts.n_certs = (unsigned)t->sni.n + 1;
-	return tls_context_new(&opts, ret_ctx, err, err_cap);
+	rc = tls_context_new(&opts, ret_ctx, err, err_cap);
+	if (rc == 0 && opts.dtls && opts.tls13_only) { /* there is no DTLS 1.3 yet */
+		tls_context_free(*ret_ctx);
+		*ret_ctx = NULL;
+	}
+	return rc;
 }
