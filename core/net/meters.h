@@ -47,6 +47,8 @@
 	X(COUNTER, connections_refused, "", "Connections refused by a module.")                    \
 	X(COUNTER, connections_unclaimed, "", "Connections whose first bytes nobody wanted.")      \
 	X(COUNTER, connections_stolen, "", "Connections that a module took over whole.")           \
+	X(COUNTER, proxied_connections, "", "Connections whose balancer said whose they are.")     \
+	X(COUNTER, proxy_errors, "", "Connections of balancers without a right PROXY header.")     \
 	X(COUNTER, accept_pauses, "", "Times accepting paused for want of descriptors.")           \
 	X(COUNTER, preread_timeouts, "", "Connections that did not say in time what they are.")    \
 	X(COUNTER, idle_timeouts, "", "Connections closed after idle_timeout.")                    \

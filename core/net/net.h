@@ -24,6 +24,8 @@ struct net_listener {
 	struct sl_dtls_ctx *dtls; /* of pub.tls. W: net */
 	uint64_t preread_timeout_ms;
 	unsigned max_conns; /* per worker; accepted and closed at once beyond it, counted */
+	const struct sl_cidr *balancers; /* n_balancers; their connections begin with PROXY; borrowed */
+	unsigned n_balancers;
 	struct hook_chain guard, content;			 /* UDP */
 	struct hook_chain accept, access, preread, closing, log; /* TCP: CONN_ACCEPT .. LOG_CONN */
 };

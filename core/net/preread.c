@@ -16,8 +16,7 @@
 
 #define TLS_RECORD_HANDSHAKE 0x16
 
-/* 0 is the kernel's default of one byte. */
-static void set_low(struct sl_conn *c, unsigned bytes)
+void conn_set_low(struct sl_conn *c, unsigned bytes)
 {
 	int value = (int)bytes;
 
@@ -32,7 +31,7 @@ static void wait_for_more(struct sl_conn *c, size_t len)
 	if (len >= PEEK_MAX)
 		conn_fail(c, SL_CLOSE_LIMIT);
 	else if (c->state == CONN_PREREAD)
-		set_low(c, (unsigned)len + 1);
+		conn_set_low(c, (unsigned)len + 1);
 }
 
 /* The hello is still in the socket, where OpenSSL reads it again. */
@@ -45,7 +44,7 @@ static void begin_tls(struct sl_conn *c)
 		return;
 	}
 	if (c->waits_at_low)
-		set_low(c, 0);
+		conn_set_low(c, 0);
 	c->state = CONN_HANDSHAKE;
 	c->seen = 0;
 	preread_handshake(c);
@@ -184,7 +183,7 @@ void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg)
 	if (!sl_check(c->state == CONN_PREREAD || c->state == CONN_DECRYPTED))
 		return;
 	if (c->waits_at_low)
-		set_low(c, 0);
+		conn_set_low(c, 0);
 	c->io->ops = *ops;
 	c->io->arg = arg;
 	c->io->taken = true;
@@ -199,7 +198,7 @@ int sl_conn_steal_fd(struct sl_conn *c)
 	if (!sl_check(c->state == CONN_PREREAD))
 		return -SL_EINVAL;
 	if (c->waits_at_low)
-		set_low(c, 0);
+		conn_set_low(c, 0);
 	sl_event_del(conn_net(c)->worker->loop, &c->ev);
 	c->ev.fd = -1;
 	c->state = CONN_STOLEN;

@@ -50,7 +50,7 @@ static void announce_end(struct sl_conn *c)
 	sl_trace(0, SL_TRACE_CONN_CLOSE, c->why, c->io ? c->io->n_bytes : 0);
 	if (c->io && c->io->taken && c->io->ops.closed)
 		c->io->ops.closed(c->io->arg, c, c->why);
-	if (c->adopted)
+	if (c->untold)
 		return;
 	(void)hook_run_conn(&l->closing, c); /* nothing is left to decide */
 	(void)hook_run_conn(&l->log, c);
@@ -129,6 +129,9 @@ static void on_ready(struct sl_event *ev, unsigned ready)
 	struct sl_conn *c = ev->arg;
 
 	switch (c->state) {
+	case CONN_PROXIED:
+		proxied_ready(c);
+		break;
 	case CONN_PREREAD:
 		preread_ready(c);
 		break;
@@ -224,6 +227,18 @@ void sl_conn_resume(struct sl_conn *c, int rc)
 	ask_access(c);
 }
 
+void conn_welcome(struct sl_conn *c)
+{
+	int rc;
+
+	c->state = CONN_ASKING;
+	rc = hook_run_conn(&c->acceptor->listener->accept, c);
+	if (rc < 0 || rc == SL_DROP || rc == SL_AGAIN) /* nothing would resume it here */
+		refuse(c);
+	else
+		ask_access(c);
+}
+
 /*
  * The limit is checked before anything is allocated, so that a flood costs two system calls each.
  */
@@ -232,7 +247,6 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 	const struct net_listener *l = a->listener;
 	struct sl_addr local = l->pub.local;
 	struct sl_conn *c;
-	int rc;
 
 	sl_count(net_meter(a->net, NET_connections_accepted));
 	if (l->max_conns > 0 && a->n_conns >= l->max_conns) {
@@ -248,13 +262,11 @@ static void begin(struct acceptor *a, int fd, const struct sl_addr *remote)
 		return;
 	}
 	sl_trace(0, SL_TRACE_CONN_ACCEPT, l->pub.index, (uint64_t)fd);
-	rc = hook_run_conn(&l->accept, c);
-	if (rc < 0 || rc == SL_DROP || rc == SL_AGAIN) { /* nothing would resume it here */
-		refuse(c);
-		return;
-	}
 	sl_timer_set(a->net->worker->loop, &c->timer, l->preread_timeout_ms);
-	ask_access(c);
+	if (proxied_is(l, remote))
+		proxied_begin(c);
+	else
+		conn_welcome(c);
 }
 
 /* Of this process or of the system; retrying at once would fail again. */

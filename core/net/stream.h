@@ -1,7 +1,7 @@
 /*
  * net/stream.h: stream connections.
  *
- * stream.c accepts and destroys, preread.c finds out what a connection is, stream_io.c reads and
+ * stream.c accepts and destroys, proxied.c hears out balancers, preread.c finds out what a connection is, stream_io.c reads and
  * writes one that has been taken, stream_half.c pauses it and ends its directions apart. A
  * connection in its first states is this struct alone; what a speaking one needs is in struct
  * conn_io and made then.
@@ -19,6 +19,7 @@
 struct ssl_st;
 
 enum conn_state {
+	CONN_PROXIED,	/* a balancer has to say whose it is */
 	CONN_ASKING,	/* CONN_ACCESS, perhaps suspended */
 	CONN_PREREAD,	/* bytes are still in the socket */
 	CONN_HANDSHAKE, /* TLS of the core */
@@ -70,7 +71,8 @@ struct sl_conn {
 	uint8_t access_at; /* the handler of CONN_ACCESS that was asked last */
 	bool dirty;	   /* in the list for the end of the tick */
 	bool waits_at_low; /* SO_RCVLOWAT is set */
-	bool adopted;	   /* was never accepted: no phase is told of its end */
+	bool untold;	   /* no phase has heard of its beginning, so none hears of its end */
+	bool proxied;	   /* remote and local are what a balancer said */
 };
 _Static_assert(sizeof(struct sl_conn) <= 256, "half-open connections are small");
 
@@ -104,6 +106,16 @@ void conn_fail(struct sl_conn *c, enum sl_close_reason why);
 /* Looks after it when the tick ends: writes its queue, or takes it apart. */
 void conn_mark(struct sl_conn *c);
 void conn_want(struct sl_conn *c, unsigned wanted);
+
+/* Its client is known: the first phases run. */
+void conn_welcome(struct sl_conn *c);
+/* SO_RCVLOWAT; 0: the kernel's default of one byte */
+void conn_set_low(struct sl_conn *c, unsigned bytes);
+
+/* ---- proxied.c */
+bool proxied_is(const struct net_listener *l, const struct sl_addr *remote);
+void proxied_begin(struct sl_conn *c);
+void proxied_ready(struct sl_conn *c);
 
 /* ---- preread.c */
 void preread_ready(struct sl_conn *c);

@@ -117,7 +117,7 @@ int sl_conn_adopt(struct sl_worker *w, const struct sl_conn_source *from,
 	c = conn_new(acceptor_of(w->net, from->listener), from->fd, &from->remote, &from->local);
 	if (!c)
 		return -SL_ENOMEM;
-	c->adopted = true;
+	c->untold = true;
 	rc = open_adopted(c, ops, arg);
 	if (rc < 0) {
 		c->ev.fd = -1;

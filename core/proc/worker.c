@@ -183,6 +183,8 @@ static int fill_listener(struct worker *w, const struct setup_listener *sl,
 				    ? w->h->fd_flows
 				    : -1,
 		.preread_timeout_ms = sl->block->preread_timeout,
+		.balancers = sl->block->proxy_from.items,
+		.n_balancers = (unsigned)sl->block->proxy_from.n,
 		.max_conns = (unsigned)sl->block->max_connections,
 	};
 	if (setup_tls(w->setup, sl, w->h->ticket_key, &nl->pub.tls, err, sizeof err) == 0)

@@ -115,6 +115,12 @@ static const struct sl_directive listen_table[] = {
 	       .doc = "Certificates; TLS is then accepted on the TCP addresses, and DTLS on the "
 		      "UDP "
 		      "ones."),
+	SL_DIR(struct listen_block, proxy_from, SL_T_CIDR, SL_S_LISTEN, .list = true, .max = 256,
+	       .doc = "Balancers: a TCP connection from one of these must begin with a PROXY "
+		      "header "
+		      "(version 1 or 2), which says whose it is. From anywhere else such a header "
+		      "is "
+		      "never believed."),
 	SL_DIR(struct listen_block, backlog, SL_T_INT, SL_S_LISTEN, .dflt = "4096", .min = 1,
 	       .max = 65535, .doc = "Queue of connections not yet accepted."),
 	SL_DIR(struct listen_block, max_connections, SL_T_INT, SL_S_LISTEN, .dflt = "100000",

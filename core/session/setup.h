@@ -44,6 +44,7 @@ struct listen_block { /* one item of `listen` */
 	struct sl_list udp, tcp; /* addresses as written: "*:3478" */
 	int32_t steering;
 	struct tls_block tls;
+	struct sl_list proxy_from; /* of sl_cidr */
 	int64_t backlog, max_connections;
 	uint64_t preread_timeout, buffer;
 };

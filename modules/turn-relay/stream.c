@@ -161,7 +161,7 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	struct sl_turn_out out = {.reply = reply, .reply_cap = sizeof reply};
 	const struct sl_turn_client client = {
 		.remote = *sl_conn_remote(s->conn),
-		.local = *sl_conn_local(s->conn),
+		.local = sl_conn_bound(s->conn), /* a relay binds to an address of this host */
 		.transport = IPPROTO_TCP,
 		.listener = sl_conn_listener(s->conn)->index,
 		.realm = s->realm,

@@ -1,7 +1,7 @@
 /*
  * sluice/conn.h: listeners and stream connections.
  *
- * Life of a connection: accept -> CONN_ACCEPT -> CONN_ACCESS -> CONN_PREREAD with the first bytes,
+ * Life of a connection: accept -> a listed balancer's PROXY header -> CONN_ACCEPT -> CONN_ACCESS -> CONN_PREREAD with the first bytes,
  * still unread in the socket, so that a handler can choose the protocol on a shared port: it takes
  * the connection (sl_conn_take) or steals its descriptor (sl_conn_steal_fd). A ClientHello on a
  * listener with certificates that nobody steals is answered by the core's TLS, and CONN_PREREAD
@@ -34,6 +34,10 @@ struct sl_conn;
 SL_API const struct sl_listener *sl_conn_listener(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_remote(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_local(const struct sl_conn *c);
+/* Remote and local are the client's and what it connected to, as a balancer's PROXY header says */
+SL_API bool sl_conn_is_proxied(const struct sl_conn *c);
+/* This host's own address: local, but for a proxied connection */
+SL_API struct sl_addr sl_conn_bound(const struct sl_conn *c);
 SL_API struct sl_worker *sl_conn_worker(const struct sl_conn *c);
 /* Decrypted by the core */
 SL_API bool sl_conn_is_tls(const struct sl_conn *c);
