@@ -6,7 +6,8 @@
  * unproven requests costs 20 ns each here. Where this server offers more than RFC 5389 knows, a
  * cookie with the security features goes in front (RFC 8489 section 9.2), and what is offered is
  * part of the hash: who was told something else, by somebody in between or before a reload, is told
- * again (438).
+ * again (438). Over streams the port is left out: a client with a TCP relay opens connection after
+ * connection, and keeps one nonce for the server (section 9.2.5), not for each of them.
  *
  * Called by turn_auth.c and turn_reply.c.
  */
@@ -45,7 +46,8 @@ static uint64_t nonce_mac(const struct sl_turn *t, const struct sl_turn_client *
 	sl_put32(text, time);
 	text[4] = c->transport;
 	text[5] = c->remote.family;
-	sl_put16(text + 6, c->remote.port);
+	if (c->transport != TURN_PROTO_TCP)
+		sl_put16(text + 6, c->remote.port);
 	memcpy(text + 8, c->remote.ip, 16);
 	for (unsigned i = 0; i < realm->n_algorithms; i++)
 		text[24 + i] = realm->algorithms[i];

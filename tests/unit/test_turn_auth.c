@@ -131,6 +131,22 @@ TEST(a_nonce_belongs_to_one_address_and_cannot_be_made_up)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(over_streams_a_nonce_holds_for_all_connections_of_an_address)
+{
+	setup();
+	alice.at.transport = 6;
+	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 401);
+	tc_learn_nonce(&alice);
+	alice.at.remote.port++;
+	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 437);
+	alice.at.remote.ip[3]++;
+	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 438);
+	alice.at.remote.ip[3]--;
+	alice.at.transport = 17;
+	CHECK_INT(tc_send(&alice, SL_TURN_REFRESH), 438);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(a_nonce_holds_in_another_engine_with_the_same_key)
 {
 	struct tnet other;
