@@ -12,7 +12,6 @@
 #include <sluice/bus.h>
 
 enum { MAX_WORKERS = 1024 };
-enum claim_type { CLAIM_ASK = 1, CLAIM_ANSWER = 2 };
 
 /* Both messages; in an answer family 0 means: no such token. */
 struct claim {
@@ -29,7 +28,7 @@ static int send_claim(struct turn_relay *m, uint32_t owner, enum claim_type type
 	return sl_channel_send(m->channel, owner, (uint16_t)type, &iov, 1);
 }
 
-static int owner_of_slot(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner)
+int claim_owner(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner)
 {
 	uint32_t owners[MAX_WORKERS];
 	unsigned n = sl_worker_list(m->worker, owners, MAX_WORKERS);
@@ -48,7 +47,7 @@ int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token)
 	uint32_t owner;
 	int err;
 
-	err = owner_of_slot(m, slot, &owner);
+	err = claim_owner(m, slot, &owner);
 	if (err < 0)
 		return err;
 	memcpy(c.token, token, sizeof c.token);
@@ -135,9 +134,8 @@ static void on_answer(struct turn_relay *m, const struct claim *c)
 	replay(m, c->token);
 }
 
-static void on_message(void *arg, const struct sl_channel_msg *msg)
+static void on_claim(struct turn_relay *m, const struct sl_channel_msg *msg)
 {
-	struct turn_relay *m = arg;
 	struct claim c;
 
 	if (msg->data.len != sizeof c) /* of a generation that speaks otherwise */
@@ -145,8 +143,27 @@ static void on_message(void *arg, const struct sl_channel_msg *msg)
 	memcpy(&c, msg->data.p, sizeof c);
 	if (msg->type == CLAIM_ASK)
 		on_ask(m, msg->from, c);
-	else if (msg->type == CLAIM_ANSWER)
+	else
 		on_answer(m, &c);
+}
+
+/* All messages between workers of this module. */
+static void on_message(void *arg, const struct sl_channel_msg *msg)
+{
+	switch (msg->type) {
+	case CLAIM_ASK:
+	case CLAIM_ANSWER:
+		on_claim(arg, msg);
+		break;
+	case TRANSFER_ASK:
+		transfer_on_ask(arg, msg->from, msg->data);
+		break;
+	case TRANSFER_ANSWER:
+		transfer_on_answer(arg, msg->data);
+		break;
+	default: /* of a generation that knows more */
+		break;
+	}
 }
 
 int claim_open(struct turn_relay *m)

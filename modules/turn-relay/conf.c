@@ -116,6 +116,12 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, total_limits, SL_T_RECORD, SL_S_MAIN, .fields = limit_fields,
 	       .doc = "What all may have together, in equal shares for the workers. Its "
 		      "allocations are max_allocations, unless given here."),
+	SL_DIR(struct relay_conf, tcp_relays, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Relay TCP, too, for clients over TCP and TLS that ask for it (RFC 6062)."),
+	SL_DIR(struct relay_conf, max_connections, SL_T_INT, SL_S_MAIN, .dflt = "32", .min = 1,
+	       .max = 65536,
+	       .doc = "Connections of one TCP relay with its peers, those included that wait for "
+		      "their client (508 beyond; those of peers are closed)."),
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
 	       .max = 1000000,
 	       .doc = "Requests without credentials that are answered a second to one source over "
@@ -267,6 +273,8 @@ int relay_engine_conf(struct turn_relay *m)
 		.own_ports_hi = rc->ports.hi,
 		.relay_v4 = rc->ipv4 && host_has_family(m, 4),
 		.relay_v6 = rc->ipv6 && host_has_family(m, 6),
+		.tcp = rc->tcp_relays,
+		.max_connections = (uint32_t)rc->max_connections,
 		.slot = m->worker->slot,
 		.software = rc->software,
 	};

@@ -243,6 +243,16 @@ static unsigned realm_named(const struct turn_relay *m, struct sl_str name)
 	return 0;
 }
 
+int realm_by_name(const struct turn_relay *m, struct sl_str name, unsigned *ret_realm)
+{
+	unsigned realm = realm_named(m, name);
+
+	if (!sl_str_eq(m->realms[realm].realm, name))
+		return -SL_ENOENT;
+	*ret_realm = realm;
+	return 0;
+}
+
 /* The main realm, unless the listener's block names another. */
 static unsigned realm_of_listener(const struct turn_relay *m, const struct sl_listener *l)
 {

@@ -212,6 +212,8 @@ const struct sl_turn_io relay_io = {
 	.unreserve = on_unreserve,
 	.granted = on_granted,
 	.refreshed = on_refreshed,
+	.connect = peers_connect,
+	.disconnect = peers_disconnect,
 	.released = on_released,
 	.busy = offload_busy,
 	.retimed = offload_retimed,
@@ -272,6 +274,12 @@ static void send_to_client(struct relay *r, struct sl_packet *p)
 		stream_send(r->stream, p);
 	else if (sl_flow_send(r->flow, p) < 0)
 		sl_count(&r->module->m[M_CLIENT_QUEUE_FULL]);
+}
+
+void relay_tell(struct relay *r, const uint8_t *text, size_t len)
+{
+	if (r->stream)
+		stream_tell(r->stream, text, len);
 }
 
 void relay_from_peer(void *arg, struct sl_packet *p)

@@ -14,6 +14,9 @@
  *     stream.c      clients over TCP and TLS
  *     claim.c       reserved ports that another worker keeps
  *     offload.c     channels that the kernel relays by itself
+ *     transfer.c    connections of clients that belong to another worker
+ *     peers.c       TCP relays: listening, connecting, peers that wait for their client
+ *     pump.c        bytes between two connections
  *     meters.c      the engine's counters as metrics
  *
  * An allocation is one struct relay, made with its first socket and freed when the engine releases
@@ -70,7 +73,8 @@ struct relay_conf {
 		challenge_rate, allocation_bps;
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
 	int32_t offload; /* enum sl_offload_mode */
-	bool auth, userhash, ipv4, ipv6;
+	int64_t max_connections;
+	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility;
 };
 
 /* Rows of the metric table behind those of the engine, in its order. */
@@ -95,7 +99,9 @@ enum relay_meter {
 /* A relay socket. owner NULL: reserved, waiting for its allocation. */
 struct relay_socket {
 	struct relay *owner;
-	struct sl_udp *udp;
+	struct sl_udp *udp;	   /* NULL: for TCP */
+	struct sl_event listening; /* for TCP; fd is the socket's own */
+	struct sl_addr local;	   /* for TCP */
 	struct sl_addr relayed;	   /* as peers see it */
 	struct relay_socket *next; /* in turn_relay.reserved */
 	struct turn_relay *module;
@@ -136,6 +142,9 @@ struct turn_relay {
 	struct sl_slab *relays, *sockets, *pairs;
 	struct pair *first_pair; /* of all relays */
 	struct sl_timer read_pairs;
+	struct sl_pass *pass;
+	uint32_t n_transfers; /* number of the last question */
+	struct pump *first_pump;
 	struct relay_socket *reserved;
 	struct stream *first_stream;
 	struct sl_addr host[MAX_HOST_ADDRS]; /* of this host and external, ports 0 */
@@ -161,6 +170,8 @@ void realm_inherit(const struct sl_conf *c, const struct relay_conf *rc, size_t 
 int realms_open(struct turn_relay *m);
 void realms_close(struct turn_relay *m);
 struct sl_turn_limit limit_share(const struct turn_relay *m, const struct relay_limit *total);
+/* -SL_ENOENT */
+int realm_by_name(const struct turn_relay *m, struct sl_str name, unsigned *ret_realm);
 unsigned realm_of_packet(const struct turn_relay *m, const struct sl_packet *p);
 /* Of a connection whose TLS, if any, has shaken hands */
 unsigned realm_of_conn(const struct turn_relay *m, const struct sl_conn *c);
@@ -192,6 +203,9 @@ sl_udp_error_fn relay_peer_error;
 /* Sends what p holds to the peer; from a relay socket of its family. */
 void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
 
+/* A control message, which is never dropped: a client that does not read is closed. */
+void relay_tell(struct relay *r, const uint8_t *text, size_t len);
+
 /* ---- datagram.c */
 sl_dgram_fn datagram_content;
 sl_flow_fn datagram_flow;
@@ -206,15 +220,61 @@ void stream_adopt(struct stream *s, struct relay *r);
 void streams_close(struct turn_relay *m);
 /* Serves the request that waited for it */
 void streams_claimed(struct turn_relay *m, const uint8_t *token);
+void stream_tell(struct stream *s, const uint8_t *text, size_t len);
+struct turn_relay *stream_module(const struct stream *s);
+struct sl_conn *stream_conn(const struct stream *s);
+unsigned stream_realm(const struct stream *s);
+/* From now on its bytes are the pump's; returns its connection */
+struct pump;
+struct sl_conn *stream_joined(struct stream *s, struct pump *p);
+/* That asked this question; it has its answer now. NULL: gone */
+struct stream *stream_that_waits(struct turn_relay *m, uint32_t number);
+/* A connection that another worker has accepted; the descriptor is taken only by success. */
+int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsigned realm);
 
 /* ---- claim.c */
+enum claim_type { CLAIM_ASK = 1, CLAIM_ANSWER, TRANSFER_ASK, TRANSFER_ANSWER };
 int claim_open(struct turn_relay *m);
 /* An Allocate that came through DTLS and cannot be handed over: kept until its port is here. false:
  * to be served as it is. */
 bool claim_for(struct turn_relay *m, struct sl_packet *p, const struct sl_stun_msg *msg);
 void claim_close(struct turn_relay *m);
+int claim_owner(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner);
 /* Answered by streams_claimed */
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token);
+
+/* ---- transfer.c */
+int transfer_open(struct turn_relay *m);
+/* May the stream go to the worker of this slot? The answer finds it by the number. */
+int transfer_ask(struct turn_relay *m, uint16_t slot, uint32_t *ret_number);
+void transfer_on_ask(struct turn_relay *m, uint32_t from, struct sl_str data);
+void transfer_on_answer(struct turn_relay *m, struct sl_str data);
+
+/* ---- pump.c */
+enum pump_side { PUMP_STREAM, PUMP_OTHER };
+struct peer;
+/* other.fd is the pump's in any case; peer: whose connection that is, or NULL. NULL: no memory */
+struct pump *pump_start(struct stream *s, const struct sl_conn_source *other, struct peer *peer);
+/* Closes both sides; says nothing to the peer's struct any more */
+void pump_stop(struct pump *p);
+void pumps_stop(struct turn_relay *m);
+/* What happens to the stream's connection */
+ptrdiff_t pump_input(struct pump *p, const uint8_t *data, size_t len);
+void pump_drained(struct pump *p);
+void pump_ended(struct pump *p);
+void pump_closed(struct pump *p, enum sl_close_reason why);
+
+/* ---- peers.c */
+int peers_listen(struct relay_socket *s, const struct sl_addr *local);
+void peers_stop_listening(struct relay_socket *s);
+/* Of struct sl_turn_io */
+int peers_connect(void *ctx, struct sl_turn_conn *c);
+void peers_disconnect(void *ctx, struct sl_turn_conn *c);
+/* Joins the peer's connection with the stream's; after a failure the peer's is gone */
+int peers_bind(struct sl_turn_conn *c, struct stream *s);
+/* Counts; false: over a rate, later */
+bool peer_may_pass(struct peer *p, enum pump_side from, size_t len);
+void peer_ended(struct peer *p);
 
 /* ---- offload.c: parts of relay_io */
 void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_peer);

@@ -11,17 +11,23 @@
 /* With a tenth of the range free, all tries fail once in a thousand. */
 enum { MAX_TRIES = 64 };
 
-static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local,
-				       int *ret_err)
+static int open_udp(struct relay_socket *s, const struct sl_addr *local)
 {
-	struct relay_socket *s = sl_slab_get(m->sockets);
-	struct sl_udp_opts opts = {
+	const struct sl_udp_opts opts = {
 		.local = *local,
 		.recv = relay_from_peer,
 		.error = relay_peer_error,
 		.arg = s,
-		.buffer_bytes = (int)m->conf->buffer,
+		.buffer_bytes = (int)s->module->conf->buffer,
 	};
+
+	return sl_udp_open(s->module->worker, &opts, &s->udp);
+}
+
+static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local, bool tcp,
+				       int *ret_err)
+{
+	struct relay_socket *s = sl_slab_get(m->sockets);
 
 	if (!s) {
 		*ret_err = -SL_ENOMEM;
@@ -29,7 +35,7 @@ static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_add
 	}
 	s->module = m;
 	s->relayed = host_external(m, local);
-	*ret_err = sl_udp_open(m->worker, &opts, &s->udp);
+	*ret_err = tcp ? peers_listen(s, local) : open_udp(s, local);
 	if (*ret_err < 0) {
 		sl_slab_put(m->sockets, s);
 		return NULL;
@@ -41,7 +47,10 @@ void socket_close(struct relay_socket *s)
 {
 	if (!s)
 		return;
-	sl_udp_close(s->udp);
+	if (s->udp)
+		sl_udp_close(s->udp);
+	else
+		peers_stop_listening(s);
 	sl_slab_put(s->module->sockets, s);
 }
 
@@ -74,11 +83,11 @@ static struct relay_socket *try_port(struct turn_relay *m, struct sl_addr local,
 		*ret_err = -SL_EEXIST;
 		return NULL;
 	}
-	first = socket_new(m, &local, ret_err);
+	first = socket_new(m, &local, want->tcp, ret_err);
 	if (!first || !want->reserve)
 		return first;
 	local.port++;
-	second = socket_new(m, &local, ret_err);
+	second = socket_new(m, &local, false, ret_err);
 	if (!second) {
 		socket_close(first);
 		return NULL;
@@ -115,7 +124,7 @@ int socket_reserve(struct turn_relay *m, const struct sl_addr *local, struct sl_
 	struct relay_socket *s;
 	int err;
 
-	s = socket_new(m, local, &err);
+	s = socket_new(m, local, false, &err);
 	if (!s)
 		return err;
 	keep_reserved(s);

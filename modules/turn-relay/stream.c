@@ -24,6 +24,8 @@ struct stream {
 	struct sl_timer idle;
 	uint8_t *held; /* a request that waits for its reserved port; malloc'ed */
 	size_t held_len;
+	struct pump *pump;	    /* it carries data now: nothing is read here any more */
+	uint32_t transfer;	    /* waits for the answer to this question; 0: to none */
 	struct stream *prev, *next; /* in turn_relay.first_stream */
 };
 
@@ -65,7 +67,8 @@ static void on_closed(void *arg, struct sl_conn *c, enum sl_close_reason why)
 	struct stream *s = arg;
 
 	(void)c;
-	(void)why;
+	if (s->pump)
+		pump_closed(s->pump, why);
 	if (s->module) {
 		if (s->relay)
 			sl_turn_kill(s->relay->alloc, "connection closed");
@@ -91,7 +94,66 @@ void streams_close(struct turn_relay *m)
 	}
 }
 
+/* ---- what others ask */
+
+struct turn_relay *stream_module(const struct stream *s)
+{
+	return s->module;
+}
+
+struct sl_conn *stream_conn(const struct stream *s)
+{
+	return s->conn;
+}
+
+unsigned stream_realm(const struct stream *s)
+{
+	return s->realm;
+}
+
+static void on_end(void *arg, struct sl_conn *c)
+{
+	struct stream *s = arg;
+
+	(void)c;
+	pump_ended(s->pump);
+}
+
+static void on_drained(void *arg, struct sl_conn *c)
+{
+	struct stream *s = arg;
+
+	(void)c;
+	if (s->pump)
+		pump_drained(s->pump);
+}
+
+struct sl_conn *stream_joined(struct stream *s, struct pump *p)
+{
+	s->pump = p;
+	sl_timer_cancel(s->module->worker->loop, &s->idle);
+	sl_conn_on_end(s->conn, on_end);
+	return s->conn;
+}
+
+struct stream *stream_that_waits(struct turn_relay *m, uint32_t number)
+{
+	struct stream *s = m->first_stream;
+
+	while (s && s->transfer != number)
+		s = s->next;
+	if (s)
+		s->transfer = 0;
+	return s;
+}
+
 /* ---- to the client */
+
+void stream_tell(struct stream *s, const uint8_t *text, size_t len)
+{
+	if (sl_conn_write(s->conn, text, len) == -SL_EFULL)
+		sl_conn_close(s->conn, SL_CLOSE_LIMIT);
+}
 
 void stream_send(struct stream *s, struct sl_packet *p)
 {
@@ -181,7 +243,9 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	if (!s->relay && rc == SL_DONE)
 		set_idle(s);
 	meters_touch(m);
-	return out.reply_len > 0 ? sl_conn_write(s->conn, reply, out.reply_len) : 0;
+	if (out.reply_len > 0 && sl_conn_write(s->conn, reply, out.reply_len) < 0)
+		return -SL_ECLOSED;
+	return out.bound ? peers_bind(out.bound, s) : 0;
 }
 
 /* The port of its reservation token is with another worker: asked for; the request waits. */
@@ -208,6 +272,20 @@ static bool waits_for_port(struct stream *s, const struct sl_stun_msg *msg)
 	return false;
 }
 
+/* What it asks for is another worker's: the request stays unread until the way there is open. */
+static bool goes_elsewhere(struct stream *s, const struct sl_stun_msg *msg)
+{
+	struct turn_relay *m = s->module;
+	uint16_t slot;
+
+	if (s->relay || !sl_turn_connection_slot(msg, &slot) || slot == m->worker->slot ||
+	    transfer_ask(m, slot, &s->transfer) < 0)
+		return false;
+	sl_conn_pause_input(s->conn);
+	return true;
+}
+
+/* SL_AGAIN: it was not used up */
 static int message(struct stream *s, const uint8_t *frame, size_t len)
 {
 	struct sl_stun_msg msg;
@@ -216,6 +294,8 @@ static int message(struct stream *s, const uint8_t *frame, size_t len)
 		return -SL_EPARSE;
 	if (msg.method == SL_STUN_BINDING)
 		return binding(s, &msg);
+	if (goes_elsewhere(s, &msg))
+		return SL_AGAIN;
 	return waits_for_port(s, &msg) ? 0 : control(s, &msg);
 }
 
@@ -257,38 +337,76 @@ static ptrdiff_t frame_length(const uint8_t *p, size_t len)
 	}
 }
 
-static ptrdiff_t on_input(void *arg, struct sl_conn *c, const uint8_t *data, size_t len)
+/* Frames until the end, or until the bytes become a pump's. */
+static ptrdiff_t read_frames(struct stream *s, const uint8_t *data, size_t len)
 {
-	struct stream *s = arg;
 	size_t used = 0;
-	ptrdiff_t whole;
+	ptrdiff_t whole = 0;
 	int rc;
 
-	(void)c;
-	while ((whole = frame_length(data + used, len - used)) > 0 && (size_t)whole <= len - used) {
+	while (!s->pump && !s->transfer && (whole = frame_length(data + used, len - used)) > 0 &&
+	       (size_t)whole <= len - used) {
 		if (data[used] & 0x40)
 			rc = channel_data(s, data + used, (size_t)whole);
 		else
 			rc = message(s, data + used, (size_t)whole);
-		if (rc < 0) {
-			sl_count(&s->module->m[M_STREAM_ERRORS]);
+		if (rc == SL_AGAIN)
+			break;
+		if (rc < 0)
 			return rc;
-		}
 		used += (size_t)whole;
 	}
-	if (whole < 0) {
+	return whole < 0 ? whole : (ptrdiff_t)used;
+}
+
+static ptrdiff_t on_input(void *arg, struct sl_conn *c, const uint8_t *data, size_t len)
+{
+	struct stream *s = arg;
+	ptrdiff_t used = s->pump ? 0 : read_frames(s, data, len);
+
+	(void)c;
+	if (used < 0)
 		sl_count(&s->module->m[M_STREAM_ERRORS]);
-		return whole;
-	}
-	return (ptrdiff_t)used;
+	if (used < 0 || !s->pump || (size_t)used == len)
+		return used;
+	return used + pump_input(s->pump, data + used, len - (size_t)used);
 }
 
 static const struct sl_conn_ops ops = {
 	.input = on_input,
+	.drained = on_drained,
 	.closed = on_closed,
 	.max_input = 2 * MAX_FRAME,
 	.max_output = MAX_QUEUED,
 };
+
+static void link_stream(struct turn_relay *m, struct stream *s)
+{
+	s->module = m;
+	s->idle = (struct sl_timer){.fn = on_idle, .arg = s};
+	s->next = m->first_stream;
+	if (s->next)
+		s->next->prev = s;
+	m->first_stream = s;
+	set_idle(s);
+}
+
+int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsigned realm)
+{
+	struct stream *s = calloc(1, sizeof *s);
+	int err;
+
+	if (!s)
+		return -SL_ENOMEM;
+	err = sl_conn_adopt(m->worker, from, &ops, s, &s->conn);
+	if (err < 0) {
+		free(s);
+		return err;
+	}
+	s->realm = realm;
+	link_stream(m, s);
+	return 0;
+}
 
 static int take(struct turn_relay *m, struct sl_conn *c)
 {
@@ -296,16 +414,10 @@ static int take(struct turn_relay *m, struct sl_conn *c)
 
 	if (!s)
 		return -SL_ENOMEM;
-	s->module = m;
 	s->conn = c;
 	s->realm = realm_of_conn(m, c);
-	s->idle = (struct sl_timer){.fn = on_idle, .arg = s};
-	s->next = m->first_stream;
-	if (s->next)
-		s->next->prev = s;
-	m->first_stream = s;
+	link_stream(m, s);
 	sl_count(&m->m[M_CONNECTIONS]);
-	set_idle(s);
 	sl_conn_take(c, &ops, s);
 	return SL_DONE;
 }

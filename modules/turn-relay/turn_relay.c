@@ -1,6 +1,6 @@
 /*
- * turn_relay.c: the TURN server (RFC 8656): relays UDP between clients, over UDP, TCP, TLS or DTLS,
- * and their peers.
+ * turn_relay.c: the TURN server (RFC 8656): relays UDP and TCP between clients, over UDP, TCP, TLS
+ * or DTLS, and their peers.
  *
  * The descriptor, the module's life in a worker, and the engine's clock: after each request the
  * engine says when it next wants to be woken, and one loop timer is set to that.
@@ -35,7 +35,9 @@ static void on_timer(struct sl_timer *t)
 
 static void module_free(struct turn_relay *m)
 {
+	pumps_stop(m);
 	streams_close(m);
+	sl_pass_close(m->pass);
 	claim_close(m);
 	if (m->channel)
 		sl_channel_close(m->channel);
@@ -104,6 +106,8 @@ static int module_open(struct turn_relay *m)
 		err = open_engine(m);
 	if (err == 0)
 		err = claim_open(m);
+	if (err == 0)
+		err = transfer_open(m);
 	if (err == 0)
 		err = sl_iface_provide(m->worker, "ice-servers", 1, &credentials_iface, m);
 	return err;

@@ -18,8 +18,10 @@ import zlib
 
 COOKIE = 0x2112A442
 ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL, BINDING = 3, 4, 6, 7, 8, 9, 1
+CONNECT, CONNECTION_BIND, CONNECTION_ATTEMPT = 10, 11, 12
 USERNAME, INTEGRITY, ERROR, CHANNEL_NUMBER, LIFETIME, PEER, DATA_ATTR = 0x06, 0x08, 0x09, 0x0C, 0x0D, 0x12, 0x13
 INTEGRITY_SHA256, ALGORITHM, USERHASH, ALGORITHMS = 0x1C, 0x1D, 0x1E, 0x8002
+CONNECTION_ID, TICKET = 0x2A, 0x8030
 REALM, NONCE, RELAYED, FAMILY, TRANSPORT, MAPPED, FINGERPRINT = 0x14, 0x15, 0x16, 0x17, 0x19, 0x20, 0x8028
 
 
@@ -118,7 +120,7 @@ class TurnClient:
         self.sock = sock or socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.settimeout(timeout)
         self.tries = tries
-        self.realm = self.nonce = self.relayed = None
+        self.realm = self.nonce = self.relayed = self.ticket = None
         self.backlog = []  # data that arrived while an answer was awaited
 
     def key(self):
@@ -182,8 +184,10 @@ class TurnClient:
         got = self.request(BINDING, auth=False)
         return got
 
-    def allocate(self, lifetime=None, family=None):
-        body = attr(TRANSPORT, bytes([17, 0, 0, 0]))
+    def allocate(self, lifetime=None, family=None, transport=17, mobile=False):
+        body = attr(TRANSPORT, bytes([transport, 0, 0, 0]))
+        if mobile:
+            body += attr(TICKET, b"")
         if lifetime is not None:
             body += attr(LIFETIME, struct.pack("!I", lifetime))
         if family:
@@ -196,14 +200,34 @@ class TurnClient:
         got = self.request(ALLOCATE, attrs)
         self.relayed = unxor_addr(got[RELAYED], txid["last"])
         self.lifetime = struct.unpack("!I", got[LIFETIME])[0]
+        self.ticket = got.get(TICKET)
         return self.relayed
 
-    def refresh(self, lifetime=600):
-        got = self.request(REFRESH, attr(LIFETIME, struct.pack("!I", lifetime)))
+    def refresh(self, lifetime=600, ticket=None):
+        body = attr(LIFETIME, struct.pack("!I", lifetime))
+        got = self.request(REFRESH, body + attr(TICKET, ticket) if ticket is not None else body)
+        self.ticket = got.get(TICKET, self.ticket)
         return struct.unpack("!I", got[LIFETIME])[0]
 
     def permit(self, *peers):
         self.request(PERMISSION, lambda t: b"".join(attr(PEER, xor_addr(p, t)) for p in peers))
+
+    # ---- TCP relays (RFC 6062)
+
+    def connect(self, peer):
+        return self.request(CONNECT, lambda t: attr(PEER, xor_addr(peer, t)))[CONNECTION_ID]
+
+    def connection_attempt(self):
+        """(connection id, peer) of the next indication that a peer has connected."""
+        while True:
+            m = parse(self.backlog.pop(0) if self.backlog else self.sock.recv(65536))
+            if m and m[0] == 0x10 | CONNECTION_ATTEMPT:
+                return m[2][CONNECTION_ID], unxor_addr(m[2][PEER], m[1])
+
+    def connection_bind(self, connection):
+        """Over a stream of its own, which carries the peer's bytes from then on."""
+        self.request(CONNECTION_BIND, attr(CONNECTION_ID, connection))
+        return self.sock
 
     def bind(self, channel, peer):
         self.request(CHANNEL, lambda t: attr(CHANNEL_NUMBER, struct.pack("!HH", channel, 0)) + attr(PEER, xor_addr(peer, t)))
