@@ -26,13 +26,15 @@ static size_t packet_bytes(const uint8_t *p)
 	return 4 * ((size_t)sl_get16(p + 2) + 1);
 }
 
+/* A multiple of four by RFC 3550 section 6.4.1; browsers fill up transport-wide feedback by one to
+ * three bytes. */
 static bool padding_is_good(const uint8_t *p, size_t bytes)
 {
 	uint8_t padding = p[bytes - 1];
 
 	if (!(p[0] & PADDING_BIT))
 		return true;
-	return padding > 0 && padding % 4 == 0 && padding <= bytes - HEADER;
+	return padding > 0 && padding <= bytes - HEADER;
 }
 
 int sl_rtcp_check(const void *data, size_t len)
