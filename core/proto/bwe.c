@@ -24,12 +24,22 @@
 
 static const double grow_per_s = 1.08, packet_bits = 9600, grow_least_bps = 4000;
 static const double keep = 0.95;       /* of what the path carries, after a drain */
+static const double share_cut = 0.85;  /* among others that fill the queue */
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
-static const double drain_least = 0.1, drain_most = 0.6;
-static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2;
-static const int64_t empty_us = 8000, hold_us = 10000, stands_us = 25000;
+static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
+static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
+		    probe_late = 0.15;
+static const int64_t empty_us = 8000, hold_us = 10000, stands_least_us = 15000;
+static const double stands_jitter_ms = 20;
 
-enum { DRAIN_US = 400000, ACKED_MS = 500, ACKED_SHORT_MS = 200, CLUSTER_MS = 2, IDLE_MS = 50 };
+enum {
+	DRAIN_US = 400000,
+	DRAINS = 3,
+	ACKED_MS = 500,
+	ACKED_SHORT_MS = 200,
+	CLUSTER_MS = 2,
+	IDLE_MS = 50
+};
 
 /* ---- life */
 
@@ -46,7 +56,7 @@ static void begin(struct bwe *b, uint64_t now_us)
 	b->grown_us = b->probe_at_us = now_us;
 	b->sent_us = b->rtt_us = b->rtt_floor_us = 0;
 	b->silent_us = UINT64_MAX;
-	b->before_silence = b->remb = 0;
+	b->before_silence = b->probe_hint = b->remb = 0;
 	b->probe_patience = 0;
 	b->probe.active = false;
 }
@@ -125,48 +135,65 @@ static void learn_limit(struct bwe *b, double bps)
 
 static double drain_share(const struct bwe *b)
 {
-	return fmin(fmax((double)b->cut_queue_us / DRAIN_US, drain_least), drain_most);
-}
+	double share = fmax((double)b->cut_queue_us / DRAIN_US, drain_least);
 
-static void set_drain(struct bwe *b, double bps)
-{
-	b->resume = keep * bps;
-	b->rate = (1 - drain_share(b)) * bps;
-	bound(b);
+	return fmin(share * (1 + b->n_drains), drain_most);
 }
 
 /* What passes while the queue is full is what the path has for us; the shorter look sees a drop of
- * it sooner. */
-static double limit_now(const struct bwe *b)
+ * it sooner. 0: not known */
+static double passing(const struct bwe *b)
 {
 	double bps = carried(b, ACKED_MS), soon = carried(b, ACKED_SHORT_MS);
 
-	if (bps == 0 || (soon > 0 && soon < bps))
-		bps = soon;
-	return bps > 0 && bps < b->rate ? bps : b->rate;
+	return bps == 0 || (soon > 0 && soon < bps && b->queue_us > 3 * stands_least_us) ? soon
+											 : bps;
+}
+
+/* While we drain, what arrives is what we send, unless the path carries even less. */
+static void set_drain(struct bwe *b)
+{
+	double bps = passing(b);
+
+	if (bps == 0 || bps > b->rate)
+		bps = b->rate;
+	if (b->limited)
+		bps = fmax(bps, limited_cut * b->rate);
+	if (b->mode == BWE_GROW || bps < drained_less * b->rate) {
+		b->resume = keep * bps;
+		b->cut_bps = bps;
+	}
+	b->rate = (1 - drain_share(b)) * b->cut_bps;
+	bound(b);
+}
+
+/* How long the queue should take once it begins to fall */
+static uint64_t drain_us(const struct bwe *b)
+{
+	return (uint64_t)((double)b->cut_queue_us / drain_share(b)) + 250 * MS;
+}
+
+static void start_drain(struct bwe *b, uint64_t now_us)
+{
+	b->cut_queue_us = b->queue_us;
+	set_drain(b);
+	b->mode = BWE_DRAIN;
+	b->drain_until_us = now_us + drain_us(b) + b->rtt_us;
+	bwe_delay_restart(&b->delay, now_us);
+	bwe_loss_restart(&b->loss, now_us);
 }
 
 static void cut(struct bwe *b, uint64_t now_us)
 {
-	double bps = limit_now(b);
-
-	if (b->limited)
-		bps = fmax(bps, limited_cut * b->rate);
-	else
-		learn_limit(b, bps);
 	if (now_us < b->raised_us + 2 * S && b->probe_patience < 3)
 		b->probe_patience++;
+	b->n_drains = 0;
 	b->before_cut = b->rate;
-	b->cut_us = now_us;
-	b->cut_queue_us = b->queue_us;
-	set_drain(b, bps);
-	b->mode = BWE_DRAIN;
-	b->drain_until_us = now_us + (uint64_t)((double)b->cut_queue_us / drain_share(b)) +
-			    b->rtt_us + 250 * MS;
 	b->probe.active = false;
 	b->probe_at_us = now_us + 3 * S;
-	bwe_delay_restart(&b->delay, now_us);
-	bwe_loss_restart(&b->loss, now_us);
+	start_drain(b, now_us);
+	if (!b->limited)
+		learn_limit(b, b->cut_bps);
 }
 
 static void end_drain(struct bwe *b, uint64_t now_us)
@@ -177,30 +204,64 @@ static void end_drain(struct bwe *b, uint64_t now_us)
 	bound(b);
 }
 
-/* Until packets sent since the cut come in, all that is learned is that the path carries still
- * less. */
+/* The queue should be gone by now. Sending ever less proves in the end that it is not ours. */
+static void drain_again(struct bwe *b, uint64_t now_us)
+{
+	if (++b->n_drains < DRAINS) {
+		start_drain(b, now_us);
+		return;
+	}
+	b->others = true;
+	b->others_check_us = now_us + 8 * S;
+	b->resume = fmax(b->resume, b->before_cut); /* what we left, they took */
+	end_drain(b, now_us);
+}
+
+/* Until packets sent since the cut come in, the queue still grows, and what was measured when the
+ * path became narrower is of before and after. */
+static void tighten(struct bwe *b, uint64_t now_us)
+{
+	double bps = passing(b);
+
+	if (b->queue_us > b->cut_queue_us)
+		b->cut_queue_us = b->queue_us;
+	if (now_us + drain_us(b) > b->drain_until_us)
+		b->drain_until_us = now_us + drain_us(b);
+	if (b->limited || b->queue_us <= 2 * stands_least_us || bps == 0 || bps >= b->cut_bps)
+		return;
+	b->cut_bps = bps;
+	b->resume = keep * bps;
+	b->rate = fmin(b->rate, (1 - drain_share(b)) * bps);
+	bound(b);
+}
+
 static void drain(struct bwe *b, uint64_t now_us)
 {
 	int64_t queue_us;
-	bool known = bwe_delay_queue(&b->delay, &queue_us) == 0;
 
-	if (known && queue_us <= empty_us) {
+	if (bwe_delay_queue_since(&b->delay, &queue_us) < 0) {
+		tighten(b, now_us);
+	} else if (queue_us <= empty_us) {
+		if (b->others) /* they were slowed too: what arrived was no measure */
+			b->resume = fmax(b->resume, share_cut * b->before_cut);
 		b->others = false;
 		end_drain(b, now_us);
 	} else if (now_us >= b->drain_until_us) {
-		b->others = known && queue_us > b->cut_queue_us / 2;
-		b->others_check_us = now_us + 5 * S;
-		end_drain(b, now_us);
-	} else if (!known && !b->limited && keep * limit_now(b) < b->resume) {
-		set_drain(b, limit_now(b));
+		drain_again(b, now_us);
 	}
+}
+
+/* A path that jitters shows small queues that are none. */
+static int64_t stands_us(const struct bwe *b)
+{
+	return stands_least_us + (int64_t)(1000 * fmin(b->delay.jitter_ms, stands_jitter_ms));
 }
 
 static bool queue_speaks(const struct bwe *b, uint64_t now_us)
 {
 	if (b->others && now_us < b->others_check_us)
 		return false;
-	return b->queue_us > stands_us || (b->delay.growing && b->queue_us > empty_us);
+	return b->queue_us > stands_us(b) || (b->delay.growing && b->queue_us > empty_us);
 }
 
 static bool loss_speaks(struct bwe *b, uint64_t now_us)
@@ -263,7 +324,7 @@ static bool may_probe(const struct bwe *b, uint64_t now_us)
 
 static double probe_rate(const struct bwe *b)
 {
-	double bps = (b->heard ? probe_again : probe_first) * b->rate;
+	double bps = fmax((b->heard ? probe_again : probe_first) * b->rate, b->probe_hint);
 
 	return fmin(fmin(bps, probe_beyond * b->wanted), b->opts.max_bps);
 }
@@ -272,6 +333,15 @@ static void probe_if_due(struct bwe *b, uint64_t now_us)
 {
 	if (may_probe(b, now_us) && probe_rate(b) > 1.05 * b->rate && b->wanted > b->rate)
 		bwe_probe_start(&b->probe, probe_rate(b), b->delay.jitter_ms, now_us);
+}
+
+/* It seemed to come in as fast as it left, and yet later and later: what came early was held up by
+ * something else. */
+static bool misled(const struct bwe *b, const struct bwe_probed *r)
+{
+	double queue_us = (double)bwe_delay_above_floor(&b->delay, r->way_us, r->way_bytes);
+
+	return !r->full && queue_us > probe_late * r->length_us + (double)empty_us;
 }
 
 static void raise_by_probe(struct bwe *b, const struct bwe_probed *r, uint64_t now_us)
@@ -296,8 +366,9 @@ static void probe_done(struct bwe *b, uint64_t now_us)
 
 	if (err == -SL_EAGAIN)
 		return;
-	b->probe_at_us = now_us + (3 * S << b->probe_patience);
-	if (err < 0 || b->mode != BWE_GROW)
+	b->probe_hint = 0;
+	b->probe_at_us = now_us + (b->near > 0 ? 3 * S << b->probe_patience : S / 2);
+	if (err < 0 || b->mode != BWE_GROW || misled(b, &r))
 		return;
 	raise_by_probe(b, &r, now_us);
 	if (!r.full && r.bps >= probe_goes_on * b->probe.bps)
@@ -415,7 +486,8 @@ static void note(struct bwe *b, const struct reading *r)
 		b->loss_permille = 1000 * r->n_lost / r->n;
 	if (r->rtt_us != UINT64_MAX)
 		b->rtt_us = b->rtt_us ? (7 * b->rtt_us + r->rtt_us) / 8 : r->rtt_us;
-	if (bwe_delay_queue(&b->delay, &b->queue_us) == 0 && b->queue_us <= hold_us)
+	if (bwe_delay_queue(&b->delay, &b->queue_us) == 0 && b->queue_us <= hold_us &&
+	    b->mode == BWE_GROW)
 		b->others = false;
 }
 
@@ -430,12 +502,16 @@ static void decide(struct bwe *b, uint64_t now_us)
 	probe_done(b, now_us);
 }
 
+/* What was may be again: the first probe asks for it. */
 static void after_silence(struct bwe *b, uint64_t now_us)
 {
 	if (b->before_silence == 0)
 		return;
+	b->probe_hint = b->before_silence;
 	b->before_silence = 0;
-	b->probe_at_us = now_us; /* what was may be again */
+	b->near = 0;
+	b->probe_patience = 0;
+	b->probe_at_us = now_us;
 	bwe_delay_restart(&b->delay, now_us);
 	bwe_loss_restart(&b->loss, now_us);
 }
@@ -484,7 +560,7 @@ void bwe_report(struct bwe *b, uint8_t fraction_lost, uint32_t rtt_us, uint64_t 
 	}
 	b->queue_us = (int64_t)(b->rtt_us - b->rtt_floor_us);
 	b->loss_permille = 1000u * fraction_lost / 256;
-	b->reported_us = b->grown_us = now_us;
+	b->grown_us = now_us;
 	if (share > 0.1)
 		b->rate *= 1 - share / 2;
 	else if (share < 0.02 && !b->limited)

@@ -16,7 +16,7 @@
 enum {
 	GROUP_US = 5000,
 	SHORT_BYTES = 400,
-	RECENT_US = 25000,     /* times BWE_MINIMA */
+	RECENT_US = 20000,     /* times BWE_MINIMA */
 	FLOOR_US = 4000000,    /* likewise: clocks drift, routes change */
 	STRANGE_US = 10000000, /* between two groups: not the network's doing */
 };
@@ -40,7 +40,7 @@ void bwe_delay_init(struct bwe_delay *d)
 	*d = (struct bwe_delay){.threshold = threshold_first};
 	for (unsigned i = 0; i < BWE_SIZES; i++) {
 		d->floor[i].width_us = FLOOR_US;
-		d->recent[i].width_us = RECENT_US;
+		d->recent[i].width_us = d->since[i].width_us = RECENT_US;
 	}
 }
 
@@ -192,29 +192,47 @@ void bwe_delay_arrival(struct bwe_delay *d, const struct bwe_arrival *a)
 
 	trend_arrival(d, a);
 	minimum_add(&d->floor[size], a->sent_us, way_us);
+	minimum_add(&d->recent[size], a->sent_us, way_us);
 	if (a->sent_us >= d->since_us)
-		minimum_add(&d->recent[size], a->sent_us, way_us);
+		minimum_add(&d->since[size], a->sent_us, way_us);
 }
 
 void bwe_delay_restart(struct bwe_delay *d, uint64_t now_us)
 {
 	d->since_us = now_us;
 	for (unsigned i = 0; i < BWE_SIZES; i++)
-		minimum_reset(&d->recent[i]);
+		minimum_reset(&d->since[i]);
 }
 
-int bwe_delay_queue(const struct bwe_delay *d, int64_t *ret_queue_us)
+static int queue_of(const struct bwe_delay *d, const struct bwe_minimum *of, int64_t *ret_queue_us)
 {
 	int64_t queue = INT64_MAX;
 
 	for (unsigned i = 0; i < BWE_SIZES; i++) {
-		int64_t recent = minimum_of(&d->recent[i]);
+		int64_t least = minimum_of(&of[i]);
 
-		if (recent != INT64_MAX && recent - minimum_of(&d->floor[i]) < queue)
-			queue = recent - minimum_of(&d->floor[i]);
+		if (least != INT64_MAX && least - minimum_of(&d->floor[i]) < queue)
+			queue = least - minimum_of(&d->floor[i]);
 	}
 	if (queue == INT64_MAX)
 		return -SL_ENOENT;
 	*ret_queue_us = queue;
 	return 0;
+}
+
+int bwe_delay_queue(const struct bwe_delay *d, int64_t *ret_queue_us)
+{
+	return queue_of(d, d->recent, ret_queue_us);
+}
+
+int bwe_delay_queue_since(const struct bwe_delay *d, int64_t *ret_queue_us)
+{
+	return queue_of(d, d->since, ret_queue_us);
+}
+
+int64_t bwe_delay_above_floor(const struct bwe_delay *d, int64_t way_us, uint32_t bytes)
+{
+	int64_t least = minimum_of(&d->floor[bytes >= SHORT_BYTES]);
+
+	return least == INT64_MAX ? 0 : way_us - least;
 }

@@ -87,15 +87,19 @@ struct bwe_delay {
 
 	/* Short packets and long ones take different times over the same queue, so each kind has its
 	 * own floor. */
-	struct bwe_minimum floor[BWE_SIZES], recent[BWE_SIZES];
+	struct bwe_minimum floor[BWE_SIZES], recent[BWE_SIZES], since[BWE_SIZES];
 	uint64_t since_us; /* packets sent before say nothing about the present rate */
 };
 void bwe_delay_init(struct bwe_delay *d);
 void bwe_delay_arrival(struct bwe_delay *d, const struct bwe_arrival *a);
 /* The rate was changed for good now: forget what earlier packets said. */
 void bwe_delay_restart(struct bwe_delay *d, uint64_t now_us);
-/* Least queueing delay of what was sent of late, since the restart; -SL_ENOENT: nothing yet */
+/* Least queueing delay of what was sent of late; -SL_ENOENT: nothing yet. The second: of what was
+ * sent since the restart. */
 int bwe_delay_queue(const struct bwe_delay *d, int64_t *ret_queue_us);
+int bwe_delay_queue_since(const struct bwe_delay *d, int64_t *ret_queue_us);
+/* The queue behind a one-way time of packets of this size */
+int64_t bwe_delay_above_floor(const struct bwe_delay *d, int64_t way_us, uint32_t bytes);
 
 /* ---- bwe_loss.c: is loss ours, or of the path's nature */
 
@@ -137,6 +141,8 @@ struct bwe_probe {
 	uint64_t begun_us, first_sent_us, last_sent_us;
 	uint64_t arrived_first_sent_us, arrived_last_sent_us;
 	int64_t first_arrived_us, last_arrived_us;
+	int64_t way_us;	    /* least one-way time of the later half */
+	uint32_t way_bytes; /* and the size of the packet that took it */
 };
 void bwe_probe_start(struct bwe_probe *p, double bps, double jitter_ms, uint64_t now_us);
 void bwe_probe_sent(struct bwe_probe *p, unsigned id, uint32_t bytes, uint64_t now_us);
@@ -145,6 +151,9 @@ bool bwe_probe_sending(const struct bwe_probe *p);
 struct bwe_probed {
 	double bps;
 	bool full; /* it came in slower than it left: this is all that the path carries */
+	int64_t way_us;	    /* least one-way time of its later half */
+	uint32_t way_bytes; /* of the packet that took it */
+	double length_us;   /* of sending it */
 };
 /* Once enough has arrived; -SL_EAGAIN: not yet, -SL_ETIMEOUT: it shows nothing */
 int bwe_probe_result(struct bwe_probe *p, uint64_t now_us, uint64_t rtt_us,
@@ -168,12 +177,13 @@ struct bwe {
 	double rate, resume; /* bit/s; resume: after the drain */
 	double near, near_dev; /* what the path carried when it was full; 0: not known */
 	double wanted;
-	double before_cut;
+	double before_cut, cut_bps; /* the rate; what the path carried then */
 	bool limited; /* by the application */
 
 	uint64_t grown_us; /* up to which growth has been applied */
-	uint64_t cut_us, drain_until_us;
+	uint64_t drain_until_us;
 	int64_t cut_queue_us; /* what stood when it was cut */
+	unsigned n_drains;    /* in a row that did not empty it */
 	int64_t queue_us;
 	bool others; /* fill the queue: ours is not what stands in it */
 	uint64_t others_check_us;
@@ -187,13 +197,13 @@ struct bwe {
 	unsigned loss_permille;
 
 	uint64_t probe_at_us; /* earliest next */
-	double before_probe;
-	uint64_t raised_us; /* by a probe */
+	double probe_hint;	 /* a rate worth asking for; 0: none */
+	uint64_t raised_us;	 /* by a probe */
 	unsigned probe_patience; /* doubles the pause after probes that promised too much */
 
 	double remb;
 	uint64_t remb_us;
-	uint64_t reported_us, rtt_floor_us; /* by receiver reports */
+	uint64_t rtt_floor_us; /* by receiver reports */
 };
 
 #endif

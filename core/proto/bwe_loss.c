@@ -29,6 +29,7 @@ void bwe_loss_restart(struct bwe_loss *l, uint64_t now_us)
 {
 	l->n = l->n_lost = 0;
 	l->window_us = l->since_us = now_us;
+	l->experiment = false;
 	l->started = true;
 }
 
@@ -97,8 +98,8 @@ enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, uint64_t now_us)
 
 double bwe_loss_cut(struct bwe_loss *l, uint64_t now_us)
 {
+	bwe_loss_restart(l, now_us);
 	l->before = l->last;
 	l->experiment = true;
-	bwe_loss_restart(l, now_us);
 	return fmax(1 - (l->last - l->nature), cut_least);
 }

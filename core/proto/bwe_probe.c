@@ -41,6 +41,16 @@ void bwe_probe_sent(struct bwe_probe *p, unsigned id, uint32_t bytes, uint64_t n
 	p->sent_bytes += bytes;
 }
 
+static void note_way(struct bwe_probe *p, const struct bwe_arrival *a)
+{
+	int64_t way_us = a->arrived_us - (int64_t)a->sent_us;
+
+	if (2 * p->arrived_bytes < p->want_bytes || (p->way_bytes > 0 && way_us >= p->way_us))
+		return;
+	p->way_us = way_us;
+	p->way_bytes = a->bytes;
+}
+
 void bwe_probe_arrival(struct bwe_probe *p, const struct bwe_arrival *a)
 {
 	if (!p->active || a->probe != (uint8_t)p->id)
@@ -58,6 +68,7 @@ void bwe_probe_arrival(struct bwe_probe *p, const struct bwe_arrival *a)
 	if (p->n_arrived++ == 0 || a->arrived_us > p->last_arrived_us)
 		p->last_arrived_us = a->arrived_us;
 	p->arrived_bytes += a->bytes;
+	note_way(p, a);
 }
 
 static bool whole(const struct bwe_probe *p)
@@ -77,6 +88,9 @@ static int measure(const struct bwe_probe *p, struct bwe_probed *ret_probed)
 	came = 8e6 * (p->arrived_bytes - p->first_arrived_bytes) / arrived_us;
 	ret_probed->bps = fmin(fmin(left, came), p->bps);
 	ret_probed->full = came < slower * left;
+	ret_probed->way_us = p->way_us;
+	ret_probed->way_bytes = p->way_bytes;
+	ret_probed->length_us = sent_us;
 	return 0;
 }
 
