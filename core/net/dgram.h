@@ -36,6 +36,7 @@ struct sl_udp {
 	uint8_t n_singles;	    /* so many of them must not be joined. W: txq */
 	uint8_t quota;		    /* datagrams to read at the next wake-up. W: receive.c */
 	uint8_t n_filled;	    /* wake-ups in a row that used the quota up. W: receive.c */
+	uint8_t luck;		    /* whether it pays to look again. W: receive.c */
 	bool wildcard;		    /* each datagram says its local address, and is told it */
 	bool blocked;		    /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
 	bool dirty;		    /* in txq's list of this tick. W: txq */

@@ -311,6 +311,26 @@ static void flush(struct txq *q)
 	}
 }
 
+/* Most of the time there is one, at the end. */
+void txq_flush_relays(struct txq *q)
+{
+	unsigned n = q->n_dirty, kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_udp *u = q->dirty[i];
+
+		if (!u)
+			continue;
+		if (u->listener) {
+			q->dirty[kept++] = u;
+			continue;
+		}
+		u->dirty = false;
+		txq_flush_socket(u);
+	}
+	q->n_dirty = kept;
+}
+
 static void on_tick_end(struct sl_post *post)
 {
 	flush(post->arg);

@@ -39,6 +39,8 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 /* The socket takes datagrams again */
 void txq_resume(struct sl_udp *u);
 void txq_flush_socket(struct sl_udp *u);
+/* Sends what modules' sockets have, before the tick ends; answers of listeners wait for company. */
+void txq_flush_relays(struct txq *q);
 /* Drops what waits */
 void txq_forget(struct sl_udp *u);
 
