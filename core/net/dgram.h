@@ -36,6 +36,10 @@ struct sl_udp {
 	uint8_t n_singles;	    /* so many of them must not be joined. W: txq */
 	uint8_t quota;		    /* datagrams to read at the next wake-up. W: receive.c */
 	uint8_t n_filled;	    /* wake-ups in a row that used the quota up. W: receive.c */
+	bool gro;		    /* may bring trains. W: gro.c, with what follows */
+	uint8_t n_runny;	    /* batches in a row that were mostly runs */
+	uint16_t pause, last_pause; /* so many more before trains are tried again */
+	uint16_t n_trains, n_segments;
 	uint8_t luck;		    /* whether it pays to look again. W: receive.c */
 	bool wildcard;		    /* each datagram says its local address, and is told it */
 	bool blocked;		    /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
@@ -51,7 +55,9 @@ struct rx {
 	struct mmsghdr msgs[RX_BATCH];
 	struct iovec iov[RX_BATCH];
 	union net_sockaddr names[RX_BATCH];
-	uint8_t *controls; /* RX_BATCH pieces */
+	struct sl_addr sender; /* of the last datagram that was read alone */
+	bool same_sender;      /* as of the one before it */
+	uint8_t *controls;     /* RX_BATCH pieces */
 	uint8_t *trains;   /* GRO only: where coalesced datagrams land */
 };
 
@@ -77,6 +83,9 @@ void udp_consume(struct sl_udp *u, struct sl_packet *p);
 bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h);
 
 /* ---- gro.c */
+void gro_switch(struct sl_udp *u, bool on);
+/* A batch of so many was received singly: would they rather come as trains? */
+void gro_consider(struct sl_udp *u, unsigned got);
 void gro_receive(struct sl_udp *u);
 /* Size of rx.trains */
 size_t gro_bytes(void);

@@ -24,7 +24,8 @@ struct net {
 	const struct sl_listener **public_listeners; /* the same, as modules see them */
 	struct sl_udp **listener_sockets;	     /* by position; NULL for TCP */
 	const struct sl_meter *meters;
-	bool gso, gro;
+	bool gso;
+	enum net_gro gro;
 	struct arena arena;
 	struct rx rx;
 	struct txq txq;

@@ -6,7 +6,6 @@
 #include <sluice/pool.h>
 #include "net/engine.h"
 
-#include <netinet/udp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -80,13 +79,10 @@ int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_
 	return 0;
 }
 
-static int start_socket(struct net *n, struct sl_udp *u)
+static int start_socket(const struct net *n, struct sl_udp *u)
 {
-	const int on = 1;
-
-	/* A kernel without it hands out single datagrams. */
-	if (n->gro)
-		(void)setsockopt(u->ev.fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+	if (n->gro == NET_GRO_ON)
+		gro_switch(u, true);
 	return udp_start(u);
 }
 

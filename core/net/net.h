@@ -33,11 +33,14 @@ struct net_listener {
 /* Counters of the net layer, in this order in its metric table; module name "core". */
 extern const struct sl_metric net_metrics[];
 
+enum net_gro { NET_GRO_OFF, NET_GRO_ON, NET_GRO_AUTO };
+
 struct net_conf {
 	struct net_listener *listeners; /* borrowed, outlives net */
 	unsigned n_listeners;
 	unsigned max_packets; /* arena limit */
-	bool gso, gro;
+	bool gso;
+	enum net_gro gro;
 	struct offload_conf offload;
 	const struct sl_meter *meters; /* one per row of net_metrics */
 };

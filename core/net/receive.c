@@ -220,6 +220,8 @@ static bool receive_one(struct sl_udp *u)
 	if (len > SL_PACKET_MAX) {
 		sl_count(net_meter(n, NET_dropped_too_long));
 	} else if (known) {
+		n->rx.same_sender = sl_addr_eq(&n->rx.sender, &p->from);
+		n->rx.sender = p->from;
 		p->len = (uint32_t)len;
 		udp_consume(u, p);
 	}
@@ -290,9 +292,11 @@ static unsigned receive_batch(struct sl_udp *u)
 		bytes += n->rx.msgs[i].msg_len;
 		take_received(u, (unsigned)i);
 	}
-	if (got > 0)
-		count_in(n, (unsigned)got, bytes);
-	return got > 0 ? (unsigned)got : 0;
+	if (got <= 0)
+		return 0;
+	count_in(n, (unsigned)got, bytes);
+	gro_consider(u, (unsigned)got);
+	return (unsigned)got;
 }
 
 /* A quota that was not used up told how much there is; one that was, wants to be larger. */
@@ -334,6 +338,10 @@ static unsigned receive_again(struct sl_udp *u)
 		txq_flush_relays(&u->net->txq);
 		got = receive_singly(u);
 		learn(u, got > 0);
+		if (got > 0 && u->net->rx.same_sender) {
+			u->n_filled = PATIENCE; /* a run leaves best together */
+			return u->quota;
+		}
 	}
 	return got;
 }
@@ -344,7 +352,7 @@ static unsigned receive_again(struct sl_udp *u)
  */
 void udp_receive(struct sl_udp *u)
 {
-	if (u->net->gro && u->listener)
+	if (u->gro)
 		gro_receive(u);
 	else if (u->quota > SINGLY_MAX)
 		adapt(u, receive_batch(u));

@@ -207,7 +207,7 @@ static int open_net(struct worker *w)
 	struct setup *s = w->setup;
 	struct net_conf conf = {.max_packets = (unsigned)s->core->max_packets,
 				.gso = s->core->gso,
-				.gro = s->core->gro,
+				.gro = (enum net_gro)s->core->gro,
 				.offload = {.n_rules = w->h->n_offload_rules,
 					    .fd_rules = w->h->fd_offload_rules,
 					    .fd_states = w->h->fd_offload_states,

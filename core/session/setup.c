@@ -14,6 +14,9 @@
 static const char *const log_levels[] = {"alert",  "crit", "error", "warn",
 					 "notice", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+/* In the order of enum net_gro. */
+static const char *const gro_names[] = {"off", "on", "auto", NULL};
+
 /* In the order of enum steering. */
 static const char *const steerings[] = {"auto", "ebpf", "ports", "forward", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
@@ -72,8 +75,9 @@ static const struct sl_directive core_table[] = {
 		      "goes on."),
 	SL_DIR(struct core_block, gso, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Join runs of equal packets to one address into segmented sends."),
-	SL_DIR(struct core_block, gro, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
-	       .doc = "Receive coalesced datagrams; gains with long runs of one flow only."),
+	SL_DIR(struct core_block, gro, SL_T_ENUM, SL_S_MAIN, .names = gro_names, .dflt = "auto",
+	       .doc = "Receive neighbouring datagrams of one sender as one. It gains with long "
+		      "runs only: auto does so on listeners while they get such runs."),
 	SL_DIR(struct core_block, cpu_affinity, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
 	       .doc = "Pin each worker to a CPU."),
 	SL_DIRS_END};

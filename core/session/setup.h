@@ -26,7 +26,8 @@ struct core_block {		 /* main scope of the core */
 	struct log_block log;
 	int64_t max_sessions, max_limits, max_descriptors, max_packets;
 	uint64_t drain_timeout, drain_spread, start_timeout;
-	bool gso, gro, cpu_affinity;
+	int32_t gro;
+	bool gso, cpu_affinity;
 };
 
 struct cert_block {
