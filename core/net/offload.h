@@ -15,7 +15,8 @@
 struct offload_kernel;
 
 #define OFFLOAD_MAX_LINKS 64
-#define OFFLOAD_MAX_FDS (4 + OFFLOAD_MAX_LINKS)
+#define OFFLOAD_OWN_FDS 5 /* -1 among them: not there */
+#define OFFLOAD_MAX_FDS (OFFLOAD_OWN_FDS + 2 * OFFLOAD_MAX_LINKS)
 #define OFFLOAD_MAX_RULES 65536
 
 /* Loads, attaches nothing. err: why not, for the operator */

@@ -12,18 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "net/offload_prog.h"
+#include "net/offload_xdp_prog.h"
 #include "os/os.h"
 
 struct offload_link {
 	unsigned ifindex;
-	int fd;
+	int tc, xdp; /* xdp -1: none */
 };
 
 struct offload_kernel {
 	enum sl_offload_mode mode;
 	unsigned n_rules, n_links;
-	int rules, states, epochs, prog;
-	struct offload_state *memory; /* of states */
+	int rules, states, epochs, tc, xdp; /* xdp -1: not wanted */
+	struct offload_state *memory;	    /* of states */
 	struct offload_link links[OFFLOAD_MAX_LINKS];
 };
 
@@ -36,18 +37,27 @@ void offload_free(struct offload_kernel *k)
 {
 	if (!k)
 		return;
-	for (unsigned i = 0; i < k->n_links; i++)
-		fd_close(&k->links[i].fd);
+	for (unsigned i = 0; i < k->n_links; i++) {
+		fd_close(&k->links[i].tc);
+		fd_close(&k->links[i].xdp);
+	}
 	if (k->memory)
 		shmem_unmap(k->memory, states_bytes(k));
 	fd_close(&k->rules);
 	fd_close(&k->states);
 	fd_close(&k->epochs);
-	fd_close(&k->prog);
+	fd_close(&k->tc);
+	fd_close(&k->xdp);
 	free(k);
 }
 
-/* ---- the program */
+/* Where a sentence for the operator goes. */
+struct report {
+	char *text;
+	size_t cap;
+};
+
+/* ---- the programs */
 
 static void set_constants(struct bpf_insn *insns, size_t n, const int maps[OFFLOAD_N_MARKS])
 {
@@ -62,7 +72,23 @@ static void set_constants(struct bpf_insn *insns, size_t n, const int maps[OFFLO
 	}
 }
 
-static int load(struct offload_kernel *k, int scratch, char *err, size_t err_cap)
+/* A copy: the kernel replaces descriptors by addresses in what it is given. */
+static int load_one(enum bpf_prog_kind kind, const struct bpf_insn *prog, size_t n,
+		    const int maps[OFFLOAD_N_MARKS], int *ret_fd, struct report *err)
+{
+	struct bpf_insn *insns = malloc(n * sizeof *insns);
+	int rc;
+
+	if (!insns)
+		return -SL_ENOMEM;
+	memcpy(insns, prog, n * sizeof *insns);
+	set_constants(insns, n, maps);
+	rc = bpf_load(kind, insns, (unsigned)n, "sluice_offload", ret_fd, err->text, err->cap);
+	free(insns);
+	return rc;
+}
+
+static int load(struct offload_kernel *k, int scratch, struct report *err)
 {
 	const int maps[OFFLOAD_N_MARKS] = {
 		[OFFLOAD_MARK_RULES] = k->rules,
@@ -70,12 +96,12 @@ static int load(struct offload_kernel *k, int scratch, char *err, size_t err_cap
 		[OFFLOAD_MARK_EPOCHS] = k->epochs,
 		[OFFLOAD_MARK_SCRATCH] = scratch,
 	};
-	struct bpf_insn insns[SL_ARRAY_LEN(offload_prog)];
+	int rc = load_one(BPF_KIND_TC, offload_prog, SL_ARRAY_LEN(offload_prog), maps, &k->tc, err);
 
-	memcpy(insns, offload_prog, sizeof insns);
-	set_constants(insns, SL_ARRAY_LEN(insns), maps);
-	return bpf_load(BPF_KIND_TC, insns, SL_ARRAY_LEN(insns), "sluice_offload", &k->prog, err,
-			err_cap);
+	if (rc < 0 || k->mode != SL_OFFLOAD_XDP)
+		return rc;
+	return load_one(BPF_KIND_XDP, offload_xdp_prog, SL_ARRAY_LEN(offload_xdp_prog), maps,
+			&k->xdp, err);
 }
 
 /* ---- the maps */
@@ -109,26 +135,27 @@ static struct offload_kernel *new_kernel(enum sl_offload_mode mode, unsigned n_r
 		return NULL;
 	k->mode = mode;
 	k->n_rules = n_rules;
-	k->rules = k->states = k->epochs = k->prog = -1;
+	k->rules = k->states = k->epochs = k->tc = k->xdp = -1;
 	return k;
 }
 
-static int build(struct offload_kernel *k, unsigned n_slots, char *err, size_t err_cap)
+static int build(struct offload_kernel *k, unsigned n_slots, struct report *err)
 {
 	FD_AUTO int scratch = -1; /* the program keeps it */
 
 	if (make_maps(k, n_slots) < 0 || map_states(k) < 0 ||
 	    bpf_map_new(BPF_KIND_CPU_ARRAY, sizeof(uint32_t), OFFLOAD_SCRATCH_BYTES, 1,
 			"sluice_scratch", &scratch) < 0) {
-		snprintf(err, err_cap, "no maps: %m");
+		snprintf(err->text, err->cap, "no maps: %m");
 		return -SL_ESYS;
 	}
-	return load(k, scratch, err, err_cap);
+	return load(k, scratch, err);
 }
 
 int offload_new(enum sl_offload_mode mode, unsigned n_slots, unsigned n_rules,
 		struct offload_kernel **ret_kernel, char *err, size_t err_cap)
 {
+	struct report report = {err, err_cap};
 	struct offload_kernel *k;
 	int rc;
 
@@ -137,7 +164,7 @@ int offload_new(enum sl_offload_mode mode, unsigned n_slots, unsigned n_rules,
 	k = new_kernel(mode, n_rules < OFFLOAD_MAX_RULES ? n_rules : OFFLOAD_MAX_RULES);
 	if (!k)
 		return -SL_ENOMEM;
-	rc = build(k, n_slots, err, err_cap);
+	rc = build(k, n_slots, &report);
 	if (rc < 0) {
 		offload_free(k);
 		return rc;
@@ -168,12 +195,25 @@ unsigned offload_n_rules(const struct offload_kernel *k)
 
 /* ---- interfaces */
 
-static int add_link(struct offload_kernel *k, unsigned ifindex, int fd)
+static bool is_attached(const struct offload_kernel *k, unsigned ifindex)
 {
-	if (k->n_links == OFFLOAD_MAX_LINKS)
-		return -SL_EFULL;
-	k->links[k->n_links++] = (struct offload_link){ifindex, fd};
-	return 0;
+	for (unsigned i = 0; i < k->n_links; i++)
+		if (k->links[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* Not in the driver of a veth: what that sends back by itself is lost where the other end has not
+ * been prepared. Without it the program at the ingress does all of the work. */
+static int attach_xdp(const struct offload_kernel *k, unsigned ifindex)
+{
+	int fd = -1;
+
+	if (k->xdp < 0)
+		return -1;
+	if (!route_is_veth(ifindex) && bpf_attach_xdp(ifindex, k->xdp, false, &fd) == 0)
+		return fd;
+	return bpf_attach_xdp(ifindex, k->xdp, true, &fd) == 0 ? fd : -1;
 }
 
 /* A number names one interface for as long as the machine runs; links of those that are gone are
@@ -183,22 +223,22 @@ int offload_attach(struct offload_kernel *k, unsigned ifindex, char *err, size_t
 	char name[16];
 	int fd;
 
-	for (unsigned i = 0; i < k->n_links; i++)
-		if (k->links[i].ifindex == ifindex)
-			return 0;
+	if (is_attached(k, ifindex))
+		return 0;
 	if (k->n_links == OFFLOAD_MAX_LINKS) {
 		snprintf(err, err_cap, "the program is on %d interfaces already",
 			 OFFLOAD_MAX_LINKS);
 		return -SL_EFULL;
 	}
-	if (bpf_attach_ingress(ifindex, k->prog, &fd) < 0) {
+	if (bpf_attach_ingress(ifindex, k->tc, &fd) < 0) {
 		snprintf(err, err_cap,
 			 "the program cannot be attached to %s: %m; Linux 6.6 or newer and "
 			 "CAP_NET_ADMIN are needed",
 			 route_ifname(ifindex, name));
 		return -SL_ESYS;
 	}
-	return add_link(k, ifindex, fd);
+	k->links[k->n_links++] = (struct offload_link){ifindex, fd, attach_xdp(k, ifindex)};
+	return 0;
 }
 
 /* ---- who lives */
@@ -257,13 +297,14 @@ unsigned offload_sweep(struct offload_kernel *k, uint32_t owner)
 unsigned offload_export(const struct offload_kernel *k, int ret_fds[OFFLOAD_MAX_FDS],
 			unsigned ret_ifindexes[OFFLOAD_MAX_LINKS])
 {
-	const int fds[] = {k->rules, k->states, k->epochs, k->prog};
-	unsigned n = SL_ARRAY_LEN(fds);
+	const int fds[OFFLOAD_OWN_FDS] = {k->rules, k->states, k->epochs, k->tc, k->xdp};
+	unsigned n = OFFLOAD_OWN_FDS;
 
 	memcpy(ret_fds, fds, sizeof fds);
 	for (unsigned i = 0; i < k->n_links; i++) {
 		ret_ifindexes[i] = k->links[i].ifindex;
-		ret_fds[n++] = k->links[i].fd;
+		ret_fds[n++] = k->links[i].tc;
+		ret_fds[n++] = k->links[i].xdp;
 	}
 	return n;
 }
@@ -274,7 +315,8 @@ int offload_import(enum sl_offload_mode mode, unsigned n_rules, const int *fds,
 {
 	struct offload_kernel *k;
 
-	if (n < 4 || n > OFFLOAD_MAX_FDS || n_rules == 0 || n_rules > OFFLOAD_MAX_RULES)
+	if (n < OFFLOAD_OWN_FDS || n > OFFLOAD_MAX_FDS || n_rules == 0 ||
+	    n_rules > OFFLOAD_MAX_RULES)
 		return -SL_EINVAL;
 	k = new_kernel(mode, n_rules);
 	if (!k)
@@ -282,9 +324,11 @@ int offload_import(enum sl_offload_mode mode, unsigned n_rules, const int *fds,
 	k->rules = fds[0];
 	k->states = fds[1];
 	k->epochs = fds[2];
-	k->prog = fds[3];
-	for (unsigned i = 4; i < n; i++)
-		k->links[k->n_links++] = (struct offload_link){ifindexes[i - 4], fds[i]};
+	k->tc = fds[3];
+	k->xdp = fds[4];
+	for (unsigned i = OFFLOAD_OWN_FDS; i + 1 < n; i += 2, k->n_links++)
+		k->links[k->n_links] =
+			(struct offload_link){ifindexes[k->n_links], fds[i], fds[i + 1]};
 	if (map_states(k) < 0) {
 		offload_free(k);
 		return -SL_ESYS;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -166,6 +167,7 @@ int bpf_load(enum bpf_prog_kind kind, const struct bpf_insn *insns, unsigned n, 
 	static const enum bpf_prog_type types[] = {
 		[BPF_KIND_REUSEPORT] = BPF_PROG_TYPE_SK_REUSEPORT,
 		[BPF_KIND_TC] = BPF_PROG_TYPE_SCHED_CLS,
+		[BPF_KIND_XDP] = BPF_PROG_TYPE_XDP,
 	};
 	union bpf_attr attr;
 	int fd, saved_errno;
@@ -200,7 +202,7 @@ int sock_attach_reuseport(int sock, int prog)
 /* Debian 12 has the headers of an older kernel than this needs. */
 #define TCX_INGRESS 46
 
-int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link)
+static int attach(unsigned ifindex, int prog, uint32_t type, uint32_t flags, int *ret_link)
 {
 	union bpf_attr attr;
 	int fd;
@@ -208,12 +210,24 @@ int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link)
 	memset(&attr, 0, sizeof attr);
 	attr.link_create.prog_fd = (uint32_t)prog;
 	attr.link_create.target_ifindex = ifindex;
-	attr.link_create.attach_type = TCX_INGRESS;
+	attr.link_create.attach_type = type;
+	attr.link_create.flags = flags;
 	fd = call(BPF_LINK_CREATE, &attr);
 	if (fd < 0)
 		return -SL_ESYS;
 	*ret_link = fd;
 	return 0;
+}
+
+int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link)
+{
+	return attach(ifindex, prog, TCX_INGRESS, 0, ret_link);
+}
+
+int bpf_attach_xdp(unsigned ifindex, int prog, bool generic, int *ret_link)
+{
+	return attach(ifindex, prog, BPF_XDP, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
+		      ret_link);
 }
 
 /* Tried, not guessed: sysctl, capabilities, seccomp and lockdown may each forbid it. */

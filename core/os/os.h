@@ -112,6 +112,8 @@ int route_watch(int *ret_fd);
 bool route_changed(int watch_fd);
 /* Whose frames begin with an Ethernet header; false also where there is none such */
 bool route_is_ethernet(unsigned ifindex);
+/* A pair whose other end has to take part in what drivers do by themselves */
+bool route_is_veth(unsigned ifindex);
 /* Name, for people; "?": none such */
 const char *route_ifname(unsigned ifindex, char dst[16]);
 
@@ -125,7 +127,7 @@ enum bpf_map_kind {
 	BPF_KIND_MAPPED_ARRAY, /* for bpf_map_memory */
 	BPF_KIND_CPU_ARRAY,    /* one value for each CPU */
 };
-enum bpf_prog_kind { BPF_KIND_REUSEPORT, BPF_KIND_TC };
+enum bpf_prog_kind { BPF_KIND_REUSEPORT, BPF_KIND_TC, BPF_KIND_XDP };
 int bpf_map_new(enum bpf_map_kind kind, unsigned key_bytes, unsigned value_bytes,
 		unsigned max_entries, const char *name, int *ret_fd);
 int bpf_map_set(int map, const void *key, const void *value);
@@ -144,6 +146,8 @@ int sock_attach_reuseport(int sock, int prog);
 /* Lets the program see what comes in by an interface for as long as the link's descriptor is open
  * anywhere. Linux 6.6. */
 int bpf_attach_ingress(unsigned ifindex, int prog, int *ret_link);
+/* The same in the driver, or (generic) just behind it. Linux 5.9. */
+int bpf_attach_xdp(unsigned ifindex, int prog, bool generic, int *ret_link);
 /* May this process load such programs? */
 bool bpf_usable(void);
 

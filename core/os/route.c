@@ -7,10 +7,12 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -120,6 +122,18 @@ bool route_is_ethernet(unsigned ifindex)
 	struct ifreq r;
 
 	return ask_interface(ifindex, SIOCGIFHWADDR, &r) && r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+}
+
+bool route_is_veth(unsigned ifindex)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	FD_AUTO int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {.ifr_ifindex = (int)ifindex};
+
+	if (fd < 0 || ioctl(fd, SIOCGIFNAME, &r) < 0)
+		return false;
+	r.ifr_data = (void *)&info;
+	return ioctl(fd, SIOCETHTOOL, &r) == 0 && strcmp(info.driver, "veth") == 0;
 }
 
 const char *route_ifname(unsigned ifindex, char dst[16])

@@ -145,7 +145,8 @@ static void keep_over_exec(const struct master *m, const struct saved *s, bool k
 	for (unsigned i = 0; i < s->n_steer; i++)
 		(void)fd_set_cloexec(s->fd_steer[i], !keep);
 	for (unsigned i = 0; i < s->n_offload; i++)
-		(void)fd_set_cloexec(s->fd_offload[i], !keep);
+		if (s->fd_offload[i] >= 0)
+			(void)fd_set_cloexec(s->fd_offload[i], !keep);
 	if (s->fd_control >= 0)
 		(void)fd_set_cloexec(s->fd_control, !keep);
 	for (unsigned i = 0; i < MAX_LISTENERS; i++) {

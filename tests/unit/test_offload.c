@@ -24,7 +24,7 @@
 struct bed {
 	struct test_net t;
 	struct offload_kernel *kernel;
-	int prog;
+	int prog, xdp;
 	unsigned west, east; /* interfaces: clients are behind west, peers behind east */
 	uint8_t west_mac[6], east_mac[6];
 	unsigned n_asked;
@@ -50,6 +50,12 @@ static bool enter_namespace(void)
 		"ip addr add 198.51.100.1/24 dev east",
 		"ip -6 addr add 2001:db8:1::1/64 dev west nodad",
 		"ip -6 addr add 2001:db8:2::1/64 dev east nodad",
+		"ip neigh add 192.0.2.7 lladdr 02:00:00:00:00:07 dev west",
+		"ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev west",
+		"ip -6 neigh add 2001:db8:1::7 lladdr 02:00:00:00:00:07 dev west",
+		"ip -6 neigh add 2001:db8:1::9 lladdr 02:00:00:00:00:09 dev west",
+		"echo 1 >/proc/sys/net/ipv4/conf/west/forwarding",
+		"echo 1 >/proc/sys/net/ipv6/conf/all/forwarding",
 		"ip link set west up",
 		"ip link set east up",
 		"ip link set client up",
@@ -91,12 +97,13 @@ static bool open_bed(void)
 	if (!enter_namespace())
 		return false;
 	memset(&bed, 0, sizeof bed);
-	if (offload_new(SL_OFFLOAD_TC, 8, 100, &bed.kernel, err, sizeof err) < 0) {
+	if (offload_new(SL_OFFLOAD_XDP, 8, 100, &bed.kernel, err, sizeof err) < 0) {
 		printf("# %s\n", err);
 		abort();
 	}
-	sl_assert(offload_export(bed.kernel, fds, ifindexes) == 4);
+	sl_assert(offload_export(bed.kernel, fds, ifindexes) == OFFLOAD_OWN_FDS);
 	bed.prog = fds[3];
+	bed.xdp = fds[4];
 	bed.west = if_nametoindex("west");
 	bed.east = if_nametoindex("east");
 	read_mac("west", bed.west_mac);
@@ -275,23 +282,20 @@ static struct frame media(const struct sl_offload_opts *o, size_t n)
 	return frame_of(o, bytes, at + n);
 }
 
-/* What the program says, and what the packet is then. */
-static int run_on(struct frame *f, unsigned ifindex)
+/* What a program says, and what the packet is then. */
+static int run_prog(int prog, struct frame *f, void *ctx, size_t ctx_bytes)
 {
-	struct __sk_buff ctx = {.ifindex = ifindex};
 	union bpf_attr attr;
 	uint8_t out[3000];
 
-	memcpy(f->bytes, ifindex == bed.west ? bed.west_mac : bed.east_mac, 6);
-
 	memset(&attr, 0, sizeof attr);
-	attr.test.prog_fd = (uint32_t)bed.prog;
+	attr.test.prog_fd = (uint32_t)prog;
 	attr.test.data_in = (uint64_t)(uintptr_t)f->bytes;
 	attr.test.data_size_in = (uint32_t)f->len;
 	attr.test.data_out = (uint64_t)(uintptr_t)out;
 	attr.test.data_size_out = sizeof out;
-	attr.test.ctx_in = (uint64_t)(uintptr_t)&ctx;
-	attr.test.ctx_size_in = sizeof ctx;
+	attr.test.ctx_in = (uint64_t)(uintptr_t)ctx;
+	attr.test.ctx_size_in = (uint32_t)ctx_bytes;
 	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof attr) < 0) {
 		printf("# test run: %s\n", strerror(errno));
 		abort();
@@ -299,6 +303,21 @@ static int run_on(struct frame *f, unsigned ifindex)
 	f->len = attr.test.data_size_out;
 	memcpy(f->bytes, out, f->len);
 	return (int)attr.test.retval;
+}
+
+static int run_on(struct frame *f, unsigned ifindex)
+{
+	struct __sk_buff ctx = {.ifindex = ifindex};
+
+	memcpy(f->bytes, ifindex == bed.west ? bed.west_mac : bed.east_mac, 6);
+	return run_prog(bed.prog, f, &ctx, sizeof ctx);
+}
+
+static int run_xdp(struct frame *f)
+{
+	struct xdp_md ctx = {.data_end = (uint32_t)f->len, .ingress_ifindex = bed.west};
+
+	return run_prog(bed.xdp, f, &ctx, sizeof ctx);
 }
 
 static int run(const struct sl_offload_opts *o, struct frame *f)
@@ -511,9 +530,98 @@ TEST(what_does_not_fit_the_way_is_left_alone)
 	f = media(&o, 1500 - 28 - 4);
 	CHECK_INT(run(&o, &f), REDIRECT);
 	CHECK(passes(&o, media(&o, 1500 - 28 - 3)));
-	CHECK_INT(system("ip link set west mtu 1000"), 0);
+	CHECK_INT(system("ip link set west mtu 1300"), 0);
 	CHECK(passes(&o, media(&o, 1400)));
 	CHECK_INT(system("ip link set west mtu 1500"), 0);
+	close_bed();
+}
+
+/* ---- in the driver */
+
+/* To a peer that is where the client is. */
+static struct sl_offload_opts hairpin(bool strip, bool v6)
+{
+	struct sl_offload_opts o = strip ? to_peer(v6) : to_client(v6);
+	struct sl_addr *far = strip ? &o.to : &o.from, *near = strip ? &o.via : &o.at;
+
+	*far = test_addr(v6 ? "[2001:db8:1::7]:7000" : "192.0.2.7:7000");
+	*near = test_addr(v6 ? "[2001:db8:1::1]:50000" : "192.0.2.1:50000");
+	return o;
+}
+
+static bool xdp_passes(struct frame f)
+{
+	const struct frame before = f;
+
+	return run_xdp(&f) == XDP_PASS && f.len == before.len &&
+	       memcmp(f.bytes, before.bytes, f.len) == 0;
+}
+
+TEST(in_the_driver_it_is_sent_back_to_the_next_hop_with_right_checksums)
+{
+	static const size_t sizes[] = {4, 5, 160, 161, 1200};
+
+	if (!open_bed())
+		return;
+	for (int i = 0; i < 4; i++) {
+		const struct sl_offload_opts o = hairpin(i & 1, i & 2);
+		struct sl_offload *s = begin(o);
+		const uint8_t hop[6] = {2, 0, 0, 0, 0, o.strip ? 7 : 9};
+
+		for (size_t k = 0; k < SL_ARRAY_LEN(sizes); k++) {
+			struct frame f = media(&o, sizes[k]);
+
+			CHECK_INT(run_xdp(&f), XDP_TX);
+			CHECK(relayed(&o, &f, sizes[k]));
+			CHECK_INT(udp_sum(&f), 0xffff);
+			CHECK(memcmp(f.bytes, hop, 6) == 0);
+			CHECK(memcmp(f.bytes + 6, bed.west_mac, 6) == 0);
+		}
+		CHECK_INT(sl_offload_end(s).packets, SL_ARRAY_LEN(sizes));
+	}
+	close_bed();
+}
+
+TEST(in_the_driver_an_unset_checksum_stays_and_one_to_be_computed_is_left_to_the_stack)
+{
+	const struct sl_offload_opts o = hairpin(true, false), o6 = hairpin(true, true);
+	struct frame f = media(&o, 160);
+
+	if (!open_bed())
+		return;
+	(void)begin(o);
+	(void)begin(o6);
+	sl_put16(f.bytes + udp_at(&f) + 6, 0);
+	CHECK_INT(run_xdp(&f), XDP_TX);
+	CHECK_INT(sl_get16(f.bytes + udp_at(&f) + 6), 0);
+	CHECK(relayed(&o, &f, 160));
+	f = media(&o, 160);
+	sl_put16(f.bytes + udp_at(&f) + 6, (uint16_t)pseudo_sum(&f));
+	CHECK(xdp_passes(f));
+	f = media(&o6, 160);
+	sl_put16(f.bytes + udp_at(&f) + 6, (uint16_t)pseudo_sum(&f));
+	CHECK(xdp_passes(f));
+	sl_put16(f.bytes + udp_at(&f) + 6, 0);
+	CHECK(xdp_passes(f));
+	close_bed();
+}
+
+TEST(the_driver_leaves_what_has_another_way_or_an_unknown_next_hop)
+{
+	const struct sl_offload_opts across = to_peer(false);
+	struct sl_offload_opts o = hairpin(true, false);
+
+	if (!open_bed())
+		return;
+	(void)begin(across);
+	CHECK(xdp_passes(media(&across, 160)));
+	o.from.port++;
+	o.to = test_addr("192.0.2.77:7000");
+	(void)begin(o);
+	CHECK(xdp_passes(media(&o, 160)));
+	o = hairpin(false, false);
+	(void)begin(o);
+	CHECK(xdp_passes(media(&o, 1500 - 28)));
 	close_bed();
 }
 
