@@ -78,6 +78,7 @@ struct jsep_media {
 	uint8_t direction;	    /* agreed, seen from us */
 	bool rejected;		    /* port 0 */
 	bool rtcp_rsize;
+	bool rtcp_xr; /* who only receives may ask for its round-trip time (RFC 3611 section 4.4) */
 	const struct jsep_codec *codecs; /* agreed; the pts are those of the description in force */
 	unsigned n_codecs;
 	struct sl_rtp_ext_map ext;     /* agreed ids that may come in */

@@ -267,6 +267,7 @@ static void agree_ssrcs(struct section *s, const struct seen *seen)
 static void agree_streams(struct section *s, const struct seen *seen)
 {
 	s->m.rtcp_rsize = seen->rsize;
+	s->m.rtcp_xr = seen->xr;
 	s->m.their_limit_bps = seen->view->limit_bps;
 	sl_str_copy(s->m.their_stream, sizeof s->m.their_stream, seen->stream);
 	sl_str_copy(s->m.their_track, sizeof s->m.their_track, seen->track);

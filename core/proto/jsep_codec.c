@@ -98,6 +98,13 @@ bool codec_is_same(const struct jsep_codec *a, const struct jsep_codec *b)
 	       same_params(a->id, sl_str_c(a->params), sl_str_c(b->params));
 }
 
+/* sprop-...: what the peer happens to send; max-...: what it can decode. This node sends and
+ * decodes nothing of its own, and must not promise or ask such things in the peer's place. */
+static bool is_one_sided(struct sl_str name)
+{
+	return sl_str_starts(name, SL_STR("sprop-")) || sl_str_starts(name, SL_STR("max-"));
+}
+
 /* What is longer than anybody's is left out whole: half a parameter would be another one. */
 void codec_set_params(struct jsep_codec *c, struct sl_str params)
 {
@@ -108,7 +115,7 @@ void codec_set_params(struct jsep_codec *c, struct sl_str params)
 	while (sl_sdp_param_next(&params, &name, &value)) {
 		size_t need = name.len + (value.p ? 1 + value.len : 0) + (at > 0);
 
-		if (sl_str_starts(name, SL_STR("sprop-")) || need >= sizeof c->params - at)
+		if (is_one_sided(name) || need >= sizeof c->params - at)
 			continue;
 		if (at > 0)
 			c->params[at++] = ';';

@@ -18,7 +18,8 @@
 enum {
 	JSEP_MAX_TYPE = 16,
 	JSEP_MAX_PROTO = 24,
-	JSEP_MAX_SEEN = 8, /* rids and SSRC groups of a section that are looked at */
+	JSEP_FOREIGN = UINT8_MAX, /* an extension that is not ours */
+	JSEP_MAX_SEEN = 8,	  /* rids and SSRC groups of a section that are looked at */
 };
 
 struct section {
@@ -48,6 +49,9 @@ struct jsep {
 	unsigned n_placed_before; /* a rollback leaves as many */
 	uint64_t id, version;	  /* of o= */
 	unsigned next_mid;
+	/* What the peer has ever called an extension: browsers refuse other ids for it, even when
+	 * the offer that said so was taken back. Extension + 1, or JSEP_FOREIGN, by id. */
+	uint8_t heard[UINT8_MAX + 1];
 	struct sl_pool *offer_pool; /* holds their offer and its text until it is answered */
 	struct sl_sdp offer;
 	char their_setup[9];
@@ -84,7 +88,7 @@ uint64_t section_hash(const struct section *s);
 bool codec_matches(const struct jsep_codec *own, const struct sl_sdp_format *f);
 /* The same number may stand for both in one group. */
 bool codec_is_same(const struct jsep_codec *a, const struct jsep_codec *b);
-/* Copies parameters but those that describe what the sender happens to send (sprop-). */
+/* Copies parameters but those that hold for one direction only. */
 void codec_set_params(struct jsep_codec *c, struct sl_str params);
 
 /* ---- jsep_read.c */
@@ -97,13 +101,14 @@ struct seen { /* a section of a description */
 	enum sl_media_kind kind;
 	bool usable; /* kind and protocol are ours */
 	bool off;    /* port 0 */
-	bool mux, rsize, mixed, has_simulcast;
+	bool mux, rsize, xr, mixed, has_simulcast;
 	enum sl_sdp_direction direction;
 	struct sl_str mid, simulcast, stream, track;
 	struct sl_sdp_format formats[SL_SDP_MAX_FORMATS];
 	unsigned n_formats;
 	uint8_t feedback[SL_SDP_MAX_FORMATS], feedback_all; /* by pt, enum jsep_feedback */
 	uint8_t ext[SL_N_RTP_EXT], ext_direction[SL_N_RTP_EXT];
+	uint8_t ext_by_id[UINT8_MAX + 1]; /* extension + 1, or JSEP_FOREIGN */
 	struct seen_rid rids[JSEP_MAX_SEEN];
 	unsigned n_rids;
 	struct jsep_ssrc pairs[JSEP_MAX_SEEN]; /* FID */

@@ -190,13 +190,27 @@ static bool is_id_taken(const struct jsep *j, uint8_t id)
 	return false;
 }
 
+/* A free id that the peer knows as `heard`; 0: none */
+static uint8_t find_free_id(const struct jsep *j, uint8_t heard)
+{
+	for (uint8_t id = FIRST_EXT; id <= LAST_EXT; id++)
+		if (j->heard[id] == heard && !is_id_taken(j, id))
+			return id;
+	return 0;
+}
+
+/* What the peer says, else one that never meant anything. Rather none than a clash, for which
+ * browsers refuse the description; but sections cannot be told apart without a mid. */
 static uint8_t choose_ext_id(const struct jsep *j, unsigned ext)
 {
 	uint8_t id = ext_id_in_use(j, ext);
 
-	for (uint8_t k = FIRST_EXT; !id && k <= LAST_EXT; k++)
-		if (!is_id_taken(j, k))
-			id = k;
+	if (!id)
+		id = find_free_id(j, (uint8_t)(ext + 1));
+	if (!id)
+		id = find_free_id(j, 0);
+	if (!id && ext == SL_RTP_EXT_MID)
+		id = find_free_id(j, JSEP_FOREIGN);
 	return id;
 }
 
@@ -269,7 +283,7 @@ static int prepare_fresh(struct jsep *j, struct section *s)
 	int err = 0;
 
 	if (s->m.kind != SL_MEDIA_DATA) {
-		s->m.rtcp_rsize = true;
+		s->m.rtcp_rsize = s->m.rtcp_xr = true;
 		choose_ext(j, s);
 		err = choose_codecs(j, s);
 	}

@@ -37,6 +37,13 @@ static void read_rsize(struct seen *seen, struct sl_str v)
 	seen->rsize = true;
 }
 
+/* "rcvr-rtt=all" and other reports, of no use here (RFC 3611 section 5.1) */
+static void read_xr(struct seen *seen, struct sl_str v)
+{
+	while (v.p)
+		seen->xr |= sl_str_eq(sl_str_split(&v, ' '), SL_STR("rcvr-rtt=all"));
+}
+
 static void read_mixed(struct seen *seen, struct sl_str v)
 {
 	(void)v;
@@ -71,9 +78,10 @@ static void read_extmap(struct seen *seen, struct sl_str v)
 	unsigned ext = sl_rtp_ext_by_uri(uri);
 	uint64_t id;
 
-	if (ext >= SL_N_RTP_EXT || seen->ext[ext] || sl_str_u64(id_text, &id) < 0)
+	if (sl_str_u64(id_text, &id) < 0 || id == 0 || id > UINT8_MAX)
 		return;
-	if (id == 0 || id > UINT8_MAX)
+	seen->ext_by_id[id] = ext < SL_N_RTP_EXT ? (uint8_t)(ext + 1) : JSEP_FOREIGN;
+	if (ext >= SL_N_RTP_EXT || seen->ext[ext])
 		return;
 	seen->ext[ext] = (uint8_t)id;
 	seen->ext_direction[ext] =
@@ -219,6 +227,7 @@ static const struct {
 	{SL_STR_INIT("bundle-only"), read_bundle_only},
 	{SL_STR_INIT("rtcp-mux"), read_mux},
 	{SL_STR_INIT("rtcp-rsize"), read_rsize},
+	{SL_STR_INIT("rtcp-xr"), read_xr},
 	{SL_STR_INIT("extmap-allow-mixed"), read_mixed},
 	{SL_STR_INIT("msid"), read_msid},
 	{SL_STR_INIT("rid"), read_rid},

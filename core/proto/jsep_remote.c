@@ -245,6 +245,14 @@ static int agree(struct incoming *in, unsigned i, const struct seen *seen)
 	return 0;
 }
 
+/* Also when the offer comes to nothing: it is a hint for ours. */
+static void remember_extensions(struct jsep *j, const struct seen *seen)
+{
+	for (unsigned id = 0; id <= UINT8_MAX; id++)
+		if (seen->ext_by_id[id])
+			j->heard[id] = seen->ext_by_id[id];
+}
+
 static int stage_offered(struct incoming *in, unsigned i)
 {
 	struct section *old = i < in->j->n_placed ? in->j->sections[i] : NULL;
@@ -261,6 +269,7 @@ static int stage_offered(struct incoming *in, unsigned i)
 		err = describe(in, in->staged[i], i, &seen);
 	if (err < 0)
 		return err;
+	remember_extensions(in->j, &seen);
 	in->staged[i]->m.wanted = old ? old->m.wanted : JSEP_RECV;
 	return agree(in, i, &seen);
 }

@@ -216,6 +216,8 @@ static void put_rtp(const struct writing *w, unsigned i)
 	sl_sdp_put(w->b, "rtcp-mux");
 	if (s->m.rtcp_rsize)
 		sl_sdp_put(w->b, "rtcp-rsize");
+	if (s->m.rtcp_xr)
+		sl_sdp_putf(w->b, "rtcp-xr", "%s", "rcvr-rtt=all");
 	for (unsigned k = 0; k < s->m.n_codecs; k++)
 		put_codec(w->b, w->j, &s->m.codecs[k]);
 	put_extensions(w->b, &s->m);
