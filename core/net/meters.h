@@ -55,6 +55,7 @@
 	X(COUNTER, tls_handshakes, "", "TLS handshakes completed.")                                \
 	X(COUNTER, tls_resumptions, "", "TLS handshakes that resumed a session.")                  \
 	X(COUNTER, tls_failures, "", "TLS handshakes that failed.")                                \
+	X(COUNTER, stream_dropped, "", "Messages dropped as the oldest that a slow reader missed.") \
 	X(COUNTER, stream_bytes_in, "bytes", "Bytes read from connections, decrypted.")            \
 	X(COUNTER, stream_bytes_out, "bytes", "Bytes written to connections, before encryption.")
 

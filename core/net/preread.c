@@ -187,6 +187,7 @@ void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg)
 	c->io->ops = *ops;
 	c->io->arg = arg;
 	c->io->taken = true;
+	queue_prepare(c);
 	c->state = CONN_OPEN;
 }
 

@@ -36,6 +36,8 @@ struct conn_io {
 	struct sl_conn_ops ops;
 	void *arg;
 	struct sl_buf in, out; /* empty unless something is held */
+	size_t boundary;       /* of out: where its first message begins that has not begun to leave */
+	size_t committed;      /* of out: what OpenSSL has sealed and will write again */
 	uint64_t active_ms;
 	uint64_t n_bytes; /* read and written, for the record */
 	bool taken;
@@ -121,6 +123,14 @@ void proxied_ready(struct sl_conn *c);
 void preread_ready(struct sl_conn *c);
 void preread_handshake(struct sl_conn *c);
 void preread_decrypted(struct sl_conn *c);
+
+/* ---- stream_queue.c */
+void queue_prepare(const struct sl_conn *c);
+/* n bytes are about to leave the queue; or none could. */
+void queue_passed(struct conn_io *io, size_t n);
+void queue_stuck(struct sl_conn *c);
+/* For len more bytes: how many messages went for it, or -SL_EFULL. */
+int queue_make_room(struct sl_conn *c, size_t len, size_t max);
 
 /* ---- stream_io.c */
 int conn_io_new(struct sl_conn *c);

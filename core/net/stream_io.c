@@ -224,6 +224,7 @@ static void written(struct sl_conn *c, size_t n)
 	c->io->n_bytes += n;
 	sl_count_n(net_meter(conn_net(c), NET_stream_bytes_out), n);
 	c->io->active_ms = now_ms(c);
+	queue_passed(c->io, n);
 	if (n == out->len)
 		sl_buf_free(out);
 	else
@@ -249,6 +250,7 @@ static void flush(struct sl_conn *c)
 
 		if (n == -SL_EAGAIN) {
 			io->stuck = io->owes_drained = true;
+			queue_stuck(c);
 			conn_want(c, conn_interest(c));
 			return;
 		}
@@ -282,6 +284,7 @@ int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 {
 	struct conn_io *io = c->io;
 	size_t max;
+	int dropped;
 
 	if (c->state != CONN_OPEN || io->ending)
 		return -SL_ECLOSED;
@@ -290,10 +293,9 @@ int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 		flush(c);
 	if (c->state != CONN_OPEN)
 		return -SL_ECLOSED;
-	if (len > max || io->out.len > max - len) {
-		io->owes_drained = true;
-		return -SL_EFULL;
-	}
+	dropped = queue_make_room(c, len, max);
+	if (dropped < 0)
+		return dropped;
 	sl_buf_add(&io->out, data, len);
 	if (sl_buf_ok(&io->out) < 0) {
 		conn_fail(c, SL_CLOSE_ERROR);
@@ -302,7 +304,7 @@ int sl_conn_write(struct sl_conn *c, const void *data, size_t len)
 	if (io->out.len > WRITE_EARLY) /* long enough to be a reason to wait, for who looks at it */
 		io->owes_drained = true;
 	conn_mark(c);
-	return 0;
+	return dropped;
 }
 
 size_t sl_conn_queued(const struct sl_conn *c)

@@ -4,8 +4,8 @@
  * On a stream, STUN messages are framed by their length field and ChannelData is padded to four
  * bytes (section 12.5); the first two bits tell them apart. Whoever is in neither form has lost
  * step and is closed. An allocation ends with its connection, and a connection without allocation
- * after a silence. A client that does not read loses packets, as over UDP, instead of filling
- * memory.
+ * after a silence. A client that does not read loses the oldest packets of its peers, as over UDP,
+ * instead of filling memory; never an answer.
  *
  * A stream's memory outlives the module's stop, because the core tells of the connection's end
  * after it.
@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { COOKIE_END = 8, MAX_FRAME = 65540, MAX_QUEUED = 256 * 1024 };
+enum { COOKIE_END = 8, MAX_FRAME = 65540, MAX_QUEUED = 256 * 1024, DATA_INDICATION = 0x0017 };
 
 struct stream {
 	struct turn_relay *module; /* NULL: it has stopped */
@@ -147,6 +147,23 @@ struct stream *stream_that_waits(struct turn_relay *m, uint32_t number)
 	return s;
 }
 
+/* ---- framing */
+
+/* The frame's whole length once its header is there, else 0; negative: no frame begins so. */
+static ptrdiff_t frame_length(const uint8_t *p, size_t len)
+{
+	if (len < CHANNEL_HEADER)
+		return 0;
+	switch (p[0] & 0xc0) {
+	case 0x00:
+		return SL_STUN_HEADER + sl_get16(p + 2);
+	case 0x40:
+		return CHANNEL_HEADER + ((sl_get16(p + 2) + 3) & ~3);
+	default:
+		return -SL_EPARSE;
+	}
+}
+
 /* ---- to the client */
 
 void stream_tell(struct stream *s, const uint8_t *text, size_t len)
@@ -155,16 +172,30 @@ void stream_tell(struct stream *s, const uint8_t *text, size_t len)
 		sl_conn_close(s->conn, SL_CLOSE_LIMIT);
 }
 
+/* What a client that does not read may miss: packets from peers, in either form. The bytes of a
+ * joined connection are no frames, and none of them may be missed. */
+static size_t queued_frame(void *arg, const uint8_t *data, size_t len, bool *ret_media)
+{
+	const struct stream *s = arg;
+
+	if (s->pump)
+		return len;
+	*ret_media = (data[0] & 0xc0) == 0x40 || sl_get16(data) == DATA_INDICATION;
+	return (size_t)frame_length(data, CHANNEL_HEADER);
+}
+
 void stream_send(struct stream *s, struct sl_packet *p)
 {
 	size_t pad = (4 - p->len % 4) % 4;
 	uint8_t *end = sl_packet_append(p, pad);
+	int dropped;
 
 	if (!end)
 		return;
 	memset(end, 0, pad);
-	if (sl_conn_write(s->conn, p->data, p->len) < 0)
-		sl_count(&s->module->m[M_CLIENT_QUEUE_FULL]);
+	dropped = sl_conn_write(s->conn, p->data, p->len);
+	if (dropped != 0)
+		sl_count_n(&s->module->m[M_CLIENT_QUEUE_FULL], dropped < 0 ? 1 : (uint64_t)dropped);
 }
 
 /* ---- from the client */
@@ -322,21 +353,6 @@ void streams_claimed(struct turn_relay *m, const uint8_t *token)
 	s->held = NULL;
 }
 
-/* The frame's whole length once its header is there, else 0; negative: no frame begins so. */
-static ptrdiff_t frame_length(const uint8_t *p, size_t len)
-{
-	if (len < CHANNEL_HEADER)
-		return 0;
-	switch (p[0] & 0xc0) {
-	case 0x00:
-		return SL_STUN_HEADER + sl_get16(p + 2);
-	case 0x40:
-		return CHANNEL_HEADER + ((sl_get16(p + 2) + 3) & ~3);
-	default:
-		return -SL_EPARSE;
-	}
-}
-
 /* Frames until the end, or until the bytes become a pump's. */
 static ptrdiff_t read_frames(struct stream *s, const uint8_t *data, size_t len)
 {
@@ -378,6 +394,7 @@ static const struct sl_conn_ops ops = {
 	.closed = on_closed,
 	.max_input = 2 * MAX_FRAME,
 	.max_output = MAX_QUEUED,
+	.frame = queued_frame,
 };
 
 static void link_stream(struct turn_relay *m, struct stream *s)

@@ -81,12 +81,17 @@ struct sl_conn_ops {
 	size_t max_input, max_output; /* bytes held; over max_input without progress: closed; over
 					 max_output: -SL_EFULL */
 	uint64_t idle_timeout_ms;     /* 0: none */
+	/* Length of the message at data, which is whole, and whether it is media (false before the
+	 * call): of that the oldest goes when the queue is full. NULL: all is kept, and what is new
+	 * is refused. */
+	size_t (*frame)(void *arg, const uint8_t *data, size_t len, bool *ret_media);
 };
 /* In CONN_PREREAD; then return SL_DONE */
 SL_API void sl_conn_take(struct sl_conn *c, const struct sl_conn_ops *ops, void *arg);
 /* In CONN_PREREAD of a plain connection: the caller's now; the conn is gone after SL_DONE */
 SL_API int sl_conn_steal_fd(struct sl_conn *c);
-/* Sent or queued whole; -SL_EFULL; -SL_ECLOSED */
+/* Sent or queued whole: how many older messages were dropped for it, 0 without ops.frame; -SL_EFULL;
+ * -SL_ECLOSED */
 SL_API SL_MUST_CHECK int sl_conn_write(struct sl_conn *c, const void *data, size_t len);
 SL_API size_t sl_conn_queued(const struct sl_conn *c);
 /* After the queue has been written, at most 5 s; input stops now */
