@@ -24,8 +24,15 @@ struct allocate_layer {
 /* State between rounds, zeroed at first; one per subscription. */
 struct allocate_state {
 	struct sl_layers_target target; /* the newest result */
-	bool given;			/* ever */
+	bool given;			/* it was shown in the round before, or starved */
 	uint64_t up_ms;			/* not up again before */
+};
+
+/* Of one round; nobody else's */
+struct allocate_ladder {
+	uint8_t layer[ALLOCATE_MAX_LAYERS], rank[ALLOCATE_MAX_LAYERS];
+	uint8_t n, got, held, limit; /* rungs: that exist; taken; had before; at most now */
+	bool tried;
 };
 
 struct allocate_track {
@@ -39,6 +46,7 @@ struct allocate_track {
 	struct sl_layers_target target;
 	bool starved; /* paused for want of bandwidth, not by wish */
 	uint32_t bps; /* that it costs */
+	struct allocate_ladder ladder;
 };
 
 struct allocate_result {
@@ -46,7 +54,7 @@ struct allocate_result {
 	uint64_t wanted_bps; /* if there were no limit: everything at its wished size */
 };
 
-/* budget_bps: of the estimate, with audio and retransmissions taken off. */
+/* budget_bps: of the estimate, with audio and retransmissions taken off. used_bps never exceeds it. */
 void allocate(struct allocate_track *tracks, unsigned n, uint64_t budget_bps, uint64_t now_ms,
 	      struct allocate_result *ret_result);
 

@@ -1,0 +1,275 @@
+/*
+ * sfu/allocate.c: divides what there is to one subscriber among its video tracks.
+ *
+ * Each track is a ladder whose rungs are the layers worth having: in order of cost, never to a
+ * smaller picture, up to the first one that covers the size shown. First everybody gets the lowest
+ * rung, in order of importance; who gets none is starved. Then the most important climb first, and
+ * among equals whoever has the least of what he wishes.
+ *
+ * What a track has, it keeps as long as it can be paid. A rung that it did not have must leave a
+ * reserve, must wait after the last change, and goes one picture size at a time; so an estimate or
+ * a bitrate that wavers moves nothing, and going down is never delayed. With a larger budget never
+ * less is used: a rung that is refused costs more than all that is taken instead of it.
+ */
+#include "allocate.h"
+
+enum {
+	UP_AGAIN_MS = 1000,	 /* after a step up: let the estimator see it */
+	UP_AFTER_DOWN_MS = 3000, /* what has just failed is not tried at once */
+	RESERVE_PERCENT = 15,	 /* of the budget, for what is new */
+	COVERS_PERCENT = 80,	 /* of the size shown: a little scaling up is not seen */
+};
+
+/* ---- ladders */
+
+static bool same_picture(const struct allocate_layer *a, const struct allocate_layer *b)
+{
+	return a->encoding == b->encoding && a->spatial == b->spatial;
+}
+
+/* Encodings come in any order; what costs more is taken for the larger picture. */
+static unsigned rank_of(const struct allocate_track *t, const uint8_t *ranks, unsigned i)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < i; k++) {
+		if (same_picture(&t->layers[k], &t->layers[i]))
+			return ranks[k];
+		if (ranks[k] >= n)
+			n = ranks[k] + 1u;
+	}
+	return n;
+}
+
+static bool covers(const struct allocate_track *t, const struct allocate_layer *l)
+{
+	if (t->width == 0 || t->height == 0 || l->width == 0 || l->height == 0)
+		return false;
+	return l->width * 100u >= t->width * (unsigned)COVERS_PERCENT ||
+	       l->height * 100u >= t->height * (unsigned)COVERS_PERCENT;
+}
+
+static void add_rung(struct allocate_ladder *l, unsigned layer, unsigned rank)
+{
+	l->layer[l->n] = (uint8_t)layer;
+	l->rank[l->n++] = (uint8_t)rank;
+}
+
+static void build_ladder(struct allocate_track *t)
+{
+	struct allocate_ladder *l = &t->ladder;
+	unsigned n = t->n_layers < ALLOCATE_MAX_LAYERS ? t->n_layers : ALLOCATE_MAX_LAYERS;
+	unsigned highest = 0, enough = UINT8_MAX;
+	uint8_t ranks[ALLOCATE_MAX_LAYERS];
+
+	*l = (struct allocate_ladder){0};
+	for (unsigned i = 0; !t->hidden && i < n; i++) {
+		unsigned rank = rank_of(t, ranks, i);
+
+		ranks[i] = (uint8_t)rank;
+		if (rank < highest || rank > enough)
+			continue;
+		highest = rank;
+		if (enough == UINT8_MAX && covers(t, &t->layers[i]))
+			enough = rank;
+		add_rung(l, i, rank);
+	}
+}
+
+/* Rungs are counted from 1; 0 is nothing. */
+static const struct allocate_layer *layer_at(const struct allocate_track *t, unsigned rung)
+{
+	return &t->layers[t->ladder.layer[rung - 1]];
+}
+
+static uint32_t bps_at(const struct allocate_track *t, unsigned rung)
+{
+	return rung > 0 ? layer_at(t, rung)->bps : 0;
+}
+
+/* The rung of the target before; the nearest below when that is gone. */
+static unsigned find_held(const struct allocate_track *t)
+{
+	const struct sl_layers_target *had = &t->state->target;
+	unsigned held = 0;
+
+	if (!t->state->given || had->paused)
+		return 0;
+	for (unsigned i = 1; i <= t->ladder.n; i++) {
+		const struct allocate_layer *l = layer_at(t, i);
+
+		if (l->encoding == had->encoding && l->spatial == had->spatial &&
+		    l->temporal <= had->temporal)
+			held = i;
+	}
+	return held > 0 ? held : t->ladder.n > 0;
+}
+
+static unsigned find_limit(const struct allocate_track *t, uint64_t now_ms)
+{
+	const struct allocate_ladder *l = &t->ladder;
+	unsigned limit = l->held;
+
+	if (!t->state->given)
+		return l->n;
+	if (now_ms < t->state->up_ms)
+		return l->held;
+	while (limit < l->n && (l->held == 0 ? l->rank[limit] == l->rank[0]
+					     : l->rank[limit] <= l->rank[l->held - 1] + 1))
+		limit++;
+	return limit;
+}
+
+/* ---- order */
+
+static unsigned importance(const struct allocate_track *t)
+{
+	return (t->speaker || t->screen ? 256u : 0) + t->priority;
+}
+
+static uint64_t area(const struct allocate_track *t)
+{
+	return (uint64_t)t->width * t->height;
+}
+
+/* For the lowest rung: who is served first when not all can be. What is shown stays. */
+static bool goes_before(const struct allocate_track *a, const struct allocate_track *b)
+{
+	if (importance(a) != importance(b))
+		return importance(a) > importance(b);
+	if (area(a) != area(b))
+		return area(a) > area(b);
+	return a->ladder.held > 0 && b->ladder.held == 0;
+}
+
+static bool below_held(const struct allocate_track *t)
+{
+	return t->ladder.got < t->ladder.held;
+}
+
+/* For the next rung, among equally important: who has less of what he wishes. Who had it already
+ * keeps it when the difference is small, else bitrates that waver would move it to and fro. */
+static bool has_less(const struct allocate_track *a, const struct allocate_track *b)
+{
+	uint64_t x = (uint64_t)bps_at(a, a->ladder.got) * bps_at(b, b->ladder.n);
+	uint64_t y = (uint64_t)bps_at(b, b->ladder.got) * bps_at(a, a->ladder.n);
+
+	if (below_held(a) != below_held(b) && x < y + y / 2 && y < x + x / 2)
+		return below_held(a);
+	return x < y;
+}
+
+static bool climbs_before(const struct allocate_track *a, const struct allocate_track *b)
+{
+	if (importance(a) != importance(b))
+		return importance(a) > importance(b);
+	return has_less(a, b);
+}
+
+/* ---- rounds */
+
+struct purse {
+	uint64_t budget_bps, used_bps;
+};
+
+static bool affordable(const struct purse *p, const struct allocate_track *t, unsigned rung)
+{
+	uint64_t cost = p->used_bps - bps_at(t, t->ladder.got) + bps_at(t, rung);
+
+	if (rung > t->ladder.held)
+		return cost <= p->budget_bps - p->budget_bps / 100 * RESERVE_PERCENT;
+	return cost <= p->budget_bps;
+}
+
+static void take_rung(struct purse *p, struct allocate_track *t, unsigned rung)
+{
+	p->used_bps += bps_at(t, rung) - bps_at(t, t->ladder.got);
+	t->ladder.got = (uint8_t)rung;
+}
+
+static void give_lowest(struct allocate_track *tracks, unsigned n, struct purse *p)
+{
+	for (;;) {
+		struct allocate_track *next = NULL;
+
+		for (unsigned i = 0; i < n; i++)
+			if (!tracks[i].ladder.tried && (!next || goes_before(&tracks[i], next)))
+				next = &tracks[i];
+		if (!next)
+			return;
+		next->ladder.tried = true;
+		if (next->ladder.limit > 0 && affordable(p, next, 1))
+			take_rung(p, next, 1);
+	}
+}
+
+static bool may_climb(const struct allocate_track *t)
+{
+	return t->ladder.got > 0 && !t->ladder.tried && t->ladder.got < t->ladder.limit;
+}
+
+static void climb(struct allocate_track *tracks, unsigned n, struct purse *p)
+{
+	for (unsigned i = 0; i < n; i++)
+		tracks[i].ladder.tried = false;
+	for (;;) {
+		struct allocate_track *next = NULL;
+
+		for (unsigned i = 0; i < n; i++)
+			if (may_climb(&tracks[i]) && (!next || climbs_before(&tracks[i], next)))
+				next = &tracks[i];
+		if (!next)
+			return;
+		if (affordable(p, next, next->ladder.got + 1u))
+			take_rung(p, next, next->ladder.got + 1u);
+		else
+			next->ladder.tried = true;
+	}
+}
+
+static void remember(struct allocate_track *t, uint64_t now_ms)
+{
+	const struct allocate_ladder *l = &t->ladder;
+	struct allocate_state *s = t->state;
+
+	if (s->given && l->n > 0 && l->got < l->held)
+		s->up_ms = now_ms + UP_AFTER_DOWN_MS;
+	else if (l->got > l->held)
+		s->up_ms = now_ms + UP_AGAIN_MS;
+	s->given = l->n > 0;
+	s->target = t->target;
+}
+
+static void conclude(struct allocate_track *t, uint64_t now_ms)
+{
+	const struct allocate_ladder *l = &t->ladder;
+
+	t->target = (struct sl_layers_target){.paused = l->got == 0};
+	if (l->got > 0) {
+		t->target.encoding = layer_at(t, l->got)->encoding;
+		t->target.spatial = layer_at(t, l->got)->spatial;
+		t->target.temporal = layer_at(t, l->got)->temporal;
+	}
+	t->starved = l->got == 0 && l->n > 0;
+	t->bps = bps_at(t, l->got);
+	remember(t, now_ms);
+}
+
+void allocate(struct allocate_track *tracks, unsigned n, uint64_t budget_bps, uint64_t now_ms,
+	      struct allocate_result *ret_result)
+{
+	struct purse purse = {.budget_bps = budget_bps};
+	uint64_t wanted_bps = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		build_ladder(&tracks[i]);
+		tracks[i].ladder.held = (uint8_t)find_held(&tracks[i]);
+		tracks[i].ladder.limit = (uint8_t)find_limit(&tracks[i], now_ms);
+		wanted_bps += bps_at(&tracks[i], tracks[i].ladder.n);
+	}
+	give_lowest(tracks, n, &purse);
+	climb(tracks, n, &purse);
+	for (unsigned i = 0; i < n; i++)
+		conclude(&tracks[i], now_ms);
+	*ret_result = (struct allocate_result){purse.used_bps, wanted_bps};
+}
