@@ -42,7 +42,7 @@ static void rounds(unsigned n, uint64_t budget_bps, unsigned seconds)
 		round_of(n, budget_bps);
 }
 
-static bool gets(unsigned i, unsigned encoding, unsigned temporal)
+static bool receives(unsigned i, unsigned encoding, unsigned temporal)
 {
 	return !tracks[i].target.paused && tracks[i].target.encoding == encoding &&
 	       tracks[i].target.temporal == temporal;
@@ -52,12 +52,12 @@ TEST(one_track_gets_what_fits_with_a_reserve)
 {
 	room(1);
 	round_of(1, 500000);
-	CHECK(gets(0, 1, 2));
+	CHECK(receives(0, 1, 2));
 	CHECK_INT(result.used_bps, 400000);
 	CHECK_INT(result.wanted_bps, 1500000);
 	room(1);
 	round_of(1, 450000);
-	CHECK(gets(0, 1, 1));
+	CHECK(receives(0, 1, 1));
 }
 
 TEST(nothing_above_the_size_shown_is_bought)
@@ -66,12 +66,12 @@ TEST(nothing_above_the_size_shown_is_bought)
 	tracks[0].width = 350; /* a little more than the small one has */
 	tracks[0].height = 200;
 	round_of(1, 10000000);
-	CHECK(gets(0, 0, 2));
+	CHECK(receives(0, 0, 2));
 	CHECK_INT(result.wanted_bps, 130000);
 	tracks[0].width = 640;
 	tracks[0].height = 480; /* another shape: its width is covered */
 	rounds(1, 10000000, 5);
-	CHECK(gets(0, 1, 2));
+	CHECK(receives(0, 1, 2));
 }
 
 TEST(hidden_tracks_cost_nothing_and_come_back_at_once)
@@ -81,11 +81,11 @@ TEST(hidden_tracks_cost_nothing_and_come_back_at_once)
 	round_of(2, 700000);
 	CHECK(tracks[0].target.paused && !tracks[0].starved);
 	CHECK_INT(tracks[0].bps, 0);
-	CHECK(gets(1, 1, 2));
+	CHECK(receives(1, 1, 2));
 	tracks[0].hidden = false;
 	tracks[1].hidden = true;
 	round_of(2, 700000);
-	CHECK(gets(0, 1, 2));
+	CHECK(receives(0, 1, 2));
 	CHECK(tracks[1].target.paused);
 }
 
@@ -104,7 +104,7 @@ TEST(everybody_is_seen_before_anybody_is_seen_well)
 	round_of(4, 420000);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(!tracks[i].target.paused);
-	CHECK(gets(2, 1, 0));
+	CHECK(receives(2, 1, 0));
 }
 
 TEST(the_speaker_climbs_first_then_priority)
@@ -113,7 +113,7 @@ TEST(the_speaker_climbs_first_then_priority)
 	tracks[1].speaker = true;
 	tracks[2].priority = 5;
 	round_of(3, 2200000);
-	CHECK(gets(1, 2, 2));
+	CHECK(receives(1, 2, 2));
 	CHECK(tracks[2].bps > tracks[0].bps);
 }
 
@@ -134,7 +134,7 @@ TEST(equals_get_the_same)
 	room(4);
 	round_of(4, 4 * 290000 * 100 / 85);
 	for (unsigned i = 0; i < 4; i++)
-		CHECK(gets(i, 1, 1));
+		CHECK(receives(i, 1, 1));
 }
 
 TEST(larger_pictures_get_more)
@@ -152,15 +152,15 @@ TEST(down_at_once_and_up_one_picture_at_a_time)
 {
 	room(1);
 	round_of(1, 2000000);
-	CHECK(gets(0, 2, 2));
+	CHECK(receives(0, 2, 2));
 	round_of(1, 150000);
-	CHECK(gets(0, 0, 2));
+	CHECK(receives(0, 0, 2));
 	round_of(1, 10000000);
-	CHECK(gets(0, 0, 2));
+	CHECK(receives(0, 0, 2));
 	rounds(1, 10000000, 3);
-	CHECK(gets(0, 1, 2));
+	CHECK(receives(0, 1, 2));
 	rounds(1, 10000000, 2);
-	CHECK(gets(0, 2, 2));
+	CHECK(receives(0, 2, 2));
 }
 
 TEST(a_smaller_picture_is_not_a_step_up)
@@ -176,7 +176,7 @@ TEST(a_smaller_picture_is_not_a_step_up)
 	tracks[0].layers = odd;
 	tracks[0].n_layers = SL_ARRAY_LEN(odd);
 	round_of(1, 260000);
-	CHECK(gets(0, 0, 0));
+	CHECK(receives(0, 0, 0));
 }
 
 /* ---- properties */
