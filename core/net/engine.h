@@ -38,6 +38,8 @@ struct net {
 	struct sl_packet *current; /* the listener packet being handled, for sl_flow_open */
 	bool leaving;		   /* what still arrives is passed on: net_close */
 	bool current_forwarded;	   /* it came by another worker */
+	int (*check)(void *arg, struct sl_packet *p); /* net_on_check */
+	void *check_arg;
 	struct streams streams;
 	struct offload *offload; /* NULL: the kernel relays nothing here */
 };

@@ -161,3 +161,9 @@ struct sl_udp *sl_listener_udp(const struct sl_worker *w, const struct sl_listen
 
 	return w->net->listener_sockets[nl - w->net->listeners];
 }
+
+void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), void *arg)
+{
+	n->check = check;
+	n->check_arg = arg;
+}

@@ -51,6 +51,8 @@ struct net_conf {
 int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_net);
 /* Begins to read and accept */
 int net_start(struct net *n);
+/* Who is asked about Binding requests of unknown senders before the modules are: SL_DONE takes one. */
+void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), void *arg);
 /* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current
  * generation. */
 void net_drain(struct net *n);

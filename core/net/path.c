@@ -2,9 +2,10 @@
  * net/path.c: whose is a datagram that came to a listener?
  *
  * Guards first; then what a connectivity check names (its ufrag outranks everything learned
- * earlier); then the flow of its sender, if it is known here; then the worker that the shared table
- * names; then the modules that take new senders. A datagram that another worker handed over never
- * leaves again, so that two tables that disagree cannot play ping-pong.
+ * earlier); then the flow of its sender, if it is known here; then the connection here that a check
+ * names; then the worker that the shared table names; then the modules that take new senders. A
+ * datagram that another worker handed over never leaves again, so that two tables that disagree
+ * cannot play ping-pong.
  */
 #include "net/engine.h"
 
@@ -34,13 +35,19 @@ static void offer(struct net *n, const struct net_listener *l, struct sl_packet 
 		sl_count(net_meter(n, NET_dropped_unclaimed));
 }
 
+/* A connectivity check for a connection of this worker, from wherever it comes. */
+static bool checked(const struct net *n, struct sl_packet *p)
+{
+	return n->check && p->demux == SL_DEMUX_STUN && n->check(n->check_arg, p) == SL_DONE;
+}
+
 static bool to_flow(struct net *n, struct sl_packet *p)
 {
 	struct sl_flow *f = flow_find(n, p);
 
 	if (!f)
 		return false;
-	if (f->fn(f->arg, f, p) == SL_DECLINED)
+	if (f->fn(f->arg, f, p) == SL_DECLINED && !checked(n, p))
 		offer(n, p->udp->listener, p);
 	return true;
 }
@@ -54,7 +61,7 @@ static void route(struct net *n, struct sl_packet *p, bool forwarded)
 		return;
 	if (!forwarded && p->demux == SL_DEMUX_STUN && forward_by_ufrag(n, p))
 		return;
-	if (to_flow(n, p))
+	if (to_flow(n, p) || checked(n, p))
 		return;
 	if (l->dtls && p->demux == SL_DEMUX_DTLS && assoc_input(n, p))
 		return;

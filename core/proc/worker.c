@@ -120,6 +120,8 @@ static void begin_log(const struct worker *w)
 		sl_log(SL_LOG_ERROR, "core", "the log settings were not taken");
 }
 
+enum { N_CORE_TABLES = 3 };
+
 static unsigned n_metrics(const struct sl_metric *m)
 {
 	unsigned n = 0;
@@ -134,13 +136,16 @@ static int open_metrics(struct worker *w)
 {
 	struct registry *r = w->setup->registry;
 	struct sl_pool *pool = w->setup->pool;
-	struct metric_table *tables = sl_pool_array(pool, r->n_modules + 2, sizeof *tables);
+	struct metric_table *tables =
+		sl_pool_array(pool, r->n_modules + N_CORE_TABLES, sizeof *tables);
 
 	w->core_meters = sl_pool_array(pool, n_metrics(net_metrics) + 1, sizeof *w->core_meters);
-	if (!tables || !w->core_meters)
+	w->rtc_meters = sl_pool_array(pool, n_metrics(rtc_metrics) + 1, sizeof *w->rtc_meters);
+	if (!tables || !w->core_meters || !w->rtc_meters)
 		return -SL_ENOMEM;
 	tables[0] = (struct metric_table){"process", process_metrics, w->process_meters};
 	tables[1] = (struct metric_table){"core", net_metrics, w->core_meters};
+	tables[2] = (struct metric_table){"webrtc", rtc_metrics, w->rtc_meters};
 	for (unsigned i = 0; i < r->n_modules; i++) {
 		struct module *m = &r->modules[i];
 		static const struct sl_metric none[] = {SL_METRICS_END};
@@ -148,10 +153,10 @@ static int open_metrics(struct worker *w)
 		m->meters = sl_pool_array(pool, n_metrics(m->def.metrics) + 1, sizeof *m->meters);
 		if (!m->meters)
 			return -SL_ENOMEM;
-		tables[i + 2] = (struct metric_table){
+		tables[i + N_CORE_TABLES] = (struct metric_table){
 			m->def.name, m->def.metrics ? m->def.metrics : none, m->meters};
 	}
-	return shm_metrics_open(w->pub.shm, w->pub.slot, tables, r->n_modules + 2);
+	return shm_metrics_open(w->pub.shm, w->pub.slot, tables, r->n_modules + N_CORE_TABLES);
 }
 
 /* ---- listeners: the configuration's, on the master's descriptors */
@@ -230,6 +235,18 @@ static int open_net(struct worker *w)
 	conf.listeners = w->listeners;
 	conf.n_listeners = w->n_listeners;
 	return net_open(&w->pub, &conf, &w->pub.net);
+}
+
+static int open_rtc(struct worker *w)
+{
+	int rc;
+
+	if (w->pub.aux)
+		return 0;
+	rc = rtc_host_open(&w->pub, &w->setup->core->webrtc, w->rtc_meters, &w->pub.rtc);
+	if (rc == 0)
+		net_on_check(w->pub.net, rtc_host_check, w->pub.rtc);
+	return rc;
 }
 
 static int drop_privileges(const struct worker *w)
@@ -314,7 +331,7 @@ static int start(struct worker *w)
 	begin_log(w);
 	w->pub.registry = w->setup->registry;
 	set_limits(w);
-	if (open_metrics(w) < 0 || open_net(w) < 0 || drop_privileges(w) < 0)
+	if (open_metrics(w) < 0 || open_net(w) < 0 || open_rtc(w) < 0 || drop_privileges(w) < 0)
 		return -SL_ESYS;
 	if (inbox_listen(w->pub.inbox, w->pub.loop, on_inbox, w) < 0 || start_modules(w) < 0)
 		return -SL_ESYS;
@@ -341,6 +358,7 @@ static void leave(struct worker *w)
 	sl_trace(0, SL_TRACE_WORKER_STOP, w->setup->registry->n_local, 0);
 	stop_modules(w);
 	duty_end(w);
+	rtc_host_close(w->pub.rtc);
 	net_close(w->pub.net);
 	channels_close(w->setup->registry);
 	for (unsigned i = 0; i < w->n_listeners; i++)

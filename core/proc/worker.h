@@ -31,7 +31,7 @@ struct worker {
 	struct setup *setup;
 	struct net_listener *listeners;
 	unsigned n_listeners;
-	struct sl_meter *core_meters, process_meters[PROCESS_N_METERS];
+	struct sl_meter *core_meters, *rtc_meters, process_meters[PROCESS_N_METERS];
 	struct sl_event on_master;
 	struct sl_timer heartbeat, leave_check, drain_limit;
 	uint64_t busy_before_ns, beat_before_ns, counted[PROCESS_N_METERS];

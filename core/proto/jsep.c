@@ -264,15 +264,26 @@ int jsep_prefer(struct jsep *j, struct jsep_media *m, const struct jsep_codec *c
 	return 0;
 }
 
+bool jsep_can_do_without(const struct jsep *j, const struct section *s)
+{
+	for (unsigned i = 0; i < j->n; i++) {
+		const struct section *other = j->sections[i];
+
+		if (other != s && other->placed && !other->m.rejected && !other->stopped)
+			return true;
+	}
+	return false;
+}
+
 /* RFC 8829 section 4.1.2's "negotiation needed", for one section */
-static bool has_news(const struct section *s)
+static bool has_news(const struct jsep *j, const struct section *s)
 {
 	if (!s->placed)
 		return true;
 	if (s->m.rejected)
 		return false;
 	if (s->stopped)
-		return true;
+		return s->said != JSEP_INACTIVE || jsep_can_do_without(j, s);
 	if (s->m.kind == SL_MEDIA_DATA)
 		return false;
 	if (s->prefs_new || s->told != section_hash(s))
@@ -284,7 +295,7 @@ static bool has_news(const struct section *s)
 bool jsep_needs_offer(const struct jsep *j)
 {
 	for (unsigned i = 0; i < j->n; i++)
-		if (has_news(j->sections[i]))
+		if (has_news(j, j->sections[i]))
 			return true;
 	return false;
 }

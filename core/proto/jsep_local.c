@@ -301,7 +301,7 @@ static int prepare(struct jsep *j, struct section *s)
 		s->before = section_clone(s);
 		if (!s->before)
 			return -SL_ENOMEM;
-		s->m.rejected |= s->stopped;
+		s->m.rejected |= s->stopped && jsep_can_do_without(j, s);
 		if (s->prefs_new && !s->m.rejected && s->m.kind != SL_MEDIA_DATA)
 			err = choose_codecs(j, s);
 	}

@@ -48,6 +48,8 @@ static const struct sl_directive core_table[] = {
 	       .doc = "Socket for `sluice -s`, `top`, `trace` and `sessions`."),
 	SL_DIR(struct core_block, log, SL_T_RECORD, SL_S_MAIN, .fields = log_fields,
 	       .doc = "The log."),
+	SL_DIR(struct core_block, webrtc, SL_T_RECORD, SL_S_MAIN, .fields = rtc_directives,
+	       .doc = "WebRTC connections that end at this node, for the modules that make them."),
 	SL_DIR(struct core_block, max_sessions, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64,
 	       .max = 4000000,
 	       .doc = "Capacity of the shared session table; 256 bytes each. Fixed until the "

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "net/listener.h"
 #include "session/registry.h"
+#include "session/rtc_host.h"
 
 enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
@@ -24,6 +25,7 @@ struct core_block {		 /* main scope of the core */
 	struct sl_list modules, module_path;
 	struct sl_str user, group, pid, control;
 	struct log_block log;
+	struct webrtc_block webrtc;
 	int64_t max_sessions, max_limits, max_descriptors, max_packets;
 	uint64_t drain_timeout, drain_spread, start_timeout;
 	int32_t gro;

@@ -9,11 +9,13 @@ from sluice import OBJS, SRC, free_port  # noqa: F401  (free_port: for those who
 SOURCE = os.path.join(SRC, "tests/integration/http_rooms/rooms.c")
 
 
-def build(directory):
-    """rooms.so in directory; returns the module_path line of a configuration. In a tree with sanitizers with the same flags."""
+def build(directory, source=SOURCE):
+    """The source's module (rooms.so) in directory; returns the module_path line of a configuration. In a tree with sanitizers with the
+    same flags."""
+    module = os.path.join(directory, os.path.basename(source).replace(".c", ".so"))
     flags = ["-fsanitize=address,undefined"] if os.environ.get("SLUICE_ASAN") else []
     subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-                    *flags, "-I" + os.path.join(SRC, "core/include"), "-o", os.path.join(directory, "rooms.so"), SOURCE], check=True)
+                    *flags, "-I" + os.path.join(SRC, "core/include"), "-o", module, source], check=True)
     return f'module_path: ["{directory}", "{OBJS}/modules"]'
 
 

@@ -119,6 +119,27 @@ TEST(a_stopped_section_is_rejected_and_its_place_is_used_anew)
 	CHECK_INT(jsep_at(b.j, 0)->direction, JSEP_RECV);
 }
 
+TEST(the_last_section_keeps_the_transport_when_it_is_stopped)
+{
+	struct jsep_media *m, *next;
+
+	open_sides();
+	m = add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	jsep_stop(a.j, m);
+	CHECK(jsep_needs_offer(a.j));
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	CHECK(!jsep_needs_offer(a.j));
+	CHECK(!m->rejected);
+	CHECK_INT(m->direction, JSEP_INACTIVE);
+	CHECK(strstr(jsep_text(&a), "a=group:BUNDLE "));
+	next = add(&a, SL_MEDIA_VIDEO, JSEP_SEND);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	CHECK(jsep_at(a.j, 1) == next && jsep_at(b.j, 1)->direction == JSEP_RECV);
+	CHECK(jsep_at(a.j, 0)->rejected); /* now it could go */
+	CHECK(!jsep_needs_offer(a.j));
+}
+
 TEST(what_was_never_offered_is_forgotten_at_once)
 {
 	open_sides();
@@ -173,6 +194,7 @@ TEST(a_rollback_gives_a_used_place_back)
 
 	open_sides();
 	old = add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
+	add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
 	CHECK_INT(jsep_exchange(&a, &b), 0);
 	jsep_stop(a.j, old);
 	CHECK_INT(jsep_exchange(&a, &b), 0);
@@ -182,10 +204,10 @@ TEST(a_rollback_gives_a_used_place_back)
 	for (int i = 0; i < 3; i++)
 		add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
 	jsep_rollback(a.j);
-	CHECK_INT(jsep_count(a.j), 5);
+	CHECK_INT(jsep_count(a.j), 6);
 	CHECK(jsep_at(a.j, 0) == old && old->rejected);
 	CHECK_INT(jsep_exchange(&a, &b), 0);
-	CHECK_INT(jsep_count(a.j), 4);
+	CHECK_INT(jsep_count(a.j), 5);
 	CHECK_INT(m->direction, JSEP_SEND);
 }
 

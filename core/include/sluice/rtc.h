@@ -109,6 +109,10 @@ SL_API SL_MUST_CHECK int sl_rtc_candidate(struct sl_rtc *c, struct sl_str candid
 /* A section that we send on; stream and track are the ids in its msid. handler.negotiate follows. */
 SL_API SL_MUST_CHECK int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream,
 				    struct sl_str track, struct sl_rtc_media **ret_media);
+/* Only these codecs, and what goes with them (retransmission, variants), are offered there; for what
+ * is known to come, so that descriptions stay short. */
+SL_API SL_MUST_CHECK int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs,
+				       unsigned n);
 /* Sends nothing any more; the section is reused later. m is dead after the call. */
 SL_API void sl_rtc_remove(struct sl_rtc_media *m);
 SL_API struct sl_rtc *sl_rtc_media_rtc(const struct sl_rtc_media *m);
@@ -122,6 +126,10 @@ SL_API struct sl_str sl_rtc_media_rid(const struct sl_rtc_media *m, unsigned enc
 /* Opaque for the caller */
 SL_API void sl_rtc_media_set_data(struct sl_rtc_media *m, void *data);
 SL_API void *sl_rtc_media_data(const struct sl_rtc_media *m);
+/* The ids in its packets, for whoever passes them on as they came */
+SL_API void sl_rtc_media_extensions(const struct sl_rtc_media *m, struct sl_rtp_ext_map *ret_map);
+/* The codec that the peer is likely to use: the first that was agreed */
+SL_API enum sl_codec_id sl_rtc_media_codec(const struct sl_rtc_media *m);
 /* Format parameters that the peer sends a codec with */
 SL_API struct sl_str sl_rtc_media_params(const struct sl_rtc_media *m, enum sl_codec_id codec);
 

@@ -38,6 +38,8 @@ struct sl_signal_handler {
 	/* Somebody has entered a room, or left; on every worker. */
 	void (*joined)(void *arg, const struct sl_signal_peer *p);
 	void (*left)(void *arg, const struct sl_signal_peer *p, const char *reason);
+	/* Members for the peer's `welcome`, each with a comma before; p is here. */
+	void (*welcome)(void *arg, const struct sl_signal_peer *p, struct sl_buf *members);
 	/* A message of one of the types; on the worker that has the peer. The id in it has been
 	 * acknowledged when the result is 0; a negative result is answered by an error with the
 	 * sentence. */
@@ -46,9 +48,9 @@ struct sl_signal_handler {
 };
 
 struct sl_signal_iface {
-	/* types: NULL-terminated, const. One handler in a process. welcome: members that `welcome`
-	 * and `hello` shall carry so that clients know what this node does, as a JSON object text. */
-	int (*listen)(void *self, const char *const *types, struct sl_str welcome,
+	/* types: NULL-terminated, const. One handler in a process. hello: members that `hello` shall
+	 * carry so that clients know what this node does, as the text of a JSON object. */
+	int (*listen)(void *self, const char *const *types, struct sl_str hello,
 		      const struct sl_signal_handler *h, void *arg);
 	/* One JSON object. -SL_ENOENT: no such peer (any more) */
 	int (*send)(void *self, uint64_t peer, struct sl_str json);

@@ -16,6 +16,7 @@ struct shm;
 struct inbox;
 struct net;
 struct registry;
+struct rtc_host;
 
 struct sl_worker {
 	uint32_t size;	      /* of this struct in the running binary */
@@ -33,6 +34,7 @@ struct sl_worker {
 	struct registry *registry;
 	const uint8_t *node_key; /* 32 random bytes, the same in all processes of this node over
 				    reloads and crashes; secret */
+	struct rtc_host *rtc; /* NULL: no WebRTC here */
 	uint32_t n_holds; /* W: modules, in place: work in flight that a draining worker finishes
 			     before it leaves */
 };

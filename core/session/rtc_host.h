@@ -1,0 +1,98 @@
+/*
+ * session/rtc_host.h: what the WebRTC connections of one worker have in common, as the process and
+ * the packet path see it.
+ */
+#ifndef SESSION_RTC_HOST_H
+#define SESSION_RTC_HOST_H
+
+#include <sluice/conf.h>
+#include <sluice/dtls.h>
+#include <sluice/hash.h>
+#include <sluice/loop.h>
+#include <sluice/metric.h>
+#include <sluice/packet.h>
+#include <sluice/pool.h>
+#include <sluice/worker.h>
+#include "proto/ice.h"
+
+enum { RTC_ICE_FULL, RTC_ICE_LITE };
+
+struct webrtc_block { /* `webrtc` of the main scope */
+	struct sl_list listeners, external; /* names; addresses */
+	int32_t ice;
+	int64_t max_bitrate, start_bitrate; /* kbit/s */
+	int64_t max_connections;	    /* per worker; 0: no limit */
+};
+extern const struct sl_directive rtc_directives[];
+
+/* X(name, kind, help) */
+#define RTC_METERS(X)                                                                              \
+	X(connections, GAUGE, "WebRTC connections open")                                           \
+	X(opened, COUNTER, "WebRTC connections opened")                                            \
+	X(refused, COUNTER, "WebRTC connections refused by max_connections or for want of memory") \
+	X(connected, COUNTER, "WebRTC connections that came up")                                   \
+	X(failed, COUNTER, "WebRTC connections that failed")                                       \
+	X(bad_descriptions, COUNTER, "descriptions refused")                                       \
+	X(bad_candidates, COUNTER, "candidates refused")                                           \
+	X(checks_refused, COUNTER, "connectivity checks dropped: not authentic")                   \
+	X(dtls_refused, COUNTER, "connections ended by DTLS: fingerprint, alert or silence")       \
+	X(unvalidated, COUNTER, "datagrams dropped: no check had come along their way")            \
+	X(rtp_in, COUNTER, "RTP packets received")                                                 \
+	X(rtp_in_bytes, COUNTER, "bytes of RTP received")                                          \
+	X(rtp_out, COUNTER, "RTP packets sent")                                                    \
+	X(rtp_out_bytes, COUNTER, "bytes of RTP sent")                                             \
+	X(rtp_unauthentic, COUNTER, "RTP and RTCP packets dropped: not authentic")                 \
+	X(rtp_replayed, COUNTER, "RTP packets dropped: seen before")                               \
+	X(rtp_malformed, COUNTER, "RTP and RTCP packets dropped: malformed")                       \
+	X(rtp_unknown, COUNTER, "RTP packets dropped: of no section")                              \
+	X(rtp_early, COUNTER, "RTP packets dropped: before there were keys")                       \
+	X(nacks_in, COUNTER, "retransmissions asked of us")                                        \
+	X(nacks_out, COUNTER, "retransmissions asked of peers")                                    \
+	X(retransmitted, COUNTER, "packets sent again")                                            \
+	X(recovered, COUNTER, "lost packets that came again")                                      \
+	X(key_frames_asked, COUNTER, "key frames asked of peers")                                  \
+	X(key_frame_requests, COUNTER, "key frames asked of us")                                   \
+	X(pacer_dropped, COUNTER, "packets dropped because the pacer's queue was too long")        \
+	X(numbers_reused, COUNTER, "packets not sent: their sequence number was used before")      \
+	X(no_packet, COUNTER, "packets not sent: the worker's packets are all in use")             \
+	X(data_in, COUNTER, "data channel messages received")                                      \
+	X(data_out, COUNTER, "data channel messages sent")
+
+enum rtc_meter {
+#define X(name, kind, help) RTC_##name,
+	RTC_METERS(X)
+#undef X
+		RTC_N_METERS
+};
+extern const struct sl_metric rtc_metrics[];
+
+struct rtc_base { /* a place to be reached at */
+	struct sl_addr addr, told;
+	uint32_t via; /* position among the worker's listeners */
+};
+
+struct rtc_host {
+	struct sl_worker *w;
+	const struct webrtc_block *conf;
+	const struct sl_meter *meters;
+	struct sl_dtls_ctx *dtls; /* made with the first connection */
+	struct sl_htab by_ufrag;
+	struct rtc_base bases[ICE_MAX_LOCAL];
+	unsigned n_bases;
+	struct sl_rtc *first, *closed; /* closed: until the tick ends */
+	struct sl_post reap;
+	unsigned n_connections, n_data; /* n_data: with data channels */
+	struct sl_timer sctp_timer;
+	struct ice_counters ice;
+	struct sl_slab *paced; /* struct rtc_paced */
+};
+
+/* Sets w->rtc. meters: one per row of rtc_metrics. */
+int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf, const struct sl_meter *meters,
+		  struct rtc_host **ret_host);
+/* Closes what is left; accepts NULL */
+void rtc_host_close(struct rtc_host *h);
+/* The net layer's question about a Binding request without flow: SL_DONE: taken. */
+int rtc_host_check(void *host, struct sl_packet *p);
+
+#endif

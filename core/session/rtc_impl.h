@@ -1,0 +1,224 @@
+/*
+ * session/rtc_impl.h: what the files of the WebRTC endpoint share. Private to core/session/rtc*.c.
+ *
+ *     rtc.c          a connection's life: opening, state, its one timer, closing
+ *     rtc_host.c     what a worker's connections have in common: certificate, candidates, the
+ *                    way of a first check to its connection
+ *     rtc_path.c     ICE and DTLS on the listeners' sockets: paths, flows, what arrives on them
+ *     rtc_sdp.c      descriptions, and sections made from them
+ *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
+ *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
+ *     rtc_rtcp.c     reports and feedback, both ways
+ *     rtc_data.c     data channels
+ *
+ * Protocols are core/proto's; here they meet sockets, the clock and each other. All of it belongs
+ * to one worker.
+ */
+#ifndef SESSION_RTC_IMPL_H
+#define SESSION_RTC_IMPL_H
+
+#include <sluice/conn.h>
+#include <sluice/dtls.h>
+#include <sluice/metric.h>
+#include <sluice/rtc.h>
+#include <sluice/udp.h>
+#include "proto/bwe.h"
+#include "proto/ice.h"
+#include "proto/jsep.h"
+#include "proto/pacer.h"
+#include "proto/rtc_caps.h"
+#include "proto/rtp_recv.h"
+#include "proto/sctp.h"
+#include "proto/srtp.h"
+#include "session/rtc_host.h"
+
+enum {
+	RTC_MAX_PATHS = 8,
+	RTC_MAX_STREAMS = 64,  /* SSRCs of one peer, retransmission streams included */
+	RTC_HISTORY = 256,     /* packets of a video section kept for retransmission; power of two */
+	RTC_PACER_MS = 250, /* the longest that video may wait */
+	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
+	RTC_KEY_FRAME_MS = 500, /* between two requests for one encoding */
+	RTC_WIRE_OVERHEAD = 28 + 16, /* IPv4, UDP and the tag: what a packet is on the wire */
+};
+
+/* Where datagrams of the peer arrive; opened by ICE. */
+struct rtc_path {
+	struct ice_path ice;
+	struct sl_flow *flow; /* NULL: a free place */
+};
+
+/* One SSRC of the peer's. */
+struct rtc_stream {
+	uint32_t ssrc;
+	uint8_t encoding;
+	bool rtx; /* carries retransmissions of the media's encoding */
+	struct sl_rtc_media *media;
+	struct rtp_recv *recv; /* NULL for rtx */
+	uint64_t asked_ms;     /* newest request for a key frame */
+	uint8_t fir_seq;
+	bool wants_key_frame; /* lost for good: ask as soon as the limit lets */
+	uint32_t n_plis;
+};
+
+/* A sent packet, for retransmission: what it was made of. */
+struct rtc_sent {
+	struct sl_packet *packet; /* referenced; NULL: never used */
+	struct sl_rtp_out out;
+	uint64_t sent_ns; /* newest time, so that one loss is answered once per round trip */
+};
+
+/* What we send on a section. */
+struct rtc_out {
+	struct srtp_out_stream stream, rtx_stream;
+	struct rtc_sent *history; /* RTC_HISTORY, made with the first video packet; NULL */
+	uint16_t rtx_seq;
+	uint16_t top_seq; /* highest number sent, and which of the 64 up to it */
+	uint64_t used;
+	uint64_t packets, bytes, retransmitted;
+	struct sl_rtc_clock clock; /* source's clock ... */
+	uint64_t clock_ns;	   /* ... at this time of ours; 0: not known */
+	uint32_t sr_sent[4];	   /* LSR of the newest sender reports, and when they left */
+	uint64_t sr_sent_ns[4];
+	unsigned n_sr;
+	uint32_t lost;
+	uint8_t fraction_lost;
+	uint32_t jitter, n_plis, n_nacks;
+};
+
+struct sl_rtc_media {
+	struct sl_rtc *c;
+	struct jsep_media *j; /* owned by the connection's jsep; its user is this */
+	void *data;	      /* the caller's */
+	bool ours;	      /* made by sl_rtc_add */
+	bool sends;	      /* the peer does, as handler.track was told */
+	bool gone;
+	uint8_t codec_of_pt[128]; /* index into j->codecs + 1; 0: unknown */
+	struct rtc_out out;
+};
+
+/* A packet that waits in the pacer. */
+struct rtc_paced {
+	struct pacer_item item;
+	struct sl_rtc_media *media;
+	struct sl_packet *packet; /* referenced */
+	struct sl_rtp_out out;
+	bool retransmission;
+};
+
+struct rtc_ufrag { /* an entry of the host's table */
+	struct sl_hnode node;
+	struct sl_rtc *c;
+	char text[ICE_UFRAG_CHARS + 1];
+};
+
+struct sl_rtc {
+	struct rtc_host *host;
+	struct sl_rtc *prev, *next; /* in rtc_host.first */
+	const struct sl_rtc_handler *handler;
+	void *arg;
+	struct sl_session *session;
+	enum sl_rtc_state state;
+	bool recv_only, data_wanted, closing, negotiating_told;
+	struct sl_timer timer;
+	struct sl_post post; /* arms the timer once a tick, says negotiate */
+
+	struct ice_agent *ice;
+	struct rtc_ufrag ufrag;
+	struct rtc_path paths[RTC_MAX_PATHS];
+	struct rtc_path *selected; /* where we send; NULL: nowhere yet */
+
+	struct sl_dtls *dtls;
+	enum sl_dtls_role dtls_role;
+	char fingerprint[208], remote_ufrag[ICE_MAX_UFRAG + 1]; /* the peer's */
+	struct srtp_in *in;
+	struct srtp_out *out;
+
+	struct jsep *jsep;
+	struct sl_rtp_ext_map ext_in; /* of all sections: those of a BUNDLE group agree on the ids */
+	struct sl_rtc_media **media;  /* by section */
+	unsigned n_media;
+
+	struct rtc_stream *streams[RTC_MAX_STREAMS];
+	unsigned n_streams;
+	struct twcc_recv *twcc; /* NULL: the peer sends no transport-wide numbers */
+
+	uint32_t ssrc; /* sender of our feedback */
+	uint16_t twcc_seq;
+	struct bwe *bwe;
+	struct pacer pacer;
+	struct sl_rtc_estimate estimate; /* as told */
+	uint64_t estimate_told_ns, report_ms, bwe_next_ns;
+	uint32_t rtt_us;
+	unsigned probe; /* cluster being sent */
+	uint32_t probe_left; /* bytes of it */
+	uint64_t probe_next_ns;
+
+	struct sctp *sctp;
+	uint16_t sctp_remote_port;
+	size_t sctp_max_message;
+};
+
+static inline uint64_t rtc_now_ns(const struct sl_rtc *c)
+{
+	return sl_loop_ns(c->host->w->loop);
+}
+static inline uint64_t rtc_now_ms(const struct sl_rtc *c)
+{
+	return sl_loop_ms(c->host->w->loop);
+}
+static inline void rtc_count(const struct sl_rtc *c, enum rtc_meter m)
+{
+	sl_count(&c->host->meters[m]);
+}
+
+/* ---- rtc.c */
+/* Looks at deadlines and at what is to be told when the tick ends. */
+void rtc_touch(struct sl_rtc *c);
+void rtc_set_state(struct sl_rtc *c, enum sl_rtc_state state, const char *why);
+/* Enters the present user fragment, so that checks find the connection. */
+int rtc_name(struct sl_rtc *c);
+sl_post_fn rtc_reap; /* arg: struct rtc_host */
+
+/* ---- rtc_path.c */
+extern const struct ice_io rtc_ice_io;
+/* A STUN message for this connection that came without a flow. */
+int rtc_path_check(struct sl_rtc *c, struct sl_packet *p, const struct sl_stun_msg *msg);
+/* The peer's DTLS parameters are known; later calls with the same ones do nothing. */
+int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote);
+void rtc_path_tick(struct sl_rtc *c);
+uint64_t rtc_path_next_ms(const struct sl_rtc *c);
+void rtc_path_close(struct sl_rtc *c);
+/* Sealed bytes to the peer. */
+void rtc_path_send(struct sl_rtc *c, struct sl_packet *p);
+
+/* ---- rtc_sdp.c */
+void rtc_sections_free(struct sl_rtc *c);
+
+/* ---- rtc_recv.c */
+void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p);
+struct rtc_stream *rtc_stream_find(struct sl_rtc *c, uint32_t ssrc);
+/* Forgets SSRCs that a new description has taken from a section. */
+void rtc_streams_renew(struct sl_rtc *c);
+void rtc_streams_free(struct sl_rtc *c);
+
+/* ---- rtc_send.c */
+void rtc_send_tick(struct sl_rtc *c);
+uint64_t rtc_send_next_ns(const struct sl_rtc *c);
+void rtc_send_again(struct sl_rtc_media *m, uint16_t seq);
+void rtc_send_free(struct sl_rtc_media *m);
+/* Takes out of the pacer what waits for the section; NULL: everything. */
+void rtc_send_forget(struct sl_rtc *c, const struct sl_rtc_media *m);
+
+/* ---- rtc_rtcp.c */
+void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p);
+void rtc_rtcp_tick(struct sl_rtc *c);
+uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c);
+void rtc_tell_estimate(struct sl_rtc *c);
+
+/* ---- rtc_data.c */
+int rtc_data_open(struct sl_rtc *c);
+void rtc_data_input(struct sl_rtc *c, const uint8_t *data, size_t len);
+void rtc_data_close(struct sl_rtc *c);
+
+#endif

@@ -1,0 +1,501 @@
+/*
+ * session/rtc_sdp.c: descriptions of a connection, and its sections.
+ *
+ * Offer and answer are proto/jsep's; here they get this connection's transport, and what they agree
+ * on becomes sections, codec tables and, for what the peer sends, handler.track. A description that
+ * is refused leaves everything as it was.
+ */
+#include "session/rtc_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sluice/crypto.h>
+
+enum { ERR_BYTES = 160 };
+
+/* ---- our transport */
+
+static void put_candidates(const struct sl_rtc *c, struct jsep_transport *t)
+{
+	struct ice_candidate list[JSEP_MAX_CANDIDATES];
+	unsigned n = ice_local_candidates(c->ice, list, SL_ARRAY_LEN(list));
+
+	for (unsigned i = 0; i < n; i++)
+		(void)ice_candidate_format(t->candidates[i], &list[i]);
+	t->n_candidates = n;
+	t->end_of_candidates = true;
+}
+
+static void describe_transport(const struct sl_rtc *c, struct jsep_transport *t)
+{
+	*t = (struct jsep_transport){.lite = c->host->conf->ice == RTC_ICE_LITE, .trickle = true};
+	(void)snprintf(t->ufrag, sizeof t->ufrag, "%s", ice_ufrag(c->ice));
+	(void)snprintf(t->password, sizeof t->password, "%s", ice_password(c->ice));
+	(void)snprintf(t->fingerprint, sizeof t->fingerprint, "sha-256 %s",
+		       sl_dtls_fingerprint(c->host->dtls));
+	if (c->data_wanted) {
+		t->sctp_port = 5000;
+		t->max_message = SCTP_MAX_MESSAGE;
+	}
+	put_candidates(c, t);
+}
+
+/* ---- sections */
+
+static struct sl_rtc_media *need_section(struct sl_rtc *c, struct jsep_media *j)
+{
+	struct sl_rtc_media *m = j->user, **grown;
+
+	if (m)
+		return m;
+	grown = realloc(c->media, (c->n_media + 1) * sizeof *grown);
+	if (!grown)
+		return NULL;
+	c->media = grown;
+	m = calloc(1, sizeof *m);
+	if (!m)
+		return NULL;
+	m->c = c;
+	m->j = j;
+	j->user = m;
+	c->media[c->n_media++] = m;
+	return m;
+}
+
+static void free_section(struct sl_rtc *c, struct sl_rtc_media *m)
+{
+	unsigned i = 0;
+
+	while (c->media[i] != m)
+		i++;
+	memmove(&c->media[i], &c->media[i + 1], (--c->n_media - i) * sizeof *c->media);
+	rtc_send_forget(c, m);
+	rtc_send_free(m);
+	free(m);
+}
+
+/* A rejected section's place has been given away: it is no more. */
+static void drop_sections(struct sl_rtc *c)
+{
+	for (unsigned i = 0; i < c->n_media; i++)
+		c->media[i]->gone = true;
+	for (unsigned i = 0; i < jsep_count(c->jsep); i++) {
+		struct sl_rtc_media *m = jsep_at(c->jsep, i)->user;
+
+		if (m)
+			m->gone = false;
+	}
+	for (unsigned i = c->n_media; i-- > 0;)
+		if (c->media[i]->gone)
+			free_section(c, c->media[i]);
+}
+
+static void learn_codecs(struct sl_rtc_media *m)
+{
+	memset(m->codec_of_pt, 0, sizeof m->codec_of_pt);
+	for (unsigned i = 0; i < m->j->n_codecs; i++) {
+		m->codec_of_pt[m->j->codecs[i].pt & 127] = (uint8_t)(i + 1);
+		if (m->j->codecs[i].rtx_pt)
+			m->codec_of_pt[m->j->codecs[i].rtx_pt & 127] = (uint8_t)(i + 1);
+	}
+}
+
+static void need_twcc(struct sl_rtc *c, const struct jsep_media *j)
+{
+	if (!c->twcc && j->ext.id[SL_RTP_EXT_TWCC] && (j->direction & JSEP_RECV))
+		(void)twcc_recv_new(&c->twcc); /* without, the peer estimates by loss alone */
+}
+
+static void learn_extensions(struct sl_rtc *c, const struct jsep_media *j)
+{
+	for (unsigned i = 0; i < SL_N_RTP_EXT; i++)
+		if (j->ext.id[i])
+			c->ext_in.id[i] = j->ext.id[i];
+}
+
+/* Whether the peer sends there now. */
+static bool brings_media(const struct jsep_media *j)
+{
+	return !j->rejected && (j->direction & JSEP_RECV) && j->kind != SL_MEDIA_DATA;
+}
+
+/* Section by section, as far as the caller lets the connection live. */
+static int take_agreement(struct sl_rtc *c)
+{
+	rtc_streams_renew(c);
+	drop_sections(c);
+	for (unsigned i = 0; i < jsep_count(c->jsep) && !c->closing; i++) {
+		struct jsep_media *j = jsep_at(c->jsep, i);
+		struct sl_rtc_media *m = need_section(c, j);
+		bool sends = brings_media(j);
+
+		if (!m)
+			return -SL_ENOMEM;
+		learn_codecs(m);
+		learn_extensions(c, j);
+		need_twcc(c, j);
+		if (m->sends == sends)
+			continue;
+		m->sends = sends;
+		if (c->handler->track)
+			c->handler->track(c->arg, m, sends);
+	}
+	if (!c->closing)
+		rtc_streams_renew(c);
+	return 0;
+}
+
+void rtc_sections_free(struct sl_rtc *c)
+{
+	while (c->n_media > 0)
+		free_section(c, c->media[c->n_media - 1]);
+	free(c->media);
+	c->media = NULL;
+}
+
+/* ---- the peer's transport */
+
+static int add_candidate(struct sl_rtc *c, struct sl_str text)
+{
+	struct ice_candidate candidate;
+	int rc = ice_candidate_parse(&candidate, text);
+
+	if (rc == 0)
+		rc = ice_add_remote(c->ice, &candidate, rtc_now_ms(c));
+	if (rc < 0)
+		rtc_count(c, RTC_bad_candidates);
+	return rc;
+}
+
+static int take_transport(struct sl_rtc *c, const struct jsep_transport *t, bool answering,
+			  char *ret_err)
+{
+	int rc = rtc_path_secure(c, t);
+
+	if (rc < 0) {
+		(void)snprintf(ret_err, ERR_BYTES, "%s",
+			       rc == -SL_EUNSUPP
+				       ? "the certificate cannot change within a connection"
+				       : "a=fingerprint is missing, malformed or too weak");
+		return rc;
+	}
+	/* Their restart is ours as well (RFC 8445 section 2.4): our answer has new credentials. */
+	if (answering && c->remote_ufrag[0] && strcmp(c->remote_ufrag, t->ufrag) != 0)
+		(void)ice_restart(c->ice, rtc_now_ms(c)); /* fails without random numbers only */
+	(void)sl_str_copy(c->remote_ufrag, sizeof c->remote_ufrag, sl_str_c(t->ufrag));
+	c->sctp_remote_port = t->sctp_port;
+	c->sctp_max_message = t->max_message;
+	rc = ice_set_remote(c->ice, sl_str_c(t->ufrag), sl_str_c(t->password), t->lite,
+			    rtc_now_ms(c));
+	if (rc < 0) {
+		(void)snprintf(ret_err, ERR_BYTES,
+			       "a=ice-ufrag or a=ice-pwd is missing or malformed");
+		return rc;
+	}
+	for (unsigned i = 0; i < t->n_candidates; i++)
+		(void)add_candidate(c, sl_str_c(t->candidates[i])); /* counted; others may do */
+	if (t->end_of_candidates)
+		ice_end_of_candidates(c->ice, rtc_now_ms(c));
+	return 0;
+}
+
+int sl_rtc_candidate(struct sl_rtc *c, struct sl_str candidate)
+{
+	int rc = 0;
+
+	if (candidate.len == 0)
+		ice_end_of_candidates(c->ice, rtc_now_ms(c));
+	else
+		rc = add_candidate(c, candidate);
+	rtc_touch(c);
+	return rc;
+}
+
+/* ---- descriptions */
+
+static int refuse(struct sl_rtc *c, const struct sl_sdp_error *e, char *ret_err, int rc)
+{
+	rtc_count(c, RTC_bad_descriptions);
+	if (e->line > 0)
+		(void)snprintf(ret_err, ERR_BYTES, "line %u: %s", e->line, e->text);
+	else
+		(void)snprintf(ret_err, ERR_BYTES, "%s", e->text);
+	return rc;
+}
+
+int sl_rtc_offer(struct sl_rtc *c, bool restart, struct sl_buf *ret_sdp)
+{
+	struct jsep_transport t;
+	int rc = 0;
+
+	if (jsep_get_state(c->jsep) != JSEP_STABLE)
+		return -SL_EAGAIN;
+	if (restart)
+		rc = ice_restart(c->ice, rtc_now_ms(c));
+	if (rc == 0)
+		rc = rtc_name(c);
+	if (rc < 0)
+		return rc;
+	describe_transport(c, &t);
+	rc = jsep_offer(c->jsep, &t, ret_sdp);
+	if (rc < 0)
+		return rc;
+	c->negotiating_told = false;
+	rtc_touch(c);
+	return 0;
+}
+
+int sl_rtc_accept(struct sl_rtc *c, struct sl_str answer, char *ret_err)
+{
+	struct jsep_transport *t = malloc(sizeof *t);
+	struct sl_sdp_error e = {0};
+	int rc;
+
+	if (!t)
+		return -SL_ENOMEM;
+	rc = jsep_remote_answer(c->jsep, answer, t, &e);
+	if (rc < 0)
+		rc = refuse(c, &e, ret_err, rc);
+	else
+		rc = take_transport(c, t, false, ret_err);
+	free(t);
+	if (rc == 0)
+		rc = take_agreement(c);
+	rtc_touch(c);
+	return rc;
+}
+
+static enum jsep_direction want(void *ctx, struct jsep_media *m)
+{
+	(void)ctx;
+	(void)m;
+	return JSEP_RECV; /* what we send has sections of its own, made by sl_rtc_add */
+}
+
+static int write_answer(struct sl_rtc *c, struct sl_buf *ret_sdp)
+{
+	struct jsep_transport t;
+	int rc = rtc_name(c);
+
+	if (rc < 0)
+		return rc;
+	describe_transport(c, &t);
+	return jsep_answer(c->jsep, &t, ret_sdp);
+}
+
+int sl_rtc_answer(struct sl_rtc *c, struct sl_str offer, struct sl_buf *ret_sdp, char *ret_err)
+{
+	struct jsep_transport *t = malloc(sizeof *t);
+	struct sl_sdp_error e = {0};
+	int rc;
+
+	if (!t)
+		return -SL_ENOMEM;
+	if (jsep_get_state(c->jsep) == JSEP_HAVE_LOCAL_OFFER) {
+		free(t);
+		return -SL_EAGAIN;
+	}
+	rc = jsep_remote_offer(c->jsep, offer, want, c, t, &e);
+	if (rc < 0)
+		rc = refuse(c, &e, ret_err, rc);
+	else
+		rc = take_transport(c, t, true, ret_err);
+	if (rc == 0)
+		rc = write_answer(c, ret_sdp);
+	free(t);
+	if (rc == 0)
+		rc = take_agreement(c);
+	else
+		jsep_rollback(c->jsep);
+	rtc_touch(c);
+	return rc;
+}
+
+void sl_rtc_rollback(struct sl_rtc *c)
+{
+	jsep_rollback(c->jsep);
+	c->negotiating_told = false;
+	rtc_touch(c);
+}
+
+/* ---- sections that we send on */
+
+static bool is_used(const struct sl_rtc *c, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < c->n_media; i++)
+		if (c->media[i]->j->ours.media == ssrc || c->media[i]->j->ours.rtx == ssrc)
+			return true;
+	return ssrc == 0 || ssrc == c->ssrc;
+}
+
+/* Two streams under one SSRC would share a key stream (RFC 3711 section 9.1). */
+static int draw_ssrc(const struct sl_rtc *c, uint32_t *ret_ssrc)
+{
+	uint32_t ssrc;
+
+	do {
+		if (sl_random(&ssrc, sizeof ssrc) < 0)
+			return -SL_ESYS;
+	} while (is_used(c, ssrc));
+	*ret_ssrc = ssrc;
+	return 0;
+}
+
+static int draw_ssrcs(const struct sl_rtc *c, struct jsep_media *j)
+{
+	int rc;
+
+	j->ours = (struct jsep_ssrc){0};
+	rc = draw_ssrc(c, &j->ours.media);
+	if (rc == 0 && j->kind == SL_MEDIA_VIDEO)
+		rc = draw_ssrc(c, &j->ours.rtx);
+	return rc;
+}
+
+int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream, struct sl_str track,
+	       struct sl_rtc_media **ret_media)
+{
+	struct sl_rtc_media *m;
+	struct jsep_media *j;
+	int rc = jsep_add(c->jsep, kind, JSEP_SEND, &j);
+
+	if (rc < 0)
+		return rc;
+	m = need_section(c, j);
+	if (!m || draw_ssrcs(c, j) < 0) {
+		jsep_stop(c->jsep, j);
+		return -SL_ENOMEM;
+	}
+	(void)sl_str_copy(j->stream, sizeof j->stream, stream);
+	(void)sl_str_copy(j->track, sizeof j->track, track);
+	(void)sl_str_copy(j->cname, sizeof j->cname, stream);
+	m->ours = true;
+	m->data = NULL;
+	rtc_send_free(m);
+	m->out = (struct rtc_out){.rtx_seq = 1};
+	*ret_media = m;
+	rtc_touch(c);
+	return 0;
+}
+
+int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs, unsigned n)
+{
+	bool audio = m->j->kind == SL_MEDIA_AUDIO;
+	const struct jsep_codec *have = audio ? rtc_caps.audio : rtc_caps.video;
+	unsigned n_have = audio ? rtc_caps.n_audio : rtc_caps.n_video, n_list = 0;
+	struct jsep_codec list[JSEP_MAX_CODECS];
+
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < n_have && n_list < JSEP_MAX_CODECS; k++)
+			if (have[k].id == codecs[i])
+				list[n_list++] = have[k];
+	return n_list > 0 ? jsep_prefer(m->c->jsep, m->j, list, n_list) : -SL_EUNSUPP;
+}
+
+void sl_rtc_remove(struct sl_rtc_media *m)
+{
+	struct sl_rtc *c = m->c;
+	bool known = m->j->mid[0] != '\0'; /* to the peer; else it is forgotten at once */
+
+	m->ours = false;
+	m->data = NULL;
+	jsep_stop(c->jsep, m->j);
+	if (known) {
+		rtc_send_forget(c, m);
+		rtc_send_free(m);
+	} else {
+		free_section(c, m);
+	}
+	rtc_touch(c);
+}
+
+/* ---- what callers ask */
+
+struct sl_rtc *sl_rtc_media_rtc(const struct sl_rtc_media *m)
+{
+	return m->c;
+}
+
+enum sl_media_kind sl_rtc_media_kind(const struct sl_rtc_media *m)
+{
+	return m->j->kind;
+}
+
+struct sl_str sl_rtc_media_mid(const struct sl_rtc_media *m)
+{
+	return sl_str_c(m->j->mid);
+}
+
+struct sl_str sl_rtc_media_track(const struct sl_rtc_media *m)
+{
+	return sl_str_c(m->j->their_track);
+}
+
+struct sl_str sl_rtc_media_stream(const struct sl_rtc_media *m)
+{
+	return sl_str_c(m->j->their_stream);
+}
+
+unsigned sl_rtc_media_encodings(const struct sl_rtc_media *m)
+{
+	unsigned n = m->j->n_rids > 0 ? m->j->n_rids : m->j->n_theirs;
+
+	return n > 0 ? n : 1;
+}
+
+struct sl_str sl_rtc_media_rid(const struct sl_rtc_media *m, unsigned encoding)
+{
+	return encoding < m->j->n_rids ? sl_str_c(m->j->rids[encoding]) : SL_STR_NULL;
+}
+
+void sl_rtc_media_set_data(struct sl_rtc_media *m, void *data)
+{
+	m->data = data;
+}
+
+void *sl_rtc_media_data(const struct sl_rtc_media *m)
+{
+	return m->data;
+}
+
+void sl_rtc_media_extensions(const struct sl_rtc_media *m, struct sl_rtp_ext_map *ret_map)
+{
+	*ret_map = m->c->ext_in;
+}
+
+enum sl_codec_id sl_rtc_media_codec(const struct sl_rtc_media *m)
+{
+	for (unsigned i = 0; i < m->j->n_codecs; i++)
+		if (m->j->codecs[i].id != SL_CODEC_RED)
+			return m->j->codecs[i].id;
+	return SL_CODEC_NONE;
+}
+
+struct sl_str sl_rtc_media_params(const struct sl_rtc_media *m, enum sl_codec_id codec)
+{
+	for (unsigned i = 0; i < m->j->n_codecs; i++)
+		if (m->j->codecs[i].id == codec)
+			return sl_str_c(m->j->codecs[i].params);
+	return SL_STR_NULL;
+}
+
+/* Variants of one codec (H.264 profiles) are told apart by their parameters, as far as these were
+ * the ones that we offered; else the first of the codec is as good as any. */
+uint8_t sl_rtc_media_pt(const struct sl_rtc_media *m, enum sl_codec_id codec, struct sl_str params)
+{
+	uint8_t pt = 0;
+
+	if (m->j->rejected || !(m->j->direction & JSEP_SEND))
+		return 0;
+	for (unsigned i = 0; i < m->j->n_codecs; i++) {
+		const struct jsep_codec *have = &m->j->codecs[i];
+
+		if (have->id != codec)
+			continue;
+		if (sl_str_eq(sl_str_c(have->params), params))
+			return have->pt;
+		if (!pt)
+			pt = have->pt;
+	}
+	return pt;
+}

@@ -1,0 +1,517 @@
+/*
+ * session/rtc_send.c: RTP to the peer: headers written, payloads sealed, video paced, and what was
+ * sent kept by reference for retransmission.
+ *
+ * A packet for many receivers stays one plain packet: each receiver's copy is made by its own
+ * sealing, straight from the plain payload, unless a payload descriptor is written anew. History
+ * and pacer hold references, so that nothing is copied twice.
+ */
+#include "session/rtc_impl.h"
+
+#include <stdlib.h>
+
+enum {
+	MAX_EXT = 96,	     /* bytes of a header's extension block */
+	PADDING_BYTES = 255, /* of a packet that only probes the way */
+	MIN_REPEAT_MS = 10,  /* a packet is not repeated more often, whatever is asked */
+	TELL_ESTIMATE_MS = 200,
+};
+
+/* ---- headers */
+
+struct shape { /* what differs between a packet, its retransmission and padding */
+	uint32_t ssrc;
+	uint16_t seq;
+	uint8_t pt;
+	bool rtx; /* the original number goes before the payload */
+};
+
+/* Seconds in 6.18 fixed point, 24 bits. */
+static void put_send_time(struct sl_rtp_ext_writer *w, uint8_t id, uint64_t now_ns)
+{
+	uint64_t ticks = ((now_ns / SL_NS_PER_MS) << 18) / 1000;
+	uint8_t value[3] = {(uint8_t)(ticks >> 16), (uint8_t)(ticks >> 8), (uint8_t)ticks};
+
+	sl_rtp_ext_put(w, id, value, sizeof value);
+}
+
+static void pass_through(struct sl_rtp_ext_writer *w, const struct sl_rtp_ext_map *map,
+			 const struct sl_rtp_out *out)
+{
+	static const uint8_t passed[] = {SL_RTP_EXT_AUDIO_LEVEL, SL_RTP_EXT_VIDEO_ORIENTATION,
+					 SL_RTP_EXT_PLAYOUT_DELAY, SL_RTP_EXT_ABS_CAPTURE_TIME};
+	uint8_t dd = map->id[SL_RTP_EXT_DEPENDENCY_DESCRIPTOR];
+	struct sl_str v;
+
+	for (unsigned i = 0; out->src && i < sizeof passed; i++) {
+		v = sl_rtp_ext_value(out->src, passed[i]);
+		if (v.p && map->id[passed[i]])
+			sl_rtp_ext_put(w, map->id[passed[i]], v.p, v.len);
+	}
+	if (!dd)
+		return;
+	if (out->dd_len > 0) {
+		sl_rtp_ext_put(w, dd, out->dd, out->dd_len);
+	} else if (out->src) {
+		v = sl_rtp_ext_value(out->src, SL_RTP_EXT_DEPENDENCY_DESCRIPTOR);
+		if (v.p)
+			sl_rtp_ext_put(w, dd, v.p, v.len);
+	}
+}
+
+/* Length of the extension block at dst; 0: none. */
+static size_t put_extensions(const struct sl_rtc_media *m, const struct sl_rtp_out *out,
+			     uint8_t *dst)
+{
+	const struct sl_rtp_ext_map *map = &m->j->ext_out;
+	struct sl_rtp_ext_writer w;
+	uint8_t seq[2];
+	int len;
+
+	sl_rtp_ext_begin(&w, dst, MAX_EXT);
+	if (map->id[SL_RTP_EXT_TWCC]) {
+		sl_put16(seq, m->c->twcc_seq);
+		sl_rtp_ext_put(&w, map->id[SL_RTP_EXT_TWCC], seq, sizeof seq);
+	}
+	if (map->id[SL_RTP_EXT_ABS_SEND_TIME])
+		put_send_time(&w, map->id[SL_RTP_EXT_ABS_SEND_TIME], rtc_now_ns(m->c));
+	if (map->id[SL_RTP_EXT_MID])
+		sl_rtp_ext_put(&w, map->id[SL_RTP_EXT_MID], m->j->mid, strlen(m->j->mid));
+	pass_through(&w, map, out);
+	len = sl_rtp_ext_end(&w);
+	return len > 0 ? (size_t)len : 0;
+}
+
+static size_t put_header(const struct sl_rtc_media *m, const struct sl_rtp_out *out,
+			 const struct shape *shape, bool padding, uint8_t *dst)
+{
+	size_t ext = put_extensions(m, out, dst + SL_RTP_HEADER);
+
+	dst[0] = (uint8_t)(0x80 | (ext > 0 ? 0x10 : 0) | (padding ? 0x20 : 0));
+	dst[1] = (uint8_t)((out->marker ? 0x80 : 0) | shape->pt);
+	sl_put16(dst + 2, shape->seq);
+	sl_put32(dst + 4, out->ts);
+	sl_put32(dst + 8, shape->ssrc);
+	return SL_RTP_HEADER + ext;
+}
+
+/* ---- bodies */
+
+/* The payload where sealing reads it: the source itself, or put together at dst. */
+static const uint8_t *put_payload(const struct sl_rtp_out *out, bool rtx, uint8_t *dst,
+				  size_t *ret_len)
+{
+	const uint8_t *from = sl_rtp_payload(out->src) + out->cut;
+	size_t len = (size_t)out->src->payload_len - out->cut, at = 0;
+
+	*ret_len = len + out->patch_len + (rtx ? 2 : 0);
+	if (!rtx && out->patch_len == 0)
+		return from;
+	if (rtx) {
+		sl_put16(dst, out->seq);
+		at = 2;
+	}
+	memcpy(dst + at, out->patch, out->patch_len);
+	memcpy(dst + at + out->patch_len, from, len);
+	return dst;
+}
+
+static const uint8_t *put_padding(uint8_t *dst, size_t *ret_len)
+{
+	memset(dst, 0, PADDING_BYTES);
+	dst[PADDING_BYTES - 1] = PADDING_BYTES;
+	*ret_len = PADDING_BYTES;
+	return dst;
+}
+
+static bool fits(const struct sl_rtp_out *out)
+{
+	return !out->src || (out->cut <= out->src->payload_len &&
+			     (size_t)out->src->payload_len + out->patch_len + 2 + SL_RTP_HEADER +
+					     MAX_EXT + SRTP_MAX_OVERHEAD <=
+				     SL_PACKET_MAX + SL_PACKET_TAILROOM);
+}
+
+/* NULL: no packet, or it would not fit one. */
+static struct sl_packet *seal(struct sl_rtc_media *m, const struct sl_rtp_out *out,
+			      const struct shape *shape)
+{
+	struct sl_rtc *c = m->c;
+	struct sl_packet *p = fits(out) ? sl_packet_new(c->host->w) : NULL;
+	const uint8_t *payload;
+	size_t header, len;
+	int whole;
+
+	if (!p)
+		return NULL;
+	header = put_header(m, out, shape, !out->src, p->data);
+	payload = out->src ? put_payload(out, shape->rtx, p->data + header, &len)
+			   : put_padding(p->data + header, &len);
+	whole = srtp_seal_rtp(c->out, shape->rtx ? &m->out.rtx_stream : &m->out.stream, p->data,
+			      header, payload, len);
+	if (whole < 0) {
+		sl_packet_unref(p);
+		return NULL;
+	}
+	p->len = (uint32_t)whole;
+	return p;
+}
+
+/* ---- on the wire */
+
+/* Bytes that left; 0: nothing did. */
+static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
+		     const struct shape *shape)
+{
+	struct sl_rtc *c = m->c;
+	struct sl_packet *p = seal(m, out, shape);
+	uint32_t len;
+
+	if (!p) {
+		rtc_count(c, RTC_no_packet);
+		return 0;
+	}
+	rtc_path_send(c, p);
+	len = p->len;
+	sl_packet_unref(p);
+	if (m->j->ext_out.id[SL_RTP_EXT_TWCC])
+		bwe_sent(c->bwe, c->twcc_seq++, len + RTC_WIRE_OVERHEAD, c->probe, rtc_now_ns(c));
+	m->out.packets++;
+	m->out.bytes += len;
+	c->session->stats->packets_out++;
+	c->session->stats->bytes_out += len;
+	sl_count(&c->host->meters[RTC_rtp_out]);
+	sl_count_n(&c->host->meters[RTC_rtp_out_bytes], len);
+	return len;
+}
+
+/* ---- history */
+
+static void remember(struct sl_rtc_media *m, struct sl_packet *source, const struct sl_rtp_out *out)
+{
+	struct rtc_sent *s;
+
+	if (m->j->kind != SL_MEDIA_VIDEO || !source)
+		return;
+	if (!m->out.history)
+		m->out.history = calloc(RTC_HISTORY, sizeof *m->out.history);
+	if (!m->out.history)
+		return; /* does without */
+	s = &m->out.history[out->seq & (RTC_HISTORY - 1)];
+	sl_packet_ref(source);
+	if (s->packet)
+		sl_packet_unref(s->packet);
+	*s = (struct rtc_sent){.packet = source, .out = *out, .sent_ns = rtc_now_ns(m->c)};
+}
+
+void rtc_send_free(struct sl_rtc_media *m)
+{
+	for (unsigned i = 0; m->out.history && i < RTC_HISTORY; i++)
+		if (m->out.history[i].packet)
+			sl_packet_unref(m->out.history[i].packet);
+	free(m->out.history);
+	m->out.history = NULL;
+}
+
+/* ---- first time, again */
+
+static uint8_t rtx_pt_of(const struct sl_rtc_media *m, uint8_t pt)
+{
+	unsigned i = m->codec_of_pt[pt & 127];
+
+	return i > 0 && m->j->ours.rtx ? m->j->codecs[i - 1].rtx_pt : 0;
+}
+
+/*
+ * Each number only once: a second packet under it would be sealed with the same key stream. What is
+ * too old to know counts as used.
+ */
+static bool take_number(struct rtc_out *o, uint16_t seq)
+{
+	uint16_t ahead = (uint16_t)(seq - o->top_seq), back = (uint16_t)(o->top_seq - seq);
+
+	if (o->used == 0 || (ahead > 0 && ahead < 0x8000)) {
+		o->used = o->used && ahead < 64 ? o->used << ahead | 1 : 1;
+		o->top_seq = seq;
+		return true;
+	}
+	if (back >= 64 || (o->used & UINT64_C(1) << back))
+		return false;
+	o->used |= UINT64_C(1) << back;
+	return true;
+}
+
+static void send_first(struct sl_rtc_media *m, const struct sl_rtp_out *out)
+{
+	const struct shape shape = {.ssrc = m->j->ours.media, .seq = out->seq, .pt = out->pt};
+
+	if (!take_number(&m->out, out->seq)) {
+		rtc_count(m->c, RTC_numbers_reused);
+		return;
+	}
+	if (emit(m, out, &shape) > 0 && out->src)
+		remember(m, out->src->packet, out);
+}
+
+/* As RTX only: the same number again, with another send time in its header, would be sealed with
+ * the key stream of the first. */
+static void send_repeat(struct sl_rtc_media *m, const struct sl_rtp_out *out)
+{
+	const struct shape rtx = {.ssrc = m->j->ours.rtx,
+				  .seq = m->out.rtx_seq,
+				  .pt = rtx_pt_of(m, out->pt),
+				  .rtx = true};
+
+	if (!rtx.pt)
+		return;
+	m->out.rtx_seq++;
+	if (emit(m, out, &rtx) == 0)
+		return;
+	m->out.retransmitted++;
+	rtc_count(m->c, RTC_retransmitted);
+}
+
+/* ---- pacing */
+
+static uint32_t wire_bytes(const struct sl_rtp_out *out)
+{
+	return (out->src ? out->src->payload_len : PADDING_BYTES) + SL_RTP_HEADER +
+	       RTC_WIRE_OVERHEAD + 20; /* extensions, roughly */
+}
+
+static void free_paced(struct sl_rtc *c, struct rtc_paced *w)
+{
+	if (w->packet)
+		sl_packet_unref(w->packet);
+	sl_slab_put(c->host->paced, w);
+}
+
+static void drain(struct sl_rtc *c)
+{
+	struct pacer_item *item;
+
+	while ((item = pacer_pop(&c->pacer, rtc_now_ns(c)))) {
+		struct rtc_paced *w = SL_CONTAINER(item, struct rtc_paced, item);
+
+		if (w->retransmission)
+			send_repeat(w->media, &w->out);
+		else
+			send_first(w->media, &w->out);
+		free_paced(c, w);
+	}
+}
+
+static int pace(struct sl_rtc_media *m, const struct sl_rtp_out *out, bool again)
+{
+	struct sl_rtc *c = m->c;
+	struct rtc_paced *w;
+
+	if (!again && pacer_queue_ms(&c->pacer) > RTC_PACER_MS) {
+		rtc_count(c, RTC_pacer_dropped);
+		return -SL_EFULL;
+	}
+	w = sl_slab_get(c->host->paced);
+	if (!w)
+		return -SL_EFULL;
+	*w = (struct rtc_paced){
+		.item = {.bytes = wire_bytes(out),
+			 .class_ = again ? PACER_RETRANSMISSION : PACER_VIDEO},
+		.media = m,
+		.packet = out->src ? out->src->packet : NULL,
+		.out = *out,
+		.retransmission = again,
+	};
+	if (w->packet)
+		sl_packet_ref(w->packet);
+	pacer_push(&c->pacer, &w->item, rtc_now_ns(c));
+	drain(c);
+	rtc_touch(c);
+	return 0;
+}
+
+void rtc_send_forget(struct sl_rtc *c, const struct sl_rtc_media *m)
+{
+	struct pacer_item *keep = NULL, **tail = &keep, *item;
+
+	while ((item = pacer_take(&c->pacer))) {
+		struct rtc_paced *w = SL_CONTAINER(item, struct rtc_paced, item);
+
+		if (!m || w->media == m) {
+			free_paced(c, w);
+			continue;
+		}
+		item->next = NULL;
+		*tail = item;
+		tail = &item->next;
+	}
+	while ((item = keep)) {
+		keep = item->next;
+		pacer_push(&c->pacer, item, rtc_now_ns(c));
+	}
+}
+
+int sl_rtc_send(struct sl_rtc_media *m, const struct sl_rtp_out *out)
+{
+	struct sl_rtc *c = m->c;
+
+	if (!c->out || !c->selected || c->closing)
+		return -SL_EAGAIN;
+	if (m->j->kind == SL_MEDIA_VIDEO)
+		return pace(m, out, false);
+	send_first(m, out);
+	pacer_spent(&c->pacer, wire_bytes(out));
+	return 0;
+}
+
+void rtc_send_again(struct sl_rtc_media *m, uint16_t seq)
+{
+	struct sl_rtc *c = m->c;
+	uint64_t now = rtc_now_ns(c), pause = (uint64_t)c->rtt_us * 1000;
+	struct rtc_sent *s;
+
+	if (!m->out.history || !c->out || !c->selected)
+		return;
+	s = &m->out.history[seq & (RTC_HISTORY - 1)];
+	if (pause < (uint64_t)MIN_REPEAT_MS * SL_NS_PER_MS)
+		pause = (uint64_t)MIN_REPEAT_MS * SL_NS_PER_MS;
+	if (!s->packet || s->out.seq != seq || now - s->sent_ns < pause)
+		return;
+	s->sent_ns = now;
+	(void)pace(m, &s->out, true); /* lost again, asked again */
+}
+
+/* ---- rate and probes */
+
+/* Padding goes where retransmissions go: it disturbs no decoder's sequence. */
+static struct sl_rtc_media *padding_section(const struct sl_rtc *c)
+{
+	for (unsigned i = 0; i < c->n_media; i++) {
+		struct sl_rtc_media *m = c->media[i];
+
+		if (m->ours && m->j->kind == SL_MEDIA_VIDEO && m->j->ours.rtx &&
+		    m->out.packets > 0 && m->j->n_codecs > 0 && m->j->codecs[0].rtx_pt &&
+		    m->j->ext_out.id[SL_RTP_EXT_TWCC])
+			return m;
+	}
+	return NULL;
+}
+
+static void send_padding(struct sl_rtc_media *m)
+{
+	const struct sl_rtp_out out = {.ts = m->out.clock.ts};
+	const struct shape shape = {.ssrc = m->j->ours.rtx,
+				    .seq = m->out.rtx_seq++,
+				    .pt = m->j->codecs[0].rtx_pt,
+				    .rtx = true};
+
+	(void)emit(m, &out, &shape);
+}
+
+/* A cluster leaves at its own rate, a few packets a millisecond. */
+static void probe(struct sl_rtc *c, const struct bwe_state *s)
+{
+	struct sl_rtc_media *m = padding_section(c);
+	uint64_t now = rtc_now_ns(c);
+
+	if (s->probe != 0 && s->probe != c->probe) {
+		c->probe = s->probe;
+		c->probe_left = m ? s->probe_bytes : 0;
+		c->probe_next_ns = now;
+	}
+	while (c->probe != 0 && c->probe_left > 0 && c->probe_next_ns <= now) {
+		uint32_t bytes = PADDING_BYTES + RTC_WIRE_OVERHEAD + SL_RTP_HEADER;
+
+		send_padding(m);
+		c->probe_left = c->probe_left > bytes ? c->probe_left - bytes : 0;
+		c->probe_next_ns += (uint64_t)bytes * 8 * SL_NS_PER_S / (s->probe_bps + 1);
+	}
+	if (c->probe_left == 0)
+		c->probe = 0;
+}
+
+static bool changed_much(uint64_t a, uint64_t b)
+{
+	uint64_t d = a > b ? a - b : b - a;
+
+	return d * 32 > b;
+}
+
+void rtc_tell_estimate(struct sl_rtc *c)
+{
+	uint64_t now = rtc_now_ns(c);
+	struct bwe_state s;
+
+	bwe_state(c->bwe, &s);
+	if (s.rtt_us)
+		c->rtt_us = s.rtt_us;
+	pacer_set_rate(&c->pacer, s.target_bps * 5 / 2, now);
+	if (!changed_much(s.target_bps, c->estimate.target_bps) &&
+	    now - c->estimate_told_ns < (uint64_t)TELL_ESTIMATE_MS * SL_NS_PER_MS)
+		return;
+	c->estimate = (struct sl_rtc_estimate){.target_bps = s.target_bps,
+					       .rtt_us = c->rtt_us,
+					       .loss_permille = s.loss_permille,
+					       .queue_us = s.queue_us};
+	c->estimate_told_ns = now;
+	c->session->stats->rtt_us = c->rtt_us;
+	if (c->handler->estimate && c->state == SL_RTC_CONNECTED)
+		c->handler->estimate(c->arg, c, &c->estimate);
+}
+
+void rtc_send_tick(struct sl_rtc *c)
+{
+	struct bwe_state s;
+
+	if (!c->out || !c->selected)
+		return;
+	c->bwe_next_ns = bwe_tick(c->bwe, rtc_now_ns(c));
+	drain(c);
+	bwe_state(c->bwe, &s);
+	probe(c, &s);
+	rtc_tell_estimate(c);
+}
+
+uint64_t rtc_send_next_ns(const struct sl_rtc *c)
+{
+	uint64_t due = pacer_next_ns(&c->pacer);
+
+	if (!c->out || !c->selected)
+		return UINT64_MAX;
+	if (c->bwe_next_ns < due)
+		due = c->bwe_next_ns;
+	if (c->probe_left > 0 && c->probe_next_ns < due)
+		due = c->probe_next_ns;
+	return due;
+}
+
+/* ---- what callers say and ask */
+
+void sl_rtc_set_wanted(struct sl_rtc *c, uint64_t bps)
+{
+	bwe_set_wanted(c->bwe, bps);
+}
+
+void sl_rtc_get_estimate(const struct sl_rtc *c, struct sl_rtc_estimate *ret_estimate)
+{
+	*ret_estimate = c->estimate;
+}
+
+void sl_rtc_set_clock(struct sl_rtc_media *m, const struct sl_rtc_clock *clock)
+{
+	m->out.clock = *clock;
+	m->out.clock_ns = rtc_now_ns(m->c);
+}
+
+void sl_rtc_out_stats(const struct sl_rtc_media *m, struct sl_rtc_stream_stats *ret_stats)
+{
+	*ret_stats = (struct sl_rtc_stream_stats){
+		.packets = m->out.packets,
+		.bytes = m->out.bytes,
+		.lost = m->out.lost,
+		.retransmitted = m->out.retransmitted,
+		.jitter_us = m->out.jitter,
+		.fraction_lost = m->out.fraction_lost,
+		.n_plis = m->out.n_plis,
+		.n_nacks = m->out.n_nacks,
+	};
+}
