@@ -48,7 +48,7 @@ static int check_token(struct signaling *s, struct sl_http_req *r, struct claims
 	const char *why;
 
 	if (s->conf->auth == AUTH_OPEN) {
-		*ret_claims = (struct claims){.may = MAY_ALL};
+		*ret_claims = (struct claims){.may = MAY_ALL, .grants = GRANT_USUAL};
 		return 0;
 	}
 	if (token_verify(&s->rules, bearer(s, r), now_s, ret_claims, &why) == 0)

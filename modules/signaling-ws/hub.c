@@ -160,6 +160,8 @@ static enum verdict dispatch(struct conn *c, struct message *m)
 		return answer_ping(c);
 	case CLIENT_ACK:
 		return ACCEPTED;
+	case CLIENT_OTHER:
+		return guest_message(c, m);
 	default:
 		return relay_message(c, m);
 	}

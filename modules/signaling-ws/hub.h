@@ -8,8 +8,8 @@
  *     hub.c    sockets: opened, text, closed, tick     room.c      the roster
  *     join.c   hello, join, resume, leave              spread.c    the roster over all workers,
  * delivery between them relay.c  offer, answer, candidate, message       handover.c  a peer moves
- * to another worker peer.c   delivery to a client, its end           mailbox.c, pair.c, protocol.c,
- * limits.c, jwt.c: pure parts
+ * to another worker peer.c   delivery to a client, its end           guest.c     modules in rooms
+ *     mailbox.c, pair.c, protocol.c, limits.c, jwt.c: pure parts
  */
 #ifndef SIGNALING_HUB_H
 #define SIGNALING_HUB_H
@@ -17,6 +17,7 @@
 #include <sluice/http.h>
 #include <sluice/module.h>
 #include <sluice/regex.h>
+#include <sluice/signal.h>
 #include "jwt.h"
 #include "limits.h"
 #include "mailbox.h"
@@ -140,6 +141,7 @@ struct peer {
 				   never */
 	uint8_t subject[SUBJECT_BYTES];
 	uint8_t may;		  /* enum permission */
+	uint32_t grants;	  /* enum sl_signal_grant */
 	enum client_error doomed; /* ends when the hub has settled; the why */
 };
 
@@ -158,6 +160,14 @@ struct hub_io {
 			   uint64_t *ret_ttl_s);
 };
 
+/* A module that takes part in the rooms; all zero: none. */
+struct guest {
+	const char *const *types; /* of messages for it; NULL-terminated */
+	const struct sl_signal_handler *handler;
+	void *arg;
+	char hello[256]; /* members for hello, without braces */
+};
+
 struct hub {
 	const struct signal_conf *conf;
 	const struct hub_io *io;
@@ -169,6 +179,7 @@ struct hub {
 	struct roster roster;
 	struct conn *conns;
 	struct peer *peers;
+	struct guest guest;
 	bool any_doomed;
 	uint32_t awaited[MAX_WORKERS]; /* workers whose rosters are awaited */
 	unsigned n_awaited;
@@ -214,6 +225,13 @@ bool join_may_take(const uint8_t subject[SUBJECT_BYTES], const struct peer *p);
 /* ---- relay.c */
 enum verdict relay_message(struct conn *c, struct message *m);
 
+/* ---- guest.c */
+extern const struct sl_signal_iface guest_iface; /* self: struct hub */
+void guest_joined(struct hub *hub, const struct member *m);
+void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *members);
+void guest_left(struct hub *hub, const struct member *m, const char *reason);
+enum verdict guest_message(struct conn *c, const struct message *m);
+
 /* ---- peer.c */
 struct peer *peer_new(struct hub *hub, struct member *m);
 /* The member is ours from now on. counted: -SL_ELIMIT when the room is full on this node. */
@@ -256,6 +274,7 @@ enum spread_type {		   /* numbers are spoken between generations: append only */
 		   SPREAD_SOURCE,  /* id, from, next number */
 		   SPREAD_LATE,	   /* id, from, number, body */
 		   SPREAD_GIVEN,   /* id, next seq: that was all */
+		   SPREAD_END,	   /* id */
 };
 /* Asks the others for their peers; until they have answered, joins wait. */
 void spread_start(struct hub *hub, const uint32_t *owners, unsigned n);
@@ -268,6 +287,9 @@ void spread_peer(struct hub *hub, const struct member *m, uint32_t owner);
 void spread_leave(struct hub *hub, uint64_t id, const char *reason);
 /* A message of our peer to a member, wherever that is. */
 int spread_deliver(struct peer *from, struct member *to, struct sl_str body);
+/* The same for what this node itself says; and: its owner shall end it. */
+int spread_serve(struct hub *hub, struct member *to, struct sl_str body);
+int spread_end(struct hub *hub, struct member *m);
 /* The member is here now, or will not come: what waited for it goes its way. */
 void spread_release(struct hub *hub, struct member *m);
 /* A member vanishes from this worker's roster; its room mates here are told. */

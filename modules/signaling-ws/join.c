@@ -27,7 +27,8 @@ enum verdict join_hello(struct conn *c, const struct message *m)
 	}
 	c->version = PROTOCOL_VERSION;
 	sl_buf_init(&b, 0);
-	say_hello(&b, c->hub->conf->max_message, c->hub->conf->resume_timeout);
+	say_hello(&b, c->hub->conf->max_message, c->hub->conf->resume_timeout,
+		  sl_str_c(c->hub->guest.hello));
 	conn_say(c, &b);
 	return ACCEPTED;
 }
@@ -94,6 +95,7 @@ static void welcome(struct peer *p, bool resumed)
 		      p->last_number);
 	add_peers(&b, p->member);
 	add_ice(&b, p);
+	guest_welcome(p->hub, p->member, &b);
 	sl_buf_u8(&b, '}');
 	conn_say(p->conn, &b);
 }
@@ -160,6 +162,7 @@ static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, stru
 	}
 	memcpy(p->subject, c->claims.subject, SUBJECT_BYTES);
 	p->may = c->claims.may;
+	p->grants = c->claims.grants;
 	*ret_peer = p;
 	return 0;
 }
@@ -211,6 +214,7 @@ enum verdict join_room(struct conn *c, const struct message *m)
 	welcome(p, false);
 	spread_peer(c->hub, p->member, c->hub->self);
 	join_announce(p->member);
+	guest_joined(c->hub, p->member);
 	return ACCEPTED;
 }
 
@@ -242,6 +246,7 @@ void join_resumed(struct conn *c, struct peer *p, uint64_t seen)
 	sl_count(&c->hub->m[M_RESUMES]);
 	c->taking = NULL;
 	p->may = c->claims.may;
+	p->grants = c->claims.grants;
 	peer_attach(p, c);
 	welcome(p, true);
 	peer_replay(p);

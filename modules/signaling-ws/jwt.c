@@ -191,6 +191,50 @@ static uint8_t read_permissions(const json_t *claim)
 	return may;
 }
 
+/* `media`: {"publish": true, or a list of "audio", "video", "screen"; "subscribe", "data",
+ * "hidden", "recorder", "admin": bool}. A member that is missing keeps what everybody may. */
+static uint32_t read_publish(const json_t *v, uint32_t grants)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} sources[] = {{"audio", SL_MAY_PUBLISH_AUDIO},
+		       {"video", SL_MAY_PUBLISH_VIDEO},
+		       {"screen", SL_MAY_PUBLISH_SCREEN}};
+
+	if (!v || json_is_true(v))
+		return grants;
+	grants &= ~(uint32_t)GRANT_PUBLISH;
+	for (size_t i = 0; i < SL_ARRAY_LEN(sources); i++)
+		if (list_names(v, sl_str_c(sources[i].name)))
+			grants |= sources[i].bit;
+	return grants;
+}
+
+static uint32_t read_grants(const json_t *claim)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} flags[] = {{"subscribe", SL_MAY_SUBSCRIBE},
+		     {"data", SL_MAY_DATA},
+		     {"admin", SL_MAY_ADMIN},
+		     {"hidden", SL_IS_HIDDEN},
+		     {"recorder", SL_IS_RECORDER}};
+	uint32_t grants = GRANT_USUAL;
+
+	if (!claim)
+		return grants;
+	grants = read_publish(json_object_get(claim, "publish"), grants);
+	for (size_t i = 0; i < SL_ARRAY_LEN(flags); i++) {
+		const json_t *v = json_object_get(claim, flags[i].name);
+
+		if (v)
+			grants = json_is_true(v) ? grants | flags[i].bit : grants & ~flags[i].bit;
+	}
+	return grants;
+}
+
 /* The subject is kept as a digest: it may be long, and is only compared. */
 static const char *read_claims(const json_t *payload, struct claims *c)
 {
@@ -201,6 +245,7 @@ static const char *read_claims(const json_t *payload, struct claims *c)
 	if (room && read_rooms(room, &c->rooms) < 0)
 		return "the room claim is neither a name nor a list of patterns";
 	c->may = read_permissions(json_object_get(payload, "permissions"));
+	c->grants = read_grants(json_object_get(payload, "media"));
 	if (sub.len > 0) {
 		sl_sha256(digest, sub.p, sub.len);
 		memcpy(c->subject, digest, SUBJECT_BYTES);

@@ -5,6 +5,7 @@
 #define SIGNALING_JWT_H
 
 #include <sluice/conf.h>
+#include <sluice/signal.h>
 
 enum token_alg { TOKEN_HS256, TOKEN_RS256, TOKEN_ES256, N_TOKEN_ALGS };
 extern const char *const token_alg_names[N_TOKEN_ALGS + 1];
@@ -31,6 +32,12 @@ enum permission {
 	MAY_ALL = 7,
 };
 
+/* Who needs no token, or whose token says nothing of media, moderates nobody. */
+enum {
+	GRANT_PUBLISH = SL_MAY_PUBLISH_AUDIO | SL_MAY_PUBLISH_VIDEO | SL_MAY_PUBLISH_SCREEN,
+	GRANT_USUAL = GRANT_PUBLISH | SL_MAY_SUBSCRIBE | SL_MAY_DATA,
+};
+
 #define SUBJECT_BYTES 16
 
 /* What a token says about its bearer; zeroed: nothing, so give MAY_ALL to those who need no token.
@@ -38,6 +45,7 @@ enum permission {
 struct claims {
 	char *rooms;			/* owned: patterns, one in a line; NULL: any room */
 	uint8_t may;			/* enum permission */
+	uint32_t grants;		/* enum sl_signal_grant */
 	uint8_t subject[SUBJECT_BYTES]; /* digest of `sub`; zeros: none */
 };
 

@@ -91,18 +91,19 @@ int token_parse(struct sl_str s, const uint8_t key[TOKEN_KEY_BYTES], uint64_t *r
 
 /* ---- reading */
 
-/* Eleven names: a loop is as good as a table. */
+/* Eleven names: a loop is as good as a table. What is not among them may be a module's. */
 static bool read_type(const json_t *json, enum client_message *ret_type)
 {
 	struct sl_str type = sl_json_get_str(json, "type");
 
+	*ret_type = CLIENT_OTHER;
 	for (unsigned i = 0; i < N_CLIENT_MESSAGES; i++) {
 		if (sl_str_eq(type, sl_str_c(type_names[i]))) {
 			*ret_type = (enum client_message)i;
 			return true;
 		}
 	}
-	return false;
+	return type.len > 0;
 }
 
 /* A whole number above zero; absent is fine and leaves 0. */
@@ -222,12 +223,13 @@ void message_relayed(const struct message *m, uint64_t from, struct sl_buf *body
 
 /* ---- writing */
 
-void say_hello(struct sl_buf *b, uint64_t max_message, uint64_t resume_ms)
+void say_hello(struct sl_buf *b, uint64_t max_message, uint64_t resume_ms, struct sl_str more)
 {
 	sl_buf_printf(b,
 		      "{\"type\":\"hello\",\"version\":%d,\"maxMessage\":%" PRIu64
-		      ",\"resume\":%" PRIu64 "}",
-		      PROTOCOL_VERSION, max_message, resume_ms);
+		      ",\"resume\":%" PRIu64 "%s%.*s}",
+		      PROTOCOL_VERSION, max_message, resume_ms, more.len > 0 ? "," : "",
+		      SL_FMT(more));
 }
 
 static void add_id(struct sl_buf *b, const json_t *id)

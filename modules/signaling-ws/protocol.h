@@ -32,7 +32,8 @@ enum client_message {
 #define X(name, text) CLIENT_##name,
 	CLIENT_MESSAGES(X)
 #undef X
-		N_CLIENT_MESSAGES
+		N_CLIENT_MESSAGES,
+	CLIENT_OTHER = N_CLIENT_MESSAGES /* a module's, perhaps */
 };
 
 /* X(NAME, name on the wire): codes of error messages. */
@@ -53,6 +54,7 @@ enum client_message {
 	X(RATE_LIMITED, "rate_limited")                                                            \
 	X(TOO_MANY_CANDIDATES, "too_many_candidates")                                              \
 	X(BUSY, "busy")                                                                            \
+	X(REFUSED, "refused")                                                                      \
 	X(MAILBOX_FULL, "mailbox_full")                                                            \
 	X(REPLACED, "replaced")                                                                    \
 	X(KICKED, "kicked")                                                                        \
@@ -108,7 +110,8 @@ struct peer_info {
 	bool polite; /* the receiver's role towards this peer */
 };
 
-void say_hello(struct sl_buf *b, uint64_t max_message, uint64_t resume_ms);
+/* more: further members, or empty */
+void say_hello(struct sl_buf *b, uint64_t max_message, uint64_t resume_ms, struct sl_str more);
 void say_ack(struct sl_buf *b, const json_t *id);
 void say_pong(struct sl_buf *b);
 /* id: of the message that caused it, or NULL. */

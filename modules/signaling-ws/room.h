@@ -40,6 +40,7 @@ struct member {
 	uint8_t version;	 /* of the client's protocol */
 	struct peer *peer;	 /* owned here; NULL: elsewhere */
 	struct hold *hold;	 /* it is being taken; NULL: messages go straight */
+	uint32_t n_served;	 /* messages that this worker itself has sent it */
 	struct sl_str name;	 /* stands behind the struct */
 };
 

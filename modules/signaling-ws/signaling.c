@@ -400,6 +400,8 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	rc = sl_channel_open(w, "signaling-ws", on_channel, s, &s->channel);
 	if (rc == 0)
 		rc = endpoint_open(s);
+	if (rc == 0)
+		rc = sl_iface_provide(w, SL_SIGNAL_IFACE, 1, &guest_iface, &s->hub);
 	if (rc < 0) {
 		sl_channel_close(s->channel);
 		free(s);

@@ -191,6 +191,12 @@ static void ask_about(struct hub *hub, const struct member *m)
 
 /* ---- messages towards a member */
 
+/* Workers speak under their owner word; ids of peers are random and longer. */
+static bool is_worker(uint64_t id)
+{
+	return id <= UINT32_MAX;
+}
+
 /* To a peer of our own. One that has left meanwhile is not heard any more. */
 static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
@@ -203,10 +209,14 @@ static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_s
 		handover_take(hub, m, &r);
 		return;
 	}
+	if (type == SPREAD_END) {
+		peer_doom(m->peer, CLIENT_E_KICKED);
+		return;
+	}
 	id = sl_read_u64(&r);
 	number = sl_read_u32(&r);
 	from = roster_find(&hub->roster, id);
-	if (!r.failed && from && from->room == m->room)
+	if (!r.failed && (is_worker(id) || (from && from->room == m->room)))
 		peer_hear(m->peer, id, number,
 			  (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)});
 }
@@ -252,6 +262,42 @@ int spread_deliver(struct peer *from, struct member *to, struct sl_str body)
 	if (rc == 0)
 		pair->sent++;
 	return rc == -SL_ENOENT ? 0 : rc; /* its owner died: the peer is gone, as will be told */
+}
+
+/* As spread_deliver, for what the node itself says through a module of this worker. */
+int spread_serve(struct hub *hub, struct member *to, struct sl_str body)
+{
+	struct sl_buf b;
+	int rc;
+
+	if (to->peer) {
+		peer_hear(to->peer, hub->self, ++to->n_served, body);
+		return 0;
+	}
+	spread_begin(&b, to->id);
+	sl_buf_u64(&b, hub->self);
+	sl_buf_u32(&b, to->n_served + 1);
+	sl_buf_str(&b, body);
+	rc = sl_buf_ok(&b);
+	if (rc == 0)
+		rc = route(hub, to, SPREAD_DELIVER, sl_buf_view(&b));
+	sl_buf_free(&b);
+	if (rc == 0)
+		to->n_served++;
+	return rc;
+}
+
+int spread_end(struct hub *hub, struct member *m)
+{
+	struct sl_buf b;
+	int rc;
+
+	spread_begin(&b, m->id);
+	rc = sl_buf_ok(&b);
+	if (rc == 0)
+		rc = route(hub, m, SPREAD_END, sl_buf_view(&b));
+	sl_buf_free(&b);
+	return rc;
 }
 
 /* The hold is taken off first: what is routed now must not come to wait in it again. */
@@ -300,8 +346,10 @@ static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reade
 			spread_forget(hub, m, "lost");
 		return;
 	}
-	if (!m && roster_add(&hub->roster, &o, &m) == 0)
+	if (!m && roster_add(&hub->roster, &o, &m) == 0) {
 		join_announce(m);
+		guest_joined(hub, m);
+	}
 	if (!m || m->peer) /* only we can give away what is ours */
 		return;
 	m->owner = o.owner;
@@ -377,6 +425,7 @@ static void receive(struct hub *hub, uint32_t from, uint16_t type, struct sl_str
 		return;
 	case SPREAD_DELIVER:
 	case SPREAD_TAKE:
+	case SPREAD_END:
 		on_routed(hub, m, type, data);
 		return;
 	case SPREAD_REFUSED:
@@ -415,6 +464,7 @@ void spread_forget(struct hub *hub, struct member *m, const char *reason)
 			peer_deliver(mate->peer, sl_buf_view(&b));
 		sl_buf_free(&b);
 	}
+	guest_left(hub, m, reason);
 	roster_remove(&hub->roster, m);
 	if (!taker)
 		return;
@@ -457,6 +507,8 @@ void spread_gone(struct hub *hub, uint32_t owner)
 		next = sl_htab_next(t, n);
 		mourn(hub, SL_CONTAINER(n, struct member, node), owner);
 	}
+	for (struct peer *p = hub->peers; p; p = p->next)
+		source_drop(&p->sources, owner); /* what it said itself */
 	awaited_no_more(hub, owner);
 	hub_settle(hub);
 }
