@@ -51,7 +51,8 @@ struct allocate_track {
 
 struct allocate_result {
 	uint64_t used_bps;   /* of the video tracks */
-	uint64_t wanted_bps; /* if there were no limit: everything at its wished size */
+	uint64_t wanted_bps; /* a budget with which everything would have its wished size: what
+				the estimator should look for */
 };
 
 /* budget_bps: of the estimate, with audio and retransmissions taken off. used_bps never exceeds it. */

@@ -179,10 +179,12 @@ static void queue_packet(struct bw_flow *f, unsigned class_, uint32_t bytes, uin
 	pacer_push(&f->pacer, item, now_us * 1000);
 }
 
-static double video_bps(const struct bw_flow *f)
+static double video_bps(const struct bw_flow *f, uint64_t now_us)
 {
 	double bps = (double)f->state.target_bps;
 
+	if (f->source)
+		return f->source(f->source_arg, &f->state, now_us);
 	if (f->wanted_bps > 0 && f->wanted_bps < bps)
 		bps = f->wanted_bps;
 	return fmax(bps - f->audio_bps, 0);
@@ -190,8 +192,10 @@ static double video_bps(const struct bw_flow *f)
 
 static void make_frame(struct bw_world *w, struct bw_flow *f)
 {
-	double size = video_bps(f) / 8 / FPS * (0.7 + 0.6 * bw_random(w)) + f->frame_debt;
+	double size = f->frame_debt;
 
+	f->video_bps = video_bps(f, w->now_us);
+	size += f->video_bps / 8 / FPS * (0.7 + 0.6 * bw_random(w));
 	f->next_frame_us += 1000000 / FPS;
 	f->frame_debt = 0;
 	if (pacer_queue_ms(&f->pacer) > 150) /* an encoder that sees its buffer skips a frame */
@@ -248,6 +252,15 @@ static void set_pace(struct bw_world *w, struct bw_flow *f)
 	pacer_set_rate(&f->pacer, (uint64_t)bps, w->now_us * 1000);
 }
 
+static bool is_limited(const struct bw_flow *f)
+{
+	double target = (double)f->state.target_bps;
+
+	if (f->source)
+		return f->video_bps + f->audio_bps < 0.95 * target;
+	return f->wanted_bps > 0 && f->wanted_bps < target;
+}
+
 static void sender_step(struct bw_world *w, unsigned i)
 {
 	struct bw_flow *f = &w->flows[i];
@@ -257,9 +270,7 @@ static void sender_step(struct bw_world *w, unsigned i)
 		f->tick_us = bwe_tick(f->bwe, w->now_us * 1000) / 1000;
 	bwe_state(f->bwe, &f->state);
 	make_media(w, f);
-	bwe_set_app_limited(f->bwe,
-			    f->wanted_bps > 0 && f->wanted_bps < (double)f->state.target_bps,
-			    w->now_us * 1000);
+	bwe_set_app_limited(f->bwe, is_limited(f), w->now_us * 1000);
 	set_pace(w, f);
 	while ((item = pacer_pop(&f->pacer, w->now_us * 1000)))
 		send_one(w, i, item->bytes);

@@ -43,6 +43,9 @@ struct bw_flow {
 	double audio_bps, extra_loss;
 	uint64_t starts_us, stops_us; /* 0: never */
 	bool no_padding;
+	/* Bits per second of video for the next frame; NULL: as much as is allowed */
+	double (*source)(void *arg, const struct bwe_state *state, uint64_t now_us);
+	void *source_arg;
 
 	struct bwe *bwe;
 	struct twcc_recv *recv;
@@ -51,7 +54,7 @@ struct bw_flow {
 	struct pacer_item items[BW_RING];
 	unsigned n_items;
 	uint16_t seq;
-	double frame_debt, audio_debt;
+	double frame_debt, video_bps;
 	uint64_t next_frame_us, next_audio_us, tick_us;
 	double window, flying;		 /* of a TCP, in packets */
 	uint64_t halved_us, next_expected, acked_us;
