@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 enum {
-	MAX_EXT = 96,	     /* bytes of a header's extension block */
-	PADDING_BYTES = 255, /* of a packet that only probes the way */
-	MIN_REPEAT_MS = 10,  /* a packet is not repeated more often, whatever is asked */
+	MAX_EXT = 96 + SL_RTP_MAX_DD, /* bytes of a header's extension block */
+	PADDING_BYTES = 255,	      /* of a packet that only probes the way */
+	MIN_REPEAT_MS = 10,	      /* a packet is not repeated more often, whatever is asked */
 	TELL_ESTIMATE_MS = 200,
 };
 
@@ -40,7 +40,7 @@ static void pass_through(struct sl_rtp_ext_writer *w, const struct sl_rtp_ext_ma
 {
 	static const uint8_t passed[] = {SL_RTP_EXT_AUDIO_LEVEL, SL_RTP_EXT_VIDEO_ORIENTATION,
 					 SL_RTP_EXT_PLAYOUT_DELAY, SL_RTP_EXT_ABS_CAPTURE_TIME};
-	uint8_t dd = map->id[SL_RTP_EXT_DEPENDENCY_DESCRIPTOR];
+	uint8_t dd = map->id[SL_RTP_EXT_DEPENDENCY_DESCRIPTOR], descriptor[SL_RTP_MAX_DD];
 	struct sl_str v;
 
 	for (unsigned i = 0; out->src && i < sizeof passed; i++) {
@@ -48,14 +48,11 @@ static void pass_through(struct sl_rtp_ext_writer *w, const struct sl_rtp_ext_ma
 		if (v.p && map->id[passed[i]])
 			sl_rtp_ext_put(w, map->id[passed[i]], v.p, v.len);
 	}
-	if (!dd)
-		return;
-	if (out->dd_len > 0) {
-		sl_rtp_ext_put(w, dd, out->dd, out->dd_len);
-	} else if (out->src) {
-		v = sl_rtp_ext_value(out->src, SL_RTP_EXT_DEPENDENCY_DESCRIPTOR);
-		if (v.p)
-			sl_rtp_ext_put(w, dd, v.p, v.len);
+	if (dd) {
+		size_t len = sl_rtp_out_dd(out, descriptor);
+
+		if (len > 0)
+			sl_rtp_ext_put(w, dd, descriptor, len);
 	}
 }
 

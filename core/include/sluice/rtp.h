@@ -12,7 +12,7 @@
 
 #define SL_RTP_HEADER 12
 #define SL_RTP_MAX_PATCH 24 /* bytes of a payload descriptor that forwarding may write anew */
-#define SL_RTP_MAX_DD 40    /* of a dependency descriptor that forwarding may write anew */
+#define SL_RTP_MAX_DD 255   /* bytes of a dependency descriptor: what an extension can hold */
 
 enum sl_media_kind { SL_MEDIA_AUDIO, SL_MEDIA_VIDEO, SL_MEDIA_DATA };
 
@@ -155,7 +155,8 @@ SL_API uint64_t sl_unwrap32(struct sl_unwrap *u, uint32_t v);
 /*
  * A packet to send: the payload of `src` behind a new header. patch replaces the first cut bytes of
  * the payload (a payload descriptor written anew). Extensions that describe the media (audio level,
- * orientation, capture time ...) are those of src; dd replaces the dependency descriptor. The
+ * orientation, capture time ...) are those of src; the dependency descriptor is what sl_rtp_out_dd
+ * makes of that of src, and may alone be longer than a hundred bytes with a key frame. The
  * endpoint adds mid, transport-wide sequence number and send time of its own.
  */
 struct sl_rtp_out {
@@ -166,8 +167,13 @@ struct sl_rtp_out {
 	bool marker;
 	uint8_t cut, patch_len;
 	uint8_t patch[SL_RTP_MAX_PATCH];
-	uint8_t dd_len; /* 0: the descriptor of src, if any */
-	uint8_t dd[SL_RTP_MAX_DD];
+	bool dd_rewrite;      /* the descriptor gets dd_frame as its number, and the mask, if any */
+	bool dd_has_mask;     /* it has one already */
+	uint8_t dd_n_targets; /* bits of the mask of active decode targets; 0: leave it */
+	uint16_t dd_frame, dd_mask_at; /* dd_mask_at: its place, in bits */
+	uint32_t dd_mask;
 };
+/* The descriptor to send with the packet; bytes of it, 0: none */
+SL_API size_t sl_rtp_out_dd(const struct sl_rtp_out *out, uint8_t dst[SL_RTP_MAX_DD]);
 
 #endif
