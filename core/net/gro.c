@@ -16,10 +16,10 @@
 #define BATCH_MIN 16   /* smaller ones say little */
 #define RUN_MIN 8      /* datagrams of one sender in a row, on average */
 #define RUNNY 4	       /* such batches in a row */
-#define JUDGED 64      /* trains by which it is judged */
+#define JUDGED 32      /* trains by which it is judged */
 #define WORTH 4	       /* segments in one, on average */
 #define PAUSE_FIRST 16 /* batches */
-#define PAUSE_MAX 16384
+#define PAUSE_MAX 256
 #define TRAIN_BYTES 65536
 #define CONTROL_BYTES 104 /* addresses and TOS as in receive.c, and the segment size */
 

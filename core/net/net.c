@@ -30,6 +30,15 @@ static int adopt_listeners(struct net *n)
 	return 0;
 }
 
+/* It can be done without. */
+static void open_offload(struct net *n, const struct offload_conf *conf)
+{
+	if (offload_open(n, conf, &n->offload) < 0)
+		sl_log(SL_LOG_NOTICE, "core",
+		       "this worker relays in user space, since the maps of the kernel's relaying "
+		       "cannot be used: %m");
+}
+
 /* Each part copes with being closed half-built, so that one path undoes them all. */
 static int open_parts(struct net *n, const struct offload_conf *offload)
 {
@@ -47,7 +56,7 @@ static int open_parts(struct net *n, const struct offload_conf *offload)
 	if (rc == 0)
 		rc = adopt_listeners(n);
 	if (rc == 0)
-		rc = offload_open(n, offload, &n->offload);
+		open_offload(n, offload);
 	if (rc == 0)
 		rc = assocs_open(n);
 	return rc < 0 ? rc : streams_open(n);

@@ -97,6 +97,7 @@ static struct offload_rule rule_of(const struct sl_offload *s, const struct sl_o
 	struct offload_rule r = {
 		.owner = sl_worker_owner(s->of->net->worker),
 		.state = (uint32_t)(s->state - s->of->states),
+		.serial = s->state->serial,
 		.in_ifindex = s->in_ifindex,
 		.out_ifindex = s->out_ifindex,
 		.via_port = htons(o->via.port),
@@ -249,6 +250,7 @@ static struct sl_offload *new_rule(struct offload *f, const struct sl_offload_op
 	}
 	fill_key(&s->key, o);
 	s->state->packets = s->state->bytes = 0;
+	s->state->serial++;
 	set_expiry(s, o->expires_ms);
 	return s;
 }

@@ -144,7 +144,8 @@ INLINE int holds(struct found *f, __u32 ifindex)
 	if (!epoch || *epoch != (f->rule->owner & 0xffff) || f->rule->in_ifindex != ifindex)
 		return 0;
 	f->state = map_lookup((void *)MARKED(OFFLOAD_MARK_STATES), &index);
-	return f->state && f->state->owner == f->rule->owner && ktime_ns() < f->state->expires_ns;
+	return f->state && f->state->owner == f->rule->owner &&
+	       f->state->serial == f->rule->serial && ktime_ns() < f->state->expires_ns;
 }
 
 INLINE __u32 payload_after(const struct found *f)

@@ -37,6 +37,7 @@ struct offload_key {
 struct offload_rule {
 	uint32_t owner; /* slot << 16 | epoch */
 	uint32_t state; /* index */
+	uint32_t serial;
 	uint32_t in_ifindex, out_ifindex;
 	uint8_t via_ip[16], to_ip[16]; /* our address to send from, and the receiver */
 	uint16_t via_port, to_port;
@@ -51,7 +52,8 @@ struct offload_state {
 	uint64_t expires_ns; /* CLOCK_MONOTONIC; from then on nothing is relayed */
 	uint64_t packets, bytes;
 	uint32_t owner;
-	uint32_t zero[9];
+	uint32_t serial; /* of the rule that it serves: one that is gone finds another */
+	uint32_t zero[8];
 };
 _Static_assert(sizeof(struct offload_state) == 64, "one cache line each");
 

@@ -21,6 +21,18 @@ max_sessions: 65536
 listen: [{{name: media, udp: "127.0.0.1:{{port}}"}}]
 turn-relay: {{realm: bench, secrets: [{SECRET}], ports: 20000-65535, allow_peers: [127.0.0.0/8]}}
 """
+STREAM_CONF = f"""
+modules: [stun, turn-relay]
+listen:
+  - {{name: plain, tcp: "127.0.0.1:{{port}}"}}
+  - {{name: secure, tcp: "127.0.0.1:{{tls}}", tls: {{cert: CERT, key: KEY}}}}
+turn-relay: {{realm: bench, secrets: [{SECRET}], ports: 20000-65535, allow_peers: [127.0.0.0/8]}}
+"""
+OFFLOAD_CONF = f"""
+modules: [stun, turn-relay]
+listen: [{{name: media, udp: "192.0.2.1:3478"}}]
+turn-relay: {{realm: bench, secrets: [{SECRET}], ports: 20000-65535, offload: MODE}}
+"""
 SIGNAL_CONF = """
 modules: [http, signaling-ws]
 max_sessions: 65536
@@ -133,13 +145,34 @@ class Ours(Sluice):
     def address(self):
         return f"127.0.0.1:{self.ports['port']}"
 
+    @property
+    def tls_address(self):
+        return f"127.0.0.1:{self.ports['tls']}"
+
+
+class StreamCoturn(Server):
+    """coturn for clients over TCP and TLS."""
+
+    def __init__(self, directory, cert, key):
+        self.tls_port = free_port()
+        super().__init__("coturn", coturn_command(directory, "--cert", cert, "--pkey", key, "--tls-listening-port", str(self.tls_port),
+                                                  "--no-udp"), socket.SOCK_STREAM)
+
+    @property
+    def tls_address(self):
+        return f"127.0.0.1:{self.tls_port}"
+
+
+def coturn_command(directory, *more):
+    return ["turnserver", "-n", "-L", "127.0.0.1", "-p", "PORT", "--min-port", "20000", "--max-port", "65535", "-r", "bench",
+            "--use-auth-secret", "--static-auth-secret", SECRET, "--allow-loopback-peers", "--relay-threads", "1",
+            "--no-cli", "--no-dtls", "--no-stdout-log", "-l", f"{directory}/coturn.log",
+            "--pidfile", f"{directory}/coturn.pid", "--userdb", f"{directory}/coturn.db", *more]
+
 
 def coturn(directory):
     """With one relay thread and without what costs: logs, database, console."""
-    return Server("coturn", ["turnserver", "-n", "-L", "127.0.0.1", "-p", "PORT", "--min-port", "20000", "--max-port", "65535", "-r", "bench",
-                             "--use-auth-secret", "--static-auth-secret", SECRET, "--allow-loopback-peers", "--relay-threads", "1",
-                             "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--no-stdout-log", "-l", f"{directory}/coturn.log",
-                             "--pidfile", f"{directory}/coturn.pid", "--userdb", f"{directory}/coturn.db"], socket.SOCK_DGRAM)
+    return Server("coturn", coturn_command(directory, "--no-tls", "--no-tcp"), socket.SOCK_DGRAM)
 
 
 def forwarder(tools):
