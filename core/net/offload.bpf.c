@@ -32,7 +32,7 @@ static long (*const l4_csum)(void *skb, __u32 at, __u64 from, __u64 to,
 static __s64 (*const csum_update)(void *skb, __u32 csum) = (void *)BPF_FUNC_csum_update;
 static long (*const check_mtu)(void *skb, __u32 ifindex, __u32 *mtu_len, __s32 diff,
 			       __u64 flags) = (void *)BPF_FUNC_check_mtu;
-static long (*const redirect_neigh)(__u32 ifindex, void *params, int len,
+static long (*const redirect_neigh)(__u32 ifindex, struct bpf_redir_neigh *to, int len,
 				    __u64 flags) = (void *)BPF_FUNC_redirect_neigh;
 
 /* An unset checksum is one of 0 (IPv4) or one to be computed that happens to be 0: only the latter
@@ -95,6 +95,15 @@ INLINE void fix_checksum(struct __sk_buff *skb, const struct found *f, __u32 udp
 	l4_csum(skb, udp_at + 6, 0, udp_diff(f), BPF_F_MARK_MANGLED_0);
 }
 
+/* The neighbour table has the rest, and learns it where it has not. */
+INLINE int send_on(const struct offload_rule *rule, int v4)
+{
+	struct bpf_redir_neigh hop = {.nh_family = v4 ? 2 : 10};
+
+	__builtin_memcpy(hop.ipv6_nh, rule->next_hop, 16);
+	return (int)redirect_neigh(rule->out_ifindex, &hop, sizeof hop, 0);
+}
+
 /* ACT_OK leaves the packet to the stack as it came. */
 INLINE int relay(struct __sk_buff *skb, const struct found *f, __u32 udp_at, __u16 check)
 {
@@ -126,7 +135,7 @@ INLINE int relay(struct __sk_buff *skb, const struct found *f, __u32 udp_at, __u
 	else if (!none)
 		fix_checksum(skb, f, udp_at);
 	count(f);
-	return (int)redirect_neigh(f->rule->out_ifindex, 0, 0, 0);
+	return send_on(f->rule, v4);
 }
 
 /* The first bytes are to be read where they are; some drivers leave them in a page. */

@@ -32,7 +32,8 @@ struct sl_offload {
 	struct sl_addr from, at, via, to;
 	struct offload_state *state;
 	struct sl_offload_counts seen;
-	unsigned in_ifindex, out_ifindex, mtu;
+	unsigned in_ifindex;
+	struct route out;
 	uint32_t check; /* the round that it was last looked at in */
 	bool gone;	/* taken out of the kernel */
 	uint64_t ended_ms;
@@ -99,11 +100,11 @@ static struct offload_rule rule_of(const struct sl_offload *s, const struct sl_o
 		.state = (uint32_t)(s->state - s->of->states),
 		.serial = s->state->serial,
 		.in_ifindex = s->in_ifindex,
-		.out_ifindex = s->out_ifindex,
+		.out_ifindex = s->out.ifindex,
 		.via_port = htons(o->via.port),
 		.to_port = htons(o->to.port),
 		.channel = o->strip ? 0 : htons(o->channel),
-		.mtu = (uint16_t)(s->mtu < UINT16_MAX ? s->mtu : UINT16_MAX),
+		.mtu = (uint16_t)(s->out.mtu < UINT16_MAX ? s->out.mtu : UINT16_MAX),
 	};
 	uint16_t ports[2] = {htons(o->from.port), htons(o->at.port)};
 	uint16_t new_ports[2] = {r.via_port, r.to_port};
@@ -111,6 +112,7 @@ static struct offload_rule rule_of(const struct sl_offload *s, const struct sl_o
 
 	memcpy(r.via_ip, o->via.ip, sizeof r.via_ip);
 	memcpy(r.to_ip, o->to.ip, sizeof r.to_ip);
+	memcpy(r.next_hop, s->out.next_hop.ip, sizeof r.next_hop);
 	diff = words_diff(s->key.from_ip, r.via_ip, 16) + words_diff(s->key.at_ip, r.to_ip, 16);
 	r.ip_diff = (uint16_t)fold(diff);
 	r.port_diff = (uint16_t)words_diff(ports, new_ports, sizeof ports);
@@ -241,8 +243,7 @@ static struct sl_offload *new_rule(struct offload *f, const struct sl_offload_op
 				 .to = o->to,
 				 .state = take_state(f),
 				 .in_ifindex = w->back.ifindex,
-				 .out_ifindex = w->out.ifindex,
-				 .mtu = w->out.mtu,
+				 .out = w->out,
 				 .check = f->round};
 	if (!s->state) {
 		sl_slab_put(f->slab, s);
@@ -375,7 +376,8 @@ static void look_again(struct offload *f, struct sl_offload *s)
 	if (s->gone)
 		return;
 	if (find_ways(f, &o, &w) == 0 && w.back.ifindex == s->in_ifindex &&
-	    w.out.ifindex == s->out_ifindex && w.out.mtu == s->mtu)
+	    w.out.ifindex == s->out.ifindex && w.out.mtu == s->out.mtu &&
+	    sl_addr_same_ip(&w.out.next_hop, &s->out.next_hop))
 		return;
 	take_out(s);
 	sl_count(net_meter(f->net, NET_offload_withdrawn));

@@ -40,6 +40,7 @@ struct offload_rule {
 	uint32_t serial;
 	uint32_t in_ifindex, out_ifindex;
 	uint8_t via_ip[16], to_ip[16]; /* our address to send from, and the receiver */
+	uint8_t next_hop[16];
 	uint16_t via_port, to_port;
 	uint16_t channel;   /* network order; != 0: put in front. The key's: taken off */
 	uint16_t mtu;	    /* of the way to the receiver */

@@ -99,8 +99,9 @@ void sock_eventfd_clear(int fd);
 
 /* ---- os/route.c: what the kernel's routing says (rtnetlink); no privileges */
 struct route {
-	unsigned ifindex; /* by which packets leave */
-	unsigned mtu;	  /* of the way, as far as it is known */
+	unsigned ifindex;	 /* by which packets leave */
+	unsigned mtu;		 /* of the way, as far as it is known */
+	struct sl_addr next_hop; /* without port */
 };
 int route_open(int *ret_fd);
 /* -SL_ENOENT: none, or not by an interface that reaches further than this host */

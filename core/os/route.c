@@ -100,6 +100,11 @@ static int read_route(const struct nlmsghdr *h, struct route *r)
 	for (const struct rtattr *a = RTM_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		if (a->rta_type == RTA_OIF)
 			r->ifindex = attr_u32(a);
+		else if (a->rta_type == RTA_GATEWAY)
+			memcpy(r->next_hop.ip, RTA_DATA(a),
+			       RTA_PAYLOAD(a) <= 16 ? RTA_PAYLOAD(a) : 16);
+		else if (a->rta_type == RTA_VIA) /* of the other family */
+			return -SL_ENOENT;
 		else if (a->rta_type == RTA_METRICS)
 			read_metrics(a, r);
 	}
@@ -149,7 +154,7 @@ int route_find(int fd, const struct sl_addr *from, const struct sl_addr *to,
 	       struct route *ret_route)
 {
 	_Alignas(struct nlmsghdr) uint8_t answer[4096];
-	struct route found = {0};
+	struct route found = {.next_hop = *to};
 	struct ifreq r;
 	ssize_t n;
 
@@ -163,6 +168,7 @@ int route_find(int fd, const struct sl_addr *from, const struct sl_addr *to,
 		return -SL_ENOENT;
 	if (!ask_interface(found.ifindex, SIOCGIFMTU, &r))
 		return -SL_ENOENT;
+	found.next_hop.port = 0;
 	if (found.mtu == 0 || found.mtu > (unsigned)r.ifr_mtu)
 		found.mtu = (unsigned)r.ifr_mtu;
 	*ret_route = found;

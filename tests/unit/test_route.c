@@ -66,6 +66,7 @@ TEST(a_way_has_an_interface_and_an_mtu)
 	CHECK_INT(find("192.0.2.1", "192.0.2.9", &r), 0);
 	CHECK_INT(r.ifindex, if_nametoindex("near"));
 	CHECK_INT(r.mtu, 1500);
+	CHECK(r.next_hop.port == 0 && r.next_hop.ip[3] == 9);
 	CHECK_INT(find("2001:db8::1", "2001:db8::9", &r), 0);
 	CHECK_INT(r.ifindex, if_nametoindex("near"));
 	CHECK(route_is_ethernet(r.ifindex));
@@ -76,6 +77,7 @@ TEST(a_way_has_an_interface_and_an_mtu)
 	CHECK_INT(system("ip route add 203.0.113.0/24 via 192.0.2.9 mtu 1280"), 0);
 	CHECK_INT(find("192.0.2.1", "203.0.113.1", &r), 0);
 	CHECK_INT(r.mtu, 1280);
+	CHECK(r.next_hop.ip[0] == 192 && r.next_hop.ip[3] == 9);
 }
 
 TEST(changes_are_told)
