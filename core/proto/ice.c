@@ -14,6 +14,7 @@
 
 enum {
 	DISCONNECTED_MS = 5000,
+	LITE_DISCONNECTED_MS = 8000, /* peers may ask every 6 s only (RFC 7675 section 5.1) */
 	CONSENT_MS = 30000,
 	FAIL_MS = 30000,
 	MIN_UFRAG = 4,
@@ -117,7 +118,7 @@ static void set_generation_aside(struct ice_agent *a)
 static void take_defaults(struct ice_opts *o)
 {
 	if (o->disconnected_ms == 0)
-		o->disconnected_ms = DISCONNECTED_MS;
+		o->disconnected_ms = o->lite ? LITE_DISCONNECTED_MS : DISCONNECTED_MS;
 	if (o->consent_ms == 0)
 		o->consent_ms = CONSENT_MS;
 	if (o->fail_ms == 0)

@@ -96,7 +96,7 @@ struct ice_opts {
 	bool lite, controlling;
 	uint16_t slot;		/* stands in the ufrag's first two base64 characters */
 	uint64_t tie_breaker;
-	uint32_t disconnected_ms; /* silence until DISCONNECTED; 0: 5000 */
+	uint32_t disconnected_ms; /* silence until DISCONNECTED; 0: 5000, lite 8000 */
 	uint32_t consent_ms;	  /* until FAILED; 0: 30000 (RFC 7675 section 5.1) */
 	uint32_t fail_ms;	  /* checking without success until FAILED; 0: 30000 */
 	struct ice_counters *counters; /* borrowed; NULL: not counted */

@@ -10,7 +10,12 @@
  */
 #include "proto/ice_impl.h"
 
-enum { FAST_MS = 500, DEAD_AFTER = 4, ALIVE_MS = 3000 };
+enum {
+	FAST_MS = 500,
+	DEAD_AFTER = 4,
+	ALIVE_MS = 3000,
+	LITE_DEAD_MS = 6500, /* longer than any peer's interval of checks */
+};
 
 bool ice_usable(const struct ice_pair *p)
 {
@@ -183,22 +188,24 @@ static uint64_t fast_interval(const struct ice_agent *a, const struct ice_pair *
 	return ms < ICE_CONSENT_MIN_MS ? ms : ICE_CONSENT_MIN_MS;
 }
 
+static bool is_dead(const struct ice_agent *a, const struct ice_pair *p, uint64_t now_ms)
+{
+	return a->opts.lite ? silence(p, now_ms) >= LITE_DEAD_MS
+			    : p->unanswered >= DEAD_AFTER && silence(p, now_ms) >= ICE_SILENT_MS;
+}
+
 void ice_doubt(struct ice_agent *a, uint64_t now_ms)
 {
 	struct ice_pair *s = a->selected;
 
+	if (s && is_dead(a, s, now_ms))
+		ice_due(a, now_ms); /* whatever shows life may be the rescue */
 	if (!s || a->opts.lite || s->state == ICE_PAIR_CHECKING ||
 	    silence(s, now_ms) < ICE_SILENT_MS ||
 	    now_ms - s->asks[0].sent_ms < fast_interval(a, s, now_ms))
 		return;
 	ice_ask_alive(a, s, now_ms);
 	ice_due(a, now_ms);
-}
-
-static bool is_dead(const struct ice_agent *a, const struct ice_pair *p, uint64_t now_ms)
-{
-	return a->opts.lite ? silence(p, now_ms) >= a->opts.disconnected_ms
-			    : p->unanswered >= DEAD_AFTER && silence(p, now_ms) >= ICE_SILENT_MS;
 }
 
 /* The best of those where the peer has been heard since the selected pair fell silent. */
@@ -242,8 +249,11 @@ static void rescue(struct ice_agent *a, uint64_t now_ms)
 {
 	struct ice_pair *p;
 
-	if (!is_dead(a, a->selected, now_ms))
+	if (!is_dead(a, a->selected, now_ms)) {
+		if (a->opts.lite)
+			ice_due(a, a->selected->heard_ms + LITE_DEAD_MS);
 		return;
+	}
 	check_all_again(a, now_ms);
 	p = best_alive(a, now_ms);
 	if (p)

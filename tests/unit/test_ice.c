@@ -594,6 +594,58 @@ TEST(what_the_peer_nominates_before_we_know_it_counts_when_we_do)
 	stop();
 }
 
+/* A browser may send through a relay while we send directly. */
+TEST(media_is_taken_on_any_validated_pair_and_moves_nothing)
+{
+	start_knowing_peer(true, false);
+	path.remote.port = 5001;
+	CHECK_INT(check(), SL_DONE);
+	path.remote.port = 5000;
+	CHECK_INT(check(), SL_DONE);
+	CHECK_INT(nominate(), SL_DONE);
+	for (unsigned i = 0; i < 600; i++) {
+		path.remote.port = i % 50 ? 5001 : 5000;
+		if (i % 50 == 0)
+			CHECK_INT(check(), SL_DONE); /* each 5 s */
+		CHECK(ice_may_receive(n->agent, &path, world.now_ms));
+		inet_pass(&world, 100);
+	}
+	CHECK_INT(n->selected.remote.port, 5000);
+	CHECK_INT(ice_get_state(n->agent), ICE_CONNECTED);
+	stop();
+}
+
+TEST(a_lite_agent_follows_a_peer_whose_checks_come_from_elsewhere_only)
+{
+	start_knowing_peer(true, false);
+	CHECK_INT(nominate(), SL_DONE);
+	path.remote.port = 5001; /* its NAT has changed its mind */
+	for (unsigned i = 0; i < 2; i++) {
+		inet_pass(&world, 5900);
+		CHECK_INT(check(), SL_DONE);
+	}
+	CHECK_INT(n->selected.remote.port, 5001);
+	CHECK_INT(ice_get_state(n->agent), ICE_CONNECTED);
+	stop();
+}
+
+TEST(a_dead_path_is_told_by_its_silence_and_a_lite_agent_waits_for_slow_peers)
+{
+	for (unsigned lite = 0; lite < 2; lite++) {
+		start_knowing_peer(lite, false);
+		CHECK_INT(nominate(), SL_DONE);
+		if (!lite)
+			CHECK_INT(answer(0, PEER_PASSWORD), SL_DONE);
+		inet_pass(&world, lite ? 7900 : 4900);
+		CHECK_INT(ice_get_state(n->agent), ICE_CONNECTED);
+		inet_pass(&world, 200);
+		CHECK_INT(ice_get_state(n->agent), ICE_DISCONNECTED);
+		CHECK_INT(check(), SL_DONE);
+		CHECK_INT(ice_get_state(n->agent), ICE_CONNECTED);
+		stop();
+	}
+}
+
 /* ---- TCP */
 
 TEST(a_connection_is_a_path_until_it_ends)
