@@ -36,7 +36,7 @@ struct snode {
 	size_t last_len;
 	unsigned n_sent;
 	uint8_t newest[SNET_BYTES]; /* packet sent last */
-	size_t newest_len;
+	uint32_t acknowledged;	    /* TSN of the last SACK */
 	void (*on_message)(struct snode *n, uint16_t stream, const uint8_t *data, size_t len);
 };
 
@@ -109,6 +109,14 @@ static inline struct spacket *snet_take(struct sworld *w)
 	return first;
 }
 
+static inline void snode_note(struct snode *n, const uint8_t *packet, size_t len)
+{
+	memcpy(n->newest, packet, len);
+	for (size_t at = 12; at + 8 <= len; at += (sl_get16(packet + at + 2) + 3) & ~3)
+		if (packet[at] == 3)
+			n->acknowledged = sl_get32(packet + at + 4);
+}
+
 static inline void snode_send(void *ctx, const uint8_t *packet, size_t len)
 {
 	struct snode *n = ctx;
@@ -117,8 +125,7 @@ static inline void snode_send(void *ctx, const uint8_t *packet, size_t len)
 
 	sl_assert(len <= SCTP_MAX_PACKET);
 	n->n_sent++;
-	memcpy(n->newest, packet, len);
-	n->newest_len = len;
+	snode_note(n, packet, len);
 	if (n->cut || w->n_queued == SNET_QUEUE || snet_pick(w, 100) < w->loss_percent) {
 		w->n_lost++;
 		return;
@@ -251,6 +258,26 @@ static inline void sworld_stop(struct sworld *w)
 	}
 	while (w->n_queued > 0)
 		free(snet_take(w));
+}
+
+/* Ports, verification tag and checksum (CRC-32c, bit by bit) that make chunks a packet of n's peer. */
+static inline void snode_forge(struct snode *n, const void *chunks, size_t len)
+{
+	struct snode *peer = n == &n->world->nodes[0] ? &n->world->nodes[1] : &n->world->nodes[0];
+	uint8_t packet[SNET_BYTES] = {0};
+	uint32_t crc = UINT32_MAX;
+
+	sl_assert(12 + len <= sizeof packet);
+	memcpy(packet, peer->newest, 8);
+	memcpy(packet + 12, chunks, len);
+	for (size_t i = 0; i < 12 + len; i++) {
+		crc ^= packet[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	for (int i = 0; i < 4; i++)
+		packet[8 + i] = (uint8_t)(~crc >> 8 * i);
+	sctp_input(n->s, packet, 12 + len);
 }
 
 #endif
