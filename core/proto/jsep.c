@@ -317,7 +317,7 @@ void jsep_settle(struct jsep *j)
 /* It waits again, and will be offered under other numbers. */
 static void unplace(struct section *s)
 {
-	s->placed = s->fresh = false;
+	s->placed = s->fresh = s->m.rejected = false;
 	s->m.mid[0] = '\0';
 	free(s->codecs);
 	s->m.codecs = s->codecs = NULL;

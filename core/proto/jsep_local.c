@@ -286,6 +286,7 @@ static int prepare_fresh(struct jsep *j, struct section *s)
 		s->m.rtcp_rsize = s->m.rtcp_xr = true;
 		choose_ext(j, s);
 		err = choose_codecs(j, s);
+		s->m.rejected = s->m.n_codecs == 0; /* no number was left for any */
 	}
 	s->simulcast = s->m.n_rids > 1;
 	return err;
