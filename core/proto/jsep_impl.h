@@ -2,7 +2,7 @@
  * proto/jsep_impl.h: what the parts of JSEP share. Nobody else includes it.
  *
  *     jsep.c            transceivers, states, taking back
- *     jsep_codec.c      which formats are one and the same codec
+ *     jsep_codec.c      codecs that outlive a description
  *     jsep_read.c       what a section of a description says
  *     jsep_agree.c      what that means, given what we can and want
  *     jsep_transport.c  ICE, DTLS and SCTP parameters, read and written

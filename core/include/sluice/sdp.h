@@ -92,6 +92,9 @@ struct sl_sdp_format { /* one number of an m-line with its rtpmap and fmtp */
  * SL_SDP_MAX_FORMATS; returns how many. */
 SL_API unsigned sl_sdp_formats(const struct sl_sdp_media *m,
 			       struct sl_sdp_format ret_formats[SL_SDP_MAX_FORMATS]);
+/* Are they one and the same codec, by the rules of its format (profiles of H.264, H.265, VP9, AV1)?
+ * Numbers and levels do not matter. */
+SL_API bool sl_sdp_same_codec(const struct sl_sdp_format *a, const struct sl_sdp_format *b);
 /* The parameter of a list "a=1;b=2", names in any case; false: not there. */
 SL_API bool sl_sdp_param(struct sl_str params, const char *name, struct sl_str *ret_value);
 /* Steps through such a list: false at its end. Empty ones are skipped; no "=": value p is NULL. */
