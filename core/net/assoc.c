@@ -15,8 +15,9 @@
 #include "net/engine.h"
 #include "net/listener.h"
 
-#define QUIET_MS 60000 /* without a flow: long enough for a client to think about its allocation   \
-			*/
+#define QUIET_MS                                                                                   \
+	60000 /* without a flow: long enough for a client to think about its allocation            \
+	       */
 #define TRIM_MS 5000
 
 struct assoc_key {
@@ -152,8 +153,10 @@ static void end(struct sl_assoc *a)
 {
 	struct net *n = a->net;
 
-	if (!a->open)
+	if (!a->open) {
 		sl_count(net_meter(n, NET_dtls_failures));
+		handshake_end(n);
+	}
 	sl_dtls_close(a->dtls);
 	if (a->flow)
 		(void)a->flow->fn(a->flow->arg, a->flow, NULL);
@@ -191,6 +194,7 @@ static void look_after(struct sl_assoc *a)
 	}
 	if (state == SL_DTLS_OPEN && !a->open) {
 		a->open = true;
+		handshake_end(a->net);
 		sl_count(net_meter(a->net, NET_dtls_handshakes));
 		sl_timer_cancel(a->net->worker->loop, &a->timer);
 	}
@@ -259,10 +263,13 @@ static void begin(struct net *n, const struct sl_packet *p)
 	const struct net_listener *l = p->udp->listener;
 	struct sl_assoc *a = NULL;
 
+	if (!handshake_begin(n, &p->from))
+		return;
 	if (l->max_conns == 0 || n->assocs.table.count < l->max_conns)
 		a = new_assoc(n, p);
 	if (!a) {
 		sl_count(net_meter(n, NET_dtls_refused));
+		handshake_end(n);
 		return;
 	}
 	sl_gauge_set(net_meter(n, NET_associations), n->assocs.table.count);

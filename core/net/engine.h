@@ -11,6 +11,7 @@
 #include "net/assoc.h"
 #include "net/dgram.h"
 #include "net/flow.h"
+#include "net/handshake.h"
 #include "net/meters.h"
 #include "net/net.h"
 #include "net/offload.h"
@@ -41,6 +42,7 @@ struct net {
 	int (*check)(void *arg, struct sl_packet *p); /* net_on_check */
 	void *check_arg;
 	struct streams streams;
+	struct handshakes handshakes;
 	struct offload *offload; /* NULL: the kernel relays nothing here */
 };
 

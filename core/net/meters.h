@@ -52,6 +52,9 @@
 	X(COUNTER, accept_pauses, "", "Times accepting paused for want of descriptors.")           \
 	X(COUNTER, preread_timeouts, "", "Connections that did not say in time what they are.")    \
 	X(COUNTER, idle_timeouts, "", "Connections closed after idle_timeout.")                    \
+	X(GAUGE, handshakes, "", "TLS and DTLS handshakes begun and not finished.")                \
+	X(COUNTER, handshakes_delayed, "", "TLS handshakes that had to wait their turn.")          \
+	X(COUNTER, handshakes_refused, "", "TLS and DTLS handshakes over the limits, not begun.")  \
 	X(COUNTER, tls_handshakes, "", "TLS handshakes completed.")                                \
 	X(COUNTER, tls_resumptions, "", "TLS handshakes that resumed a session.")                  \
 	X(COUNTER, tls_failures, "", "TLS handshakes that failed.")                                \

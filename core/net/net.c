@@ -40,7 +40,7 @@ static void open_offload(struct net *n, const struct offload_conf *conf)
 }
 
 /* Each part copes with being closed half-built, so that one path undoes them all. */
-static int open_parts(struct net *n, const struct offload_conf *offload)
+static int open_parts(struct net *n, const struct net_conf *conf)
 {
 	int rc;
 
@@ -56,7 +56,9 @@ static int open_parts(struct net *n, const struct offload_conf *offload)
 	if (rc == 0)
 		rc = adopt_listeners(n);
 	if (rc == 0)
-		open_offload(n, offload);
+		open_offload(n, &conf->offload);
+	if (rc == 0)
+		rc = handshakes_open(n, &conf->handshakes);
 	if (rc == 0)
 		rc = assocs_open(n);
 	return rc < 0 ? rc : streams_open(n);
@@ -79,7 +81,7 @@ int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_
 	n->gro = conf->gro;
 	arena_open(&n->arena, conf->max_packets, net_meter(n, NET_packets));
 	w->net = n;
-	rc = open_parts(n, &conf->offload);
+	rc = open_parts(n, conf);
 	if (rc < 0) {
 		net_close(n);
 		return rc;
@@ -144,6 +146,7 @@ void net_close(struct net *n)
 		pass_on_what_waits(n);
 	streams_close(n);
 	assocs_close(n);
+	handshakes_close(n);
 	udp_close_all(n);
 	flows_close(n);
 	offload_close(n->offload);

@@ -10,6 +10,7 @@
 #include <sluice/conn.h>
 #include <sluice/udp.h>
 #include "event/inbox.h"
+#include "net/handshake.h"
 #include "net/hooks.h"
 #include "net/offload.h"
 #include "shm/shm.h"
@@ -42,6 +43,7 @@ struct net_conf {
 	bool gso;
 	enum net_gro gro;
 	struct offload_conf offload;
+	struct handshake_limits handshakes;
 	const struct sl_meter *meters; /* one per row of net_metrics */
 };
 

@@ -16,6 +16,8 @@
 
 #define TLS_RECORD_HANDSHAKE 0x16
 
+enum hello_part { HELLO_NOT, HELLO_BAD, HELLO_PART, HELLO_WHOLE };
+
 void conn_set_low(struct sl_conn *c, unsigned bytes)
 {
 	int value = (int)bytes;
@@ -34,6 +36,18 @@ static void wait_for_more(struct sl_conn *c, size_t len)
 		conn_set_low(c, (unsigned)len + 1);
 }
 
+/* What begins like one and is none is OpenSSL's to refuse. */
+static enum hello_part hello_of(struct sl_str bytes)
+{
+	struct sl_client_hello h;
+
+	if (bytes.p[0] != TLS_RECORD_HANDSHAKE)
+		return HELLO_NOT;
+	if (tls_read_hello((const uint8_t *)bytes.p, bytes.len, &h) < 0)
+		return HELLO_BAD;
+	return h.complete ? HELLO_WHOLE : HELLO_PART;
+}
+
 /* The hello is still in the socket, where OpenSSL reads it again. */
 static void begin_tls(struct sl_conn *c)
 {
@@ -50,11 +64,19 @@ static void begin_tls(struct sl_conn *c)
 	preread_handshake(c);
 }
 
-/* A hello goes to the core's TLS once; decrypted bytes that nobody wants are the end. */
+/* A hello goes to the core's TLS once, and whole, so that half of one costs no memory; decrypted
+ * bytes that nobody wants are the end. */
 static void unclaimed(struct sl_conn *c, struct sl_str bytes)
 {
-	if (c->state == CONN_PREREAD && c->acceptor->listener->pub.tls &&
-	    bytes.p[0] == TLS_RECORD_HANDSHAKE) {
+	enum hello_part hello = HELLO_NOT;
+
+	if (c->state == CONN_PREREAD && c->acceptor->listener->pub.tls)
+		hello = hello_of(bytes);
+	if (hello == HELLO_PART) {
+		wait_for_more(c, bytes.len);
+		return;
+	}
+	if (hello != HELLO_NOT) {
 		begin_tls(c);
 		return;
 	}
@@ -96,6 +118,19 @@ static void offer(struct sl_conn *c, struct sl_str bytes)
 		conn_begin(c);
 }
 
+/* Whoever answers it, us or a module: a whole hello means work. */
+static bool has_its_turn(struct sl_conn *c, struct sl_str bytes)
+{
+	int rc;
+
+	if (!c->acceptor->listener->pub.tls || hello_of(bytes) != HELLO_WHOLE)
+		return true;
+	rc = handshake_ask(c);
+	if (rc == SL_DROP)
+		conn_fail(c, SL_CLOSE_LIMIT);
+	return rc == SL_OK;
+}
+
 /* What is looked at lies in the common scratch buffer: half-open connections own none. */
 void preread_ready(struct sl_conn *c)
 {
@@ -108,7 +143,7 @@ void preread_ready(struct sl_conn *c)
 		conn_fail(c, SL_CLOSE_ERROR);
 	else if ((size_t)n <= c->seen) /* woken, but not by more bytes: this is the peer's end */
 		conn_fail(c, SL_CLOSE_PEER);
-	else
+	else if (has_its_turn(c, (struct sl_str){(const char *)scratch, (size_t)n}))
 		offer(c, (struct sl_str){(const char *)scratch, (size_t)n});
 }
 
@@ -127,6 +162,7 @@ void preread_handshake(struct sl_conn *c)
 		conn_fail(c, SL_CLOSE_TLS);
 		return;
 	}
+	handshake_over(c);
 	sl_count(net_meter(n, NET_tls_handshakes));
 	if (tls_stream_resumed(c->tls))
 		sl_count(net_meter(n, NET_tls_resumptions));

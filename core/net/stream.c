@@ -63,6 +63,7 @@ static void destroy(struct sl_conn *c)
 
 	sl_event_del(n->worker->loop, &c->ev);
 	sl_timer_cancel(n->worker->loop, &c->timer);
+	handshake_over(c);
 	if (c->state != CONN_STOLEN)
 		announce_end(c);
 	tls_stream_free(c->tls);

@@ -32,6 +32,13 @@ enum conn_state {
 	CONN_DEAD,
 };
 
+enum conn_handshake {
+	HANDSHAKE_NONE,
+	HANDSHAKE_WAITS, /* with its hello unread */
+	HANDSHAKE_RUNS,
+	HANDSHAKE_DONE,
+};
+
 struct conn_io {
 	struct sl_conn_ops ops;
 	void *arg;
@@ -66,11 +73,13 @@ struct sl_conn {
 	struct sl_addr remote, local;
 	struct sl_conn *prev, *next; /* all */
 	struct sl_conn *next_dirty;
+	struct sl_conn *prev_waiting, *next_waiting; /* W: handshake.c */
 	struct conn_io *io; /* NULL until the first bytes came */
 	struct ssl_st *tls; /* NULL: plain */
 	uint32_t seen;	    /* preread: bytes that the handlers have been shown */
 	uint8_t state, why;
 	uint8_t access_at; /* the handler of CONN_ACCESS that was asked last */
+	uint8_t handshake; /* enum conn_handshake. W: handshake.c */
 	bool dirty;	   /* in the list for the end of the tick */
 	bool waits_at_low; /* SO_RCVLOWAT is set */
 	bool untold;	   /* no phase has heard of its beginning, so none hears of its end */

@@ -210,15 +210,19 @@ static void ask_for_interface(void *arg, unsigned ifindex)
 static int open_net(struct worker *w)
 {
 	struct setup *s = w->setup;
-	struct net_conf conf = {.max_packets = (unsigned)s->core->max_packets,
-				.gso = s->core->gso,
-				.gro = (enum net_gro)s->core->gro,
-				.offload = {.n_rules = w->h->n_offload_rules,
-					    .fd_rules = w->h->fd_offload_rules,
-					    .fd_states = w->h->fd_offload_states,
-					    .attach = ask_for_interface,
-					    .arg = w},
-				.meters = w->core_meters};
+	struct net_conf conf = {
+		.max_packets = (unsigned)s->core->max_packets,
+		.gso = s->core->gso,
+		.gro = (enum net_gro)s->core->gro,
+		.handshakes = {.in_flight = (unsigned)s->core->handshakes.in_flight,
+			       .per_second = (unsigned)s->core->handshakes.rate,
+			       .per_source = (unsigned)s->core->handshakes.source_rate},
+		.offload = {.n_rules = w->h->n_offload_rules,
+			    .fd_rules = w->h->fd_offload_rules,
+			    .fd_states = w->h->fd_offload_states,
+			    .attach = ask_for_interface,
+			    .arg = w},
+		.meters = w->core_meters};
 
 	w->listeners = sl_pool_array(s->pool, s->n_listeners + 1, sizeof *w->listeners);
 	if (!w->listeners)

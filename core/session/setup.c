@@ -31,6 +31,21 @@ static const struct sl_directive log_fields[] = {
 			"error."),
 	SL_DIRS_END};
 
+static const struct sl_directive handshake_fields[] = {
+	SL_FIELD(struct handshake_block, in_flight, SL_T_INT, .dflt = "2000", .min = 0,
+		 .max = 1000000, .doc = "Handshakes that may be under way at once. 0: no limit."),
+	SL_FIELD(
+		struct handshake_block, rate, SL_T_INT, .dflt = "300", .min = 0, .max = 100000,
+		.doc = "Handshakes begun in a second; each is worth a hundred packets of CPU. TCP "
+		       "clients beyond it wait their turn within preread_timeout, DTLS clients ask "
+		       "again. 0: no limit."),
+	SL_FIELD(struct handshake_block, source_rate, SL_T_INT, .dflt = "50", .min = 0,
+		 .max = 100000,
+		 .doc = "The same for one source (an IPv4 address or an IPv6 /64), and twice as "
+			"many "
+			"at once; what comes beyond it is refused. 0: no limit."),
+	SL_DIRS_END};
+
 static const struct sl_directive core_table[] = {
 	SL_DIR(struct core_block, processes, SL_T_STR, SL_S_MAIN, .dflt = "auto",
 	       .doc = "Workers: a number from 1 to 32, or `auto` for one per CPU."),
@@ -50,6 +65,9 @@ static const struct sl_directive core_table[] = {
 	       .doc = "The log."),
 	SL_DIR(struct core_block, webrtc, SL_T_RECORD, SL_S_MAIN, .fields = rtc_directives,
 	       .doc = "WebRTC connections that end at this node, for the modules that make them."),
+	SL_DIR(struct core_block, handshakes, SL_T_RECORD, SL_S_MAIN, .fields = handshake_fields,
+	       .doc = "What TLS and DTLS handshakes may take of a worker, so that a flood of them "
+		      "does not delay media. Numbers are for each worker."),
 	SL_DIR(struct core_block, max_sessions, SL_T_INT, SL_S_MAIN, .dflt = "65536", .min = 64,
 	       .max = 4000000,
 	       .doc = "Capacity of the shared session table; 256 bytes each. Fixed until the "

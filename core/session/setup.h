@@ -20,12 +20,17 @@ struct log_block {
 	struct sl_str file; /* empty: standard error */
 };
 
+struct handshake_block {
+	int64_t in_flight, rate, source_rate;
+};
+
 struct core_block {		 /* main scope of the core */
 	struct sl_str processes; /* "auto" or a number */
 	struct sl_list modules, module_path;
 	struct sl_str user, group, pid, control;
 	struct log_block log;
 	struct webrtc_block webrtc;
+	struct handshake_block handshakes;
 	int64_t max_sessions, max_limits, max_descriptors, max_packets;
 	uint64_t drain_timeout, drain_spread, start_timeout;
 	int32_t gro;

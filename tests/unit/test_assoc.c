@@ -333,6 +333,34 @@ TEST(associations_are_counted_against_the_listeners_limit)
 	close_world(&w);
 }
 
+TEST(a_hello_over_the_budget_of_handshakes_is_dropped_and_repeated)
+{
+	static struct world w;
+	struct client a, b;
+
+	open_world(&w, "127.0.0.1:0");
+	w.t.net->handshakes.limits.in_flight = 1;
+	open_client(&a, &w);
+	pump(&a);
+	NET_UNTIL(&w.t, test_count(&w.t, NET_handshakes) == 1); /* and stalls */
+	open_client(&b, &w);
+	UNTIL(&b, test_count(&w.t, NET_handshakes_refused) == 1);
+	CHECK_INT(n_assocs(&w), 1);
+	UNTIL(&a, sl_dtls_state(a.s) == SL_DTLS_OPEN);
+	NET_UNTIL(&w.t, test_count(&w.t, NET_handshakes) == 0);
+	for (unsigned i = 0; i < 50 && sl_dtls_state(b.s) != SL_DTLS_OPEN; i++) {
+		fake_ns += 100 * SL_NS_PER_MS;
+		(void)sl_dtls_tick(b.s, now_ms());
+		pump(&b);
+		pump(&b);
+	}
+	CHECK_INT(sl_dtls_state(b.s), SL_DTLS_OPEN);
+	CHECK_INT(test_count(&w.t, NET_handshakes), 0);
+	close_client(&a);
+	close_client(&b);
+	close_world(&w);
+}
+
 TEST(a_client_that_lost_its_association_gets_another_from_the_same_port)
 {
 	static struct world w;
