@@ -122,6 +122,9 @@ const struct sl_directive relay_directives[] = {
 	       .max = 65536,
 	       .doc = "Connections of one TCP relay with its peers, those included that wait for "
 		      "their client (508 beyond; those of peers are closed)."),
+	SL_DIR(struct relay_conf, mobility, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Give tickets to clients that ask for one, by which an allocation follows "
+		      "them to another address (RFC 8016). Off: 405."),
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
 	       .max = 1000000,
 	       .doc = "Requests without credentials that are answered a second to one source over "
@@ -275,6 +278,7 @@ int relay_engine_conf(struct turn_relay *m)
 		.relay_v6 = rc->ipv6 && host_has_family(m, 6),
 		.tcp = rc->tcp_relays,
 		.max_connections = (uint32_t)rc->max_connections,
+		.mobility = rc->mobility,
 		.slot = m->worker->slot,
 		.software = rc->software,
 	};

@@ -8,16 +8,23 @@
  */
 #include "relay.h"
 
-/* A reservation lives in the worker that made it. */
+/* A reservation lives in the worker that made it, an allocation where it was granted. Keys of DTLS
+ * live here: what comes through it is served here, and its tickets move nothing that is
+ * elsewhere. */
 static bool belongs_elsewhere(struct turn_relay *m, struct sl_packet *p,
 			      const struct sl_stun_msg *msg)
 {
+	bool port = false;
 	uint16_t slot;
 
-	if (!sl_turn_token(msg, &slot) || slot == m->worker->slot)
+	if (sl_turn_token(msg, &slot))
+		port = true;
+	else if (!sl_turn_ticket_slot(m->engine, msg, &slot))
+		return false;
+	if (slot == m->worker->slot)
 		return false;
 	if (p->assoc)
-		return claim_for(m, p, msg);
+		return port && claim_for(m, p, msg);
 	if (sl_udp_forward(p, slot) < 0)
 		return false; /* then it is answered here: 508 */
 	sl_count(&m->m[M_FORWARDED]);
@@ -121,20 +128,25 @@ int datagram_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
 	struct relay *r = arg;
 	struct turn_relay *m = r->module;
 	struct sl_turn_alloc *a = r->alloc;
+	const struct relay_way way = {.flow = f};
 	struct sl_stun_msg msg;
 	int rc;
 
-	(void)f;
 	if (!p) { /* as over TLS, the allocation ends with what carried it */
-		sl_turn_kill(a, "DTLS closed");
+		relay_way_lost(r, way);
 		return SL_DONE;
 	}
-	if (is_channel_data(p))
+	if (is_channel_data(p)) {
+		if (SL_UNLIKELY(r->moving))
+			relay_heard(r, way, true);
 		return channel_data(r, p);
+	}
 	if (p->demux != SL_DEMUX_STUN || sl_stun_parse(&msg, p->data, p->len) < 0)
 		return SL_DROP;
 	if (msg.method == SL_STUN_BINDING)
 		return SL_DECLINED;
+	if (SL_UNLIKELY(r->moving))
+		relay_heard(r, way, !sl_turn_ticket_is_old(a, &msg));
 	rc = control(m, a, p, &msg);
 	return rc == SL_DECLINED ? SL_DROP : rc;
 }

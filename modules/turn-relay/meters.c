@@ -22,9 +22,8 @@ const struct sl_metric relay_metrics[] = {
 	[M_CHALLENGES_LIMITED] =
 		SL_COUNTER(challenges_limited,
 			   "requests without credentials dropped: their source sent too many"),
-	[M_FORWARDED] = SL_COUNTER(
-		forwarded,
-		"requests with a reservation token passed to the worker that keeps the port"),
+	[M_FORWARDED] = SL_COUNTER(forwarded, "requests and connections passed to the worker that "
+					      "keeps their port, allocation or peer"),
 	[M_CLIENT_QUEUE_FULL] =
 		SL_COUNTER(client_queue_full, "packets dropped on the way to clients: queue full"),
 	[M_PEER_QUEUE_FULL] =

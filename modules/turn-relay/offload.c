@@ -150,7 +150,7 @@ void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_p
 	struct relay *r = sl_turn_data(a);
 	struct pair *pair;
 
-	if (!m->pairs || !r->flow || !r->session || sl_flow_is_dtls(r->flow))
+	if (!m->pairs || !r->flow || r->moving || !r->session || sl_flow_is_dtls(r->flow))
 		return;
 	pair = pair_of(r, number);
 	if (!pair)

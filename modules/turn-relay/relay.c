@@ -178,6 +178,7 @@ static int on_granted(void *ctx, struct sl_turn_alloc *a)
 		r->stream = m->stream;
 		stream_adopt(r->stream, r);
 	}
+	r->live = true;
 	sl_gauge_add(&m->m[M_LIVE], 1);
 	sl_trace(sl_get64(r->session->sid + 8), SL_TRACE_TURN, SL_TURN_ALLOCATE, 0);
 	return 0;
@@ -196,11 +197,9 @@ static void on_released(void *ctx, struct sl_turn_alloc *a, const char *why)
 	struct turn_relay *m = ctx;
 	struct relay *r = sl_turn_data(a);
 
-	if (r->flow || r->stream)
+	if (r->live)
 		sl_gauge_add(&m->m[M_LIVE], -1);
-	if (r->stream)
-		stream_adopt(r->stream, NULL);
-	sl_flow_close(r->flow);
+	relay_ways_close(r);
 	sl_session_close(r->session, why);
 	relay_free(r);
 	meters_touch(m);
@@ -212,6 +211,7 @@ const struct sl_turn_io relay_io = {
 	.unreserve = on_unreserve,
 	.granted = on_granted,
 	.refreshed = on_refreshed,
+	.moved = relay_moved,
 	.connect = peers_connect,
 	.disconnect = peers_disconnect,
 	.released = on_released,
@@ -272,7 +272,7 @@ static void send_to_client(struct relay *r, struct sl_packet *p)
 {
 	if (r->stream)
 		stream_send(r->stream, p);
-	else if (sl_flow_send(r->flow, p) < 0)
+	else if (!r->flow || sl_flow_send(r->flow, p) < 0)
 		sl_count(&r->module->m[M_CLIENT_QUEUE_FULL]);
 }
 

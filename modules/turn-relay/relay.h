@@ -14,6 +14,7 @@
  *     stream.c      clients over TCP and TLS
  *     claim.c       reserved ports that another worker keeps
  *     offload.c     channels that the kernel relays by itself
+ *     mobility.c    allocations that follow their client to another 5-tuple
  *     transfer.c    connections of clients that belong to another worker
  *     peers.c       TCP relays: listening, connecting, peers that wait for their client
  *     pump.c        bytes between two connections
@@ -107,14 +108,26 @@ struct relay_socket {
 	struct turn_relay *module;
 };
 
+/* To the client: a flow, or a stream. */
+struct relay_way {
+	struct sl_flow *flow;
+	struct stream *stream;
+};
+
 struct relay {
 	struct turn_relay *module;
 	struct sl_turn_alloc *alloc;
 	struct relay_socket *sockets[2]; /* IPv4, IPv6 */
 	struct sl_session *session;
 	struct sl_flow *flow;  /* client over UDP, or */
-	struct stream *stream; /* over TCP */
+	struct stream *stream; /* over TCP; neither: it is waited for */
 	struct pair *pairs;    /* channels that the kernel relays */
+	bool live;	       /* was granted */
+	/* W: mobility.c. While it moves there is another way: flow and stream are the new one, or
+	 * the old one, if that was heard last. */
+	bool moving, at_new;
+	struct relay_way other;
+	struct sl_session *moving_session; /* of the new place, for strays; NULL: none */
 };
 
 struct turn_relay {
@@ -209,6 +222,15 @@ void relay_tell(struct relay *r, const uint8_t *text, size_t len);
 /* ---- datagram.c */
 sl_dgram_fn datagram_content;
 sl_flow_fn datagram_flow;
+
+/* ---- mobility.c */
+/* Of struct sl_turn_io */
+int relay_moved(void *ctx, struct sl_turn_alloc *a);
+/* While it moves: something came this way. settles: no repetition of the Refresh that moved it */
+void relay_heard(struct relay *r, struct relay_way from, bool settles);
+/* This way has ended by itself */
+void relay_way_lost(struct relay *r, struct relay_way way);
+void relay_ways_close(struct relay *r);
 
 /* ---- stream.c */
 struct stream;

@@ -71,12 +71,20 @@ static void on_closed(void *arg, struct sl_conn *c, enum sl_close_reason why)
 		pump_closed(s->pump, why);
 	if (s->module) {
 		if (s->relay)
-			sl_turn_kill(s->relay->alloc, "connection closed");
+			relay_way_lost(s->relay, (struct relay_way){.stream = s});
 		sl_timer_cancel(s->module->worker->loop, &s->idle);
 		unlink_stream(s);
 	}
 	free(s->held);
 	free(s);
+}
+
+static void forget(struct relay *r, const struct stream *s)
+{
+	if (r->stream == s)
+		r->stream = NULL;
+	if (r->other.stream == s)
+		r->other.stream = NULL;
 }
 
 void streams_close(struct turn_relay *m)
@@ -87,7 +95,7 @@ void streams_close(struct turn_relay *m)
 		sl_timer_cancel(m->worker->loop, &s->idle);
 		unlink_stream(s);
 		if (s->relay)
-			s->relay->stream = NULL; /* the engine ends its allocation later */
+			forget(s->relay, s); /* the engine ends its allocation later */
 		s->relay = NULL;
 		s->module = NULL;
 		sl_conn_close(s->conn, SL_CLOSE_OURS);
@@ -228,6 +236,8 @@ static int channel_data(struct stream *s, const uint8_t *frame, size_t len)
 
 	if (!s->relay)
 		return 0;
+	if (SL_UNLIKELY(s->relay->moving))
+		relay_heard(s->relay, (struct relay_way){.stream = s}, true);
 	peer = sl_turn_channel_out(s->relay->alloc, frame, len, module_now_ms(s->module), &payload);
 	if (peer)
 		payload_to_peer(s, frame + CHANNEL_HEADER, payload, peer);
@@ -309,8 +319,9 @@ static bool goes_elsewhere(struct stream *s, const struct sl_stun_msg *msg)
 	struct turn_relay *m = s->module;
 	uint16_t slot;
 
-	if (s->relay || !sl_turn_connection_slot(msg, &slot) || slot == m->worker->slot ||
-	    transfer_ask(m, slot, &s->transfer) < 0)
+	if (s->relay ||
+	    (!sl_turn_connection_slot(msg, &slot) && !sl_turn_ticket_slot(m->engine, msg, &slot)) ||
+	    slot == m->worker->slot || transfer_ask(m, slot, &s->transfer) < 0)
 		return false;
 	sl_conn_pause_input(s->conn);
 	return true;
@@ -327,6 +338,9 @@ static int message(struct stream *s, const uint8_t *frame, size_t len)
 		return binding(s, &msg);
 	if (goes_elsewhere(s, &msg))
 		return SL_AGAIN;
+	if (s->relay && SL_UNLIKELY(s->relay->moving))
+		relay_heard(s->relay, (struct relay_way){.stream = s},
+			    !sl_turn_ticket_is_old(s->relay->alloc, &msg));
 	return waits_for_port(s, &msg) ? 0 : control(s, &msg);
 }
 

@@ -64,6 +64,21 @@ TEST(who_asks_for_a_ticket_gets_a_sealed_one)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(no_byte_of_a_ticket_is_zero)
+{
+	struct tclient more;
+
+	setup();
+	for (uint16_t i = 0; i < 200; i++) {
+		tclient_init(&more, &net, "198.51.100.9:1", "alice", "wonder");
+		more.at.remote.port = i;
+		CHECK_INT(allocate_mobile(&more), 0);
+		CHECK(learn_ticket(&more));
+		CHECK(!memchr(ticket.p, 0, ticket.len));
+	}
+	CHECK(tnet_stop(&net));
+}
+
 TEST(a_ticket_moves_the_allocation_to_where_the_refresh_came_from)
 {
 	struct sl_turn_alloc *a;
@@ -108,6 +123,8 @@ TEST(the_old_ticket_holds_until_the_client_has_settled)
 	CHECK_INT(net.n_moved, 1);
 	CHECK(sl_str_eq(ticket, sl_stun_find_str(&moved.msg, SL_TURN_MOBILITY_TICKET)));
 	sl_turn_settled(alice.alloc);
+	CHECK_INT(refresh_with(&moved, old, 600), 0);
+	CHECK(sl_str_eq(ticket, sl_stun_find_str(&moved.msg, SL_TURN_MOBILITY_TICKET)));
 	tclient_init(&third, &net, "203.0.113.51:5", "alice", "wonder");
 	CHECK_INT(refresh_with(&third, old, 600), 437);
 	CHECK_INT(refresh_with(&third, ticket, 600), 0);
