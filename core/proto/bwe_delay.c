@@ -160,9 +160,17 @@ static void minimum_start(struct bwe_minimum *m, uint64_t bucket)
 	m->started = true;
 }
 
+/* Most packets fall into the newest bucket; dividing for each would be the dearest thing here. */
+static uint64_t bucket_of(const struct bwe_minimum *m, uint64_t at_us)
+{
+	if (m->started && at_us - m->bucket * m->width_us < m->width_us)
+		return m->bucket;
+	return at_us / m->width_us;
+}
+
 static void minimum_add(struct bwe_minimum *m, uint64_t at_us, int64_t v)
 {
-	uint64_t bucket = at_us / m->width_us;
+	uint64_t bucket = bucket_of(m, at_us);
 	int64_t *least = &m->min[bucket % BWE_MINIMA];
 
 	if (!m->started || bucket >= m->bucket + BWE_MINIMA)

@@ -51,20 +51,45 @@ static bool next_symbol(const struct twcc_feedback *fb, struct twcc_walk *w, uns
 	return true;
 }
 
-/* Where the deltas begin, how many bytes of them there must be; -SL_EPARSE */
+/* Bytes of deltas that n symbols of a chunk have; -SL_EPARSE */
+static int chunk_need(uint16_t chunk, unsigned n)
+{
+	int need = 0;
+
+	if (!is_vector(chunk))
+		return (chunk >> 13 & 3) == 3 ? -SL_EPARSE : (int)((chunk >> 13 & 3) * n);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned symbol = chunk_symbol(chunk, chunk_len(chunk) - i);
+
+		if (symbol == 3)
+			return -SL_EPARSE;
+		need += (int)symbol;
+	}
+	return need;
+}
+
+/* Where the deltas begin; -SL_EPARSE unless all of them are there */
 static int measure(struct twcc_feedback *fb)
 {
-	struct twcc_walk w = {0};
-	unsigned symbol;
+	const uint8_t *p = fb->chunks;
 	size_t need = 0;
 
-	for (unsigned i = 0; i < fb->count; i++) {
-		if (!next_symbol(fb, &w, &symbol) || symbol == 3)
+	for (unsigned left = fb->count; left > 0; p += 2) {
+		unsigned n;
+		int bytes;
+
+		if (fb->end - p < 2)
 			return -SL_EPARSE;
-		need += symbol;
+		n = chunk_len(sl_get16(p));
+		n = n < left ? n : left;
+		bytes = chunk_need(sl_get16(p), n);
+		if (bytes < 0)
+			return bytes;
+		need += (size_t)bytes;
+		left -= n;
 	}
-	fb->deltas = fb->chunks + w.chunk_at;
-	return (size_t)(fb->end - fb->deltas) < need ? -SL_EPARSE : 0;
+	fb->deltas = p;
+	return (size_t)(fb->end - p) < need ? -SL_EPARSE : 0;
 }
 
 int twcc_parse(struct twcc_feedback *ret_fb, const struct sl_rtcp_block *block)
@@ -82,7 +107,7 @@ int twcc_parse(struct twcc_feedback *ret_fb, const struct sl_rtcp_block *block)
 				    .number = p[19],
 				    .chunks = p + TWCC_HEADER,
 				    .end = p + block->len};
-	err = measure(&fb);
+	err = fb.count > TWCC_MAX_STATUSES ? -SL_EPARSE : measure(&fb);
 	if (err < 0)
 		return err;
 	*ret_fb = fb;

@@ -14,6 +14,7 @@
 enum {
 	TWCC_HEADER = 20,
 	TWCC_RUN_MAX = 0x1fff,
+	TWCC_MAX_STATUSES = 8192, /* more than a sender remembers; 24 bytes could tell 65 535 */
 	TWCC_TICK_US = 250,
 	TWCC_TICKS_PER_REF = 256, /* the reference time counts 64 ms */
 };

@@ -20,6 +20,11 @@ double bw_random(struct bw_world *w)
 	return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
 }
 
+unsigned bw_seeds(void)
+{
+	return getenv("SLUICE_ASAN") ? 4 : 20;
+}
+
 struct bw_world *bw_new(uint64_t seed, struct bw_path path, unsigned n_flows)
 {
 	struct bw_world *w = calloc(1, sizeof *w);

@@ -81,6 +81,8 @@ struct bw_world {
 	unsigned n_queue;
 };
 
+/* Seeds to try; fewer where each step is checked by sanitizers */
+unsigned bw_seeds(void);
 struct bw_world *bw_new(uint64_t seed, struct bw_path path, unsigned n_flows);
 void bw_free(struct bw_world *w);
 void bw_start(struct bw_world *w);

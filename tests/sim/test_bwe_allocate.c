@@ -9,7 +9,7 @@
 #include "modules/sfu/allocate.c" /* lint: until the module has a build of its own */
 #include "sim/bwe_world.h"
 
-enum { SEEDS = 20, TRACKS = 5, LAYERS = 9, ROUND_US = 200000 };
+enum { TRACKS = 5, LAYERS = 9, ROUND_US = 200000 };
 
 static const struct allocate_layer simulcast[LAYERS] = {
 	{0, 0, 0, 320, 180, 40000},   {0, 0, 1, 320, 180, 60000},   {0, 0, 2, 320, 180, 90000},
@@ -93,7 +93,7 @@ TEST(a_room_settles_and_layers_do_not_flap)
 {
 	double use = 0, least = 1, standing = 0, switches = 0;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct subscriber s;
 		struct bw_world *w = subscribe(&s, seed, 1.5e6);
 		double got, stands;
@@ -103,10 +103,10 @@ TEST(a_room_settles_and_layers_do_not_flap)
 		bw_run(w, 60);
 		got = bw_got(w, 0, 20, 80) / 1.5e6;
 		stands = bw_standing_ms(w, 0.95, 20, 80);
-		use += got / SEEDS;
+		use += got / bw_seeds();
 		least = fmin(least, got);
 		standing = fmax(standing, stands);
-		switches += (double)s.n_switches / TRACKS / SEEDS;
+		switches += (double)s.n_switches / TRACKS / bw_seeds();
 		CHECK_INT(s.n_starved, 0);
 		CHECK(s.tracks[0].bps > s.tracks[1].bps); /* the speaker is seen best */
 		bw_free(w);
@@ -124,23 +124,23 @@ TEST(a_drop_takes_layers_not_people_and_they_come_back)
 {
 	double before = 0, low = 0, after = 0, standing = 0;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct subscriber s;
 		struct bw_world *w = subscribe(&s, seed, 1.5e6);
 
 		bw_run(w, 30);
-		before += bw_got(w, 0, 20, 30) / SEEDS;
+		before += bw_got(w, 0, 20, 30) / bw_seeds();
 		w->path.rate_bps = 500e3;
 		bw_run(w, 5);
 		forget_counts(&s);
 		bw_run(w, 25);
 		CHECK(s.n_starved * 20 < s.n_rounds * TRACKS);
 		CHECK(!s.tracks[0].target.paused);
-		low += bw_got(w, 0, 35, 60) / SEEDS;
+		low += bw_got(w, 0, 35, 60) / bw_seeds();
 		standing = fmax(standing, bw_standing_ms(w, 0.95, 35, 60));
 		w->path.rate_bps = 1.5e6;
 		bw_run(w, 30);
-		after += bw_got(w, 0, 80, 90) / SEEDS;
+		after += bw_got(w, 0, 80, 90) / bw_seeds();
 		bw_free(w);
 	}
 	printf("# before %.0f, at 500 kbit/s %.0f, after %.0f kbit/s; standing at worst %.0f ms\n",
@@ -152,7 +152,7 @@ TEST(a_drop_takes_layers_not_people_and_they_come_back)
 
 TEST(enough_for_all_is_found_and_then_left_alone)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct subscriber s;
 		struct bw_world *w = subscribe(&s, seed, 20e6);
 

@@ -5,7 +5,7 @@
 #include "lib/test.h"
 #include "sim/bwe_world.h"
 
-enum { SEEDS = 20, SETTLED_S = 5, LONG_S = 40 };
+enum { SETTLED_S = 5, LONG_S = 40 };
 
 struct figures { /* mean and worst of all seeds */
 	double use, use_worst, standing_worst, queue, reached_worst;
@@ -29,10 +29,10 @@ static void add_figures(struct figures *f, const struct bw_world *w, double bps,
 {
 	double use = bw_got(w, 0, from_s, to_s) / bps;
 
-	f->use += use / SEEDS;
+	f->use += use / bw_seeds();
 	f->use_worst = f->use_worst == 0 || use < f->use_worst ? use : f->use_worst;
 	f->standing_worst = worse_of(f->standing_worst, bw_standing_ms(w, 0.95, from_s, to_s));
-	f->queue += bw_queue_ms(w, 0.5, from_s, to_s) / SEEDS;
+	f->queue += bw_queue_ms(w, 0.5, from_s, to_s) / bw_seeds();
 }
 
 static void print(const char *name, const struct figures *f)
@@ -48,7 +48,7 @@ static struct figures over(const char *name, struct bw_path path)
 {
 	struct figures f = {0};
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, path, 1);
 		double bps = path.rate_bps * (1 - path.loss);
 
@@ -89,7 +89,7 @@ TEST(a_drop_is_followed_and_its_end_found)
 {
 	struct figures before = {0}, low = {0}, after = {0};
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 1);
 
 		bw_start(w);
@@ -181,7 +181,7 @@ TEST(who_cannot_pad_still_gets_there)
 {
 	struct figures f = {0};
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 1);
 
 		w->flows[0].no_padding = true;
@@ -200,7 +200,7 @@ TEST(who_cannot_pad_still_gets_there)
 
 TEST(an_estimate_is_kept_while_little_is_sent_and_raised_by_proof_alone)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 1);
 		uint64_t before, idle;
 
@@ -223,7 +223,7 @@ TEST(a_path_that_stops_for_a_while_is_filled_again)
 {
 	double worst = 0;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 1);
 		int reached_s;
 

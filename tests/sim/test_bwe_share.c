@@ -5,15 +5,13 @@
 #include "lib/test.h"
 #include "sim/bwe_world.h"
 
-enum { SEEDS = 20 };
-
 static const struct bw_path megabit = {.rate_bps = 1e6, .queue_ms = 300, .delay_ms = 50};
 
 TEST(a_second_flow_gets_its_half)
 {
 	double mean = 0, least = 1, standing = 0;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 2);
 		double first, second;
 
@@ -22,7 +20,7 @@ TEST(a_second_flow_gets_its_half)
 		bw_run(w, 70);
 		first = bw_got(w, 0, 30, 70);
 		second = bw_got(w, 1, 30, 70);
-		mean += second / (first + second) / SEEDS;
+		mean += second / (first + second) / bw_seeds();
 		if (second / (first + second) < least)
 			least = second / (first + second);
 		if (bw_standing_ms(w, 0.95, 20, 70) > standing)
@@ -41,7 +39,7 @@ TEST(beside_a_tcp_that_fills_the_queue_it_is_not_starved_and_comes_back)
 {
 	double mean = 0, least = 1;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 2);
 		double ours, theirs;
 
@@ -52,7 +50,7 @@ TEST(beside_a_tcp_that_fills_the_queue_it_is_not_starved_and_comes_back)
 		bw_run(w, 80);
 		ours = bw_got(w, 0, 15, 50);
 		theirs = bw_got(w, 1, 15, 50);
-		mean += ours / (ours + theirs) / SEEDS;
+		mean += ours / (ours + theirs) / bw_seeds();
 		if (ours / (ours + theirs) < least)
 			least = ours / (ours + theirs);
 		CHECK(theirs > 150e3);
@@ -66,7 +64,7 @@ TEST(beside_a_tcp_that_fills_the_queue_it_is_not_starved_and_comes_back)
 
 TEST(traffic_that_comes_and_goes_is_made_room_for)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_world *w = bw_new(seed, megabit, 1);
 
 		bw_start(w);
@@ -85,7 +83,7 @@ TEST(traffic_that_comes_and_goes_is_made_room_for)
 /* As in a room: each has a path of its own, and one of them is broken. */
 TEST(another_participants_loss_changes_nothing)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
 		struct bw_path wide = megabit;
 		struct bw_world *w;
 		double alone;

@@ -114,6 +114,19 @@ TEST(reserved_symbols_and_other_messages_are_refused)
 	CHECK_INT(twcc_parse(&fb, &b), -SL_EPARSE);
 }
 
+TEST(a_few_bytes_do_not_make_much_work)
+{
+	uint8_t data[36] = {0x8f, 0xcd, 0, 8, [14] = 0xff, [15] = 0xff};
+	struct sl_rtcp_block b = block_of(data, sizeof data);
+	struct twcc_feedback fb;
+
+	for (unsigned i = 20; i < 36; i += 2)
+		sl_put16(data + i, 0x1fff); /* 65 528 lost */
+	CHECK_INT(twcc_parse(&fb, &b), -SL_EPARSE);
+	sl_put16(data + 14, 8192);
+	CHECK_INT(twcc_parse(&fb, &b), 0);
+}
+
 /* ---- the writer against a model */
 
 enum { WORLD = 3000 };
