@@ -161,6 +161,8 @@ int bwe_probe_result(struct bwe_probe *p, uint64_t now_us, uint64_t rtt_us,
 
 /* ---- bwe.c */
 
+enum { BWE_HOLD_US = 10000 /* a queue with which the rate does not grow */ };
+
 enum bwe_mode {
 	BWE_GROW,
 	BWE_DRAIN /* below what the path carries, until the queue is gone */
@@ -204,6 +206,15 @@ struct bwe {
 	double remb;
 	uint64_t remb_us;
 	uint64_t rtt_floor_us; /* by receiver reports */
+	bool reported;	       /* by them, and by nothing else yet */
+	unsigned n_unheard;    /* probes without any feedback */
 };
+
+void bwe_bound(struct bwe *b);			/* the rate, to what is allowed */
+double bwe_ceiling(const struct bwe *b);	/* that the peer has set; infinite: none */
+uint64_t bwe_silence_us(const struct bwe *b);	/* without feedback: something is wrong */
+/* ---- bwe_control.c */
+void bwe_decide(struct bwe *b, uint64_t now_us); /* after each feedback */
+void bwe_probe_step(struct bwe *b, uint64_t now_us);
 
 #endif

@@ -102,7 +102,7 @@ static void transmit(struct bw_world *w, unsigned flow, uint16_t seq, uint32_t b
 	struct bw_packet *p = &w->under_way[w->last % BW_RING];
 	double at_us;
 
-	w->flows[flow].sent_packets++;
+	w->flows[flow].n_sent++;
 	if (!enqueue(w, bytes) || bw_random(w) < w->path.loss + w->flows[flow].extra_loss)
 		return;
 	at_us = w->free_us + 1000 * (w->path.delay_ms + w->path.jitter_ms * bw_random(w));
@@ -132,9 +132,10 @@ static void deliver(struct bw_world *w)
 		if (p->at_us > w->now_us)
 			break;
 		f->seconds[p->at_us / 1000000].bytes += p->bytes;
+		f->n_got++;
 		if (f->tcp)
 			push_back(w, f, p->at_us)->seq = p->seq;
-		else
+		else if (!f->by_reports)
 			twcc_recv_packet(f->recv, p->seq, p->at_us * 1000 + 777777777777);
 	}
 }
@@ -311,6 +312,20 @@ static void feedback_in(struct bw_world *w, struct bw_flow *f)
 	}
 }
 
+static void report(struct bw_world *w, struct bw_flow *f)
+{
+	uint64_t lost = f->n_sent > f->n_got ? f->n_sent - f->n_got : 0;
+	double rtt_ms = 2 * w->path.delay_ms + backlog_ms(w);
+
+	if (w->now_us < f->report_us)
+		return;
+	if (f->n_sent > 0)
+		bwe_report(f->bwe, (uint8_t)(255 * lost / f->n_sent), (uint32_t)(rtt_ms * 1000),
+			   w->now_us * 1000);
+	f->n_sent = f->n_got = 0;
+	f->report_us = w->now_us + 1000000;
+}
+
 static void flow_step(struct bw_world *w, unsigned i)
 {
 	struct bw_flow *f = &w->flows[i];
@@ -322,6 +337,8 @@ static void flow_step(struct bw_world *w, unsigned i)
 	}
 	feedback_back(w, f);
 	feedback_in(w, f);
+	if (f->by_reports)
+		report(w, f);
 	if (w->now_us >= f->starts_us && (f->stops_us == 0 || w->now_us < f->stops_us))
 		sender_step(w, i);
 	f->seconds[w->now_us / 1000000].target_bps += (double)f->state.target_bps / 1000;

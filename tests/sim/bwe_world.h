@@ -43,6 +43,7 @@ struct bw_flow {
 	double audio_bps, extra_loss;
 	uint64_t starts_us, stops_us; /* 0: never */
 	bool no_padding;
+	bool by_reports; /* the peer gives receiver reports once a second, no more */
 	/* Bits per second of video for the next frame; NULL: as much as is allowed */
 	double (*source)(void *arg, const struct bwe_state *state, uint64_t now_us);
 	void *source_arg;
@@ -58,7 +59,8 @@ struct bw_flow {
 	uint64_t next_frame_us, next_audio_us, tick_us;
 	double window, flying;		 /* of a TCP, in packets */
 	uint64_t halved_us, next_expected, acked_us;
-	uint64_t sent_packets;
+	uint64_t n_sent, n_got; /* packets, since the last report */
+	uint64_t report_us;
 	struct bw_packet back[BW_RING]; /* feedback or acknowledgements under way */
 	unsigned back_first, back_last;
 	uint8_t feedback[256][1200];

@@ -196,6 +196,25 @@ TEST(who_cannot_pad_still_gets_there)
 	CHECK(f.use_worst >= 0.85);
 }
 
+TEST(reports_alone_lead_there_slowly_and_hold_it)
+{
+	struct figures f = {0};
+
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
+		struct bw_world *w = bw_new(seed, megabit, 1);
+
+		w->flows[0].by_reports = true;
+		bw_start(w);
+		bw_run(w, 80);
+		add_reached(&f, w, 1e6, 0);
+		add_figures(&f, w, 1e6, 30, 80);
+		bw_free(w);
+	}
+	print("receiver reports alone", &f);
+	CHECK(f.reached_worst <= 25);
+	CHECK(f.use_worst >= 0.7);
+}
+
 /* ---- who has less to send than he may */
 
 TEST(an_estimate_is_kept_while_little_is_sent_and_raised_by_proof_alone)

@@ -128,6 +128,30 @@ TEST(peers_without_feedback_are_judged_by_their_reports)
 	bwe_free(b);
 }
 
+TEST(who_tells_nothing_of_clusters_is_sent_none)
+{
+	struct bwe *b = estimator();
+	struct bwe_state s;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 400; i++) {
+		uint64_t now_ns = S_NS + i * S_NS / 20;
+
+		bwe_sent(b, (uint16_t)i, 1200, 0, now_ns);
+		(void)bwe_tick(b, now_ns);
+		bwe_state(b, &s);
+		n += s.probe > n;
+	}
+	CHECK_INT(n, 3);
+	bwe_path_changed(b, 30 * S_NS);
+	bwe_report(b, 0, 50000, 30 * S_NS);
+	bwe_sent(b, 1000, 1200, 0, 30 * S_NS);
+	(void)bwe_tick(b, 30 * S_NS);
+	bwe_state(b, &s);
+	CHECK_INT(s.probe, 0);
+	bwe_free(b);
+}
+
 TEST(a_cap_that_is_not_repeated_is_lifted)
 {
 	struct bwe *b = estimator();
