@@ -29,8 +29,8 @@ enum {
 	TICK_MS = 10,
 	RTO_INITIAL_MS = 500,
 	RTO_MIN_MS = 300, /* above the peer's delayed SACK */
-	RTO_MAX_MS = 5000,
-	MAX_RETRANSMITS = 12, /* ICE knows sooner when the path is gone */
+	RTO_MAX_MS = 3000,    /* soon back after an outage that ICE has overcome */
+	MAX_RETRANSMITS = 30, /* ICE knows sooner when the path is gone */
 	INIT_ATTEMPTS = 20,
 	INIT_MAX_MS = 2000,
 	INITIAL_WINDOW = 10, /* packets, RFC 6928 */
