@@ -39,7 +39,8 @@ struct inode {
 	unsigned n_map;
 	struct sl_addr permitted[INET_MAPPINGS];
 	unsigned n_permitted;
-	bool cut; /* nothing passes in either direction */
+	bool cut;	    /* nothing passes in either direction */
+	uint8_t dead_bases; /* bits: nor does it by these */
 	/* what the agent has said */
 	struct ice_path open[INET_OPEN];
 	unsigned n_open, n_selected, n_states, n_failed;
@@ -178,6 +179,14 @@ static inline bool inode_has_open(const struct inode *n, const struct ice_path *
 	return false;
 }
 
+static inline bool inode_is_dead(const struct inode *n, const struct sl_addr *base)
+{
+	for (unsigned i = 0; i < n->n_bases; i++)
+		if (sl_addr_eq(&n->bases[i], base))
+			return n->dead_bases >> i & 1;
+	return false;
+}
+
 static inline void inode_send(void *ctx, const struct ice_path *path, const uint8_t *data, size_t len)
 {
 	struct inode *n = ctx;
@@ -185,7 +194,7 @@ static inline void inode_send(void *ctx, const struct ice_path *path, const uint
 
 	n->sent++;
 	n->sent_bytes += (uint32_t)len;
-	if (n->cut)
+	if (n->cut || inode_is_dead(n, &path->local))
 		return;
 	from = path->tcp ? path->local : inat_out(n, &path->local, &path->remote);
 	inet_put(n->world, &from, &path->remote, path->tcp, path->via, data, len);
@@ -274,7 +283,7 @@ static inline void inet_deliver(struct iworld *w, struct idatagram *d)
 		struct inode *n = &w->nodes[i];
 		struct sl_addr to = d->to;
 
-		if (n->agent && !n->cut && inat_in(n, &d->from, &to) && inode_owns(n, &to))
+		if (n->agent && !n->cut && inat_in(n, &d->from, &to) && inode_owns(n, &to) && !inode_is_dead(n, &to))
 			inode_receive(n, d, &to);
 	}
 }
