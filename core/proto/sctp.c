@@ -28,7 +28,7 @@ enum {
 	SCRATCH = 64 * 1024,
 	TICK_MS = 10,
 	RTO_INITIAL_MS = 500,
-	RTO_MIN_MS = 300, /* above the peer's delayed SACK */
+	RTO_MIN_MS = 300,     /* above the peer's delayed SACK */
 	RTO_MAX_MS = 3000,    /* soon back after an outage that ICE has overcome */
 	MAX_RETRANSMITS = 30, /* ICE knows sooner when the path is gone */
 	INIT_ATTEMPTS = 20,
@@ -47,6 +47,7 @@ static struct {
 	uint32_t n_slots, n_used;
 	struct sctp *ready, **last_ready; /* with something to read */
 	bool reading;
+	struct sctp *doomed; /* freed by a callback, while it is being read */
 	uint8_t *scratch;
 } lib;
 
@@ -314,6 +315,38 @@ int sctp_new(struct sctp **ret_s, const struct sctp_opts *o, const struct sctp_i
 	return 0;
 }
 
+static void say_nothing(void *ctx, const uint8_t *packet, size_t len)
+{
+	(void)ctx;
+	(void)packet;
+	(void)len;
+}
+
+static void open_nothing(void *ctx, const struct sctp_channel *c)
+{
+	(void)ctx;
+	(void)c;
+}
+
+static void tell_nothing(void *ctx, uint16_t stream)
+{
+	(void)ctx;
+	(void)stream;
+}
+
+static void read_nothing(void *ctx, uint16_t stream, bool text, const uint8_t *data, size_t len)
+{
+	(void)text;
+	(void)stream;
+	say_nothing(ctx, data, len);
+}
+
+static const struct sctp_io silent = {.send = say_nothing,
+				      .opened = open_nothing,
+				      .closed = tell_nothing,
+				      .message = read_nothing,
+				      .writable = tell_nothing};
+
 static void unlist(struct sctp *s)
 {
 	struct sctp **at = &lib.ready;
@@ -328,6 +361,16 @@ static void unlist(struct sctp *s)
 	s->ready = false;
 }
 
+static void destroy(struct sctp *s)
+{
+	if (s->so)
+		usrsctp_close(s->so);
+	usrsctp_deregister_address(s->address);
+	sctp_channels_free(s);
+	free(s->part);
+	free(s);
+}
+
 void sctp_free(struct sctp *s)
 {
 	if (!s)
@@ -335,12 +378,15 @@ void sctp_free(struct sctp *s)
 	lib.slots[s->slot] = NULL; /* what the library says from now on is lost */
 	lib.n_used--;
 	unlist(s);
-	if (s->so)
-		usrsctp_close(s->so);
-	usrsctp_deregister_address(s->address);
-	sctp_channels_free(s);
-	free(s->part);
-	free(s);
+	if (!lib.reading) {
+		destroy(s);
+		return;
+	}
+	s->dead = true;
+	s->io = &silent;
+	s->count = &s->own_count;
+	s->next_ready = lib.doomed;
+	lib.doomed = s;
 }
 
 /* ---- sending */
@@ -576,6 +622,10 @@ static void read_all(void)
 		sctp_channels_flush(s);
 	}
 	lib.reading = false;
+	while ((s = lib.doomed) != NULL) {
+		lib.doomed = s->next_ready;
+		destroy(s);
+	}
 }
 
 void sctp_input(struct sctp *s, const uint8_t *packet, size_t len)

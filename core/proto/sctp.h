@@ -5,8 +5,8 @@
  * sctp_tick; its state is one per process (sctp_start after exec). It measures round trips and
  * lifetimes by the system's clock.
  *
- * A call of one function leads to calls of sctp_io; those may call sctp_open, sctp_close and
- * sctp_send, but for `send`, which may call nothing here. None of them may free an association.
+ * A call of one function leads to calls of sctp_io; those may call sctp_open, sctp_close, sctp_send
+ * and sctp_free, but for `send`, which may call nothing here.
  */
 #ifndef PROTO_SCTP_H
 #define PROTO_SCTP_H

@@ -352,6 +352,33 @@ TEST(a_callback_may_answer_and_close)
 	sworld_stop(&world);
 }
 
+static void free_at_once(struct snode *n, uint16_t stream, const uint8_t *data, size_t len)
+{
+	(void)data;
+	(void)len;
+	sl_assert(sctp_send(n->s, stream, true, "never read", 10) == 0);
+	sctp_free(n->s);
+	n->s = NULL;
+}
+
+TEST(a_callback_may_free_its_association)
+{
+	uint16_t stream;
+
+	start();
+	stream = open_channel(a, &plain);
+	open_channel(a, &plain);
+	b->on_message = free_at_once;
+	for (unsigned i = 0; i < 3; i++) /* more to read than the first */
+		CHECK_INT(sctp_send(a->s, stream, true, "ping", 4), 0);
+	snet_pass(&world, 1000);
+	CHECK_INT(b->n_messages, 1);
+	CHECK_INT(b->n_closed, 0);
+	CHECK(!b->s && !b->down);
+	sworld_stop(&world);
+	CHECK_INT(sctp_tick(++snet_now_ms) == UINT64_MAX, true);
+}
+
 /* ---- backpressure */
 
 TEST(a_peer_that_reads_nothing_leaves_a_bounded_queue)
