@@ -38,6 +38,7 @@ static void queue_drop_first(struct sctp *s, struct sctp_stream *st)
 	st->first = m->next;
 	if (!st->first)
 		st->last = &st->first;
+	s->n_pending--;
 	if (m->ppid != SCTP_PPID_DCEP) {
 		st->buffered -= m->len;
 		s->buffered -= m->len;
@@ -62,6 +63,7 @@ static int queue_add(struct sctp *s, struct sctp_stream *st, uint32_t ppid, cons
 	}
 	*st->last = m;
 	st->last = &m->next;
+	s->n_pending++;
 	return 0;
 }
 
@@ -78,6 +80,8 @@ static struct sctp_stream *stream_new(struct sctp *s, const struct sctp_channel 
 	st->max_lifetime_ms = c->max_lifetime_ms;
 	st->last = &st->first;
 	s->streams[c->stream] = st;
+	if (c->stream >= s->top)
+		s->top = (uint16_t)(c->stream + 1);
 	return st;
 }
 
@@ -86,8 +90,11 @@ static void stream_free(struct sctp *s, uint16_t stream)
 	struct sctp_stream *st = s->streams[stream];
 
 	s->streams[stream] = NULL;
+	while (s->top > 0 && !s->streams[s->top - 1])
+		s->top--;
 	while (st->first)
 		queue_drop_first(s, st);
+	s->n_closing -= st->closing;
 	free(st->names);
 	free(st);
 }
@@ -120,7 +127,10 @@ static void ask_reset(struct sctp *s, uint16_t stream)
 
 static void begin_closing(struct sctp *s, uint16_t stream)
 {
-	s->streams[stream]->closing = true;
+	struct sctp_stream *st = s->streams[stream];
+
+	s->n_closing += !st->closing;
+	st->closing = true;
 	ask_reset(s, stream);
 }
 
@@ -259,15 +269,15 @@ static void tell_writable(struct sctp *s, uint16_t stream)
 /* One message of the stream whose turn it is; false: none can go. */
 static bool send_next(struct sctp *s)
 {
-	for (unsigned i = 0; i < SCTP_STREAMS; i++) {
-		uint16_t stream = (uint16_t)((s->turn + i) % SCTP_STREAMS);
+	for (unsigned i = 0; i < s->top; i++) {
+		uint16_t stream = (uint16_t)((s->turn + i) % s->top);
 		struct sctp_stream *st = s->streams[stream];
 
 		if (!st || !st->first)
 			continue;
 		if (send_first(s, stream) < 0)
 			return false;
-		s->turn = (uint16_t)((stream + 1) % SCTP_STREAMS);
+		s->turn = (uint16_t)(stream + 1);
 		tell_writable(s, stream);
 		st = s->streams[stream]; /* the callback may have closed it */
 		if (st && st->closing)
@@ -281,9 +291,9 @@ void sctp_channels_flush(struct sctp *s)
 {
 	if (!s->up || s->dead)
 		return;
-	while (!s->dead && send_next(s))
+	while (!s->dead && s->n_pending > 0 && send_next(s))
 		;
-	for (unsigned i = 0; i < SCTP_STREAMS; i++)
+	for (unsigned i = 0; s->n_closing > 0 && i < s->top; i++)
 		if (s->streams[i] && s->streams[i]->closing)
 			ask_reset(s, (uint16_t)i);
 }

@@ -51,7 +51,10 @@ struct sctp {
 	uint16_t n_streams; /* negotiated; SCTP_STREAMS before */
 	uint16_t turn;	    /* whose turn it is to send */
 	struct sctp_stream *streams[SCTP_STREAMS]; /* owned */
-	size_t buffered;			   /* of all streams */
+	uint16_t top;				   /* above the highest in use */
+	uint16_t n_closing;			   /* streams */
+	unsigned n_pending;			   /* messages of all streams */
+	size_t buffered;			   /* bytes of all streams */
 	/* sctp.c */
 	void *so;      /* struct socket; owned */
 	void *address; /* a number that the library knows it by */
