@@ -172,7 +172,8 @@ static const struct jsep_media *hear_rids(const char *rest)
 {
 	char text[512];
 
-	snprintf(text, sizeof text, EXT_VIDEO "%s", rest);
+	snprintf(text, sizeof text,
+		 EXT_VIDEO "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n%s", rest);
 	return hear(VIDEO "96", text);
 }
 
@@ -200,6 +201,22 @@ TEST(of_alternatives_the_first_useful_one_is_taken)
 	CHECK_STR(sl_str_c(m->rids[0]), "b");
 	CHECK_STR(sl_str_c(m->rids[1]), "d");
 	CHECK(m->rid_paused[1]);
+}
+
+TEST(rids_without_the_extension_that_carries_them_are_of_no_use)
+{
+	const struct jsep_media *m = hear(VIDEO "96", EXT_VIDEO
+					  "a=rid:a send\r\na=rid:b send\r\na=simulcast:send a;b\r\n"
+					  "a=ssrc:7 cname:x\r\n");
+
+	CHECK_INT(m->n_rids, 0);
+	CHECK_INT(m->theirs[0].media, 7);
+	CHECK(!strstr(answer(), "simulcast"));
+	/* Where there are rids, they tell streams apart, not SSRCs. */
+	m = hear_rids(
+		"a=rid:a send\r\na=rid:b send\r\na=simulcast:send a;b\r\na=ssrc:7 cname:x\r\n");
+	CHECK_INT(m->n_rids, 2);
+	CHECK_INT(m->n_theirs, 0);
 }
 
 TEST(a_rid_without_simulcast_is_a_name_and_no_more)
