@@ -172,20 +172,11 @@ struct jsep_media *jsep_at(struct jsep *j, unsigned index)
 	return index < j->n ? &j->sections[index]->m : NULL;
 }
 
-/* Was in an offer of ours that was taken back, and is not wanted any more. */
-static bool is_dead(const struct section *s)
-{
-	return s->stopped && !s->placed;
-}
-
 static bool has_data(const struct jsep *j)
 {
-	for (unsigned i = 0; i < j->n; i++) {
-		const struct section *s = j->sections[i];
-
-		if (s->m.kind == SL_MEDIA_DATA && !s->m.rejected && !is_dead(s))
+	for (unsigned i = 0; i < j->n; i++)
+		if (j->sections[i]->m.kind == SL_MEDIA_DATA && !j->sections[i]->m.rejected)
 			return true;
-	}
 	return false;
 }
 
@@ -275,20 +266,18 @@ int jsep_prefer(struct jsep *j, struct jsep_media *m, const struct jsep_codec *c
 
 bool jsep_can_do_without(const struct jsep *j, const struct section *s)
 {
-	for (unsigned i = 0; i < j->n; i++) {
-		const struct section *other = j->sections[i];
+	unsigned i = 0;
 
-		if (other != s && other->placed && !other->m.rejected && !other->stopped)
-			return true;
-	}
-	return false;
+	while (j->sections[i] != s && (!j->sections[i]->placed || j->sections[i]->m.rejected))
+		i++;
+	return j->sections[i] != s;
 }
 
 /* RFC 8829 section 4.1.2's "negotiation needed", for one section */
 static bool has_news(const struct jsep *j, const struct section *s)
 {
 	if (!s->placed)
-		return !s->stopped;
+		return true;
 	if (s->m.rejected)
 		return false;
 	if (s->stopped)
@@ -309,7 +298,7 @@ bool jsep_needs_offer(const struct jsep *j)
 	return false;
 }
 
-static void end_negotiation(struct jsep *j)
+void jsep_settle(struct jsep *j)
 {
 	for (unsigned i = 0; i < j->n_placed; i++) {
 		struct section *s = j->sections[i];
@@ -323,21 +312,7 @@ static void end_negotiation(struct jsep *j)
 	j->state = JSEP_STABLE;
 }
 
-void jsep_settle(struct jsep *j)
-{
-	end_negotiation(j);
-	for (unsigned i = j->n; i-- > j->n_placed;) {
-		struct section *s = j->sections[i];
-
-		if (!is_dead(s))
-			continue;
-		take_out(j, i);
-		section_free(s);
-	}
-}
-
-/* It waits again, and will be offered under other numbers. When it was stopped meanwhile, it stays
- * for the caller's pointer until the next description is agreed upon. */
+/* It waits again, and will be offered under other numbers. */
 static void unplace(struct section *s)
 {
 	s->placed = s->fresh = s->m.rejected = false;
@@ -357,9 +332,9 @@ static void take_back_fresh(struct jsep *j, unsigned i, bool ours)
 	s->before = NULL;
 	if (before)
 		j->sections[i] = before;
-	else if (!ours)
+	else if (!ours || s->stopped)
 		take_out(j, i);
-	if (!ours) {
+	if (!ours || s->stopped) {
 		section_free(s);
 		return;
 	}
@@ -393,5 +368,5 @@ void jsep_rollback(struct jsep *j)
 	for (unsigned i = j->n_placed; i-- > 0;)
 		take_back(j, i, ours);
 	j->n_placed = j->n_placed_before;
-	end_negotiation(j);
+	jsep_settle(j);
 }

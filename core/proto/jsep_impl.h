@@ -80,10 +80,11 @@ void section_adopt(struct section *s, struct section *from);
 void section_inherit(struct section *s, const struct section *from);
 /* Room for n pointers */
 int jsep_reserve(struct jsep *j, unsigned n);
-/* Whether another section keeps the BUNDLE group: browsers refuse an offer without one, so that the
- * last section is made inactive instead of rejected. */
+/* Whether the section is not the first of the BUNDLE group. That one stands for the transport: browsers
+ * refuse an offer without a group, and others cannot follow when it moves. It is made inactive instead
+ * of rejected. */
 bool jsep_can_do_without(const struct jsep *j, const struct section *s);
-/* Both sides have agreed: nothing to take back any more, and what was given up goes. */
+/* Both sides have agreed: nothing to take back any more. */
 void jsep_settle(struct jsep *j);
 uint64_t section_hash(const struct section *s);
 

@@ -226,6 +226,14 @@ static void put_rtp(const struct writing *w, unsigned i)
 		put_ssrcs(w->b, &s->m);
 }
 
+/* This and the transport mean nothing in a rejected section, but aiortc reads them in every one. */
+static void put_rejected_rtp(const struct writing *w, const struct section *s)
+{
+	sl_sdp_put(w->b, "rtcp-mux");
+	if (s->m.n_codecs > 0 && w->j->state != JSEP_HAVE_REMOTE_OFFER)
+		put_codec(w->b, w->j, &s->m.codecs[0]);
+}
+
 static void put_data(const struct writing *w, const struct section *s)
 {
 	size_t max = w->local->max_message ? w->local->max_message : w->j->caps->max_message;
@@ -258,11 +266,11 @@ static void put_section(const struct writing *w, unsigned i, bool tagged)
 		sl_sdp_putf(w->b, "mid", "%s", s->m.mid);
 	if (rtp || s->m.rejected)
 		sl_sdp_put(w->b, sl_sdp_direction_name(s->m.rejected ? SL_SDP_INACTIVE : s->said));
-	if (s->m.rejected)
-		return;
-	if (rtp)
+	if (rtp && !s->m.rejected)
 		put_rtp(w, i);
-	else
+	else if (rtp)
+		put_rejected_rtp(w, s);
+	else if (!s->m.rejected)
 		put_data(w, s);
 	jsep_write_transport(w->b, w->local, w->setup);
 	if (tagged)
