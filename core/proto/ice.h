@@ -130,8 +130,8 @@ int ice_set_remote(struct ice_agent *a, struct sl_str ufrag, struct sl_str passw
  * checked: no unicast address, one of ours, or loopback while no base is */
 int ice_add_remote(struct ice_agent *a, const struct ice_candidate *c, uint64_t now_ms);
 void ice_end_of_candidates(struct ice_agent *a, uint64_t now_ms);
-/* Ours: new credentials; the remote's are forgotten until ice_set_remote. Also the only way out of
- * ICE_FAILED. */
+/* Ours: new credentials; the remote's are forgotten until ice_set_remote. A restart, by either side,
+ * is the way out of ICE_FAILED. */
 int ice_restart(struct ice_agent *a, uint64_t now_ms);
 
 /* Does a Binding request's USERNAME name this agent (current or, during a restart, previous

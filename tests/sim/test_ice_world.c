@@ -116,6 +116,29 @@ TEST(a_lite_agent_connects_with_a_full_one)
 	CHECK(all_connect((struct setting){.a_lite = true, .a_controlling = true}, 200));
 }
 
+static bool connects_by_ipv6(uint64_t seed)
+{
+	bool good;
+
+	iworld_init(&world, seed);
+	inode_init(&world, 0, "[2001:db8::1]:3478", seed % 2, false);
+	inode_init(&world, 1, "[2001:db8::2]:5000", !(seed % 2), false);
+	if (seed % 3 == 1)
+		inode_base(a, "192.0.2.1:3478"); /* which the other does not have */
+	inode_start(a);
+	inode_start(b);
+	exchange();
+	good = iworld_connect_ms(&world, 200) < 200 && a->selected.remote.family == 6 && media_flows();
+	iworld_stop(&world);
+	return good && !world.wrong;
+}
+
+TEST(ipv6_alone_is_enough)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		CHECK(connects_by_ipv6(seed));
+}
+
 TEST(agents_in_one_role_settle_their_conflict)
 {
 	CHECK(all_connect((struct setting){.a_controlling = true, .b_controlling = true}, 600));

@@ -672,6 +672,42 @@ TEST(a_connection_is_a_path_until_it_ends)
 	stop();
 }
 
+TEST(a_full_agent_checks_back_along_the_connection_and_keeps_it_through_a_restart)
+{
+	const struct sl_addr listener = iaddr("192.0.2.1:443");
+	struct ice_path first;
+
+	start(false, true);
+	CHECK_INT(ice_add_local(n->agent, &listener, NULL, 5, ICE_TCP_PASSIVE), 0);
+	CHECK_INT(ice_set_remote(n->agent, SL_STR(PEER_UFRAG), SL_STR(PEER_PASSWORD), false, world.now_ms), 0);
+	CHECK_INT(add_remote("1 1 tcp 1518280447 198.51.100.1 9 typ host tcptype active"), 0);
+	path = first = (struct ice_path){.local = listener, .remote = remote, .via = 1234, .tcp = true};
+	CHECK_INT(check(), SL_DONE);
+	CHECK(!n->has_selected);
+	CHECK_INT(answer(0, PEER_PASSWORD), SL_DONE);
+	CHECK(n->has_selected && ice_path_eq(&n->selected, &first));
+	CHECK_INT(answer(0, PEER_PASSWORD), SL_DONE); /* to the nomination */
+	CHECK(n->agent->nominated);
+
+	CHECK_INT(ice_restart(n->agent, world.now_ms), 0);
+	CHECK_INT(ice_set_remote(n->agent, SL_STR("peer2"), SL_STR(PEER_PASSWORD), false, world.now_ms), 0);
+	path.via = 1235; /* another connection */
+	begin();
+	sl_stun_begin(&w, wire, sizeof wire, SL_STUN_REQUEST, SL_STUN_BINDING, txid);
+	put_user(ice_ufrag(n->agent), "peer2");
+	sl_stun_put_u32(&w, SL_STUN_PRIORITY, 1);
+	CHECK_INT(finish(ice_password(n->agent)), SL_DONE);
+	CHECK_INT(answer(0, PEER_PASSWORD), SL_DONE);
+	CHECK(ice_path_eq(ice_selected(n->agent), &first)); /* until the nomination is answered */
+	CHECK_INT(answer(0, PEER_PASSWORD), SL_DONE);
+	CHECK_INT(ice_selected(n->agent)->via, 1235);
+	CHECK(ice_may_receive(n->agent, &first, world.now_ms)); /* what is under way */
+	inet_pass(&world, 5100);
+	CHECK(!ice_may_receive(n->agent, &first, world.now_ms));
+	CHECK_INT(n->n_open, 1);
+	stop();
+}
+
 TEST(udp_is_taken_when_it_works_beside_tcp)
 {
 	const struct sl_addr listener = iaddr("192.0.2.1:443");
