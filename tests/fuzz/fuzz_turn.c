@@ -3,8 +3,8 @@
  *
  * The input is a list of records {what, client, length, bytes}: raw messages, attributes that are
  * sent signed with the client's right credentials (so that what lies behind authentication is
- * reached), ChannelData, peers' datagrams, and time. Whatever happens, all relay sockets must be
- * closed and all tables empty at the end.
+ * reached), ChannelData, peers' datagrams and connections, moves, and time. Whatever happens, all
+ * relay sockets must be closed and all tables empty at the end.
  */
 #include "proto/turn_impl.h"
 #include "sim/turn_net.h"
@@ -41,6 +41,7 @@ static void world_start(void)
 	net.realm.algorithms[1] = SL_STUN_MD5;
 	net.realm.n_algorithms = 2;
 	net.realm.userhash = true;
+	net.conf.max_connections = 4;
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
 		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
@@ -113,6 +114,91 @@ static void send_proper(struct tclient *c, const uint8_t *p, size_t len)
 	}
 }
 
+/* Connections of a TCP relay: what becomes of the first of them. */
+static void fate(struct sl_turn_alloc *a, uint8_t what, const struct sl_addr *peer)
+{
+	struct sl_turn_conn *c = a->conns;
+	uint8_t told[1280];
+	size_t len;
+
+	if (what == 0 && a->tcp && sl_turn_accepted(a, peer, net.now_ms, &c, told, &len) == 0)
+		sl_assert(len > 0 && c->state == CONN_WAITING);
+	else if (c && c->state == CONN_CONNECTING)
+		(void)sl_turn_connected(c, what & 1 ? -SL_ECLOSED : 0, net.now_ms, told,
+					sizeof told);
+	else if (c && c->state == CONN_BOUND && sl_turn_conn_to_peer(c, what, net.now_ms))
+		sl_turn_conn_ended(c);
+	else if (what == 1)
+		sl_turn_client_lost(a, net.now_ms, 60000);
+	else if (what == 2)
+		sl_turn_settled(a);
+}
+
+/* The last ticket that anybody was told. */
+static uint8_t ticket[64];
+static size_t ticket_len;
+
+static void ask_mobile(struct tclient *c, bool tcp)
+{
+	struct sl_str told;
+
+	c->out.reply_len = 0;
+	if (tcp)
+		(void)tc_ask_allocate_tcp(c);
+	else
+		(void)tc_ask_allocate(c);
+	c->alloc = NULL;
+	if (c->out.reply_len == 0)
+		return;
+	told = sl_stun_find_str(&c->msg, SL_TURN_MOBILITY_TICKET);
+	ticket_len = told.len < sizeof ticket ? told.len : sizeof ticket;
+	if (ticket_len > 0)
+		memcpy(ticket, told.p, ticket_len);
+}
+
+/* TCP relays and mobility. */
+static void send_newer(struct tclient *c, const uint8_t *p, size_t len)
+{
+	struct sl_turn_alloc *a;
+	uint8_t v[4] = {0};
+	struct sl_addr peer;
+
+	memcpy(v, p, len < sizeof v ? len : sizeof v);
+	peer = (struct sl_addr){.family = 4, .port = v[2], .ip = {192, 0, 2, v[3] & 15}};
+	tc_attrs(c);
+	turn_nonce(net.turn, &c->at, TNET_UNIX_S + net.now_ms / 1000, c->nonce);
+	a = turn_alloc_find(net.turn, &c->at);
+	switch (v[0] % 6) {
+	case 0: /* another place */
+		c->at.transport = v[1] & 1 ? 6 : 17;
+		c->at.remote.port = v[2];
+		break;
+	case 1:
+		if (v[1] & 2)
+			sl_stun_put(&c->w, SL_TURN_MOBILITY_TICKET, NULL, 0);
+		ask_mobile(c, v[1] & 1);
+		break;
+	case 2:
+		(void)tc_ask_connect(c, &peer);
+		break;
+	case 3:
+		if (net.turn->conns.count > 0)
+			(void)tc_ask_bind(c, SL_CONTAINER(sl_htab_first(&net.turn->conns),
+							  struct sl_turn_conn, node)
+						     ->id);
+		break;
+	case 4:
+		net.move_error = v[2] & 1 ? -SL_EEXIST : 0;
+		sl_stun_put(&c->w, SL_TURN_MOBILITY_TICKET, ticket, ticket_len);
+		(void)tc_ask_refresh(c, v[1]);
+		break;
+	default:
+		if (a)
+			fate(a, v[1] & 3, &peer);
+	}
+	tc_attrs(c);
+}
+
 static void channel_data(struct tclient *c, const uint8_t *p, size_t len)
 {
 	struct sl_turn_alloc *a = turn_alloc_find(net.turn, &c->at);
@@ -128,7 +214,7 @@ static void channel_data(struct tclient *c, const uint8_t *p, size_t len)
 
 static void record(uint8_t what, struct tclient *c, const uint8_t *p, size_t len)
 {
-	switch (what % 5) {
+	switch (what % 6) {
 	case 0:
 		send_raw(c, p, len);
 		break;
@@ -142,6 +228,9 @@ static void record(uint8_t what, struct tclient *c, const uint8_t *p, size_t len
 	case 3:
 		channel_data(c, p, len);
 		break;
+	case 5:
+		send_newer(c, p, len);
+		break;
 	default:
 		tnet_pass(&net, len > 0 ? (uint64_t)p[0] * 5000 : 1);
 	}
@@ -152,6 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t fake = 1;
 
 	sl_random_fake(&fake);
+	ticket_len = 0;
 	world_start();
 	while (size >= 4) {
 		size_t len = sl_get16(data + 2) % 1500;
@@ -165,6 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tnet_pass(&net, 3600 * 1000 + 1);
 	sl_assert(sl_turn_allocations(net.turn) == 0);
 	sl_assert(net.turn->perms.count + net.turn->by_number.count + net.turn->by_peer.count == 0);
+	sl_assert(net.turn->conns.count + net.turn->tickets.count == 0);
 	sl_assert(net.turn->parties.count == 0 && net.turn->reservations.count == 0);
 	sl_assert(tnet_stop(&net));
 	return 0;
