@@ -40,10 +40,11 @@ struct sl_udp {
 	uint8_t n_runny;	    /* batches in a row that were mostly runs */
 	uint16_t pause, last_pause; /* so many more before trains are tried again */
 	uint16_t n_trains, n_segments;
-	uint8_t luck;		    /* whether it pays to look again. W: receive.c */
-	bool wildcard;		    /* each datagram says its local address, and is told it */
-	bool blocked;		    /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
-	bool dirty;		    /* in txq's list of this tick. W: txq */
+	uint8_t luck;  /* whether it pays to look again. W: receive.c */
+	bool wildcard; /* each datagram says its local address, and is told it */
+	bool told;     /* datagrams are read with what the kernel says about them */
+	bool blocked;  /* the kernel's buffer is full; waits for SL_WRITE. W: txq */
+	bool dirty;    /* in txq's list of this tick. W: txq */
 	bool own_port; /* a listener's, not shared with other workers: nothing is forwarded */
 	bool closed;
 };
@@ -58,7 +59,7 @@ struct rx {
 	struct sl_addr sender; /* of the last datagram that was read alone */
 	bool same_sender;      /* as of the one before it */
 	uint8_t *controls;     /* RX_BATCH pieces */
-	uint8_t *trains;   /* GRO only: where coalesced datagrams land */
+	uint8_t *trains;       /* GRO only: where coalesced datagrams land */
 };
 
 /* ---- udp.c */
@@ -103,5 +104,7 @@ bool forward_stray(struct net *n, struct sl_packet *p);
 
 /* ---- icmp.c */
 void icmp_read(struct sl_udp *u);
+/* Just after a datagram to this address was refused for its length */
+void icmp_read_too_long(struct sl_udp *u, const struct sl_addr *to);
 
 #endif

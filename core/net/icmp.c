@@ -10,6 +10,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 
 /* The kernel puts one such message in front of the datagram it is about. */
 static const struct sock_extended_err *find_error(struct msghdr *h)
@@ -24,14 +26,28 @@ static const struct sock_extended_err *find_error(struct msghdr *h)
 	return NULL;
 }
 
-/* Local errors (too long for the interface) were already the result of the send. */
+/* Local errors were already the result of the send. */
 static bool is_icmp(const struct sock_extended_err *e)
 {
 	return e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6;
 }
 
-/* False: the queue is empty. */
-static bool read_one(struct sl_udp *u)
+static bool is_too_long_here(const struct sock_extended_err *e)
+{
+	return e->ee_origin == SO_EE_ORIGIN_LOCAL && e->ee_errno == EMSGSIZE;
+}
+
+/* What the next router would say. The kernel names the address, but not the port. */
+static void tell_too_long(struct sl_udp *u, const struct sl_addr *to, uint32_t mtu)
+{
+	if (to->family == 4)
+		u->error(u->arg, to, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+	else
+		u->error(u->arg, to, ICMP6_PACKET_TOO_BIG, 0, mtu);
+}
+
+/* whole: where something went that must not be fragmented, or NULL. False: the queue is empty. */
+static bool read_one(struct sl_udp *u, const struct sl_addr *whole)
 {
 	_Alignas(struct cmsghdr) uint8_t control[256];
 	union net_sockaddr to;
@@ -51,7 +67,11 @@ static bool read_one(struct sl_udp *u)
 	if (recvmsg(u->ev.fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
 		return false;
 	e = find_error(&h);
-	if (!e || !is_icmp(e) || h.msg_namelen == 0 || sl_addr_from_sockaddr(&addr, &to.any) < 0)
+	if (!e || h.msg_namelen == 0 || sl_addr_from_sockaddr(&addr, &to.any) < 0)
+		return true;
+	if (whole && u->error && is_too_long_here(e))
+		tell_too_long(u, whole, e->ee_info);
+	if (!is_icmp(e))
 		return true;
 	sl_count(net_meter(u->net, NET_icmp_errors));
 	if (u->error)
@@ -66,8 +86,14 @@ void icmp_read(struct sl_udp *u)
 	socklen_t len = sizeof(int);
 	int err;
 
-	for (unsigned i = 0; i < RX_BATCH && !u->closed && read_one(u); i++)
+	for (unsigned i = 0; i < RX_BATCH && !u->closed && read_one(u, NULL); i++)
 		;
 	if (!u->closed)
 		(void)getsockopt(u->ev.fd, SOL_SOCKET, SO_ERROR, &err, &len); /* clears it */
+}
+
+void icmp_read_too_long(struct sl_udp *u, const struct sl_addr *to)
+{
+	for (unsigned i = 0; i < RX_BATCH && !u->closed && read_one(u, to); i++)
+		;
 }

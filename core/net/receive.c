@@ -173,8 +173,8 @@ static void prepare(struct net *n, struct sl_udp *u, unsigned i, struct msghdr *
 		.msg_namelen = sizeof n->rx.names[i],
 		.msg_iov = &n->rx.iov[i],
 		.msg_iovlen = 1,
-		.msg_control = u->wildcard ? n->rx.controls + (size_t)i * CONTROL_BYTES : NULL,
-		.msg_controllen = u->wildcard ? CONTROL_BYTES : 0,
+		.msg_control = u->told ? n->rx.controls + (size_t)i * CONTROL_BYTES : NULL,
+		.msg_controllen = u->told ? CONTROL_BYTES : 0,
 	};
 }
 
@@ -211,7 +211,7 @@ static bool receive_one(struct sl_udp *u)
 	struct net *n = u->net;
 	struct sl_packet *p = n->rx.packets[0];
 	bool known = false;
-	ssize_t len = u->wildcard ? receive_told(u, p, &known) : receive_plain(u, p, &known);
+	ssize_t len = u->told ? receive_told(u, p, &known) : receive_plain(u, p, &known);
 
 	sl_count(net_meter(n, NET_receive_calls));
 	if (len < 0)

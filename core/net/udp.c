@@ -77,7 +77,7 @@ int udp_adopt(struct net *n, struct net_listener *l, struct sl_udp **ret_udp)
 		return -SL_ENOMEM;
 	u->own_port = !shares_port(l->fd);
 	u->listener = l;
-	u->wildcard = l->wildcard;
+	u->wildcard = u->told = l->wildcard;
 	*ret_udp = u;
 	return 0;
 }
@@ -129,7 +129,7 @@ int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp 
 	u = new_socket(w->net, fd, &local);
 	if (!u)
 		return -SL_ENOMEM;
-	u->wildcard = wildcard;
+	u->wildcard = u->told = wildcard;
 	u->recv = o->recv;
 	u->error = o->error;
 	u->arg = o->arg;
@@ -212,6 +212,53 @@ const struct sl_listener *sl_udp_listener(const struct sl_udp *u)
 static const struct sl_addr *source_of(const struct sl_udp *u, const struct sl_packet *p)
 {
 	return u->wildcard && p->udp == u ? p->local : NULL;
+}
+
+static int set_option(const struct sl_udp *u, int v4_name, int v6_name, int value)
+{
+	const bool v6 = u->local.family == 6;
+
+	return setsockopt(u->ev.fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? v6_name : v4_name, &value,
+			  sizeof value) < 0
+		       ? -SL_ESYS
+		       : 0;
+}
+
+int sl_udp_recv_tos(struct sl_udp *u)
+{
+	if (set_option(u, IP_RECVTOS, IPV6_RECVTCLASS, 1) < 0)
+		return -SL_ESYS;
+	u->told = true;
+	return 0;
+}
+
+/*
+ * Past the queue, whose datagrams go first: the option is the socket's, and theirs is the other. A
+ * datagram that the kernel refuses for its length stands in the socket's error queue with the MTU.
+ */
+int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p, const struct sl_addr *to)
+{
+	struct sockaddr_storage sa;
+	unsigned len = sl_addr_to_sockaddr(&sa, to);
+	ssize_t n;
+	int err;
+
+	if (u->closed || u->wildcard)
+		return u->closed ? -SL_ECLOSED : -SL_EUNSUPP;
+	txq_flush_socket(u);
+	if (set_option(u, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO) < 0)
+		return -SL_ESYS;
+	n = sendto(u->ev.fd, p->data, p->len, MSG_DONTWAIT, (struct sockaddr *)&sa, len);
+	err = n >= 0 ? 0 : errno == EMSGSIZE ? -SL_ELIMIT : -SL_EFULL;
+	if (set_option(u, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP_PMTUDISC_WANT) < 0)
+		err = -SL_ESYS;
+	if (err == -SL_ELIMIT)
+		icmp_read_too_long(u, to);
+	if (n >= 0) {
+		sl_count(net_meter(u->net, NET_datagrams_out));
+		sl_count_n(net_meter(u->net, NET_datagram_bytes_out), (uint64_t)n);
+	}
+	return err;
 }
 
 /* The packet may be one that was received: relaying copies nothing. */

@@ -125,6 +125,10 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, mobility, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Give tickets to clients that ask for one, by which an allocation follows "
 		      "them to another address (RFC 8016). Off: 405."),
+	SL_DIR(struct relay_conf, carry_dscp, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Carry DSCP and ECN of every packet on to the other side. Off: those of "
+		      "clients on listeners with a wildcard address, where it costs nothing; else "
+		      "some 200 ns a packet."),
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
 	       .max = 1000000,
 	       .doc = "Requests without credentials that are answered a second to one source over "

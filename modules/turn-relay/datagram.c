@@ -50,7 +50,10 @@ static void send_payload(struct sl_packet *p, const struct sl_turn_out *out)
 	if (!sl_packet_pull(p, (size_t)(out->data - p->data)))
 		return;
 	p->len = (uint32_t)out->data_len;
-	relay_to_peer(r, p, &out->peer);
+	if (out->dont_fragment)
+		relay_to_peer_whole(r, p, &out->peer);
+	else
+		relay_to_peer(r, p, &out->peer);
 }
 
 static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_packet *p,

@@ -222,19 +222,37 @@ const struct sl_turn_io relay_io = {
 
 /* ---- data */
 
-void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer)
+static void sent_to_peer(struct relay *r, const struct sl_packet *p)
 {
-	const struct relay_socket *s = r->sockets[peer->family == 6];
 	struct sl_session_stats *stats = r->session->stats;
 
-	meters_touch(r->module);
-	if (!s || sl_udp_send(s->udp, p, peer) < 0) {
-		sl_count(&r->module->m[M_PEER_QUEUE_FULL]);
-		return;
-	}
 	stats->packets_in++;
 	stats->bytes_in += p->len;
 	stats->last_receive_ms = p->time_ns / SL_NS_PER_MS;
+}
+
+void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer)
+{
+	const struct relay_socket *s = r->sockets[peer->family == 6];
+
+	meters_touch(r->module);
+	if (!s || sl_udp_send(s->udp, p, peer) < 0)
+		sl_count(&r->module->m[M_PEER_QUEUE_FULL]);
+	else
+		sent_to_peer(r, p);
+}
+
+/* What is too long is told to the client, with the MTU, by relay_peer_error. */
+void relay_to_peer_whole(struct relay *r, struct sl_packet *p, const struct sl_addr *peer)
+{
+	const struct relay_socket *s = r->sockets[peer->family == 6];
+	int err = s ? sl_udp_send_whole(s->udp, p, peer) : -SL_EFULL;
+
+	meters_touch(r->module);
+	if (err == 0)
+		sent_to_peer(r, p);
+	else
+		sl_count(&r->module->m[err == -SL_ELIMIT ? M_TOO_LONG : M_PEER_QUEUE_FULL]);
 }
 
 static bool wrap_channel(struct sl_packet *p, uint16_t number)

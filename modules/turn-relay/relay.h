@@ -75,7 +75,7 @@ struct relay_conf {
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
 	int32_t offload; /* enum sl_offload_mode */
 	int64_t max_connections;
-	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility;
+	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility, carry_dscp;
 };
 
 /* Rows of the metric table behind those of the engine, in its order. */
@@ -215,6 +215,8 @@ void relay_from_peer(void *arg, struct sl_packet *p);
 sl_udp_error_fn relay_peer_error;
 /* Sends what p holds to the peer; from a relay socket of its family. */
 void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
+/* In one piece or not at all (DONT-FRAGMENT). */
+void relay_to_peer_whole(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
 
 /* A control message, which is never dropped: a client that does not read is closed. */
 void relay_tell(struct relay *r, const uint8_t *text, size_t len);

@@ -21,7 +21,12 @@ static int open_udp(struct relay_socket *s, const struct sl_addr *local)
 		.buffer_bytes = (int)s->module->conf->buffer,
 	};
 
-	return sl_udp_open(s->module->worker, &opts, &s->udp);
+	int err;
+
+	err = sl_udp_open(s->module->worker, &opts, &s->udp);
+	if (err == 0 && s->module->conf->carry_dscp)
+		err = sl_udp_recv_tos(s->udp);
+	return err;
 }
 
 static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local, bool tcp,

@@ -208,13 +208,15 @@ void stream_send(struct stream *s, struct sl_packet *p)
 
 /* ---- from the client */
 
-static void payload_to_peer(struct stream *s, const uint8_t *data, size_t len,
-			    const struct sl_addr *peer)
+typedef void to_peer_fn(struct relay *r, struct sl_packet *p, const struct sl_addr *peer);
+
+static void payload_to_peer(struct stream *s, struct sl_str payload, const struct sl_addr *peer,
+			    to_peer_fn *send)
 {
 	struct turn_relay *m = s->module;
 	struct sl_packet *p;
 
-	if (len > SL_PACKET_MAX) {
+	if (payload.len > SL_PACKET_MAX) {
 		sl_count(&m->m[M_TOO_LONG]);
 		return;
 	}
@@ -223,9 +225,9 @@ static void payload_to_peer(struct stream *s, const uint8_t *data, size_t len,
 		sl_count(&m->m[M_PEER_QUEUE_FULL]);
 		return;
 	}
-	memcpy(p->data, data, len);
-	p->len = (uint32_t)len;
-	relay_to_peer(s->relay, p, peer);
+	memcpy(p->data, payload.p, payload.len);
+	p->len = (uint32_t)payload.len;
+	send(s->relay, p, peer);
 	sl_packet_unref(p);
 }
 
@@ -240,7 +242,8 @@ static int channel_data(struct stream *s, const uint8_t *frame, size_t len)
 		relay_heard(s->relay, (struct relay_way){.stream = s}, true);
 	peer = sl_turn_channel_out(s->relay->alloc, frame, len, module_now_ms(s->module), &payload);
 	if (peer)
-		payload_to_peer(s, frame + CHANNEL_HEADER, payload, peer);
+		payload_to_peer(s, (struct sl_str){(const char *)frame + CHANNEL_HEADER, payload},
+				peer, relay_to_peer);
 	meters_touch(s->module);
 	return 0;
 }
@@ -278,7 +281,8 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	if (rc == SL_DECLINED)
 		return -SL_EPARSE; /* neither TURN nor Binding: nothing we could ever answer */
 	if (out.to_peer_via)
-		payload_to_peer(s, out.data, out.data_len, &out.peer);
+		payload_to_peer(s, (struct sl_str){(const char *)out.data, out.data_len}, &out.peer,
+				out.dont_fragment ? relay_to_peer_whole : relay_to_peer);
 	else
 		module_arm(m);
 	if (!s->relay && rc == SL_DONE)

@@ -89,6 +89,22 @@ static int open_challenge_rate(struct turn_relay *m)
 	return rate ? sl_rate_new(rate, 2 * rate, CHALLENGE_SOURCES, &m->challenges) : 0;
 }
 
+/* A listener with a wildcard address hears it anyway. */
+static int open_listeners(struct turn_relay *m)
+{
+	const struct sl_listener *const *list;
+	unsigned n = m->conf->carry_dscp ? sl_listeners(m->worker, &list) : 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_udp *u = sl_listener_udp(m->worker, list[i]);
+
+		if (u && sl_listener_conf(m->worker, list[i], "turn-relay") &&
+		    sl_udp_recv_tos(u) < 0)
+			return -SL_ESYS;
+	}
+	return 0;
+}
+
 static int module_open(struct turn_relay *m)
 {
 	int err;
@@ -108,6 +124,8 @@ static int module_open(struct turn_relay *m)
 		err = claim_open(m);
 	if (err == 0)
 		err = transfer_open(m);
+	if (err == 0)
+		err = open_listeners(m);
 	if (err == 0)
 		err = sl_iface_provide(m->worker, "ice-servers", 1, &credentials_iface, m);
 	return err;

@@ -6,8 +6,8 @@
  * knows one, then through DGRAM_CONTENT. A module's own sockets (relays) deliver to the callback.
  * DTLS on a listener with certificates is the core's business where no flow claims it (a flow of
  * WebRTC speaks DTLS itself): a packet with `assoc` was decrypted, and answers to it and its flow's
- * packets are encrypted. What is sent is queued and leaves at the end of the tick, in order per socket, packets of equal
- * size to the same address joined by UDP_SEGMENT.
+ * packets are encrypted. What is sent is queued and leaves at the end of the tick, in order per
+ * socket, packets of equal size to the same address joined by UDP_SEGMENT.
  */
 #ifndef SLUICE_UDP_H
 #define SLUICE_UDP_H
@@ -46,6 +46,14 @@ SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u);
  * until the tick ends. -SL_EFULL: queue full, dropped and counted. */
 SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p,
 				     const struct sl_addr *to);
+/* At once, and never in fragments, nor with p->tos: -SL_ELIMIT: longer than the way is known to
+ * take; the error function is told of it, with the MTU, as of an ICMP error. Not on a wildcard
+ * socket. */
+SL_API SL_MUST_CHECK int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p,
+					   const struct sl_addr *to);
+/* From now on packets say their DSCP and ECN (p->tos), for some 200 ns each; those of wildcard
+ * sockets always do. */
+SL_API SL_MUST_CHECK int sl_udp_recv_tos(struct sl_udp *u);
 /* As sl_udp_send, from this address of the host when the socket is bound to a wildcard. */
 SL_API SL_MUST_CHECK int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p,
 					  const struct sl_addr *from, const struct sl_addr *to);
@@ -74,9 +82,9 @@ struct sl_flow;
 typedef int sl_flow_fn(void *arg, struct sl_flow *f, struct sl_packet *p);
 /* In a flow over DTLS, p is NULL once: the association has ended, nothing can be sent any more. */
 struct sl_session;
-/* u: a listener's socket. Opened while a packet of this remote is handled that came through DTLS, the
- * flow lives on that association: plain packets are not its. session: owner of the tuple in the shared table, or NULL for a purely
- * local flow. -SL_EEXIST. */
+/* u: a listener's socket. Opened while a packet of this remote is handled that came through DTLS,
+ * the flow lives on that association: plain packets are not its. session: owner of the tuple in the
+ * shared table, or NULL for a purely local flow. -SL_EEXIST. */
 SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote,
 				      struct sl_session *session, sl_flow_fn *fn, void *arg,
 				      struct sl_flow **ret_flow);
