@@ -172,11 +172,20 @@ struct jsep_media *jsep_at(struct jsep *j, unsigned index)
 	return index < j->n ? &j->sections[index]->m : NULL;
 }
 
+/* Was in an offer of ours that was taken back, and is not wanted any more. */
+static bool is_dead(const struct section *s)
+{
+	return s->stopped && !s->placed;
+}
+
 static bool has_data(const struct jsep *j)
 {
-	for (unsigned i = 0; i < j->n; i++)
-		if (j->sections[i]->m.kind == SL_MEDIA_DATA && !j->sections[i]->m.rejected)
+	for (unsigned i = 0; i < j->n; i++) {
+		const struct section *s = j->sections[i];
+
+		if (s->m.kind == SL_MEDIA_DATA && !s->m.rejected && !is_dead(s))
 			return true;
+	}
 	return false;
 }
 
@@ -277,7 +286,7 @@ bool jsep_can_do_without(const struct jsep *j, const struct section *s)
 static bool has_news(const struct jsep *j, const struct section *s)
 {
 	if (!s->placed)
-		return true;
+		return !s->stopped;
 	if (s->m.rejected)
 		return false;
 	if (s->stopped)
@@ -298,7 +307,7 @@ bool jsep_needs_offer(const struct jsep *j)
 	return false;
 }
 
-void jsep_settle(struct jsep *j)
+static void end_negotiation(struct jsep *j)
 {
 	for (unsigned i = 0; i < j->n_placed; i++) {
 		struct section *s = j->sections[i];
@@ -312,7 +321,21 @@ void jsep_settle(struct jsep *j)
 	j->state = JSEP_STABLE;
 }
 
-/* It waits again, and will be offered under other numbers. */
+void jsep_settle(struct jsep *j)
+{
+	end_negotiation(j);
+	for (unsigned i = j->n; i-- > j->n_placed;) {
+		struct section *s = j->sections[i];
+
+		if (!is_dead(s))
+			continue;
+		take_out(j, i);
+		section_free(s);
+	}
+}
+
+/* It waits again, and will be offered under other numbers. When it was stopped meanwhile, it stays
+ * for the caller's pointer until the next description is agreed upon. */
 static void unplace(struct section *s)
 {
 	s->placed = s->fresh = s->m.rejected = false;
@@ -332,9 +355,9 @@ static void take_back_fresh(struct jsep *j, unsigned i, bool ours)
 	s->before = NULL;
 	if (before)
 		j->sections[i] = before;
-	else if (!ours || s->stopped)
+	else if (!ours)
 		take_out(j, i);
-	if (!ours || s->stopped) {
+	if (!ours) {
 		section_free(s);
 		return;
 	}
@@ -368,5 +391,5 @@ void jsep_rollback(struct jsep *j)
 	for (unsigned i = j->n_placed; i-- > 0;)
 		take_back(j, i, ours);
 	j->n_placed = j->n_placed_before;
-	jsep_settle(j);
+	end_negotiation(j);
 }

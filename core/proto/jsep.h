@@ -120,14 +120,15 @@ enum jsep_state jsep_get_state(const struct jsep *j);
 /*
  * A transceiver for sending or receiving; the next offer gives it a section: one that was rejected,
  * or a new one behind all. stream, track, ssrcs and rids are set by the caller in the result before
- * that. It is rejected after the offer when the group has no payload types left. The pointer is good
- * until the section is rejected, both sides have agreed to that, and a later description uses its
- * place anew. -SL_ELIMIT; a second section for data: -SL_EEXIST
+ * that. It is rejected after the offer when the group has no payload types left. The pointer is
+ * good until the section is rejected, both sides have agreed to that, and a later description uses
+ * its place anew. -SL_ELIMIT; a second section for data: -SL_EEXIST
  */
 int jsep_add(struct jsep *j, enum sl_media_kind kind, enum jsep_direction wanted,
 	     struct jsep_media **ret_media);
 /* Stops it: rejected in the next offer, or in the answer to the next one of the peer's; until then
- * inactive. Freed at once when it never was in a description. */
+ * inactive. Freed at once when it is in no description; when that is an open offer, which is taken
+ * back later, with the end of the negotiation after that. */
 void jsep_stop(struct jsep *j, struct jsep_media *m);
 /* The codecs that this section shall have, in order of preference, instead of the caps'; copied.
  * pts are wishes. Of an agreed section: for the next description. */

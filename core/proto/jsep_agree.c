@@ -233,8 +233,10 @@ static void agree_rids(struct section *s, const struct seen *seen)
 {
 	struct sl_str list = seen->simulcast;
 
-	s->m.n_rids = 0;
+	s->m.n_rids = s->m.n_theirs = 0;
 	s->simulcast = seen->has_simulcast;
+	if (!s->m.ext.id[SL_RTP_EXT_RID])
+		return; /* packets would not say which they are */
 	while (list.p)
 		take_alternatives(s, seen, sl_str_split(&list, ';'));
 	if (seen->has_simulcast)
@@ -272,7 +274,8 @@ static void agree_streams(struct section *s, const struct seen *seen)
 	sl_str_copy(s->m.their_stream, sizeof s->m.their_stream, seen->stream);
 	sl_str_copy(s->m.their_track, sizeof s->m.their_track, seen->track);
 	agree_rids(s, seen);
-	agree_ssrcs(s, seen);
+	if (s->m.n_rids == 0)
+		agree_ssrcs(s, seen);
 }
 
 int jsep_agree(struct jsep *j, struct section *s, const struct seen *seen,

@@ -84,7 +84,7 @@ int jsep_reserve(struct jsep *j, unsigned n);
  * refuse an offer without a group, and others cannot follow when it moves. It is made inactive instead
  * of rejected. */
 bool jsep_can_do_without(const struct jsep *j, const struct section *s);
-/* Both sides have agreed: nothing to take back any more. */
+/* Both sides have agreed: nothing to take back any more, and what was given up goes. */
 void jsep_settle(struct jsep *j);
 uint64_t section_hash(const struct section *s);
 

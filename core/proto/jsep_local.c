@@ -278,6 +278,22 @@ static void give_place(struct jsep *j, struct section *s)
 	memmove(j->sections + at, j->sections + at + 1, (j->n - at) * sizeof *j->sections);
 }
 
+/* The first that waits for a place becomes the first behind those that have one; false: none waits.
+ */
+static bool bring_next(struct jsep *j)
+{
+	for (unsigned i = j->n_placed; i < j->n; i++) {
+		struct section *s = j->sections[i];
+
+		if (s->placed || s->stopped)
+			continue;
+		j->sections[i] = j->sections[j->n_placed];
+		j->sections[j->n_placed] = s;
+		return true;
+	}
+	return false;
+}
+
 static int prepare_fresh(struct jsep *j, struct section *s)
 {
 	int err = 0;
@@ -318,7 +334,7 @@ static int prepare_all(struct jsep *j)
 	int err = 0;
 
 	j->n_placed_before = j->n_placed;
-	while (j->n_placed < j->n && !j->sections[j->n_placed]->placed)
+	while (bring_next(j))
 		give_place(j, j->sections[j->n_placed]);
 	for (unsigned i = 0; i < j->n_placed && err == 0; i++)
 		err = prepare(j, j->sections[i]);
