@@ -13,19 +13,23 @@
 #define MS UINT64_C(1000) /* us */
 #define S UINT64_C(1000000)
 
+/* Frames leave in most of their interval; at twice the target the bottleneck would queue them. */
+static const double pacing = 1.25;
+
 enum { ACKED_MS = 500, CLUSTER_MS = 2, BUSY_MS = 50, IDLE_MS = 500, REMB_S = 10 };
 
 static void begin(struct bwe *b, uint64_t now_us)
 {
 	bwe_delay_init(&b->delay);
 	bwe_loss_init(&b->loss);
-	b->acked.started = false;
+	b->acked.started = b->sent.started = false;
 	b->mode = BWE_GROW;
 	b->rate = b->opts.start_bps;
 	b->near = b->near_dev = 0;
 	b->queue_us = 0;
 	b->others = b->heard = b->reported = false;
-	b->n_unheard = 0;
+	b->n_unheard = b->n_reports = 0;
+	b->report_share = 0;
 	b->grown_us = b->probe_at_us = now_us;
 	b->sent_us = b->rtt_us = b->rtt_floor_us = 0;
 	b->silent_us = UINT64_MAX;
@@ -93,6 +97,7 @@ void bwe_sent(struct bwe *b, uint16_t twcc_seq, uint32_t bytes, unsigned probe, 
 
 	bwe_history_add(&b->history, twcc_seq, p, now_us);
 	bwe_probe_sent(&b->probe, probe, bytes, now_us);
+	bwe_acked_add(&b->sent, (int64_t)now_us, bytes);
 	b->sent_us = now_us;
 }
 
@@ -132,6 +137,7 @@ uint64_t bwe_tick(struct bwe *b, uint64_t now_ns)
 	if (b->remb > 0 && now_us > b->remb_us + REMB_S * S)
 		b->remb = 0;
 	mind_silence(b, now_us);
+	bwe_report_step(b, now_us);
 	bwe_probe_step(b, now_us);
 	if (bwe_probe_sending(&b->probe))
 		pause_us = CLUSTER_MS * MS;
@@ -145,6 +151,7 @@ void bwe_state(const struct bwe *b, struct bwe_state *ret_state)
 	double target = fmin(b->rate, bwe_ceiling(b));
 
 	*ret_state = (struct bwe_state){.target_bps = (uint64_t)target,
+					.pace_bps = (uint64_t)(pacing * target),
 					.rtt_us = (uint32_t)b->rtt_us,
 					.loss_permille = b->loss_permille,
 					.queue_us = (int32_t)b->queue_us,
@@ -152,6 +159,6 @@ void bwe_state(const struct bwe *b, struct bwe_state *ret_state)
 	if (!bwe_probe_sending(&b->probe))
 		return;
 	ret_state->probe = b->probe.id;
-	ret_state->probe_bps = (uint64_t)b->probe.bps;
+	ret_state->probe_bps = ret_state->pace_bps = (uint64_t)b->probe.bps;
 	ret_state->probe_bytes = b->probe.want_bytes - b->probe.sent_bytes;
 }

@@ -25,19 +25,22 @@ void bwe_sent(struct bwe *b, uint16_t twcc_seq, uint32_t bytes, unsigned probe, 
 /* A transport-wide feedback block (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
  * -SL_EPARSE */
 int bwe_feedback(struct bwe *b, const struct sl_rtcp_block *fb, uint64_t now_ns);
-/* Peers without transport-wide feedback: REMB caps, receiver reports tell loss and rtt. */
+/* Peers without transport-wide feedback: REMB caps, receiver reports tell loss and rtt; blocks about
+ * several streams are taken together at the next tick. */
 void bwe_remb(struct bwe *b, uint64_t bps, uint64_t now_ns);
 void bwe_report(struct bwe *b, uint8_t fraction_lost, uint32_t rtt_us, uint64_t now_ns);
 /* What the sender would like to send in all, for deciding whether probing upward is of use. */
 void bwe_set_wanted(struct bwe *b, uint64_t bps);
 /* Nothing is held back now (application-limited): the estimate is not lowered for want of
- * traffic, nor raised without proof. */
+ * traffic, nor raised without proof. Who sends much less than the target is taken for limited
+ * without being told. */
 void bwe_set_app_limited(struct bwe *b, bool limited, uint64_t now_ns);
 /* The path has changed (ICE restart, another network): begin again from start_bps, with a probe. */
 void bwe_path_changed(struct bwe *b, uint64_t now_ns);
 
 struct bwe_state {
 	uint64_t target_bps;
+	uint64_t pace_bps; /* at which the pacer should let things leave: evenly, but for frames */
 	uint32_t rtt_us;
 	uint32_t loss_permille;  /* of the last feedback interval */
 	int32_t queue_us;	 /* standing delay above the least seen */

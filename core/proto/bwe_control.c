@@ -17,8 +17,9 @@
 #define S UINT64_C(1000000)
 
 static const double grow_per_s = 1.08, packet_bits = 9600, grow_least_bps = 4000;
-static const double keep = 0.95;       /* of what the path carries, after a drain */
-static const double share_cut = 0.85;  /* among others that fill the queue */
+static const double keep = 0.95;      /* of what the path carries, after a drain */
+static const double share_cut = 0.85; /* among others that fill the queue */
+static const double little = 0.75;
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
 static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
 static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
@@ -74,7 +75,7 @@ static void set_drain(struct bwe *b)
 
 	if (bps == 0 || bps > b->rate)
 		bps = b->rate;
-	if (b->limited)
+	if (b->cut_limited)
 		bps = fmax(bps, limited_cut * b->rate);
 	if (b->mode == BWE_GROW || bps < drained_less * b->rate) {
 		b->resume = keep * bps;
@@ -100,16 +101,22 @@ static void start_drain(struct bwe *b, uint64_t now_us)
 	bwe_loss_restart(&b->loss, now_us);
 }
 
+static bool sends_little(const struct bwe *b)
+{
+	return b->limited || bwe_acked_bps(&b->sent, ACKED_MS) < little * b->rate;
+}
+
 static void cut(struct bwe *b, uint64_t now_us)
 {
 	if (now_us < b->raised_us + 2 * S && b->probe_patience < 3)
 		b->probe_patience++;
 	b->n_drains = 0;
 	b->before_cut = b->rate;
+	b->cut_limited = sends_little(b);
 	b->probe.active = false;
 	b->probe_at_us = now_us + 3 * S;
 	start_drain(b, now_us);
-	if (!b->limited)
+	if (!b->cut_limited)
 		learn_limit(b, b->cut_bps);
 }
 
@@ -144,7 +151,7 @@ static void tighten(struct bwe *b, uint64_t now_us)
 		b->cut_queue_us = b->queue_us;
 	if (now_us + drain_us(b) > b->drain_until_us)
 		b->drain_until_us = now_us + drain_us(b);
-	if (b->limited || b->queue_us <= 2 * stands_least_us || bps == 0 || bps >= b->cut_bps)
+	if (b->cut_limited || b->queue_us <= 2 * stands_least_us || bps == 0 || bps >= b->cut_bps)
 		return;
 	b->cut_bps = bps;
 	b->resume = keep * bps;

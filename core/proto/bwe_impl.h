@@ -170,7 +170,7 @@ enum bwe_mode {
 struct bwe {
 	struct bwe_opts opts;
 	struct bwe_history history;
-	struct bwe_acked acked;
+	struct bwe_acked acked, sent; /* sent: by our clock */
 	struct bwe_delay delay;
 	struct bwe_loss loss;
 	struct bwe_probe probe;
@@ -180,7 +180,8 @@ struct bwe {
 	double near, near_dev; /* what the path carried when it was full; 0: not known */
 	double wanted;
 	double before_cut, cut_bps; /* the rate; what the path carried then */
-	bool limited; /* by the application */
+	bool limited;	  /* by the application: told */
+	bool cut_limited; /* it sent too little for what arrived to be a measure */
 
 	uint64_t grown_us; /* up to which growth has been applied */
 	uint64_t drain_until_us;
@@ -207,11 +208,14 @@ struct bwe {
 	uint64_t remb_us;
 	uint64_t rtt_floor_us; /* by receiver reports */
 	bool reported;	       /* by them, and by nothing else yet */
+	double report_share;   /* lost, summed over what came since the last decision */
+	unsigned n_reports;
 	unsigned n_unheard;    /* probes without any feedback */
 };
 
 void bwe_bound(struct bwe *b);			/* the rate, to what is allowed */
 double bwe_ceiling(const struct bwe *b);	/* that the peer has set; infinite: none */
+void bwe_report_step(struct bwe *b, uint64_t now_us);
 uint64_t bwe_silence_us(const struct bwe *b);	/* without feedback: something is wrong */
 /* ---- bwe_control.c */
 void bwe_decide(struct bwe *b, uint64_t now_us); /* after each feedback */

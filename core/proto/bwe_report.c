@@ -37,9 +37,7 @@ static void note_round(struct bwe *b, uint32_t rtt_us)
 
 static void decide_by_report(struct bwe *b, double share, double elapsed_s)
 {
-	if (share > loss_much && b->queue_us > BWE_HOLD_US)
-		b->rate *= 1 - share / 2;
-	else if (share > loss_too_much)
+	if (share > (b->queue_us > BWE_HOLD_US ? loss_much : loss_too_much))
 		b->rate *= 1 - share / 2;
 	else if (b->queue_us > stands_us)
 		b->rate *= queue_cut;
@@ -49,16 +47,26 @@ static void decide_by_report(struct bwe *b, double share, double elapsed_s)
 	bwe_bound(b);
 }
 
-void bwe_report(struct bwe *b, uint8_t fraction_lost, uint32_t rtt_us, uint64_t now_ns)
+void bwe_report_step(struct bwe *b, uint64_t now_us)
 {
-	uint64_t now_us = now_ns / 1000;
 	double elapsed_s = (double)(now_us - b->grown_us) / 1e6;
 
+	if (b->n_reports == 0)
+		return;
+	decide_by_report(b, b->report_share / b->n_reports, elapsed_s);
+	b->loss_permille = (unsigned)(1000 * b->report_share / b->n_reports);
+	b->grown_us = now_us;
+	b->report_share = 0;
+	b->n_reports = 0;
+}
+
+void bwe_report(struct bwe *b, uint8_t fraction_lost, uint32_t rtt_us, uint64_t now_ns)
+{
+	(void)now_ns; /* the tick decides */
 	if (b->heard)
 		return;
 	b->reported = true;
 	note_round(b, rtt_us);
-	b->loss_permille = 1000u * fraction_lost / 256;
-	b->grown_us = now_us;
-	decide_by_report(b, fraction_lost / 256.0, elapsed_s);
+	b->report_share += fraction_lost / 256.0;
+	b->n_reports++;
 }

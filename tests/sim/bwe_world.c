@@ -9,8 +9,6 @@
 
 enum { MTU = 1200, FPS = 30, PADDING = 250 + BW_OVERHEAD, AUDIO_MS = 20 };
 
-static const double pacing = 1.25;
-
 double bw_random(struct bw_world *w)
 {
 	uint64_t z = w->chance += UINT64_C(0x9e3779b97f4a7c15);
@@ -251,11 +249,7 @@ static void send_padding(struct bw_world *w, unsigned i)
 
 static void set_pace(struct bw_world *w, struct bw_flow *f)
 {
-	double bps = pacing * (double)f->state.target_bps;
-
-	if (f->state.probe)
-		bps = (double)f->state.probe_bps;
-	pacer_set_rate(&f->pacer, (uint64_t)bps, w->now_us * 1000);
+	pacer_set_rate(&f->pacer, f->state.pace_bps, w->now_us * 1000);
 }
 
 static bool is_limited(const struct bw_flow *f)

@@ -118,11 +118,15 @@ TEST(peers_without_feedback_are_judged_by_their_reports)
 	struct bwe *b = estimator();
 	uint64_t now_ns = S_NS;
 
-	for (unsigned i = 0; i < 20; i++)
+	for (unsigned i = 0; i < 20; i++) {
 		bwe_report(b, 0, 50000, now_ns += S_NS);
+		(void)bwe_tick(b, now_ns);
+	}
 	CHECK(target(b) > 1000000);
-	bwe_report(b, 128, 50000, now_ns += S_NS);
-	CHECK(target(b) < 1100000);
+	for (unsigned i = 0; i < 5; i++) /* of as many streams: one decision */
+		bwe_report(b, 128, 50000, now_ns += 1000);
+	(void)bwe_tick(b, now_ns);
+	CHECK(target(b) < 1100000 && target(b) > 500000);
 	bwe_remb(b, 200000, now_ns);
 	CHECK_INT(target(b), 200000);
 	bwe_free(b);
