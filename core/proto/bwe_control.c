@@ -16,10 +16,10 @@
 #define MS UINT64_C(1000) /* us */
 #define S UINT64_C(1000000)
 
-static const double grow_per_s = 1.08, packet_bits = 9600, grow_least_bps = 4000;
+static const double grow_per_s = 1.08, packet_bits = 9600, careful_per_s = 0.02;
 static const double keep = 0.95;      /* of what the path carries, after a drain */
 static const double share_cut = 0.85; /* among others that fill the queue */
-static const double little = 0.75;
+static const double little = 0.75, proof = 1.15, nearly = 0.97;
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
 static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
 static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
@@ -27,7 +27,15 @@ static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe
 static const int64_t empty_us = 8000, stands_least_us = 15000;
 static const double stands_jitter_ms = 20;
 
-enum { DRAIN_US = 400000, DRAINS = 3, UNHEARD = 3, ACKED_MS = 500, ACKED_SHORT_MS = 200 };
+enum {
+	DRAIN_US = 400000,
+	DRAINS = 3,
+	UNHEARD = 3,
+	PROBE_MS = 3000,
+	ANYHOW_S = 4,
+	ACKED_MS = 500,
+	ACKED_SHORT_MS = 200
+};
 
 /* What the path carries of what is sent, with what it loses by nature. 0: not known */
 static double carried(const struct bwe *b, unsigned window_ms)
@@ -114,7 +122,7 @@ static void cut(struct bwe *b, uint64_t now_us)
 	b->before_cut = b->rate;
 	b->cut_limited = sends_little(b);
 	b->probe.active = false;
-	b->probe_at_us = now_us + 3 * S;
+	b->probe_at_us = now_us + PROBE_MS * MS;
 	start_drain(b, now_us);
 	if (!b->cut_limited)
 		learn_limit(b, b->cut_bps);
@@ -215,13 +223,13 @@ static double growth(const struct bwe *b, double elapsed_s)
 	double round_s = (double)(b->rtt_us + 100 * MS) / 1e6;
 
 	if (b->near > 0)
-		return fmax(packet_bits / round_s, grow_least_bps) * elapsed_s;
+		return fmax(packet_bits / round_s, careful_per_s * b->rate) * elapsed_s;
 	return b->rate * (pow(grow_per_s, elapsed_s) - 1);
 }
 
 static bool proven(const struct bwe *b)
 {
-	return b->rate < 1.5 * carried(b, ACKED_MS) + 10000;
+	return b->rate < proof * carried(b, ACKED_MS) + 10000;
 }
 
 static void grow(struct bwe *b, uint64_t now_us)
@@ -231,8 +239,10 @@ static void grow(struct bwe *b, uint64_t now_us)
 	b->grown_us = now_us;
 	if (b->limited || !proven(b) || (b->queue_us > BWE_HOLD_US && !b->others))
 		return;
-	if (b->near > 0 && b->rate > b->near + 3 * b->near_dev)
+	if (b->near > 0 && b->rate > b->near + 3 * b->near_dev) {
 		b->near = 0; /* the limit is elsewhere now */
+		b->probe_at_us = now_us;
+	}
 	b->rate += growth(b, elapsed_s);
 	bwe_bound(b);
 }
@@ -245,13 +255,21 @@ static bool is_told(const struct bwe *b)
 	return b->heard || (!b->reported && b->n_unheard < UNHEARD);
 }
 
+/* Where the limit was met of late, growth itself shows whether it is still there, and a cluster
+ * would only add to the queue that growth is about to make. */
+static bool at_limit(const struct bwe *b, uint64_t now_us)
+{
+	return b->near > 0 && b->rate > nearly * b->near && !sends_little(b) &&
+	       now_us < b->probe.begun_us + ANYHOW_S * S;
+}
+
 static bool may_probe(const struct bwe *b, uint64_t now_us)
 {
 	if (b->probe.active || b->mode != BWE_GROW || b->others || b->loss.experiment)
 		return false;
 	if (now_us < b->probe_at_us || now_us >= b->sent_us + S || now_us >= b->silent_us)
 		return false;
-	return b->queue_us <= BWE_HOLD_US && is_told(b);
+	return b->queue_us <= BWE_HOLD_US && is_told(b) && !at_limit(b, now_us);
 }
 
 static double probe_rate(const struct bwe *b)
@@ -301,7 +319,7 @@ static void probe_done(struct bwe *b, uint64_t now_us)
 	if (err == -SL_EAGAIN)
 		return;
 	b->probe_hint = 0;
-	b->probe_at_us = now_us + (b->near > 0 ? 3 * S << b->probe_patience : S / 2);
+	b->probe_at_us = now_us + (b->near > 0 ? PROBE_MS * MS << b->probe_patience : S / 2);
 	if (err < 0 || b->mode != BWE_GROW || misled(b, &r))
 		return;
 	raise_by_probe(b, &r, now_us);
