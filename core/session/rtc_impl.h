@@ -153,6 +153,7 @@ struct sl_rtc {
 	unsigned probe; /* cluster being sent */
 	uint32_t probe_left; /* bytes of it */
 	uint64_t probe_next_ns;
+	uint64_t probe_bps;
 
 	struct sctp *sctp;
 	uint16_t sctp_remote_port;

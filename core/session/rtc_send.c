@@ -156,6 +156,15 @@ static struct sl_packet *seal(struct sl_rtc_media *m, const struct sl_rtp_out *o
 
 /* ---- on the wire */
 
+/* Media belongs to the cluster that it leaves with: it would be half as fast again otherwise. */
+static void count_cluster(struct sl_rtc *c, uint32_t bytes)
+{
+	if (c->probe == 0)
+		return;
+	c->probe_left = c->probe_left > bytes ? c->probe_left - bytes : 0;
+	c->probe_next_ns += (uint64_t)bytes * 8 * SL_NS_PER_S / (c->probe_bps + 1);
+}
+
 /* Bytes that left; 0: nothing did. */
 static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
 		     const struct shape *shape)
@@ -171,8 +180,10 @@ static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
 	rtc_path_send(c, p);
 	len = p->len;
 	sl_packet_unref(p);
-	if (m->j->ext_out.id[SL_RTP_EXT_TWCC])
+	if (m->j->ext_out.id[SL_RTP_EXT_TWCC]) {
 		bwe_sent(c->bwe, c->twcc_seq++, len + RTC_WIRE_OVERHEAD, c->probe, rtc_now_ns(c));
+		count_cluster(c, len + RTC_WIRE_OVERHEAD);
+	}
 	m->out.packets++;
 	m->out.bytes += len;
 	c->session->stats->packets_out++;
@@ -393,7 +404,8 @@ static struct sl_rtc_media *padding_section(const struct sl_rtc *c)
 	return NULL;
 }
 
-static void send_padding(struct sl_rtc_media *m)
+/* Bytes sent; 0: there was no room */
+static uint32_t send_padding(struct sl_rtc_media *m)
 {
 	const struct sl_rtp_out out = {.ts = m->out.clock.ts};
 	const struct shape shape = {.ssrc = m->j->ours.rtx,
@@ -401,7 +413,7 @@ static void send_padding(struct sl_rtc_media *m)
 				    .pt = m->j->codecs[0].rtx_pt,
 				    .rtx = true};
 
-	(void)emit(m, &out, &shape);
+	return emit(m, &out, &shape);
 }
 
 /* A cluster leaves at its own rate, a few packets a millisecond. */
@@ -412,16 +424,13 @@ static void probe(struct sl_rtc *c, const struct bwe_state *s)
 
 	if (s->probe != 0 && s->probe != c->probe) {
 		c->probe = s->probe;
+		c->probe_bps = s->probe_bps;
 		c->probe_left = m ? s->probe_bytes : 0;
 		c->probe_next_ns = now;
 	}
-	while (c->probe != 0 && c->probe_left > 0 && c->probe_next_ns <= now) {
-		uint32_t bytes = PADDING_BYTES + RTC_WIRE_OVERHEAD + SL_RTP_HEADER;
-
-		send_padding(m);
-		c->probe_left = c->probe_left > bytes ? c->probe_left - bytes : 0;
-		c->probe_next_ns += (uint64_t)bytes * 8 * SL_NS_PER_S / (s->probe_bps + 1);
-	}
+	while (c->probe != 0 && c->probe_left > 0 && c->probe_next_ns <= now)
+		if (send_padding(m) == 0)
+			c->probe_left = 0; /* its result will be too little, and not be used */
 	if (c->probe_left == 0)
 		c->probe = 0;
 }
@@ -441,7 +450,7 @@ void rtc_tell_estimate(struct sl_rtc *c)
 	bwe_state(c->bwe, &s);
 	if (s.rtt_us)
 		c->rtt_us = s.rtt_us;
-	pacer_set_rate(&c->pacer, s.target_bps * 5 / 2, now);
+	pacer_set_rate(&c->pacer, s.pace_bps, now);
 	if (!changed_much(s.target_bps, c->estimate.target_bps) &&
 	    now - c->estimate_told_ns < (uint64_t)TELL_ESTIMATE_MS * SL_NS_PER_MS)
 		return;
