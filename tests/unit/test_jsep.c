@@ -223,13 +223,13 @@ TEST(what_is_stopped_in_an_open_offer_stays_until_the_next_agreement)
 	jsep_stop(a.j, m);
 	jsep_stop(a.j, jsep_at(a.j, 2));
 	jsep_rollback(a.j);
-	CHECK(jsep_at(a.j, 1) == m);
+	CHECK(jsep_at(a.j, 0) == m);
 	m->user = &a; /* its memory is still there */
 	CHECK(jsep_needs_offer(a.j));
 	jsep_side_add(&a, SL_MEDIA_DATA, JSEP_SENDRECV);
 	CHECK_INT(jsep_exchange(&a, &b), 0);
 	CHECK_INT(jsep_count(a.j), 2);
-	CHECK(jsep_at(a.j, 1) == other);
+	CHECK(jsep_at(a.j, 0) == other);
 	CHECK_INT(jsep_at(a.j, 1)->kind, SL_MEDIA_DATA);
 	CHECK_INT(jsep_count(b.j), 2);
 }
@@ -239,8 +239,8 @@ TEST(what_is_stopped_in_an_open_offer_is_rejected_after_the_answer)
 	struct jsep_media *m;
 
 	open_sides();
-	m = add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
 	add(&a, SL_MEDIA_VIDEO, JSEP_SEND);
+	m = add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
 	CHECK_INT(jsep_side_offer(&a), 0);
 	jsep_stop(a.j, m);
 	CHECK_INT(jsep_side_hear(&b, sl_buf_view(&a.text)), 0);
@@ -248,9 +248,9 @@ TEST(what_is_stopped_in_an_open_offer_is_rejected_after_the_answer)
 	CHECK_INT(jsep_remote_answer(a.j, sl_buf_view(&b.text), &a.remote, &a.error), 0);
 	CHECK(jsep_needs_offer(a.j) && !m->rejected);
 	CHECK_INT(jsep_exchange(&a, &b), 0);
-	CHECK(jsep_at(a.j, 0) == m);
+	CHECK(jsep_at(a.j, 1) == m);
 	CHECK(m->rejected);
-	CHECK(jsep_at(b.j, 0)->rejected);
+	CHECK(jsep_at(b.j, 1)->rejected);
 	CHECK(!jsep_needs_offer(a.j));
 }
 
