@@ -32,7 +32,8 @@ struct sl_codec_state {
 	bool has_key_ts;
 	uint32_t key_ts; /* of the newest key frame: only its first packet tells */
 	bool has_sets;	 /* H.264, H.265: parameter sets come in band, so a key frame begins there */
-	uint16_t width[SL_MAX_SPATIAL], height[SL_MAX_SPATIAL]; /* VP9: by spatial layer */
+	uint8_t n_spatial; /* VP9: layers, and their sizes */
+	uint16_t width[SL_MAX_SPATIAL], height[SL_MAX_SPATIAL];
 };
 
 int dd_read(struct dd_structure *s, struct sl_str value, struct sl_frame_info *info);

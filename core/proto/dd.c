@@ -172,6 +172,17 @@ static bool discardable_for_all(const struct sl_dd *dd)
 	return true;
 }
 
+/* Layers that targets being made have */
+static uint8_t count_spatial(const struct sl_dd *dd)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < dd->n_targets; i++)
+		if ((dd->active >> i & 1) && dd->targets[i] >> 4 >= (int)n)
+			n = (dd->targets[i] >> 4) + 1u;
+	return (uint8_t)n;
+}
+
 static void conclude(struct dd_structure *s, struct sl_frame_info *info)
 {
 	struct sl_dd *dd = &info->dd;
@@ -181,10 +192,11 @@ static void conclude(struct dd_structure *s, struct sl_frame_info *info)
 	if (dd->structure) {
 		s->key_frame = dd->frame_number;
 		s->has_key_frame = true;
-	} else if ((uint16_t)(dd->frame_number - s->key_frame) - MANY_FRAMES < MANY_FRAMES) {
+	} else if ((uint16_t)(dd->frame_number - s->key_frame - MANY_FRAMES) < MANY_FRAMES) {
 		s->has_key_frame = false; /* its number comes again, and is another's */
 	}
 	info->key = s->has_key_frame && dd->frame_number == s->key_frame;
+	info->n_spatial = count_spatial(dd);
 	info->independent = dd->n_refs == 0;
 	info->discardable = discardable_for_all(dd);
 	info->switch_up = info->switch_above = info->inter_layer = false; /* the targets tell */

@@ -30,7 +30,7 @@ static void read_picture_id(struct bits *b, struct sl_frame_info *info)
 static void read_layers(struct bits *b, bool flexible, struct sl_frame_info *info)
 {
 	info->temporal = (uint8_t)bits_read(b, 3);
-	info->switch_up = info->switch_above = bits_flag(b);
+	info->switch_up = bits_flag(b);
 	info->spatial = (uint8_t)bits_read(b, 3);
 	info->inter_layer = bits_flag(b);
 	if (!flexible) {
@@ -56,6 +56,7 @@ static void read_structure(struct bits *b, struct sl_codec_state *s)
 	unsigned n_spatial = bits_read(b, 3) + 1;
 	bool sizes = bits_flag(b);
 
+	s->n_spatial = (uint8_t)n_spatial;
 	(void)bits_read(b, 4); /* a group of pictures follows, which nobody here needs; reserved */
 	for (unsigned i = 0; sizes && i < n_spatial; i++) {
 		uint16_t width = (uint16_t)bits_read(b, 16), height = (uint16_t)bits_read(b, 16);
@@ -83,6 +84,7 @@ int vp9_read(struct sl_codec_state *s, struct sl_str payload, struct sl_frame_in
 		read_structure(&b, s);
 	if (b.failed || info->spatial >= SL_MAX_SPATIAL)
 		return -SL_EPARSE;
+	info->n_spatial = s->n_spatial;
 	info->begins = first & B_BIT;
 	info->ends = first & E_BIT;
 	info->independent = !(first & P_BIT);

@@ -49,6 +49,7 @@ struct sl_frame_info {
 	bool has_tl0, has_key_index;
 	uint8_t tl0_picture, key_index;
 	uint8_t picture_bits; /* 7 or 15; 0: no picture id */
+	uint8_t n_spatial;    /* layers that its encoding has; 0: not told */
 	uint8_t head_len;     /* bytes of the payload descriptor that hold these ids */
 	uint16_t picture_id;
 	uint16_t width, height; /* told by a key frame; 0: not told */

@@ -33,7 +33,12 @@ SL_API void sl_layers_free(struct sl_layers *l); /* accepts NULL */
 SL_API void sl_layers_set_target(struct sl_layers *l, const struct sl_layers_target *t);
 /* As it is now; paused until the first packet has passed. */
 SL_API void sl_layers_current(const struct sl_layers *l, struct sl_layers_target *ret_current);
-/* SL_OK: send *ret_out (pt is the caller's). SL_DROP: not for this subscriber. */
+/*
+ * SL_OK: send *ret_out (pt is the caller's). SL_DROP: not for this subscriber. SL_DONE: it had been
+ * missing, a number was kept for it, and now it is not for this subscriber: *ret_out is padding
+ * (src NULL) that fills the place; a caller who does not send it leaves a gap that a receiver will
+ * ask about.
+ */
 SL_API int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 			  struct sl_rtp_out *ret_out);
 /* A key frame of *ret_encoding is waited for; ask its publisher, as often as its limit lets. */
