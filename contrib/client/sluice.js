@@ -7,8 +7,11 @@
  *
  * Socket: the WebSocket, its liveness, and resuming: every message arrives in order and once, over as many connections as
  * it takes. Link: one RTCPeerConnection to one other peer: perfect negotiation with the role the server gave, trickled
- * candidates, ICE restarts. Room: both together. The protocol is described in modules/signaling-ws/README.md.
+ * candidates, ICE restarts. Room: both together, and media.js when the server carries the media of the room. The protocol is
+ * described in modules/signaling-ws/README.md.
  */
+
+import {Media} from '/media.js';
 
 const VERSION = 1;
 const PING_AFTER_MS = 10000; // of silence
@@ -23,6 +26,7 @@ const RESTART_PAUSE_MS = 4000; // no second ICE restart before the first had its
 const SUSPECT_MS = 1000; // connected, but no media comes in: is the signalling alive?
 const STALL_MS = 2000; // and then: another path
 const WATCH_MS = 500;
+const STATS_WITHIN_MS = 2000; // some browsers never answer for a connection that is closed meanwhile
 
 /* Errors after which trying again would change nothing. */
 const FINAL = new Set(['forbidden', 'bad_room', 'bad_name', 'bad_version', 'kicked', 'replaced', 'room_full']);
@@ -195,7 +199,8 @@ export class Socket extends EventTarget {
 		case 'ack': return void (this.unacked = this.unacked.filter(u => u.id !== m.id));
 		case 'error': return this.refused(m);
 		case 'reconnect': return this.setTimer('move', Math.random() * m.within, () => this.connect());
-		case 'hello': case 'pong': return;
+		case 'hello': this.server = m; return;
+		case 'pong': return;
 		default: emit(this, 'message', m);
 		}
 	}
@@ -444,7 +449,7 @@ Link.prototype.heardAt = null; // when media last came in; null: nothing yet sin
 
 async function selectedPair(pc) {
 	const report = new Map();
-	(await pc.getStats()).forEach(s => report.set(s.id, s));
+	(await Promise.race([pc.getStats(), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))])).forEach(s => report.set(s.id, s));
 	let pair = null;
 	for (const s of report.values())
 		if (s.type === 'transport' && s.selectedCandidatePairId)
@@ -503,6 +508,22 @@ async function linkStats(link) {
 	};
 }
 
+/* A participant whose media come through the server, in the words of a link. */
+async function remoteStats(remote) {
+	const {tracks} = await remote.stats();
+	const {report, pair} = await selectedPair(remote.media.subscribe.pc);
+	const sum = noStreams();
+	for (const s of Object.values(tracks))
+		addStream(sum, s);
+	return {
+		id: remote.id, name: remote.name, polite: remote.polite, state: remote.state, through: 'server',
+		ice: remote.media.subscribe.pc.iceConnectionState, restarts: remote.media.subscribe.restarts, localCandidates: [], remoteCandidates: 0,
+		pair: pair ? {local: describe(report.get(pair.localCandidateId)), remote: describe(report.get(pair.remoteCandidateId)),
+			rtt: pair.currentRoundTripTime ?? null, bytesSent: pair.bytesSent, bytesReceived: pair.bytesReceived} : null,
+		...sum, tracks,
+	};
+}
+
 /* ---- Room: events 'state', 'joined', 'left', 'track', 'peerstate', 'message', 'restart', 'trouble', 'closed' */
 
 export class Room extends EventTarget {
@@ -524,7 +545,7 @@ export class Room extends EventTarget {
 	get state() {
 		if (this.socket.state === 'closed')
 			return 'closed';
-		const states = [...this.links.values()].map(l => l.pc.connectionState);
+		const states = [...this.links.values()].map(l => l.pc.connectionState).concat(this.media?.remotes.size ? this.media.states : []);
 		if (states.includes('connected'))
 			return 'connected';
 		if (states.length > 0)
@@ -539,20 +560,21 @@ export class Room extends EventTarget {
 
 	/* Another camera or screen: no new negotiation as long as the kinds are the same. */
 	async replaceTrack(track) {
-		for (const link of this.links.values())
-			for (const sender of link.pc.getSenders())
+		for (const pc of [...this.links.values(), ...(this.media ? [this.media.publish] : [])].map(l => l.pc))
+			for (const sender of pc.getSenders())
 				if (sender.track?.kind === track.kind)
 					await sender.replaceTrack(track);
 	}
 
 	leave() {
+		this.closeMedia('leave');
 		this.dropLinks('leave');
 		this.socket.close();
 	}
 
 	/* One JSON object, also before anything is connected. */
 	async stats() {
-		const peers = await Promise.all([...this.links.values()].map(linkStats));
+		const peers = await Promise.all([...[...this.links.values()].map(linkStats), ...[...this.media?.remotes.values() ?? []].map(remoteStats)]);
 		const sum = noStreams();
 		for (const p of peers)
 			for (const key of Object.keys(sum))
@@ -564,6 +586,7 @@ export class Room extends EventTarget {
 		return {
 			state: this.state, socket: this.socket.state, room: this.name, self: this.self ?? null, policy: this.policy,
 			...sum, pairs, rtt: rtts.length ? Math.max(...rtts) : null, times: {...this.times},
+			through: this.media ? 'server' : 'direct', speakers: this.media?.speakers ?? [],
 			restarts: this.total.restarts, reconnects: Math.max(0, this.socket.connects - 1), peers,
 			iceServers: this.iceServers.map(s => s.urls).flat(),
 		};
@@ -576,6 +599,12 @@ export class Room extends EventTarget {
 		this.times[step] ??= Math.round(performance.now() - this.startedAt);
 	}
 
+	/* Relays, for a server that is not to be reached by UDP; it needs no others. */
+	relays() {
+		return this.iceServers.map(s => ({...s, urls: [s.urls].flat().filter(url => url.startsWith('turns:') || url.endsWith('transport=tcp'))}))
+			.filter(s => s.urls.length > 0);
+	}
+
 	configuration() {
 		return {iceServers: this.iceServers, iceTransportPolicy: this.policy, bundlePolicy: 'max-bundle'};
 	}
@@ -584,10 +613,14 @@ export class Room extends EventTarget {
 		const on = (type, fn) => this.socket.addEventListener(type, e => fn(e.detail));
 		on('open', m => this.welcomed(m));
 		on('message', m => this.heard(m));
-		on('reset', () => this.dropLinks('lost'));
+		on('reset', () => {
+			this.closeMedia('lost');
+			this.dropLinks('lost');
+		});
 		on('state', () => emit(this, 'state', this.state));
 		on('trouble', m => emit(this, 'trouble', m));
 		on('closed', reason => {
+			this.closeMedia(reason);
 			this.dropLinks(reason);
 			this.unlisten.abort();
 			emit(this, 'state', 'closed');
@@ -612,6 +645,7 @@ export class Room extends EventTarget {
 		if (globalThis.navigator?.onLine === false)
 			return;
 		reviveSocket();
+		this.media?.restart('network');
 		for (const link of this.links.values())
 			link.restart('network');
 	}
@@ -626,9 +660,13 @@ export class Room extends EventTarget {
 					link.restart('resumed');
 			return;
 		}
+		this.closeMedia('lost');
 		this.dropLinks('lost');
-		for (const info of m.peers)
-			this.addLink(info, false);
+		if (m.mode === 'sfu')
+			this.openMedia(m.peers);
+		else
+			for (const info of m.peers)
+				this.addLink(info, false);
 		emit(this, 'welcome', m);
 	}
 
@@ -640,8 +678,9 @@ export class Room extends EventTarget {
 
 	heard(m) {
 		switch (m.type) {
-		case 'joined': return this.addLink(m.peer, true);
-		case 'left': return this.dropLink(m.peer.id, m.reason);
+		case 'mode': return this.openMedia([...this.links.values()].map(l => l.info));
+		case 'joined': return this.media ? this.addRemote(m.peer) : this.addLink(m.peer, true);
+		case 'left': return this.dropPeer(m.peer.id, m.reason);
 		case 'ice': return this.setIceServers(m.iceServers);
 		case 'restart': return this.links.forEach(link => link.restart('server'));
 		case 'message': return emit(this, 'message', {from: m.from, data: m.data});
@@ -649,8 +688,52 @@ export class Room extends EventTarget {
 		case 'offer': this.addLink({id: m.from, name: 'guest', version: 0, polite: true}, true); // unless it is there
 		// fall through
 		case 'answer': case 'candidate': return this.links.get(m.from)?.hear(m);
-		default: return undefined; // of a later version
+		default: return this.media?.hear(m); // or of a later version
 		}
+	}
+
+	/* The room's media go through the server from now on; direct links stay until what replaces them has come. */
+	openMedia(peers) {
+		if (this.media)
+			return;
+		this.media = new Media(this, {data: this.socket.server?.sfu?.data ?? false});
+		for (const info of peers)
+			this.addRemote(info);
+	}
+
+	closeMedia(reason) {
+		const media = this.media;
+		this.media = null;
+		for (const remote of media?.remotes.values() ?? [])
+			emit(this, 'left', {peer: remote, reason});
+		media?.close();
+	}
+
+	addRemote(info) {
+		if (this.media.remotes.has(info.id))
+			return;
+		const remote = this.media.addRemote(info);
+		if (!this.links.has(info.id))
+			emit(this, 'joined', {peer: remote});
+		emit(this, 'state', this.state);
+	}
+
+	/* A participant's media comes from the server: its direct link has done its work. */
+	flows(id) {
+		const link = this.links.get(id);
+		this.links.delete(id);
+		link?.close();
+		emit(this, 'state', this.state);
+	}
+
+	dropPeer(id, reason) {
+		const remote = this.media?.remotes.get(id);
+		if (!remote)
+			return this.dropLink(id, reason);
+		this.flows(id);
+		this.media.dropRemote(id);
+		emit(this, 'left', {peer: remote, reason});
+		return emit(this, 'state', this.state);
 	}
 
 	addLink(info, cameLater) {

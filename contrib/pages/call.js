@@ -67,8 +67,10 @@ function toggle(button, kind) {
 	const off = button.getAttribute('aria-pressed') !== 'true';
 
 	button.setAttribute('aria-pressed', String(off));
-	for (const track of stream?.getTracks().filter(t => t.kind === kind) ?? [])
+	for (const track of stream?.getTracks().filter(t => t.kind === kind) ?? []) {
 		track.enabled = !off;
+		room?.media?.publish.mute(track, off);
+	}
 	if (kind === 'video')
 		$('self').classList.toggle('off', off);
 }
@@ -143,6 +145,8 @@ function listen() {
 	on('left', ({peer}) => dropTile(peer));
 	on('track', showTrack);
 	on('peerstate', showPeerState);
+	on('speakers', peers => tiles.forEach((tile, id) => tile.classList.toggle('speaking', peers.includes(id))));
+	room.elementOf = id => tiles.get(id)?.querySelector('video');
 	on('trouble', t => console.warn('sluice:', t.code ?? t.peer ?? '', t.message));
 	on('closed', reason => {
 		if (reason !== 'left')

@@ -9,7 +9,7 @@
 
 /* clang-format off: a line here is a line there */
 const char default_config[] =
-	"modules: [http, stun, turn-relay, signaling-ws, metrics]\n"
+	"modules: [http, stun, turn-relay, signaling-ws, sfu, metrics]\n"
 	"listen:\n"
 	"  - {name: media, udp: \"*:3478\", tcp: \"*:3478\"}\n"
 	"  - {name: plain, tcp: \"*:8080\", http: {}}\n"

@@ -1,0 +1,350 @@
+/*
+ * media.js: a room whose media go through the server: what sluice.js uses when the server carries them (module sfu).
+ *
+ * Two connections, so that offers never cross: Publish, which we offer, and Subscribe, which the server offers. Remote: one
+ * other participant, with the tracks that come from it; it stands where a direct Link would. The messages are described in
+ * modules/sfu/README.md.
+ */
+
+const LAYERS = [
+	{rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150000},
+	{rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500000},
+	{rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1700000},
+];
+const RESTART_AFTER_MS = 1500; // of a connection that says disconnected
+const RESTART_PAUSE_MS = 4000;
+const STATS_WITHIN_MS = 2000;
+const SIZES_MS = 500; // how often the shown sizes are looked at
+
+const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, {detail}));
+const sourceOf = track => track.kind === 'audio' ? 'microphone' : track.contentHint === 'detail' || track.contentHint === 'text' ? 'screen' : 'camera';
+
+/* Some browsers never answer for a connection that is closed meanwhile. */
+const reportOf = (pc, track) => Promise.race([pc.getStats(track), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))]);
+
+/* ---- one of the two connections */
+
+class Connection {
+	constructor(media, name) {
+		Object.assign(this, {media, name, restartedAt: -Infinity, restarts: 0});
+		this.queue = Promise.resolve(); // one description after the other
+		this.pc = new media.room.RTCPeerConnection({iceServers: media.room.relays(), bundlePolicy: 'max-bundle'});
+		this.pc.onicecandidate = ({candidate}) => candidate?.candidate && this.say({type: 'trickle', pc: name, candidate: candidate.candidate});
+		this.pc.oniceconnectionstatechange = () => this.iceChanged();
+		this.pc.onconnectionstatechange = () => {
+			if (this.pc.connectionState === 'connected')
+				media.room.mark('connected');
+			media.changed();
+		};
+	}
+
+	say(message) {
+		if (!this.closed)
+			this.media.room.socket.send(message);
+	}
+
+	then(step) {
+		this.queue = this.queue.then(() => this.closed || step()).catch(error => {
+			if (!this.closed)
+				emit(this.media.room, 'trouble', {peer: this.name, message: String(error)});
+		});
+		return this.queue;
+	}
+
+	iceChanged() {
+		const state = this.pc.iceConnectionState;
+		clearTimeout(this.suspicion);
+		if (state === 'connected' || state === 'completed')
+			this.media.room.mark('iceConnected');
+		if (state === 'failed' || state === 'disconnected')
+			this.suspicion = setTimeout(() => this.restart(state), state === 'failed' ? 0 : RESTART_AFTER_MS);
+	}
+
+	restart(reason) {
+		const now = performance.now();
+		if (this.closed || now - this.restartedAt < RESTART_PAUSE_MS || !this.pc.remoteDescription)
+			return;
+		this.restartedAt = now;
+		this.restarts++;
+		emit(this.media.room, 'restart', {peer: this, reason});
+		this.begin(true);
+	}
+
+	close() {
+		this.closed = true;
+		clearTimeout(this.suspicion);
+		this.pc.close();
+	}
+}
+
+class Publish extends Connection {
+	constructor(media) {
+		super(media, 'pub');
+		this.requests = 0;
+		this.senders = new Map(); // track id of the server -> transceiver
+		for (const track of media.room.stream?.getTracks() ?? [])
+			this.add(track);
+		if (media.data)
+			this.channel = this.pc.createDataChannel('room');
+		if (this.channel)
+			this.channel.onmessage = ({data}) => emit(media.room, 'data', {data});
+	}
+
+	add(track) {
+		const simulcast = track.kind === 'video' && sourceOf(track) === 'camera';
+		this.pc.addTransceiver(track, {direction: 'sendonly', streams: [this.media.room.stream],
+			...(simulcast && {sendEncodings: LAYERS.map(l => ({...l}))})});
+	}
+
+	/* Ours is always the offer; the answer to it ends the step. */
+	begin(iceRestart = false) {
+		return this.then(async () => {
+			await this.pc.setLocalDescription(await this.pc.createOffer({iceRestart}));
+			this.media.room.mark('offer');
+			const tracks = this.pc.getTransceivers().filter(t => t.sender.track).map(t => ({mid: t.mid, source: sourceOf(t.sender.track),
+				name: t.sender.track.label, muted: !t.sender.track.enabled}));
+			const answered = new Promise(resolve => this.answered = resolve);
+			this.say({type: 'publish', sdp: this.pc.localDescription.sdp, tracks, request: ++this.requests});
+			await answered;
+		});
+	}
+
+	async published(m) {
+		if (m.request !== this.requests || this.pc.signalingState !== 'have-local-offer')
+			return;
+		await this.pc.setRemoteDescription({type: 'answer', sdp: m.sdp});
+		this.media.room.mark('remoteAnswer');
+		for (const {mid, id} of m.tracks)
+			this.senders.set(id, this.pc.getTransceivers().find(t => t.mid === mid));
+		this.answered?.();
+	}
+
+	/* What nobody watches need not be made. */
+	async encodings({track, active}) {
+		const sender = this.senders.get(track)?.sender;
+		const parameters = sender?.getParameters();
+		if (!parameters?.encodings?.length)
+			return;
+		for (const encoding of parameters.encodings)
+			encoding.active = active[encoding.rid ?? ''] ?? encoding.active;
+		await sender.setParameters(parameters).catch(() => { /* it is being replaced: the next word finds it */ });
+	}
+
+	mute(track, muted) {
+		for (const [id, t] of this.senders)
+			if (t?.sender.track === track)
+				this.say({type: 'mute', track: id, muted});
+	}
+}
+
+class Subscribe extends Connection {
+	constructor(media) {
+		super(media, 'sub');
+		this.pc.ontrack = ({track, transceiver}) => media.arrived(track, transceiver.mid);
+	}
+
+	/* The server offers, at once or with news; a restart is asked for. */
+	begin(iceRestart = false) {
+		this.say(iceRestart ? {type: 'sub-restart'} : {type: 'subscribe', auto: true});
+	}
+
+	offered(m) {
+		return this.then(async () => {
+			this.media.sections = new Map(m.tracks.filter(t => t.mid !== undefined).map(t => [t.mid, t]));
+			await this.pc.setRemoteDescription({type: 'offer', sdp: m.sdp});
+			this.media.room.mark('remoteOffer');
+			await this.pc.setLocalDescription();
+			this.media.room.mark('answer');
+			this.say({type: 'sub-answer', sdp: this.pc.localDescription.sdp, n: m.n});
+			this.media.gone(); // sections that the offer has emptied
+		});
+	}
+}
+
+/* ---- one other participant: in events and stats, it stands where a direct link would */
+
+export class Remote {
+	constructor(media, info) {
+		Object.assign(this, {media, id: info.id, name: info.name, polite: info.polite, restarts: 0});
+		this.stream = new MediaStream();
+		this.tracks = new Map(); // id -> what the server says of it, with .track once it has come
+	}
+
+	get state() {
+		return this.media.subscribe.pc.connectionState;
+	}
+
+	async stats() {
+		const sum = {id: this.id, name: this.name, through: 'server', tracks: {}};
+		for (const [id, t] of this.tracks) {
+			if (!t.track)
+				continue;
+			(await reportOf(this.media.subscribe.pc, t.track)).forEach(s => {
+				if (s.type === 'inbound-rtp')
+					sum.tracks[id] = {...s, source: t.source, muted: t.muted, paused: t.paused ?? false};
+			});
+		}
+		return sum;
+	}
+
+	close() {
+		clearTimeout(this.waiting);
+	}
+}
+
+/* ---- both, and the other participants */
+
+export class Media {
+	constructor(room, {data = true} = {}) {
+		Object.assign(this, {room, data});
+		this.remotes = new Map();
+		this.sections = new Map(); // mid -> track, of the newest offer
+		this.speakers = [];
+		this.open();
+		this.looker = setInterval(() => this.lookAtSizes(), SIZES_MS);
+	}
+
+	open() {
+		this.publish = new Publish(this);
+		this.subscribe = new Subscribe(this);
+		this.publish.begin();
+		this.subscribe.begin();
+	}
+
+	/* The server has lost one of the connections, or both. */
+	reopen(which) {
+		if (which === 'publish' || which === 'both') {
+			this.publish.close();
+			this.publish = new Publish(this);
+			this.publish.begin();
+		}
+		if (which === 'subscribe' || which === 'both') {
+			this.subscribe.close();
+			for (const remote of this.remotes.values())
+				for (const id of [...remote.tracks.keys()])
+					this.dropTrack(remote, id);
+			this.subscribe = new Subscribe(this);
+			this.subscribe.begin();
+		}
+	}
+
+	hear(m) {
+		switch (m.type) {
+		case 'published': return this.publish.published(m).catch(error => emit(this.room, 'trouble', {message: String(error)}));
+		case 'sub-offer': return this.subscribe.offered(m);
+		case 'track': return this.know(m.track);
+		case 'track-gone': return this.dropTrack(this.remotes.get(m.peer), m.id);
+		case 'muted': return this.update(m.id, {muted: m.muted});
+		case 'paused': return this.update(m.id, {paused: m.paused});
+		case 'speakers': this.speakers = m.peers; return emit(this.room, 'speakers', m.peers);
+		case 'quality': return emit(this.room, 'quality', {peer: m.peer, score: m.score});
+		case 'encodings': return this.publish.encodings(m);
+		case 'media-restart': return this.restartTold(m);
+		default: return undefined;
+		}
+	}
+
+	/* An ICE restart keeps everything; only what is gone on the server is opened anew. */
+	restartTold({connection, reason}) {
+		if (connection === 'publish' && this.publish.pc.iceConnectionState === 'failed')
+			return this.publish.restart(reason);
+		return this.reopen(connection);
+	}
+
+	addRemote(info) {
+		if (!this.remotes.has(info.id))
+			this.remotes.set(info.id, new Remote(this, info));
+		return this.remotes.get(info.id);
+	}
+
+	dropRemote(id) {
+		this.remotes.get(id)?.close();
+		this.remotes.delete(id);
+	}
+
+	know(t) {
+		const remote = this.remotes.get(t.peer);
+		if (!remote)
+			return;
+		remote.tracks.set(t.id, {...remote.tracks.get(t.id), ...t});
+		emit(this.room, 'trackinfo', {peer: remote, ...t});
+	}
+
+	update(id, change) {
+		for (const remote of this.remotes.values())
+			if (remote.tracks.has(id))
+				emit(this.room, 'trackinfo', {peer: remote, ...Object.assign(remote.tracks.get(id), change)});
+	}
+
+	/* A track has come: the newest offer says whose it is. */
+	arrived(track, mid) {
+		const info = this.sections.get(mid), remote = this.remotes.get(info?.peer);
+		if (!remote)
+			return;
+		const known = {...remote.tracks.get(info.id), ...info, track};
+		remote.tracks.set(info.id, known);
+		remote.stream.addTrack(track);
+		emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source: info.source});
+		if (track.muted) // a direct link stays until this one really brings something
+			track.addEventListener('unmute', () => this.room.flows(remote.id), {once: true});
+		else
+			this.room.flows(remote.id);
+	}
+
+	dropTrack(remote, id) {
+		const t = remote?.tracks.get(id);
+		if (t?.track)
+			remote.stream.removeTrack(t.track);
+		remote?.tracks.delete(id);
+	}
+
+	gone() {
+		const there = new Set([...this.sections.values()].map(t => t.id));
+		for (const remote of this.remotes.values())
+			for (const [id, t] of remote.tracks)
+				if (t.track && !there.has(id))
+					this.dropTrack(remote, id);
+	}
+
+	/* The server sends what is shown, no more: elements that play a participant's stream tell the size. */
+	lookAtSizes() {
+		for (const remote of this.remotes.values()) {
+			const element = this.room.elementOf?.(remote.id);
+			for (const [id, t] of remote.tracks) {
+				if (t.kind !== 'video' || !t.track || !element)
+					continue;
+				const ratio = globalThis.devicePixelRatio ?? 1;
+				const hidden = globalThis.document?.hidden || element.clientWidth === 0;
+				const now = `${Math.round(element.clientWidth * ratio)}x${Math.round(element.clientHeight * ratio)} ${hidden}`;
+				if (now === t.shown)
+					continue;
+				t.shown = now;
+				this.room.socket.send({type: 'layers', track: id, width: Math.round(element.clientWidth * ratio),
+					height: Math.round(element.clientHeight * ratio), hidden: Boolean(hidden)});
+			}
+		}
+	}
+
+	changed() {
+		emit(this.room, 'state', this.room.state);
+		for (const remote of this.remotes.values())
+			emit(this.room, 'peerstate', {peer: remote, state: remote.state});
+	}
+
+	get states() {
+		return [this.publish.pc.connectionState, this.subscribe.pc.connectionState];
+	}
+
+	restart(reason) {
+		this.publish.restart(reason);
+		this.subscribe.restart(reason);
+	}
+
+	close() {
+		clearInterval(this.looker);
+		this.publish.close();
+		this.subscribe.close();
+		for (const id of [...this.remotes.keys()])
+			this.dropRemote(id);
+	}
+}

@@ -1,0 +1,220 @@
+/*
+ * sfu/forward.c: packets of a track to its subscribers.
+ *
+ * What arrives in a tick is collected per track, by reference, and forwarded when the tick ends:
+ * receiver by receiver, each the whole batch, so that its packets are sealed one after the other
+ * and leave as one segmented send. Video goes through the subscriber's layers; audio keeps its
+ * numbers but for gaps that we made ourselves.
+ */
+#include "sfu.h"
+
+enum { NO_PT = 0xff };
+
+/* ---- in */
+
+static void count_rate(struct track *t, const struct pending *k, uint32_t bytes, uint64_t now_ms)
+{
+	struct encoding_rate *r = &t->rate[k->encoding];
+	unsigned s = k->info.spatial < SL_MAX_SPATIAL ? k->info.spatial : SL_MAX_SPATIAL - 1;
+	unsigned l = k->info.temporal < SL_MAX_TEMPORAL ? k->info.temporal : SL_MAX_TEMPORAL - 1;
+
+	r->bytes[s][l] += bytes;
+	r->last_ms = now_ms;
+	if (k->info.key && k->info.width > 0) {
+		r->width = k->info.width;
+		r->height = k->info.height;
+	}
+}
+
+/* RFC 6464: one byte, V and the level in -dBov. */
+static void hear(struct track *t, const struct sl_rtp *rtp)
+{
+	struct sl_str level = sl_rtp_ext_value(rtp, SL_RTP_EXT_AUDIO_LEVEL);
+
+	if (level.len >= 1)
+		steward_heard(t, (uint8_t)level.p[0] & 0x7f, (uint8_t)level.p[0] & 0x80);
+}
+
+static void enlist(struct track *t)
+{
+	struct sfu *s = t->room->sfu;
+
+	if (t->dirty)
+		return;
+	t->dirty = true;
+	t->next_dirty = s->first_dirty;
+	s->first_dirty = t;
+	sl_post(s->w->loop, &s->post);
+}
+
+static void forward_track(struct track *t);
+
+void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
+		    unsigned codec)
+{
+	struct sfu *s = t->room->sfu;
+	struct pending *k;
+
+	if (encoding >= SL_RTC_MAX_ENCODINGS)
+		return;
+	k = &t->pending[t->n_pending];
+	*k = (struct pending){.packet = rtp->packet,
+			      .seq = seq,
+			      .encoding = (uint8_t)encoding,
+			      .codec = (uint8_t)codec,
+			      .info = {.unknown = true}};
+	if (t->kind == SL_MEDIA_AUDIO) {
+		hear(t, rtp);
+	} else if (sl_codec_inspect(t->state[encoding], codec, rtp, &k->info) < 0) {
+		sfu_count(s, M_malformed);
+		return;
+	}
+	count_rate(t, k, rtp->len, sfu_now_ms(s));
+	if (!t->subs && !t->links)
+		return;
+	sl_packet_ref(k->packet);
+	enlist(t);
+	if (++t->n_pending == MAX_PENDING)
+		forward_track(t);
+}
+
+/* ---- out */
+
+static uint8_t payload_type(struct sub *sub, unsigned codec)
+{
+	uint8_t *known = &sub->pts[codec < SL_N_CODECS ? codec : 0];
+
+	if (*known == 0) {
+		uint8_t pt = sl_rtc_media_pt(sub->out, codec, sl_str_c(sub->track->params));
+
+		*known = pt ? pt : NO_PT;
+	}
+	return *known == NO_PT ? 0 : *known;
+}
+
+/* A subscriber that has not agreed to the codec gets nothing of it. */
+static void send(struct sub *sub, struct sl_rtp_out *out, unsigned codec)
+{
+	struct sfu *s = sub->track->room->sfu;
+
+	out->pt = payload_type(sub, codec);
+	if (out->pt == 0)
+		return;
+	if (sl_rtc_send(sub->out, out) < 0) {
+		sfu_count(s, M_not_sent);
+		return;
+	}
+	sub->participant->idle_since_ms = 0;
+	sfu_count(s, M_packets_out);
+}
+
+static void forward_audio(struct sub *sub, const struct pending *k)
+{
+	const struct sl_rtp *rtp = sl_packet_rtp(k->packet);
+	struct sl_rtp_out out = {.src = rtp, .ts = rtp->ts, .marker = rtp->marker};
+
+	if (!sub->track->audible || sub->stopped) {
+		sub->flowing = false;
+		return;
+	}
+	if (!sub->flowing) { /* goes on where it stopped, as a new talk spurt */
+		sub->seq_offset = (uint16_t)(sub->seq_last + 1 - rtp->seq);
+		sub->flowing = true;
+		out.marker = true;
+	}
+	out.seq = (uint16_t)(rtp->seq + sub->seq_offset);
+	if (sl_seq_after(out.seq, sub->seq_last))
+		sub->seq_last = out.seq;
+	send(sub, &out, k->codec);
+}
+
+static void forward_video(struct sub *sub, const struct pending *k, uint64_t now_ns)
+{
+	const struct sl_layers_packet p = {
+		.rtp = sl_packet_rtp(k->packet),
+		.info = &k->info,
+		.seq = k->seq,
+		.encoding = k->encoding,
+		.codec = k->codec,
+		.now_ns = now_ns,
+	};
+	struct sl_rtp_out out;
+	int rc;
+
+	/* SL_DONE: padding, for a number that was kept for a packet which is of no use now. */
+	rc = sl_layers_take(sub->layers, &p, &out);
+	if (rc == SL_OK || rc == SL_DONE)
+		send(sub, &out, k->codec);
+}
+
+static void forward_to(struct sub *sub, const struct track *t)
+{
+	uint64_t now_ns = sl_loop_ns(t->room->sfu->w->loop);
+	unsigned encoding;
+
+	for (unsigned i = 0; i < t->n_pending; i++)
+		if (sub->layers)
+			forward_video(sub, &t->pending[i], now_ns);
+		else
+			forward_audio(sub, &t->pending[i]);
+	if (sub->layers && sl_layers_wants_key(sub->layers, &encoding))
+		track_ask_key(sub->track, encoding);
+}
+
+static void drop_pending(struct track *t)
+{
+	for (unsigned i = 0; i < t->n_pending; i++)
+		sl_packet_unref(t->pending[i].packet);
+	t->n_pending = 0;
+}
+
+static void forward_track(struct track *t)
+{
+	if (t->links)
+		trunk_packets(t);
+	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)
+		forward_to(sub, t);
+	drop_pending(t);
+}
+
+void forward_pending(struct sl_post *post)
+{
+	struct sfu *s = post->arg;
+	struct track *t;
+
+	while ((t = s->first_dirty)) {
+		s->first_dirty = t->next_dirty;
+		t->dirty = false;
+		forward_track(t);
+	}
+}
+
+void forward_forget(struct track *t)
+{
+	struct track **link = &t->room->sfu->first_dirty;
+
+	drop_pending(t);
+	if (!t->dirty)
+		return;
+	while (*link != t)
+		link = &(*link)->next_dirty;
+	*link = t->next_dirty;
+	t->dirty = false;
+}
+
+/* ---- clocks */
+
+void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock)
+{
+	struct sl_rtc_clock out;
+
+	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track) {
+		if (!sub->layers) {
+			sl_rtc_set_clock(sub->out, clock);
+			continue;
+		}
+		sl_layers_clock(sub->layers, encoding, clock);
+		if (sl_layers_clock_out(sub->layers, encoding, clock, &out) == 0)
+			sl_rtc_set_clock(sub->out, &out);
+	}
+}

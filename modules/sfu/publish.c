@@ -1,0 +1,259 @@
+/*
+ * sfu/publish.c: a participant's media coming in: one connection, offered by the client, so that
+ * glare cannot happen. Sections that begin to bring media become tracks; those that cease, or whose
+ * connection ends, take their tracks with them.
+ */
+#include "sfu.h"
+
+#include <stdio.h>
+#include <sluice/crypto.h>
+
+/* ---- tracks out of sections */
+
+/* What the client says of a section: {"mid", "source", "name"}; NULL: nothing. */
+static const json_t *said_of(const struct participant *p, struct sl_str mid)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)p->announced, i,
+			   item) if (sl_str_eq(sl_json_get_str(item, "mid"), mid)) return item;
+	return NULL;
+}
+
+static void learn(struct track *t, const json_t *said)
+{
+	struct sl_str source = sl_json_get_str(said, "source");
+	json_t *muted = json_object_get(said, "muted");
+
+	if (source.p)
+		t->source = (uint8_t)source_by_name(source);
+	(void)sl_str_copy(t->name, sizeof t->name, sl_json_get_str(said, "name"));
+	t->muted = json_is_true(muted);
+}
+
+static void learn_encodings(struct track *t, const struct sl_rtc_media *m)
+{
+	unsigned n = sl_rtc_media_encodings(m);
+
+	t->n_encodings = n < SL_RTC_MAX_ENCODINGS ? n : SL_RTC_MAX_ENCODINGS;
+	for (unsigned i = 0; i < t->n_encodings; i++)
+		(void)sl_str_copy(t->rids[i], sizeof t->rids[i], sl_rtc_media_rid(m, i));
+	sl_rtc_media_extensions(m, &t->ext);
+}
+
+static uint32_t grant_for(const struct track *t)
+{
+	switch (t->source) {
+	case SOURCE_SCREEN:
+	case SOURCE_SCREEN_AUDIO:
+		return SL_MAY_PUBLISH_SCREEN;
+	default:
+		return t->kind == SL_MEDIA_AUDIO ? SL_MAY_PUBLISH_AUDIO : SL_MAY_PUBLISH_VIDEO;
+	}
+}
+
+static void announce(struct track *t)
+{
+	struct participant *p = t->publisher;
+
+	trunk_track(t);
+	for (struct participant *other = p->room->participants; other; other = other->next) {
+		if (!other->here || other == p || (p->grants & SL_IS_HIDDEN))
+			continue;
+		say_track(other, t);
+		subscribe_all(other);
+	}
+}
+
+static int begin_track(struct participant *p, struct sl_rtc_media *m)
+{
+	struct sfu *s = p->room->sfu;
+	struct track *t;
+	uint64_t id;
+	int rc;
+
+	if (p->n_tracks >= (unsigned)s->conf->max_tracks)
+		return -SL_ELIMIT;
+	rc = sl_random(&id, sizeof id);
+	if (rc == 0)
+		rc = track_add(p, id, sl_rtc_media_kind(m), &t);
+	if (rc < 0)
+		return rc;
+	learn(t, said_of(p, sl_rtc_media_mid(m)));
+	if (!(p->grants & grant_for(t))) {
+		track_remove(t);
+		return -SL_EDENIED;
+	}
+	t->in = m;
+	learn_encodings(t, m);
+	t->codec = sl_rtc_media_codec(m);
+	(void)sl_str_copy(t->params, sizeof t->params, sl_rtc_media_params(m, t->codec));
+	sl_rtc_media_set_data(m, t);
+	announce(t);
+	return 0;
+}
+
+/* ---- the connection's events */
+
+static void on_track(void *arg, struct sl_rtc_media *m, bool sends)
+{
+	struct participant *p = arg;
+	struct track *t = sl_rtc_media_data(m);
+	int rc;
+
+	if (!sends) {
+		if (t)
+			track_remove(t);
+		return;
+	}
+	rc = t ? 0 : begin_track(p, m);
+	if (rc < 0)
+		say_error(p->room->sfu, p->id, "publish",
+			  rc == -SL_EDENIED ? "the token does not permit this source"
+					    : "too many tracks, or no room for another");
+}
+
+static void on_rtp(void *arg, const struct sl_rtc_in *in)
+{
+	struct participant *p = arg;
+	struct track *t = sl_rtc_media_data(in->media);
+
+	if (!t || t->silenced)
+		return;
+	sfu_count(p->room->sfu, M_packets_in);
+	p->idle_since_ms = 0;
+	if (t->codec != in->codec && in->codec != SL_CODEC_RED) {
+		t->codec = in->codec;
+		(void)sl_str_copy(t->params, sizeof t->params,
+				  sl_rtc_media_params(in->media, in->codec));
+		trunk_track(t);
+		track_codec_changed(t);
+	}
+	forward_packet(t, in->rtp, in->seq, in->encoding, in->codec);
+}
+
+static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
+		     const struct sl_rtc_clock *clock)
+{
+	struct track *t = sl_rtc_media_data(m);
+
+	(void)arg;
+	if (!t)
+		return;
+	forward_clock(t, encoding, clock);
+	trunk_clock(t, encoding, clock);
+}
+
+static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const char *why)
+{
+	struct participant *p = arg;
+
+	(void)c;
+	if (state == SL_RTC_FAILED)
+		say_restart(p->room->sfu, p->id, "publish", why);
+	else if (state == SL_RTC_CLOSED) {
+		say_restart(p->room->sfu, p->id, "publish", why);
+		publish_close(p, why);
+	}
+}
+
+static void on_channel(void *arg, struct sl_rtc *c, uint16_t channel, struct sl_str label)
+{
+	struct participant *p = arg;
+
+	(void)c;
+	(void)label;
+	p->data_channel = channel;
+	p->has_data = true;
+}
+
+static void on_channel_closed(void *arg, struct sl_rtc *c, uint16_t channel)
+{
+	struct participant *p = arg;
+
+	(void)c;
+	if (p->data_channel == channel)
+		p->has_data = false;
+}
+
+static void on_message(void *arg, struct sl_rtc *c, uint16_t channel, bool text, struct sl_str data)
+{
+	struct participant *p = arg;
+
+	(void)c;
+	(void)channel;
+	if (!(p->grants & SL_MAY_DATA))
+		return;
+	sfu_count(p->room->sfu, M_data_messages);
+	trunk_data(p->room, p->id, text, data);
+	publish_data(p->room, p->id, text, data);
+}
+
+static const struct sl_rtc_handler handler = {
+	.state = on_state,
+	.track = on_track,
+	.rtp = on_rtp,
+	.clock = on_clock,
+	.channel = on_channel,
+	.channel_closed = on_channel_closed,
+	.message = on_message,
+};
+
+/* ---- data: to everybody else in the room who has a channel. Who does not read it loses it. */
+
+void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data)
+{
+	for (struct participant *p = r->participants; p; p = p->next)
+		if (p->here && p->id != from && p->pub && p->has_data &&
+		    sl_rtc_channel_send(p->pub, p->data_channel, text, data) < 0)
+			sfu_count(r->sfu, M_not_sent);
+}
+
+/* ---- life */
+
+static int open_connection(struct participant *p)
+{
+	struct sfu *s = p->room->sfu;
+	char label[ID_CHARS];
+	const struct sl_rtc_opts o = {
+		.handler = &handler,
+		.arg = p,
+		.room = {p->room->name, p->room->name_len},
+		.peer = sl_str_c(id_text(label, p->id)),
+		.label = sl_str_c(label),
+		.data = s->conf->data,
+		.recv_only = true,
+	};
+
+	return sl_rtc_open(s->w, &o, &p->pub);
+}
+
+int publish_offer(struct participant *p, struct sl_str sdp, const json_t *sources,
+		  struct sl_buf *ret_sdp, char *ret_err)
+{
+	int rc = p->pub ? 0 : open_connection(p);
+
+	if (rc < 0) {
+		(void)snprintf(ret_err, 160, "this server cannot take another connection");
+		return rc;
+	}
+	p->announced = sources;
+	rc = sl_rtc_answer(p->pub, sdp, ret_sdp, ret_err);
+	p->announced = NULL;
+	return rc;
+}
+
+void publish_close(struct participant *p, const char *why)
+{
+	struct track *t, *next;
+
+	for (t = p->room->tracks; t; t = next) {
+		next = t->next;
+		if (t->publisher == p && p->here)
+			track_remove(t);
+	}
+	sl_rtc_close(p->pub, why);
+	p->pub = NULL;
+	p->has_data = false;
+}

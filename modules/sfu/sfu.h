@@ -1,0 +1,312 @@
+/*
+ * sfu/sfu.h: what the files of the selective forwarding unit share.
+ *
+ *     sfu.c         the descriptor, the module's life, its clock
+ *     room.c        rooms, participants and tracks, as this worker knows them
+ *     mode.c        direct, or through here
+ *     verbs.c       what clients say; say.c: what they are told
+ *     publish.c     a participant's media coming in: one connection, offered by the client
+ *     subscribe.c   media going to a participant: one connection, offered by us
+ *     forward.c     packets of a track to its subscribers
+ *     trunk.c       tracks, feedback and news between workers
+ *     steward.c     who gets which layers, and which layers are made at all
+ *     allocate.c    divides one estimate among tracks (pure)
+ *     speakers.c    who speaks (pure)
+ *
+ * A participant lives on the worker where it first published or subscribed, its home; a track on
+ * its publisher's. Every worker knows all participants and tracks of the node. A worker with
+ * subscribers of a track of another one is sent it once for each encoding that somebody wants
+ * (trunk), and forwards it as if it were its own.
+ */
+#ifndef SFU_SFU_H
+#define SFU_SFU_H
+
+#include <sluice/layers.h>
+#include <sluice/module.h>
+#include <sluice/regex.h>
+#include <sluice/rtc.h>
+#include <sluice/signal.h>
+#include "allocate.h"
+
+enum {
+	MAX_PENDING = 64, /* packets of one track that a tick forwards together */
+	MAX_NAME = 128,
+	MAX_WORKERS = 64,
+	ID_CHARS = 17,
+	TICK_MS = 100,
+	SILENCE = 127, /* -dBov, RFC 6464 */
+};
+
+struct sfu_conf {
+	struct sl_list rooms; /* struct sl_regex *: rooms whose media come here; none: all */
+	int64_t direct_peers, max_tracks, audible, max_participants;
+	uint64_t idle_timeout; /* ms */
+	bool data;
+};
+
+/* X(name, kind, help) */
+#define SFU_METERS(X)                                                                              \
+	X(rooms, GAUGE, "rooms with participants on this worker")                                  \
+	X(participants, GAUGE, "participants whose media are on this worker")                      \
+	X(tracks, GAUGE, "tracks published on this worker")                                        \
+	X(subscriptions, GAUGE, "subscriptions of this worker's participants")                     \
+	X(published, COUNTER, "tracks published")                                                  \
+	X(refused, COUNTER, "requests of clients refused")                                         \
+	X(packets_in, COUNTER, "packets of tracks received from publishers")                       \
+	X(packets_out, COUNTER, "packets forwarded to subscribers")                                \
+	X(not_sent, COUNTER, "packets that a subscriber's pacer or a full arena refused")          \
+	X(malformed, COUNTER, "packets dropped: their payload is not what the codec says")         \
+	X(trunk_out, COUNTER, "packets sent to other workers")                                     \
+	X(trunk_in, COUNTER, "packets received from other workers")                                \
+	X(trunk_lost, COUNTER, "messages to other workers that found no room")                     \
+	X(key_frames, COUNTER, "key frames asked of publishers")                                   \
+	X(layer_switches, COUNTER, "changes of a subscription's target layers")                    \
+	X(pauses, COUNTER, "subscriptions paused for want of bandwidth")                           \
+	X(data_messages, COUNTER, "data messages distributed")                                     \
+	X(lost_participants, COUNTER, "participants asked to begin again: their worker is gone")
+
+enum sfu_meter {
+#define X(name, kind, help) M_##name,
+	SFU_METERS(X)
+#undef X
+		N_SFU_METERS
+};
+extern const struct sl_metric sfu_metrics[];
+extern const struct sl_directive sfu_directives[];
+
+enum source { SOURCE_MICROPHONE, SOURCE_CAMERA, SOURCE_SCREEN, SOURCE_SCREEN_AUDIO, SOURCE_OTHER, N_SOURCES };
+
+struct room {
+	struct sl_hnode node; /* in sfu.rooms */
+	struct sfu *sfu;
+	struct participant *participants;
+	struct track *tracks;
+	unsigned n_participants, n_here; /* n_here: at home on this worker */
+	struct speakers *speakers;
+	size_t name_len;
+	char name[];
+};
+
+struct participant {
+	struct sl_hnode node; /* in sfu.participants, by id */
+	struct participant *next; /* in room */
+	struct room *room;
+	uint64_t id;	  /* the peer's, of signalling */
+	uint32_t owner;	  /* its home */
+	/* At home only: */
+	bool here;
+	uint32_t grants;
+	struct sl_rtc *pub, *sub;
+	struct sub *subs;
+	bool auto_subscribe, wants_restart; /* of the subscribing connection */
+	uint32_t n_offers;	 /* number of the newest offer to it */
+	uint16_t data_channel;
+	bool has_data;
+	unsigned n_tracks;
+	uint64_t idle_since_ms; /* neither sends nor receives; 0: it does */
+	const json_t *announced; /* sources of the description being answered; W: publish.c */
+};
+
+/* A packet that waits for the end of the tick. */
+struct pending {
+	struct sl_packet *packet; /* referenced */
+	struct sl_frame_info info;
+	uint64_t seq;
+	uint8_t encoding, codec;
+};
+
+/* What one encoding of a track has cost of late. */
+struct encoding_rate {
+	uint64_t bytes[SL_MAX_SPATIAL][SL_MAX_TEMPORAL]; /* since the last look */
+	uint32_t bps[SL_MAX_SPATIAL][SL_MAX_TEMPORAL];
+	uint16_t width, height; /* of the newest key frame */
+	uint64_t last_ms;	/* newest packet */
+};
+
+/* A worker that is sent a track, for the encodings of the mask. */
+struct link {
+	struct link *next;
+	uint32_t owner;
+	uint32_t mask;
+};
+
+struct track {
+	struct sl_hnode node; /* in sfu.tracks, by id */
+	struct track *next;   /* in room */
+	struct room *room;
+	struct participant *publisher;
+	uint64_t id;
+	uint8_t kind, source; /* enum sl_media_kind, enum source */
+	uint8_t codec;	      /* newest seen, or announced */
+	bool muted, silenced; /* by its publisher; by an admin: nothing is forwarded */
+	unsigned n_encodings;
+	char name[MAX_NAME + 1], params[160], rids[SL_RTC_MAX_ENCODINGS][17];
+	struct sl_rtp_ext_map ext; /* ids in its packets, for workers that are sent them */
+	uint32_t clock_hz;
+	/* At home: */
+	struct sl_rtc_media *in; /* NULL: it comes over a trunk */
+	struct link *links;
+	uint32_t told_mask;	 /* encodings that the publisher was told to make */
+	uint64_t unused_ms[SL_RTC_MAX_ENCODINGS];
+	/* Elsewhere: */
+	uint32_t wanted_mask; /* encodings that home was asked for */
+	/* Everywhere: */
+	struct sl_codec_state *state[SL_RTC_MAX_ENCODINGS];
+	struct encoding_rate rate[SL_RTC_MAX_ENCODINGS];
+	struct sub *subs;
+	struct pending pending[MAX_PENDING];
+	unsigned n_pending;
+	bool dirty;
+	struct track *next_dirty;
+	bool audible;	 /* audio: among those that are forwarded */
+	uint8_t loudest; /* audio: since the last tick, in -dBov */
+};
+
+/* One participant's subscription to one track. */
+struct sub {
+	struct sub *next_of_track, *next_of_participant;
+	struct track *track;
+	struct participant *participant;
+	struct sl_rtc_media *out;
+	struct sl_layers *layers; /* video */
+	uint8_t pts[SL_N_CODECS]; /* agreed payload types + 1; 0: not looked up; 0xff: none */
+	/* What the client shows */
+	uint16_t width, height;
+	uint8_t priority;
+	bool hidden, paused, stopped; /* paused: for want of bandwidth; stopped: by the client */
+	struct sl_layers_target target;
+	struct allocate_state allocated;
+	/* Audio: numbers without gaps over pauses */
+	bool flowing;
+	uint16_t seq_offset, seq_last;
+};
+
+struct sfu {
+	struct sl_worker *w;
+	const struct sfu_conf *conf;
+	const struct sl_meter *m;
+	const struct sl_signal_iface *signal;
+	void *signal_self;
+	struct sl_channel *channel;
+	struct sl_htab rooms, participants, tracks;
+	struct track *first_dirty;
+	struct sl_post post; /* forwards what is pending */
+	struct sl_timer tick;
+	uint64_t rates_at_ms, allocated_at_ms;
+	bool draining;
+};
+
+static inline uint64_t sfu_now_ms(const struct sfu *s)
+{
+	return sl_loop_ms(s->w->loop);
+}
+static inline void sfu_count(const struct sfu *s, enum sfu_meter m)
+{
+	sl_count(&s->m[m]);
+}
+
+/* ---- room.c */
+/* Made when missing; NULL: out of memory */
+struct room *room_get(struct sfu *s, struct sl_str name);
+struct room *room_find(struct sfu *s, struct sl_str name);
+void room_release(struct room *r); /* frees it when nobody is in it */
+struct participant *participant_find(struct sfu *s, uint64_t id);
+/* -SL_EEXIST: known */
+int participant_add(struct room *r, uint64_t id, uint32_t owner, struct participant **ret_p);
+/* With its tracks, subscriptions and connections. */
+void participant_remove(struct participant *p, const char *why);
+struct track *track_find(struct sfu *s, uint64_t id);
+int track_add(struct participant *p, uint64_t id, enum sl_media_kind kind, struct track **ret_t);
+void track_remove(struct track *t);
+/* By a moderator: nothing of it is forwarded, or again. */
+void track_silence(struct track *t, bool silenced);
+/* Its subscribers are offered it anew. */
+void track_codec_changed(struct track *t);
+/* Asks its publisher, wherever that is. */
+void track_ask_key(struct track *t, unsigned encoding);
+void rooms_free(struct sfu *s);
+
+/* ---- verbs.c */
+extern const char *const verb_types[];
+/* 0, or negative with a sentence for the client */
+int verb_handle(struct sfu *s, const struct sl_signal_peer *peer, const json_t *msg,
+		const char **ret_sentence);
+
+/* ---- mode.c */
+bool mode_is_sfu(struct sfu *s, struct sl_str room);
+void mode_joined(struct sfu *s, const struct sl_signal_peer *p);
+/* A participant has come: with the first one, the room's media are here. */
+void mode_began(struct room *r);
+/* Everybody in the room whose socket is here is told to bring its media. */
+void modes_tell(struct sfu *s, struct sl_str room);
+
+/* ---- say.c: each sends one message to one participant */
+void say_published(struct participant *p, struct sl_str sdp, const json_t *id);
+void say_offer(struct participant *p, struct sl_str sdp);
+void say_track(struct participant *to, const struct track *t);
+void say_track_gone(struct participant *to, const struct track *t);
+void say_muted(struct participant *to, const struct track *t);
+void say_encodings(struct participant *publisher, const struct track *t, uint32_t mask);
+void say_paused(struct participant *to, const struct sub *sub);
+void say_speakers(struct participant *to, const struct room *r, const uint64_t *ids, unsigned n);
+void say_restart(struct sfu *s, uint64_t peer, const char *connection, const char *reason);
+void say_quality(struct participant *to, const struct participant *about, unsigned score);
+void say_mode(struct sfu *s, uint64_t peer);
+void say_error(struct sfu *s, uint64_t peer, const char *verb, const char *sentence);
+const char *source_name(unsigned source);
+unsigned source_by_name(struct sl_str name);
+const char *id_text(char dst[ID_CHARS], uint64_t id);
+int id_read(struct sl_str text, uint64_t *ret_id);
+
+/* ---- publish.c */
+/* Answers an offer; ret_sdp is the answer. */
+int publish_offer(struct participant *p, struct sl_str sdp, const json_t *sources,
+		  struct sl_buf *ret_sdp, char *ret_err);
+void publish_close(struct participant *p, const char *why);
+void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data);
+
+/* ---- subscribe.c */
+int subscribe(struct participant *p, struct track *t, struct sub **ret_sub);
+void unsubscribe(struct sub *sub);
+/* The track's codec is known, or another one */
+void subscribe_codec(struct sub *sub);
+struct sub *sub_find(const struct participant *p, const struct track *t);
+/* Everything that there is, where the participant wants that. */
+void subscribe_all(struct participant *p);
+int subscribe_answer(struct participant *p, uint32_t number, struct sl_str sdp, char *ret_err);
+void subscribe_restart(struct participant *p);
+void subscribe_close(struct participant *p, const char *why);
+
+/* ---- forward.c */
+/* Takes a packet of the track, from its publisher or its trunk. rtp stands beside the packet. */
+void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
+		    unsigned codec);
+void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
+void forward_pending(struct sl_post *post); /* arg: struct sfu */
+void forward_forget(struct track *t);
+
+/* ---- trunk.c */
+int trunk_open(struct sfu *s);
+void trunk_participant(const struct participant *p);
+void trunk_participant_gone(const struct participant *p);
+void trunk_track(const struct track *t);
+void trunk_track_gone(const struct track *t);
+void trunk_want(struct track *t, uint32_t mask);
+void trunk_key(const struct track *t, unsigned encoding);
+void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
+void trunk_packets(struct track *t); /* what is pending, to all links */
+void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data);
+/* A client's message that belongs to the participant's home. */
+int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);
+void trunk_silence(const struct track *t, bool silenced);
+void trunk_levels(const struct room *r, const struct track *t, unsigned level);
+void trunk_gone(struct sfu *s, uint32_t owner);
+
+/* ---- steward.c */
+void steward_tick(struct sfu *s);
+void steward_allocate(struct participant *p);
+void steward_heard(struct track *t, unsigned level, bool voice);
+/* Encodings that somebody wants of the track now. */
+void steward_wants_changed(struct track *t);
+
+#endif
