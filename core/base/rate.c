@@ -25,6 +25,7 @@ struct sl_rate {
 	uint64_t token, burst; /* 1/1024 ms */
 	size_t mask;
 	struct line *lines;
+	uint8_t bits_v4, bits_v6; /* of an address that tell sources apart */
 };
 
 static size_t lines_for(unsigned n_sources)
@@ -55,6 +56,8 @@ int sl_rate_new(unsigned per_second, unsigned burst, unsigned n_sources, struct 
 	r->mask = n - 1;
 	r->token = UINT64_C(1000) * SCALE / per_second;
 	r->burst = r->token * burst;
+	r->bits_v4 = 32;
+	r->bits_v6 = 64;
 	*ret_rate = r;
 	return 0;
 }
@@ -67,11 +70,20 @@ void sl_rate_free(struct sl_rate *r)
 	free(r);
 }
 
-static uint64_t source_hash(const struct sl_addr *a)
+void sl_rate_set_prefixes(struct sl_rate *r, unsigned bits_v4, unsigned bits_v6)
 {
+	r->bits_v4 = (uint8_t)(bits_v4 < 32 ? bits_v4 : 32);
+	r->bits_v6 = (uint8_t)(bits_v6 < 64 ? bits_v6 : 64);
+}
+
+static uint64_t source_hash(const struct sl_rate *r, const struct sl_addr *a)
+{
+	unsigned bits = a->family == 4 ? r->bits_v4 : r->bits_v6;
 	uint8_t key[9] = {a->family};
 
-	memcpy(key + 1, a->ip, a->family == 4 ? 4 : 8);
+	memcpy(key + 1, a->ip, bits / 8);
+	if (bits % 8)
+		key[1 + bits / 8] = a->ip[bits / 8] & (uint8_t)(0xff00 >> bits % 8);
 	return sl_hash(key, sizeof key);
 }
 
@@ -94,7 +106,7 @@ static struct bucket *bucket_of(struct line *line, uint64_t tag)
 
 bool sl_rate_allow(struct sl_rate *r, const struct sl_addr *source, uint64_t now_ms)
 {
-	uint64_t hash = source_hash(source), now = now_ms * SCALE;
+	uint64_t hash = source_hash(r, source), now = now_ms * SCALE;
 	struct bucket *b = bucket_of(&r->lines[hash & r->mask], hash | 1); /* 0 is nobody's */
 
 	if (b->spent_until < now)

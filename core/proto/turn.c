@@ -181,6 +181,7 @@ int sl_turn_input(struct sl_turn *t, struct sl_turn_alloc *alloc, const struct s
 	out->to_peer_via = NULL;
 	out->data_len = 0;
 	out->bound = NULL;
+	out->unproven = false;
 	if (!request && !send)
 		return SL_DECLINED;
 	sl_assert(c->realm < t->conf->n_realms);

@@ -46,6 +46,41 @@ static bool denied(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 	return in_cidrs(a->realm->conf->deny_peers, a->realm->conf->n_deny, peer);
 }
 
+/*
+ * Where clouds keep what a machine may know and nobody else: keys of its role, secrets of its
+ * start. Some lie in blocks that operators have reason to allow (RFC 6598, unique local), so that
+ * only an entry for the very address opens them.
+ */
+static const struct sl_addr metadata[] = {
+	{.family = 4, .ip = {169, 254, 169, 254}}, /* nearly all */
+	{.family = 4, .ip = {169, 254, 170, 2}},   /* credentials of containers */
+	{.family = 4, .ip = {100, 100, 100, 200}},
+	{.family = 4, .ip = {168, 63, 129, 16}},
+	{.family = 4, .ip = {192, 0, 0, 192}},
+	{.family = 6, .ip = {0xfd, 0, 0x0e, 0xc2, [14] = 2, [15] = 0x54}},
+	{.family = 6, .ip = {0xfd, 0, 0x0e, 0xc2, [15] = 0x23}},
+	{.family = 6, .ip = {0xfd, 0x20, 0, 0xce, [14] = 2, [15] = 0x54}},
+};
+
+static bool is_metadata(const struct sl_addr *a)
+{
+	for (size_t i = 0; i < SL_ARRAY_LEN(metadata); i++)
+		if (sl_addr_same_ip(&metadata[i], a))
+			return true;
+	return false;
+}
+
+static bool allowed_by_itself(const struct sl_turn_alloc *a, const struct sl_addr *peer)
+{
+	const struct sl_turn_realm *realm = a->realm->conf;
+
+	for (unsigned i = 0; i < realm->n_allow; i++)
+		if (realm->allow_peers[i].bits == (peer->family == 4 ? 32 : 128) &&
+		    sl_cidr_has(&realm->allow_peers[i], peer))
+			return true;
+	return false;
+}
+
 /* An address of this node that only its relays make interesting. */
 static bool only_relays(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
@@ -64,6 +99,8 @@ unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *pe
 
 	if (!sl_turn_alloc_relayed(a, peer->family))
 		return 443;
+	if (is_metadata(peer))
+		return allowed_by_itself(a, peer) ? 0 : 403;
 	if (allowed(a, peer))
 		return 0;
 	if (is_own(conf, peer))

@@ -88,6 +88,7 @@ void turn_reply_end(struct turn_req *r)
 	/* Only a buffer below the promised size can be too small. */
 	if (sl_check(sl_stun_finish(&r->w, &len) == 0))
 		r->out->reply_len = len;
+	r->out->unproven = !r->proven && r->realm->conf->auth;
 }
 
 static void error_begin(struct turn_req *r, unsigned code)

@@ -66,10 +66,12 @@ const struct sl_directive relay_directives[] = {
 		       "\"2002::/16\", \"fc00::/7\", \"fe80::/10\", \"ff00::/8\"]",
 	       .doc = "Peers nobody may talk to. The default closes loopback, link-local, private, "
 		      "multicast and reserved blocks and the IPv6 forms in which IPv4 addresses "
-		      "hide. Of the node's own addresses only relay ports are open."),
+		      "hide. Of the node's own addresses only relay ports are open; addresses of "
+		      "cloud metadata are closed whatever stands here."),
 	SL_DIR(struct relay_conf, allow_peers, SL_T_CIDR, SL_S_MAIN, .list = true, .max = 1024,
 	       .doc = "Exceptions from deny_peers and from the denial of the node's own "
-		      "addresses."),
+		      "addresses. An address of cloud metadata is opened by an entry for itself "
+		      "only."),
 	SL_DIR(struct relay_conf, default_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "10m",
 	       .min = 60000, .max = 86400000,
 	       .doc = "Life of an allocation whose client does not ask for more."),
@@ -129,11 +131,12 @@ const struct sl_directive relay_directives[] = {
 	       .doc = "Carry DSCP and ECN of every packet on to the other side. Off: those of "
 		      "clients on listeners with a wildcard address, where it costs nothing; else "
 		      "some 200 ns a packet."),
-	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "0", .min = 0,
+	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "300", .min = 0,
 	       .max = 1000000,
-	       .doc = "Requests without credentials that are answered a second to one source over "
-		      "UDP; the answer to a spoofed one goes to "
-		      "somebody else. 0: no limit."),
+	       .doc = "Requests without valid credentials that a worker answers a second to one "
+		      "prefix (IPv4 /24, IPv6 /56) over UDP; the answer to a spoofed one goes to "
+		      "somebody else. All such answers together are also kept below what was "
+		      "received, but for 16 KiB a second. 0: no limit, of either kind."),
 	SL_DIR(struct relay_conf, credential_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "1h",
 	       .min = 60000, .max = 86400000,
 	       .doc = "Validity of the credentials that this node gives to clients of its own "

@@ -31,15 +31,23 @@ static bool belongs_elsewhere(struct turn_relay *m, struct sl_packet *p,
 	return true;
 }
 
-static bool over_challenge_rate(struct turn_relay *m, const struct sl_packet *p,
-				const struct sl_stun_msg *msg)
+static bool is_unsigned_request(const struct sl_stun_msg *msg)
 {
-	if (!m->challenges || p->assoc || msg->class_ != SL_STUN_REQUEST || sl_stun_is_signed(msg))
+	return msg->class_ == SL_STUN_REQUEST && !sl_stun_is_signed(msg);
+}
+
+/* A request without credentials has passed the rate before it came here; one with wrong ones, or
+ * with a nonce that has gone stale, passes it now. */
+static bool may_answer(struct turn_relay *m, const struct sl_packet *p,
+		       const struct sl_stun_msg *msg, const struct sl_turn_out *out)
+{
+	const uint64_t now_ms = p->time_ns / SL_NS_PER_MS;
+
+	if (!out->unproven || p->assoc) /* DTLS has proven the source */
+		return true;
+	if (!is_unsigned_request(msg) && !unproven_may_ask(m, &p->from, now_ms))
 		return false;
-	if (sl_rate_allow(m->challenges, &p->from, p->time_ns / SL_NS_PER_MS))
-		return false;
-	sl_count(&m->m[M_CHALLENGES_LIMITED]);
-	return true;
+	return unproven_may_answer(m, p->len, out->reply_len, now_ms);
 }
 
 /* The payload stands inside the indication; the packet shrinks to it. */
@@ -81,7 +89,8 @@ static int control(struct turn_relay *m, struct sl_turn_alloc *a, struct sl_pack
 	else
 		module_arm(m);
 	meters_touch(m);
-	if (out.reply_len > 0 && sl_udp_reply(p, reply, out.reply_len) < 0)
+	if (out.reply_len > 0 && may_answer(m, p, msg, &out) &&
+	    sl_udp_reply(p, reply, out.reply_len) < 0)
 		sl_count(&m->m[M_CLIENT_QUEUE_FULL]); /* the client asks again */
 	return SL_DONE;
 }
@@ -95,7 +104,8 @@ int datagram_content(void *ctx, struct sl_packet *p)
 		return SL_DECLINED;
 	if (msg.method == SL_STUN_BINDING)
 		return SL_DECLINED;
-	if (over_challenge_rate(m, p, &msg))
+	if (!p->assoc && is_unsigned_request(&msg) &&
+	    !unproven_may_ask(m, &p->from, p->time_ns / SL_NS_PER_MS))
 		return SL_DROP;
 	if (belongs_elsewhere(m, p, &msg))
 		return SL_DONE;

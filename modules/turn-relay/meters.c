@@ -22,6 +22,9 @@ const struct sl_metric relay_metrics[] = {
 	[M_CHALLENGES_LIMITED] =
 		SL_COUNTER(challenges_limited,
 			   "requests without credentials dropped: their source sent too many"),
+	[M_ANSWERS_LIMITED] = SL_COUNTER(
+		answers_limited,
+		"answers to unproven sources not sent: more than the worker had received"),
 	[M_FORWARDED] = SL_COUNTER(forwarded, "requests and connections passed to the worker that "
 					      "keeps their port, allocation or peer"),
 	[M_CLIENT_QUEUE_FULL] =

@@ -10,6 +10,7 @@
  *     host.c        addresses of this host: which one a relay uses, which are denied as peers
  *     socket.c      relay sockets: ports, even ports, reservations
  *     relay.c       one allocation: its sockets, session, flow or connection; packets from peers
+ *     unproven.c    how much is answered to those who have proven nothing
  *     datagram.c    clients over UDP
  *     stream.c      clients over TCP and TLS
  *     claim.c       reserved ports that another worker keeps
@@ -89,6 +90,7 @@ enum relay_meter {
 	M_SOURCE_QUOTA,
 	M_REALM_QUOTA,
 	M_CHALLENGES_LIMITED,
+	M_ANSWERS_LIMITED,
 	M_FORWARDED,
 	M_CLIENT_QUEUE_FULL,
 	M_PEER_QUEUE_FULL,
@@ -144,8 +146,12 @@ struct turn_relay {
 	const struct sl_meter *m;
 	struct sl_turn_counters exported; /* what the meters have of the engine's counters */
 	struct sl_timer timer;
-	struct sl_post post;		  /* exports counters at the end of a tick */
-	struct sl_rate *challenges;	  /* NULL: no limit */
+	struct sl_post post;	      /* exports counters at the end of a tick */
+	struct {		      /* unproven.c */
+		struct sl_rate *rate; /* NULL: no limit */
+		int64_t balance;      /* bytes that may be answered beyond what is received */
+		uint64_t allowed_ms;  /* when the allowance was last added to it */
+	} unproven;
 	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
 	void *stun_self;
 	struct sl_channel *channel;
@@ -220,6 +226,14 @@ void relay_to_peer_whole(struct relay *r, struct sl_packet *p, const struct sl_a
 
 /* A control message, which is never dropped: a client that does not read is closed. */
 void relay_tell(struct relay *r, const uint8_t *text, size_t len);
+
+/* ---- unproven.c */
+int unproven_open(struct turn_relay *m);
+void unproven_close(struct turn_relay *m);
+/* False: the source is over its rate (counted) */
+bool unproven_may_ask(struct turn_relay *m, const struct sl_addr *from, uint64_t now_ms);
+/* False: it would be more than what was received (counted) */
+bool unproven_may_answer(struct turn_relay *m, size_t asked, size_t answer, uint64_t now_ms);
 
 /* ---- datagram.c */
 sl_dgram_fn datagram_content;

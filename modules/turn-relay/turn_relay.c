@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { OBJECTS_PER_BLOCK = 64, CHALLENGE_SOURCES = 16384 };
+enum { OBJECTS_PER_BLOCK = 64 };
 
 /* ---- the engine's clock */
 
@@ -51,7 +51,7 @@ static void module_free(struct turn_relay *m)
 	sl_post_cancel(m->worker->loop, &m->post);
 	relay_engine_conf_free(m);
 	credentials_close(m);
-	sl_rate_free(m->challenges);
+	unproven_close(m);
 	sl_slab_destroy(m->relays);
 	sl_slab_destroy(m->sockets);
 	sl_slab_destroy(m->pairs);
@@ -82,13 +82,6 @@ static int open_engine(struct turn_relay *m)
 	return err;
 }
 
-static int open_challenge_rate(struct turn_relay *m)
-{
-	unsigned rate = (unsigned)m->conf->challenge_rate;
-
-	return rate ? sl_rate_new(rate, 2 * rate, CHALLENGE_SOURCES, &m->challenges) : 0;
-}
-
 /* A listener with a wildcard address hears it anyway. */
 static int open_listeners(struct turn_relay *m)
 {
@@ -117,7 +110,7 @@ static int module_open(struct turn_relay *m)
 	if (err == 0)
 		err = host_read(m);
 	if (err == 0)
-		err = open_challenge_rate(m);
+		err = unproven_open(m);
 	if (err == 0)
 		err = open_engine(m);
 	if (err == 0)

@@ -55,6 +55,24 @@ TEST(rates_over_a_thousand_are_exact)
 	sl_rate_free(rate);
 }
 
+TEST(a_prefix_is_one_source)
+{
+	const struct sl_addr a = addr("192.0.2.1"), near = addr("192.0.3.254"),
+			     far = addr("192.0.4.1"), six = addr("2001:db8:0:ff00::1"),
+			     six_near = addr("2001:db8:0:ffff::1"),
+			     six_far = addr("2001:db8:0:fe00::1");
+
+	setup(1, 1, 64);
+	sl_rate_set_prefixes(rate, 23, 56);
+	CHECK_INT(allowed(&a, 5, 1000), 1);
+	CHECK_INT(allowed(&near, 5, 1000), 0);
+	CHECK_INT(allowed(&far, 5, 1000), 1);
+	CHECK_INT(allowed(&six, 5, 1000), 1);
+	CHECK_INT(allowed(&six_near, 5, 1000), 0);
+	CHECK_INT(allowed(&six_far, 5, 1000), 1);
+	sl_rate_free(rate);
+}
+
 TEST(ports_share_a_bucket_and_addresses_do_not)
 {
 	const struct sl_addr a = addr("192.0.2.1:1"), b = addr("192.0.2.1:2"),

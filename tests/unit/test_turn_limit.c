@@ -103,6 +103,37 @@ TEST(peers_lifetimes_and_quotas_are_the_realms_own)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(metadata_of_clouds_is_opened_by_its_own_address_only)
+{
+	static const struct sl_cidr wide[] = {
+		{.base = {.family = 4, .ip = {100, 64}}, .bits = 10},
+		{.base = {.family = 6, .ip = {0xfd}}, .bits = 8},
+	};
+	static const struct sl_cidr exact = {.base = {.family = 4, .ip = {100, 100, 100, 200}},
+					     .bits = 32};
+	const struct sl_addr v4 = taddr("100.100.100.200:80"), v6 = taddr("[fd00:ec2::254]:80"),
+			     near = taddr("100.100.100.201:80"), link = taddr("169.254.169.254:80");
+
+	setup();
+	realms[0].allow_peers = wide;
+	realms[0].n_allow = 2;
+	realms[1].allow_peers = &exact;
+	realms[1].n_allow = 1;
+	start();
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	CHECK_INT(tc_ask_permission(&alice, &near), 0);
+	CHECK_INT(tc_ask_permission(&alice, &v4), 403);
+	CHECK_INT(tc_ask_permission(&alice, &link), 403); /* though nothing denies it here */
+	sl_stun_put_u32(&bob.w, SL_TURN_REQUESTED_ADDRESS_FAMILY, 2u << 24);
+	CHECK_INT(tc_ask_allocate(&bob), 0);
+	bob.fixed_txid = true; /* part of how IPv6 addresses are written */
+	sl_put16(bob.txid + 4, bob.at.remote.port);
+	CHECK_INT(tc_ask_permission(&bob, &v6), 403);
+	CHECK_INT(tc_ask_allocate(&stranger), 0);
+	CHECK_INT(tc_ask_permission(&stranger, &v4), 0);
+	CHECK(tnet_stop(&net));
+}
+
 /* ---- allocations */
 
 TEST(a_source_has_its_allocations_whoever_its_users_are)

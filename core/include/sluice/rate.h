@@ -1,9 +1,9 @@
 /*
  * sluice/rate.h: how often one source may do something: token buckets in a table of fixed size.
  *
- * Keyed by IP, without port, and by /64 for IPv6. When a source finds no bucket, it takes over that
- * of whoever has been quiet longest in its neighbourhood, so a flood from more sources than there
- * are buckets is not stopped, but costs nothing either.
+ * Keyed by IP, without port, and by /64 for IPv6, or by shorter prefixes. When a source finds no
+ * bucket, it takes over that of whoever has been quiet longest in its neighbourhood, so a flood
+ * from more sources than there are buckets is not stopped, but costs nothing either.
  */
 #ifndef SLUICE_RATE_H
 #define SLUICE_RATE_H
@@ -16,6 +16,8 @@ struct sl_rate;
  * two. */
 SL_API SL_MUST_CHECK int sl_rate_new(unsigned per_second, unsigned burst, unsigned n_sources,
 				     struct sl_rate **ret_rate);
+/* Before the first use: addresses alike in so many bits, at most 32 and 64, are one source. */
+SL_API void sl_rate_set_prefixes(struct sl_rate *r, unsigned bits_v4, unsigned bits_v6);
 /* Accepts NULL */
 SL_API void sl_rate_free(struct sl_rate *r);
 /* Takes a token; false: the source has none left. */

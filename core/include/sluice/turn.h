@@ -236,6 +236,8 @@ struct sl_turn_out {
 	/* ConnectionBind: granted. After the reply the sender's connection and the peer's are one.
 	 */
 	struct sl_turn_conn *bound;
+	bool unproven; /* the reply goes to somebody who has proven nothing, maybe not even to have
+			  asked */
 };
 
 /*
