@@ -148,6 +148,70 @@ void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_st
 	hmac(&sha256, out, key, parts, n_parts);
 }
 
+/* ---- AES-GCM: for what comes once per client, so that a context is made each time */
+
+static EVP_CIPHER_CTX *gcm_begin(const struct sl_gcm *g, int encrypt)
+{
+	const EVP_CIPHER *cipher = g->key.len == 16   ? EVP_aes_128_gcm()
+				   : g->key.len == 32 ? EVP_aes_256_gcm()
+						      : NULL;
+	const uint8_t *key = (const uint8_t *)g->key.p, *nonce = (const uint8_t *)g->nonce.p;
+	EVP_CIPHER_CTX *ctx;
+	int n;
+
+	if (!cipher || g->nonce.len == 0 || g->nonce.len > 255 || g->aad.len > 65535)
+		return NULL;
+	ctx = EVP_CIPHER_CTX_new();
+	sl_assert(ctx);
+	if (EVP_CipherInit_ex(ctx, cipher, NULL, NULL, NULL, encrypt) == 1 &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_IVLEN, (int)g->nonce.len, NULL) == 1 &&
+	    EVP_CipherInit_ex(ctx, NULL, NULL, key, nonce, encrypt) == 1 &&
+	    (g->aad.len == 0 ||
+	     EVP_CipherUpdate(ctx, NULL, &n, (const uint8_t *)g->aad.p, (int)g->aad.len) == 1))
+		return ctx;
+	EVP_CIPHER_CTX_free(ctx);
+	return NULL;
+}
+
+int sl_gcm_seal(const struct sl_gcm *g, struct sl_str text, uint8_t *out)
+{
+	EVP_CIPHER_CTX *ctx = text.len <= 1 << 20 ? gcm_begin(g, 1) : NULL;
+	int n = 0, last = 0;
+	bool ok;
+
+	if (!ctx)
+		return -SL_EINVAL;
+	ok = EVP_CipherUpdate(ctx, out, &n, (const uint8_t *)text.p, (int)text.len) == 1 &&
+	     EVP_CipherFinal_ex(ctx, out + n, &last) == 1 &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, SL_GCM_TAG, out + text.len) == 1;
+	EVP_CIPHER_CTX_free(ctx);
+	return ok ? 0 : -SL_EINVAL;
+}
+
+int sl_gcm_open(const struct sl_gcm *g, struct sl_str sealed, uint8_t *out)
+{
+	const uint8_t *p = (const uint8_t *)sealed.p;
+	EVP_CIPHER_CTX *ctx;
+	int n = 0, last = 0;
+	size_t len;
+	bool ok;
+
+	if (sealed.len < SL_GCM_TAG || sealed.len > 1 << 20)
+		return -SL_EAUTH;
+	len = sealed.len - SL_GCM_TAG;
+	ctx = gcm_begin(g, 0);
+	if (!ctx)
+		return -SL_EINVAL;
+	ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, SL_GCM_TAG,
+				 (void *)(uintptr_t)(p + len)) == 1 &&
+	     EVP_CipherUpdate(ctx, out, &n, p, (int)len) == 1 &&
+	     EVP_CipherFinal_ex(ctx, out + n, &last) == 1;
+	EVP_CIPHER_CTX_free(ctx);
+	if (!ok)
+		OPENSSL_cleanse(out, len);
+	return ok ? 0 : -SL_EAUTH;
+}
+
 bool sl_mem_eq(const void *a, const void *b, size_t n)
 {
 	return n == 0 || CRYPTO_memcmp(a, b, n) == 0;

@@ -282,6 +282,7 @@ static struct sl_turn_alloc *alloc_init(struct turn_req *r, const struct turn_as
 	a->timer.fn = on_alloc_timer;
 	a->tcp = ask->tcp;
 	a->username_hash = r->username_hash;
+	a->token_until_ms = r->token_until_ms;
 	a->key = r->key;
 	memcpy(a->txid, r->msg->txid, sizeof a->txid);
 	return a;

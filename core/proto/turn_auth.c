@@ -211,11 +211,25 @@ static bool proves_key_of_allocation(struct turn_req *r)
 	return key_fits(r);
 }
 
+/*
+ * The key of a token as it is (RFC 7635 section 4), or its first 16 bytes, which is what coturn's
+ * server and clients take for one; 128 bits prove no less.
+ */
+static bool token_key_fits(struct turn_req *r)
+{
+	if (key_fits(r))
+		return true;
+	r->key.len = MD5_KEY;
+	return key_fits(r);
+}
+
 static bool proves_credentials(struct turn_req *r)
 {
 	const struct sl_turn_user *user;
 	uint64_t expires;
 
+	if (turn_bears_token(r))
+		return turn_token_key(r) && token_key_fits(r);
 	if (proves_key_of_allocation(r))
 		return true;
 	user = find_static(r->realm, r->username, r->username_hash);
@@ -243,7 +257,7 @@ static unsigned read_user(struct turn_req *r)
 	r->username = has_name ? (struct sl_str){(const char *)name.data, name.len}
 			       : name_of_hash(r->realm, &hash);
 	r->username_hash = sl_hash(r->username.p, r->username.len);
-	return read_algorithm(r);
+	return turn_bears_token(r) ? 0 : read_algorithm(r);
 }
 
 unsigned turn_authenticate(struct turn_req *r)

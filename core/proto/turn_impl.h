@@ -4,6 +4,7 @@
  *     turn.c          the engine's life, dispatch, time, accessors
  *     turn_nonce.c    nonces, and what they say about this server (RFC 8489 section 9.2)
  *     turn_auth.c     credentials, who sent a request
+ *     turn_token.c    access tokens of a third party (RFC 7635)
  *     turn_alloc.c    allocations, port reservations
  *     turn_limit.c    what users, sources, realms and all may have
  *     turn_peer.c     peer policy, permissions, channels, and the data path over them
@@ -141,6 +142,7 @@ struct sl_turn_alloc {
 	struct turn_party *source;		   /* NULL without limits for sources */
 	bool shaped;				   /* one of the shares limits its rate */
 	uint64_t username_hash;
+	uint64_t token_until_ms;	 /* end of the access token; 0: of other credentials */
 	struct turn_key key;		 /* proven by the last request */
 	uint8_t txid[12];		 /* of the Allocate, to answer its retransmissions alike */
 	uint8_t token[TURN_TOKEN_BYTES]; /* of the port reserved with it */
@@ -209,6 +211,8 @@ struct turn_req {
 	struct sl_turn_out *out;
 	struct sl_str username;
 	uint64_t username_hash;
+	uint64_t token_until_ms; /* end of the access token that came with it; 0: none */
+	char bearer[96];	 /* username of whoever has one */
 	struct turn_key key;
 	bool proven; /* key is the sender's */
 	bool sha256; /* MESSAGE-INTEGRITY-SHA256, in the request and so in the answer */
@@ -231,6 +235,12 @@ unsigned turn_authenticate(struct turn_req *r);
 size_t turn_algorithms(const struct sl_turn_realm *realm, uint8_t ret_list[8]);
 struct sl_str turn_quota_name(struct sl_str username);
 int turn_index_statics(struct turn_realm *realm);
+
+/* turn_token.c */
+/* Its integrity is to fit a key from an access token */
+bool turn_bears_token(const struct turn_req *r);
+bool turn_token_key(struct turn_req *r);
+uint32_t turn_token_bound(const struct turn_req *r, uint32_t lifetime_s);
 
 /* turn_limit.c */
 /* Counts one more allocation; 0, 486 or 508 */

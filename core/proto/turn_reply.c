@@ -116,6 +116,9 @@ void turn_reply_challenge(struct turn_req *r, unsigned code)
 	sl_stun_put_str(&r->w, SL_STUN_NONCE, sl_str_c(nonce));
 	if (n > 0)
 		sl_stun_put(&r->w, SL_STUN_PASSWORD_ALGORITHMS, list, n);
+	if (r->realm->conf->n_token_keys > 0)
+		sl_stun_put_str(&r->w, SL_STUN_THIRD_PARTY_AUTHORIZATION,
+				r->realm->conf->token_server);
 	turn_reply_end(r);
 }
 

@@ -32,7 +32,8 @@ static unsigned ask_lifetime(const struct turn_req *r, uint32_t *ret_seconds)
 		return 400;
 	if (want > conf->max_lifetime_s)
 		want = conf->max_lifetime_s;
-	*ret_seconds = want > conf->default_lifetime_s ? want : conf->default_lifetime_s;
+	want = want > conf->default_lifetime_s ? want : conf->default_lifetime_s;
+	*ret_seconds = turn_token_bound(r, want);
 	return 0;
 }
 
@@ -390,6 +391,7 @@ static const uint16_t known[] = {
 	SL_TURN_EVEN_PORT,
 	SL_TURN_REQUESTED_TRANSPORT,
 	SL_TURN_DONT_FRAGMENT,
+	SL_STUN_ACCESS_TOKEN,
 	SL_STUN_MESSAGE_INTEGRITY_SHA256,
 	SL_STUN_PASSWORD_ALGORITHM,
 	SL_STUN_USERHASH,
@@ -419,6 +421,8 @@ static unsigned serve(struct turn_req *r)
 	if (r->proven) /* a renewed password of the same name: the next request shall find it first
 			*/
 		r->a->key = r->key;
+	if (r->token_until_ms > 0)
+		r->a->token_until_ms = r->token_until_ms;
 	switch (r->msg->method) {
 	case SL_TURN_REFRESH:
 		return on_refresh(r);

@@ -34,6 +34,13 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, users, SL_T_RECORD, SL_S_MAIN, .list = true,
 	       .fields = user_fields, .record_bytes = sizeof(struct relay_user),
 	       .doc = "Static users."),
+	SL_DIR(struct relay_conf, token_keys, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 16,
+	       .fields = token_key_fields, .record_bytes = sizeof(struct relay_token_key),
+	       .doc = "Keys of access tokens (RFC 7635), shared with the authorization servers "
+		      "that make them. Several at once, so that they can be exchanged."),
+	SL_DIR(struct relay_conf, token_server, SL_T_STR, SL_S_MAIN, .max = 255,
+	       .doc = "What this server is called in access tokens, and in "
+		      "THIRD-PARTY-AUTHORIZATION. Unset: the realm."),
 	SL_DIR(struct relay_conf, auth, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Off makes an open relay: everybody may use it. For tests and closed "
 		      "networks."),
@@ -169,10 +176,30 @@ static void check_addresses(struct sl_conf *c, const char *path, const struct sl
 				"an address without port is wanted; ports are given by \"ports\"");
 }
 
+/* path: of the list, with what precedes it. */
+static void check_token_keys(struct sl_conf *c, const char *path, const struct sl_list *keys)
+{
+	uint8_t key[32];
+	char where[96];
+
+	for (size_t i = 0; i < keys->n; i++) {
+		const struct relay_token_key *k = SL_LIST_AT(*keys, struct relay_token_key, i);
+
+		if (realm_token_key(k->key, key) > 0)
+			continue;
+		snprintf(where, sizeof where, "%s[%zu].key", path, i);
+		sl_conf_error(
+			c, where,
+			"is not 16 or 32 bytes in base64; `openssl rand -base64 32` makes one");
+	}
+	sl_wipe(key, sizeof key);
+}
+
 static void check_credentials(struct sl_conf *c, const struct relay_conf *rc)
 {
 	const struct sl_list *algorithms = &rc->password_algorithms;
 
+	check_token_keys(c, "token_keys", &rc->token_keys);
 	if (algorithms->n == 2 &&
 	    *SL_LIST_AT(*algorithms, int32_t, 0) == *SL_LIST_AT(*algorithms, int32_t, 1))
 		sl_conf_error(c, "password_algorithms", "names the same algorithm twice");
@@ -218,8 +245,10 @@ static void check_realm(struct sl_conf *c, const struct relay_conf *rc, size_t i
 	snprintf(path, sizeof path, "realms[%zu]", index);
 	if (realm->max_lifetime < realm->default_lifetime)
 		sl_conf_error(c, path, "max_lifetime is below default_lifetime");
-	if (realm->secrets.n + realm->users.n == 0)
-		sl_conf_warn(c, path, "has neither users nor secrets: nobody can use it");
+	if (realm->secrets.n + realm->users.n + realm->token_keys.n == 0)
+		sl_conf_warn(c, path, "has no users, secrets or token_keys: nobody can use it");
+	snprintf(path, sizeof path, "realms[%zu].token_keys", index);
+	check_token_keys(c, path, &realm->token_keys);
 }
 
 int relay_check(struct sl_conf *c, void *conf)

@@ -27,6 +27,14 @@ const struct sl_directive limit_fields[] = {
 	SL_DIRS_END,
 };
 
+const struct sl_directive token_key_fields[] = {
+	SL_FIELD(struct relay_token_key, kid, SL_T_STR, .required = true, .min = 1, .max = 64,
+		 .doc = "Id of the key: the USERNAME of those who bear a token made with it."),
+	SL_FIELD(struct relay_token_key, key, SL_T_SECRET, .required = true, .min = 1, .max = 64,
+		 .doc = "The key in base64: 32 bytes for AES-256-GCM, 16 for AES-128-GCM."),
+	SL_DIRS_END,
+};
+
 /* Names are those of the main block's directives, so that inheritance is a matter of names. */
 const struct sl_directive realm_fields[] = {
 	SL_FIELD(struct relay_realm, realm, SL_T_STR, .required = true, .min = 1, .max = 127,
@@ -39,6 +47,11 @@ const struct sl_directive realm_fields[] = {
 	SL_FIELD(struct relay_realm, users, SL_T_RECORD, .list = true, .fields = user_fields,
 		 .record_bytes = sizeof(struct relay_user),
 		 .doc = "As in the main block, not inherited."),
+	SL_FIELD(struct relay_realm, token_keys, SL_T_RECORD, .list = true, .max = 16,
+		 .fields = token_key_fields, .record_bytes = sizeof(struct relay_token_key),
+		 .doc = "As in the main block, not inherited."),
+	SL_FIELD(struct relay_realm, token_server, SL_T_STR, .max = 255,
+		 .doc = "As in the main block, not inherited; unset: the name of this realm."),
 	SL_FIELD(struct relay_realm, password_algorithms, SL_T_ENUM, .list = true,
 		 .names = algorithm_names, .min = 1, .max = 2,
 		 .doc = "Unset, as all that follows: as in the main block."),
@@ -80,7 +93,7 @@ static const struct sl_directive *main_directive(const char *name)
 
 static bool is_credential(const char *name)
 {
-	static const char *const names[] = {"secrets", "users", "token_keys"};
+	static const char *const names[] = {"secrets", "users", "token_keys", "token_server"};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -138,6 +151,49 @@ static int set_users(struct sl_turn_realm *to, const struct sl_list *from)
 	return 0;
 }
 
+int realm_token_key(struct sl_str text, uint8_t ret_key[32])
+{
+	size_t len;
+
+	if (sl_base64_decode(ret_key, 32, sl_str_trim(text), &len) < 0 || (len != 16 && len != 32))
+		return -SL_EINVAL;
+	return (int)len;
+}
+
+/* The keys lie behind their array, and go with it. */
+static int set_token_keys(struct sl_turn_realm *to, const struct relay_realm *from)
+{
+	const size_t n = from->token_keys.n, bytes = n * sizeof *to->token_keys;
+	struct sl_turn_token_key *keys = calloc(1, bytes + n * 32 + 1);
+	uint8_t *at = (uint8_t *)keys + bytes;
+
+	if (!keys)
+		return -SL_ENOMEM;
+	to->token_keys = keys;
+	to->n_token_keys = (unsigned)n;
+	to->token_server = from->token_server.len > 0 ? from->token_server : from->realm;
+	for (size_t i = 0; i < n; i++, at += 32) {
+		const struct relay_token_key *k =
+			SL_LIST_AT(from->token_keys, struct relay_token_key, i);
+		int len = realm_token_key(k->key, at);
+
+		if (!sl_check(len > 0)) /* looked at when the configuration was */
+			return -SL_EBUG;
+		keys[i] = (struct sl_turn_token_key){k->kid, {(const char *)at, (size_t)len}};
+	}
+	return 0;
+}
+
+static void drop_token_keys(struct sl_turn_realm *realm)
+{
+	const size_t n = realm->n_token_keys;
+	void *keys = (void *)(uintptr_t)realm->token_keys;
+
+	if (keys)
+		sl_wipe(keys, n * (sizeof *realm->token_keys + 32));
+	free(keys);
+}
+
 /* MD5 alone is what clients expect that are told nothing. */
 static void set_algorithms(struct sl_turn_realm *to, const struct sl_list *from)
 {
@@ -172,6 +228,8 @@ struct sl_turn_limit limit_share(const struct turn_relay *m, const struct relay_
 static int realm_set(const struct turn_relay *m, const struct relay_realm *from,
 		     struct sl_turn_realm *to)
 {
+	int err;
+
 	*to = (struct sl_turn_realm){
 		.name = from->realm,
 		.secrets = from->secrets.items,
@@ -197,7 +255,8 @@ static int realm_set(const struct turn_relay *m, const struct relay_realm *from,
 		.n_allow = (unsigned)from->allow_peers.n,
 	};
 	set_algorithms(to, &from->password_algorithms);
-	return set_users(to, &from->users);
+	err = set_token_keys(to, from);
+	return err < 0 ? err : set_users(to, &from->users);
 }
 
 int realms_open(struct turn_relay *m)
@@ -225,8 +284,10 @@ int realms_open(struct turn_relay *m)
 
 void realms_close(struct turn_relay *m)
 {
-	for (unsigned i = 0; m->engine_realms && i < m->n_realms; i++)
+	for (unsigned i = 0; m->engine_realms && i < m->n_realms; i++) {
 		free((void *)m->engine_realms[i].users); /* ours; const for the engine */
+		drop_token_keys(&m->engine_realms[i]);
+	}
 	free(m->engine_realms);
 	free(m->realms);
 	m->engine_realms = NULL;

@@ -41,15 +41,21 @@ struct relay_user { /* a record of `users` */
 	struct sl_str name, password;
 };
 
+struct relay_token_key {	/* a record of `token_keys` */
+	struct sl_str kid, key; /* key: in base64 */
+};
+
 struct relay_limit { /* 0: none */
 	int64_t allocations, permissions, channels, bps;
 };
 
 struct relay_realm { /* a record of `realms`; what it shares with the main block has its name */
 	struct sl_str realm;
-	struct sl_list server_names;		 /* struct sl_str */
-	struct sl_list secrets;			 /* struct sl_str */
-	struct sl_list users;			 /* struct relay_user */
+	struct sl_list server_names; /* struct sl_str */
+	struct sl_list secrets;	     /* struct sl_str */
+	struct sl_list users;	     /* struct relay_user */
+	struct sl_list token_keys;   /* struct relay_token_key */
+	struct sl_str token_server;
 	struct sl_list password_algorithms;	 /* int32_t: of algorithm_names */
 	struct sl_list allow_peers, deny_peers;	 /* struct sl_cidr */
 	uint64_t default_lifetime, max_lifetime; /* ms */
@@ -60,9 +66,11 @@ struct relay_realm { /* a record of `realms`; what it shares with the main block
 
 struct relay_conf {
 	struct sl_str realm, software, public_host;
-	struct sl_list realms;		    /* struct relay_realm */
-	struct sl_list secrets;		    /* struct sl_str */
-	struct sl_list users;		    /* struct relay_user */
+	struct sl_list realms;	   /* struct relay_realm */
+	struct sl_list secrets;	   /* struct sl_str */
+	struct sl_list users;	   /* struct relay_user */
+	struct sl_list token_keys; /* struct relay_token_key */
+	struct sl_str token_server;
 	struct sl_list password_algorithms; /* int32_t: of algorithm_names */
 	struct sl_ports ports;
 	struct sl_list external, relay_addresses, alternates; /* struct sl_addr */
@@ -184,8 +192,10 @@ int relay_engine_conf(struct turn_relay *m);
 void relay_engine_conf_free(struct turn_relay *m);
 
 /* ---- realm.c */
-extern const struct sl_directive limit_fields[], realm_fields[];
+extern const struct sl_directive limit_fields[], token_key_fields[], realm_fields[];
 void realm_inherit(const struct sl_conf *c, const struct relay_conf *rc, size_t index);
+/* Decodes a key of base64 into 32 bytes of room; its length, 16 or 32, or -SL_EINVAL */
+int realm_token_key(struct sl_str text, uint8_t ret_key[32]);
 int realms_open(struct turn_relay *m);
 void realms_close(struct turn_relay *m);
 struct sl_turn_limit limit_share(const struct turn_relay *m, const struct relay_limit *total);

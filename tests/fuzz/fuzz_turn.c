@@ -3,8 +3,8 @@
  *
  * The input is a list of records {what, client, length, bytes}: raw messages, attributes that are
  * sent signed with the client's right credentials (so that what lies behind authentication is
- * reached), ChannelData, peers' datagrams and connections, moves, and time. Whatever happens, all
- * relay sockets must be closed and all tables empty at the end.
+ * reached), ChannelData, peers' datagrams and connections, moves, access tokens, and time. Whatever
+ * happens, all relay sockets must be closed and all tables empty at the end.
  */
 #include "proto/turn_impl.h"
 #include "sim/turn_net.h"
@@ -15,6 +15,9 @@ enum { CLIENTS = 3, MAX_ATTRS = 480 };
 
 static struct tnet net;
 static struct tclient clients[CLIENTS];
+
+static const struct sl_turn_token_key token_key = {SL_STR_INIT("north"),
+						   SL_STR_INIT("0123456789012345")};
 
 static void world_start(void)
 {
@@ -42,6 +45,9 @@ static void world_start(void)
 	net.realm.n_algorithms = 2;
 	net.realm.userhash = true;
 	net.conf.max_connections = 4;
+	net.realm.token_keys = &token_key;
+	net.realm.n_token_keys = 1;
+	net.realm.token_server = SL_STR("server");
 	tnet_start(&net);
 	for (int i = 0; i < CLIENTS; i++) {
 		tclient_init(&clients[i], &net, remotes[i], i == 1 ? "bob" : "alice",
@@ -212,8 +218,36 @@ static void channel_data(struct tclient *c, const uint8_t *p, size_t len)
 		sl_assert(payload + 4 <= len && to->port != 0);
 }
 
+/* An access token whose seal is right, whatever it holds; signed by the key that it begins with. */
+static void send_token(struct tclient *c, const uint8_t *p, size_t len)
+{
+	const struct sl_gcm gcm = {token_key.key, SL_STR("abcdefghijkl"), SL_STR("server")};
+	uint8_t token[14 + 128 + SL_GCM_TAG] = {0, 12};
+	struct sl_stun_writer w;
+
+	len = len < 128 ? len : 128;
+	memcpy(token + 2, gcm.nonce.p, gcm.nonce.len);
+	sl_assert(sl_gcm_seal(&gcm, (struct sl_str){(const char *)p, len}, token + 14) == 0);
+	turn_nonce(net.turn, &c->at, TNET_UNIX_S + net.now_ms / 1000, c->nonce);
+	sl_put32(c->txid, sl_get32(c->txid) + 1);
+	sl_stun_begin(&w, c->wire, sizeof c->wire, SL_STUN_REQUEST, SL_TURN_ALLOCATE, c->txid);
+	sl_stun_put_u32(&w, SL_TURN_REQUESTED_TRANSPORT, 17u << 24);
+	sl_stun_put_str(&w, SL_STUN_USERNAME, token_key.kid);
+	sl_stun_put_str(&w, SL_STUN_REALM, net.realm.name);
+	sl_stun_put_str(&w, SL_STUN_NONCE, sl_str_c(c->nonce));
+	sl_stun_put(&w, SL_STUN_ACCESS_TOKEN, token, 14 + len + SL_GCM_TAG);
+	sl_stun_put_integrity(&w,
+			      len > 34 ? (struct sl_str){(const char *)p + 2, 32} : SL_STR("none"));
+	sl_assert(sl_stun_finish(&w, &c->wire_len) == 0);
+	(void)tc_input(c);
+}
+
 static void record(uint8_t what, struct tclient *c, const uint8_t *p, size_t len)
 {
+	if (what >= 250) {
+		send_token(c, p, len);
+		return;
+	}
 	switch (what % 6) {
 	case 0:
 		send_raw(c, p, len);

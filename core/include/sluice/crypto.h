@@ -24,6 +24,17 @@ SL_API void sl_sha256_parts(uint8_t out[32], const struct sl_str *parts, unsigne
 SL_API void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_str *parts,
 				 unsigned n_parts);
 SL_API void sl_hmac_sha256(uint8_t out[32], struct sl_str key, const void *data, size_t n);
+/*
+ * AES-GCM with a key of 16 or 32 bytes, a nonce of 1 to 255, and a tag of 16 behind the text. out:
+ * as long as the text. aad is authenticated with it. -SL_EAUTH: it was not sealed so, and out is
+ * wiped; -SL_EINVAL: no such key.
+ */
+#define SL_GCM_TAG 16
+struct sl_gcm {
+	struct sl_str key, nonce, aad;
+};
+SL_API SL_MUST_CHECK int sl_gcm_seal(const struct sl_gcm *g, struct sl_str text, uint8_t *out);
+SL_API SL_MUST_CHECK int sl_gcm_open(const struct sl_gcm *g, struct sl_str sealed, uint8_t *out);
 /* Constant time. */
 SL_API bool sl_mem_eq(const void *a, const void *b, size_t n);
 /* A clear that the compiler keeps. */

@@ -80,6 +80,12 @@ struct sl_turn_user {
 	struct sl_str name, password;
 };
 
+/* A key that an authorization server and this one share, for access tokens (RFC 7635). */
+struct sl_turn_token_key {
+	struct sl_str kid; /* the USERNAME of those who bear a token made with it */
+	struct sl_str key; /* 16 or 32 bytes: AES-128-GCM, AES-256-GCM */
+};
+
 /*
  * Whom a limit counts: all allocations of a user, of a source address, of a realm, of the engine;
  * and each allocation by itself.
@@ -108,7 +114,10 @@ struct sl_turn_realm {
 	unsigned n_secrets;
 	const struct sl_turn_user *users;
 	unsigned n_users;
-	bool auth; /* false: open relay, for tests and closed networks */
+	const struct sl_turn_token_key *token_keys; /* none: no third-party authorization */
+	unsigned n_token_keys;
+	struct sl_str token_server; /* what this server is called in tokens */
+	bool auth;		    /* false: open relay, for tests and closed networks */
 	/*
 	 * PASSWORD-ALGORITHMS in order of preference (RFC 8489 section 9.2); none: challenges
 	 * without it, as RFC 5389 knows them, and MD5. userhash: clients that can shall send
@@ -161,6 +170,7 @@ struct sl_turn_conf {
 	X(challenges, "answered 401 without credentials")                                          \
 	X(stale_nonces, "answered 438")                                                            \
 	X(auth_failures, "answered 401 with wrong credentials")                                    \
+	X(token_refusals, "access tokens refused: of another key, out of time, or malformed")      \
 	X(mismatches, "answered 437")                                                              \
 	X(wrong_credentials, "answered 441")                                                       \
 	X(redirects, "answered 300: sent to another server")                                       \
