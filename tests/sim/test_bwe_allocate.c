@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "lib/test.h"
-#include "modules/sfu/allocate.c" /* lint: until the module has a build of its own */
+#include "modules/sfu/allocate.h"
 #include "sim/bwe_world.h"
 
 enum { TRACKS = 5, LAYERS = 9, ROUND_US = 200000 };

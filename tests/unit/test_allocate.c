@@ -3,7 +3,7 @@
  * than there is, never less of a larger budget, no motion where estimates and bitrates waver.
  */
 #include "lib/test.h"
-#include "modules/sfu/allocate.c" /* lint: until the module has a build of its own */
+#include "modules/sfu/allocate.h"
 
 /* Three encodings of three frame rates each: 50 .. 130, 200 .. 400, 700 .. 1500 kbit/s */
 static const struct allocate_layer simulcast[] = {

@@ -2,7 +2,7 @@
  * Who counts as a speaker, in which order, and whose voice is forwarded.
  */
 #include "lib/test.h"
-#include "modules/sfu/speakers.c" /* lint: until the module has a build of its own */
+#include "modules/sfu/speakers.h"
 
 enum { SPEECH = 30, LOUD = 15, SILENCE = 110, PACKET_MS = 20, TICK_MS = 200 };
 
@@ -188,6 +188,7 @@ TEST(a_place_falls_to_others_when_its_owner_leaves)
 TEST(whatever_comes_the_numbers_hold)
 {
 	uint64_t chance = 1, ids[600];
+	bool is_in[41] = {0};
 
 	begin(5);
 	for (unsigned i = 0; i < 20000; i++) {
@@ -195,7 +196,8 @@ TEST(whatever_comes_the_numbers_hold)
 
 		chance = chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		id = 1 + (unsigned)(chance >> 33) % 40;
-		if (chance >> 60 == 0)
+		is_in[id] = chance >> 60 != 0;
+		if (!is_in[id])
 			speakers_remove(s, id);
 		else
 			speakers_heard(s, id, (unsigned)(chance >> 40) % 200, chance >> 63,
@@ -207,8 +209,8 @@ TEST(whatever_comes_the_numbers_hold)
 		for (unsigned k = 0; k < n; k++)
 			CHECK(ids[k] >= 1 && ids[k] <= 40);
 		for (unsigned k = n = 0; k < 41; k++)
-			n += find(s, k) && speakers_audible(s, k);
-		CHECK(n <= 5 && n == s->n_heard);
+			n += is_in[k] && speakers_audible(s, k);
+		CHECK(n <= 5);
 	}
 	speakers_free(s);
 }
