@@ -49,8 +49,9 @@ struct jsep {
 	unsigned n_placed_before; /* a rollback leaves as many */
 	uint64_t id, version;	  /* of o= */
 	unsigned next_mid;
-	/* What the peer has ever called an extension: browsers refuse other ids for it, even when
-	 * the offer that said so was taken back. Extension + 1, or JSEP_FOREIGN, by id. */
+	/* What either side has ever called an extension: browsers refuse an id that changes its
+	 * meaning, even when the sections that used it are gone, or the offer was taken back.
+	 * Extension + 1, or JSEP_FOREIGN, by id. */
 	uint8_t heard[UINT8_MAX + 1];
 	struct sl_pool *offer_pool; /* holds their offer and its text until it is answered */
 	struct sl_sdp offer;

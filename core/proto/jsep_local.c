@@ -214,7 +214,7 @@ static uint8_t choose_ext_id(const struct jsep *j, unsigned ext)
 	return id;
 }
 
-static void choose_ext(const struct jsep *j, struct section *s)
+static void choose_ext(struct jsep *j, struct section *s)
 {
 	bool audio = s->m.kind == SL_MEDIA_AUDIO;
 	const uint8_t *list = audio ? j->caps->audio_ext : j->caps->video_ext;
@@ -226,6 +226,8 @@ static void choose_ext(const struct jsep *j, struct section *s)
 		uint8_t id = choose_ext_id(j, list[i]);
 
 		s->m.ext.id[list[i]] = s->m.ext_out.id[list[i]] = id;
+		if (id)
+			j->heard[id] = (uint8_t)(list[i] + 1);
 	}
 	s->m.ext_mixed = true;
 }

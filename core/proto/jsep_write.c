@@ -143,7 +143,12 @@ static void put_rids(const struct writing *w, unsigned i)
 {
 	const struct section *s = w->j->sections[i];
 
-	if (!(s->said & JSEP_RECV) || s->m.n_rids == 0)
+	if (!(s->said & JSEP_RECV))
+		return;
+	/* Without this, who grouped its SSRCs as simulcast sends the first of them only. */
+	if (s->m.n_theirs > 1)
+		sl_sdp_putf(w->b, "x-google-flag", "%s", "conference");
+	if (s->m.n_rids == 0)
 		return;
 	for (unsigned k = 0; k < s->m.n_rids; k++) {
 		struct sl_str rest = restrictions(w, i, s->m.rids[k]);

@@ -67,12 +67,47 @@ static void check_answer(struct jsep *j, struct sl_str offer, struct sl_str answ
 	sl_pool_destroy(pool);
 }
 
-static bool answer_it(struct jsep *j, struct sl_str offer)
+/* A caller with moods: what it wants, prefers and refuses follows from the text. */
+struct mood {
+	struct jsep *j;
+	uint32_t bits;
+};
+
+static enum jsep_direction want(void *ctx, struct jsep_media *m)
+{
+	struct mood *mood = ctx;
+	uint32_t bits = mood->bits = mood->bits * 1664525 + 1013904223;
+	const struct jsep_codec *list = m->kind == SL_MEDIA_AUDIO ? rtc_caps.audio : rtc_caps.video;
+
+	sl_assert(!m->rejected && !m->user);
+	m->user = mood;
+	m->ours = (struct jsep_ssrc){bits, bits >> 8};
+	if (bits >> 28 == 0)
+		jsep_stop(mood->j, m);
+	if (bits >> 30 == 1)
+		sl_assert(jsep_prefer(mood->j, m, list + (bits >> 16 & 3), 2) == 0);
+	return (enum jsep_direction)(bits >> 20 & 3);
+}
+
+/* What happens between and after negotiations */
+static void change_mind(struct mood *mood)
+{
+	for (unsigned i = 0; i < jsep_count(mood->j); i++) {
+		uint32_t bits = mood->bits = mood->bits * 1664525 + 1013904223;
+		struct jsep_media *m = jsep_at(mood->j, i);
+
+		m->wanted = bits >> 20 & 3;
+		if (bits >> 29 == 0)
+			jsep_stop(mood->j, m);
+	}
+}
+
+static bool answer_it(struct jsep *j, struct sl_str offer, struct mood *mood)
 {
 	struct sl_sdp_error e;
 	struct jsep_transport remote;
 	struct sl_buf b;
-	int err = jsep_remote_offer(j, offer, NULL, NULL, &remote, &e);
+	int err = jsep_remote_offer(j, offer, mood ? want : NULL, mood, &remote, &e);
 
 	if (err < 0) {
 		sl_assert(jsep_get_state(j) == JSEP_STABLE && e.text[0]);
@@ -112,13 +147,29 @@ static void try_offer(struct sl_str text)
 	struct jsep *j = engine();
 	unsigned n;
 
-	if (answer_it(j, text)) {
+	if (answer_it(j, text, NULL)) {
 		n = jsep_count(j);
 		offer_again(j);
 		sl_assert(jsep_remote_offer(j, text, NULL, NULL, &remote, &e) == 0);
 		jsep_rollback(j);
-		sl_assert(answer_it(j, text));
+		sl_assert(answer_it(j, text, NULL));
 		sl_assert(jsep_count(j) == n + (n < SL_SDP_MAX_MEDIA));
+	}
+	jsep_free(j);
+}
+
+/* The same offer again and again, with offers of ours between that are taken back. */
+static void try_moods(struct sl_str text)
+{
+	struct jsep *j = engine();
+	struct mood mood = {.j = j, .bits = (uint32_t)text.len};
+
+	for (size_t i = 0; i < text.len; i++)
+		mood.bits = mood.bits * 31 + (uint8_t)text.p[i];
+	for (int i = 0; i < 3 && answer_it(j, text, &mood); i++) {
+		change_mind(&mood);
+		offer_again(j);
+		change_mind(&mood);
 	}
 	jsep_free(j);
 }
@@ -151,6 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sl_str text = {(const char *)data, size};
 
 	try_offer(text);
+	try_moods(text);
 	try_answer(text);
 	return 0;
 }

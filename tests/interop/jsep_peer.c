@@ -2,7 +2,8 @@
  * The engine of offers and answers as a program, for scripts that negotiate with foreign ones: one
  * JSON object a line in, one out.
  *
- *     {"do": "add", "kind": "audio"|"video"|"data", "wanted": 0..3, "rids": ["l", "h"]}
+ *     {"do": "add", "kind": "audio"|"video"|"data", "wanted": 0..3, "rids": ["l", "h"],
+ *      "only": "VP8"}
  *     {"do": "stop"|"want", "at": 0, "wanted": 0..3}
  *     {"do": "offer"|"answer"}  {"do": "offered"|"answered", "sdp": ...}  {"do": "rollback"}
  *
@@ -38,6 +39,15 @@ static unsigned get_uint(const json_t *in, const char *key)
 	return (unsigned)json_integer_value(json_object_get(in, key));
 }
 
+static int prefer(struct jsep_media *m, struct sl_str name)
+{
+	const struct jsep_codec *list = m->kind == SL_MEDIA_AUDIO ? rtc_caps.audio : rtc_caps.video;
+
+	while (list->id != sl_codec_by_name(name))
+		list++;
+	return jsep_prefer(j, m, list, 1);
+}
+
 static int add(const json_t *in)
 {
 	static const char *const kinds[] = {"audio", "video", "data"};
@@ -60,6 +70,8 @@ static int add(const json_t *in)
 	for (; m->n_rids < json_array_size(rids) && m->n_rids < JSEP_MAX_RIDS; m->n_rids++)
 		snprintf(m->rids[m->n_rids], sizeof m->rids[0], "%s",
 			 json_string_value(json_array_get(rids, m->n_rids)));
+	if (json_object_get(in, "only"))
+		return prefer(m, sl_json_get_str(in, "only"));
 	return 0;
 }
 

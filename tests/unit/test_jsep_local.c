@@ -74,6 +74,27 @@ TEST(an_extension_never_gets_an_id_that_meant_something_else_to_the_peer)
 		CHECK(m->ext.id[ext] != 1);
 }
 
+TEST(an_extensions_id_stays_when_nobody_uses_it_any_more)
+{
+	struct jsep_media *m, *n;
+	uint8_t level;
+
+	open_sides();
+	m = jsep_side_add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
+	jsep_side_add(&a, SL_MEDIA_DATA, JSEP_SENDRECV);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	level = m->ext.id[SL_RTP_EXT_AUDIO_LEVEL];
+	jsep_stop(a.j, m);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	n = jsep_side_add(&a, SL_MEDIA_VIDEO, JSEP_SEND);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	for (unsigned ext = 0; ext < SL_N_RTP_EXT; ext++)
+		CHECK(n->ext.id[ext] != level);
+	m = jsep_side_add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
+	CHECK_INT(jsep_exchange(&a, &b), 0);
+	CHECK_INT(m->ext.id[SL_RTP_EXT_AUDIO_LEVEL], level);
+}
+
 TEST(other_parameters_are_another_number_where_the_caller_wants_them)
 {
 	struct jsep_codec stereo = rtc_caps.audio[0];

@@ -405,6 +405,7 @@ TEST(an_offer_as_it_was_ten_years_ago_is_understood)
 	CHECK_INT(at(1)->their_limit_bps, 500000);
 	CHECK_INT(jsep_side_answer(&a), 0);
 	CHECK(strstr(jsep_text(&a), "a=setup:passive\r\n"));
+	CHECK(strstr(jsep_text(&a), "a=x-google-flag:conference\r\n"));
 }
 
 TEST_MAIN()
