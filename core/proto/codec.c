@@ -45,14 +45,20 @@ static int read_payload(struct sl_codec_state *s, enum sl_codec_id codec, struct
 	}
 }
 
-/* Later packets of a key frame do not say so themselves; they share its timestamp. */
-static void spread_key(struct sl_codec_state *s, uint32_t ts, struct sl_frame_info *info)
+/* Later packets of a key frame do not say so themselves; they share its timestamp. Those of H.264
+ * and H.265 that could be a picture's first are not: a parameter set has gone before. */
+static void spread_key(struct sl_codec_state *s, enum sl_codec_id codec, uint32_t ts,
+		       struct sl_frame_info *info)
 {
-	if (info->key) {
+	bool own = info->key;
+
+	if (own) {
 		s->key_ts = ts;
 		s->has_key_ts = true;
 	}
 	info->key = s->has_key_ts && s->key_ts == ts;
+	if (info->key && !own && (codec == SL_CODEC_H264 || codec == SL_CODEC_H265))
+		info->begins = false;
 }
 
 int sl_codec_inspect(struct sl_codec_state *s, enum sl_codec_id codec, const struct sl_rtp *rtp,
@@ -74,7 +80,7 @@ int sl_codec_inspect(struct sl_codec_state *s, enum sl_codec_id codec, const str
 	if (!info.unknown && codec != SL_CODEC_VP9)
 		info.ends = rtp->marker;
 	info.picture_ends = rtp->marker;
-	spread_key(s, rtp->ts, &info);
+	spread_key(s, codec, rtp->ts, &info);
 	if (dd.p) {
 		err = dd_read(&s->dd, dd, &info);
 		if (err < 0)

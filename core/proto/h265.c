@@ -95,11 +95,11 @@ static void read_unit(struct sl_codec_state *s, unsigned type, const uint8_t *p,
 {
 	if (type <= LAST_SLICE) {
 		read_slice(s, type, len > 2 && (p[2] & 0x80), info);
-	} else if (type == VPS || type == SPS) {
+	} else if (type == VPS) { /* the first of the sets */
 		s->has_sets = true;
 		info->key = info->begins = true;
-		if (type == SPS)
-			read_sps(p, len, info);
+	} else if (type == SPS) {
+		read_sps(p, len, info);
 	} else if (type <= DELIMITER || type == SEI_PREFIX) {
 		info->begins = true;
 	}

@@ -142,8 +142,10 @@ TEST(h264_decoding_begins_at_parameter_sets_where_there_are_any)
 	CHECK(i.key && i.begins);
 	CHECK_INT(i.width, 640);
 	CHECK_INT(i.height, 360);
+	CHECK_INT(inspect(SL_CODEC_H264, 2, false, "68ce3c80", "", &i), 0);
+	CHECK(i.key && !i.begins); /* not the first, whatever came of the first */
 	CHECK_INT(inspect(SL_CODEC_H264, 2, true, "7c85b80000", "", &i), 0);
-	CHECK(i.key);
+	CHECK(i.key && !i.begins);
 	CHECK_INT(inspect(SL_CODEC_H264, 3, true, "65b80000", "", &i), 0); /* without its sets */
 	CHECK(!i.key);
 	CHECK_INT(inspect(SL_CODEC_H264, 4, true, "01a80000", "", &i), 0);
@@ -174,6 +176,12 @@ TEST(h265_units_tell_layer_and_switching_points)
 	CHECK_INT(inspect(SL_CODEC_H265, 3, true, "6201" "93" "af00", "", &i), 0); /* fragment of an IDR */
 	CHECK(i.key && i.begins);
 	CHECK_INT(inspect(SL_CODEC_H265, 3, true, "0400", "", &i), -SL_EPARSE);
+	CHECK_INT(inspect(SL_CODEC_H265, 4, false, "40010c01ffff", "", &i), 0); /* VPS */
+	CHECK(i.key && i.begins);
+	CHECK_INT(inspect(SL_CODEC_H265, 4, false, "4201010160", "", &i), 0); /* SPS, cut off */
+	CHECK(i.key && !i.begins && i.width == 0);
+	CHECK_INT(inspect(SL_CODEC_H265, 5, true, "2601af00", "", &i), 0); /* IDR without its sets */
+	CHECK(!i.key);
 }
 
 /* ---- AV1 and the descriptor */
