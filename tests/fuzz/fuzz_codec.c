@@ -1,9 +1,10 @@
 /*
  * Fuzz target: payload formats and dependency descriptors. First byte: the codec; then records of a
  * descriptor and a payload, each behind its length, read with one state. What is told lies within
- * its limits, and a descriptor written anew says the same but for number and mask.
+ * its limits, a descriptor written anew says the same but for number and mask, and a subscriber's
+ * stream of it all names nothing that is not there.
  */
-#include <sluice/codec.h>
+#include <sluice/layers.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,6 +58,31 @@ static void rewrite(struct sl_codec_state *s, const struct sl_rtp *rtp,
 	}
 }
 
+/* The target and what is lost come from the payload's last byte. */
+static void forward(struct sl_layers *l, const struct sl_rtp *rtp, const struct sl_frame_info *info,
+		    enum sl_codec_id codec, uint64_t n)
+{
+	uint8_t chance = rtp->data[rtp->len - 1], dd[SL_RTP_MAX_DD];
+	struct sl_layers_packet p = {.rtp = rtp,
+				     .info = info,
+				     .seq = 65536 + n + (chance & 3),
+				     .encoding = chance >> 7,
+				     .codec = (uint8_t)codec,
+				     .now_ns = n * 10000000};
+	struct sl_rtp_out out;
+
+	if (chance % 7 == 0)
+		sl_layers_set_target(l, &(struct sl_layers_target){.paused = chance == 0,
+								   .encoding = chance >> 7,
+								   .spatial = chance >> 2 & 3,
+								   .temporal = chance >> 4 & 7});
+	if (sl_layers_take(l, &p, &out) != SL_OK)
+		return;
+	sl_assert(out.src == rtp && out.cut <= rtp->payload_len);
+	sl_assert(out.patch_len <= sizeof out.patch);
+	sl_assert(sl_rtp_out_dd(&out, dd) <= SL_RTP_MAX_DD);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum sl_codec_id codecs[] = {SL_CODEC_VP8, SL_CODEC_VP9, SL_CODEC_H264,
@@ -64,9 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sl_reader r = sl_reader(data, size);
 	enum sl_codec_id codec = codecs[sl_read_u8(&r) % SL_ARRAY_LEN(codecs)];
 	struct sl_codec_state *s;
+	struct sl_layers *l;
 	uint32_t ts = 0;
 
-	sl_assert(sl_codec_state_new(&s) == 0);
+	sl_assert(sl_codec_state_new(&s) == 0 && sl_layers_new(&l, 90000) == 0);
 	while (r.p < r.end && !r.failed) {
 		struct sl_str dd = sl_read_bytes(&r, sl_read_u8(&r));
 		struct sl_str payload = sl_read_bytes(&r, sl_read_u8(&r));
@@ -77,9 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		sl_assert(info.spatial < SL_MAX_SPATIAL && info.temporal < SL_MAX_TEMPORAL);
 		sl_assert(info.head_len <= payload.len && info.dd.n_refs <= SL_DD_MAX_REFS);
+		forward(l, &rtp, &info, codec, ts);
 		if (info.dd.present)
 			rewrite(s, &rtp, &info);
 	}
+	sl_layers_free(l);
 	sl_codec_state_free(s);
 	return 0;
 }
