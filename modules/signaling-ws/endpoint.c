@@ -58,6 +58,31 @@ static int check_token(struct signaling *s, struct sl_http_req *r, struct claims
 	return -SL_EAUTH;
 }
 
+/* For modules that serve the same clients. */
+static int verify_token(void *self, struct sl_str token, char ret_subject[33])
+{
+	static const uint8_t nobody[SUBJECT_BYTES];
+	struct signaling *s = self;
+	struct claims claims;
+	const char *why;
+
+	if (s->conf->auth == AUTH_OPEN)
+		return -SL_EUNSUPP;
+	if (token_verify(&s->rules, token, sl_clock_unix_ns() / SL_NS_PER_S, &claims, &why) < 0) {
+		sl_count(&s->hub.m[M_TOKENS_REFUSED]);
+		sl_log(SL_LOG_NOTICE, "signaling-ws", "token refused: %s", why);
+		return -SL_EAUTH;
+	}
+	ret_subject[0] = '\0';
+	if (memcmp(claims.subject, nobody, sizeof nobody) != 0)
+		sl_hex_encode(ret_subject, claims.subject, SUBJECT_BYTES);
+	claims_free(&claims);
+	return 0;
+}
+
+const struct sl_tokens_iface endpoint_tokens = {.size = sizeof endpoint_tokens,
+						.verify = verify_token};
+
 /* "example.org:8080", "[2001:db8::1]:443" -> what stands before the port. NULL: out of memory. */
 static char *host_of(struct sl_str host)
 {

@@ -20,6 +20,8 @@ struct signaling {
 
 /* Offers the WebSocket endpoint. */
 int endpoint_open(struct signaling *s);
+struct sl_tokens_iface;
+extern const struct sl_tokens_iface endpoint_tokens; /* self: struct signaling */
 /* An array of servers for one client: the operator's and those of a relay module. */
 int endpoint_ice_servers(struct signaling *s, struct sl_str host, struct sl_str id,
 			 struct sl_buf *json, uint64_t *ret_ttl_s);

@@ -402,6 +402,8 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 		rc = endpoint_open(s);
 	if (rc == 0)
 		rc = sl_iface_provide(w, SL_SIGNAL_IFACE, 1, &guest_iface, &s->hub);
+	if (rc == 0)
+		rc = sl_iface_provide(w, "tokens", 1, &endpoint_tokens, s);
 	if (rc < 0) {
 		sl_channel_close(s->channel);
 		free(s);

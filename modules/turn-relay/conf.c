@@ -148,6 +148,10 @@ const struct sl_directive relay_directives[] = {
 	       .min = 60000, .max = 86400000,
 	       .doc = "Validity of the credentials that this node gives to clients of its own "
 		      "signalling."),
+	SL_DIR(struct relay_conf, credentials_path, SL_T_STR, SL_S_MAIN, .max = 255,
+	       .doc = "Where applications get such credentials by POST with a token that "
+		      "signaling-ws takes (auth: jwt), for instance /turn/credentials. Needs the "
+		      "module http before this one. Empty: nowhere."),
 	SL_DIR(struct relay_conf, public_host, SL_T_STR, SL_S_MAIN, .max = 255,
 	       .doc = "Name or address of this node in the URLs given to those clients. Unset: "
 		      "what they connected to."),

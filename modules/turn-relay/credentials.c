@@ -189,5 +189,32 @@ static int append(void *self, struct sl_str host, struct sl_str id, struct sl_bu
 	return rc;
 }
 
+/* The object of draft-uberti-behave-turn-rest, and the same as RTCIceServers. */
+int credentials_write(const struct turn_relay *m, struct sl_str host, struct sl_str id,
+		      struct sl_buf *json)
+{
+	const struct offered_ports p = find_ports(m);
+	uint64_t ttl = m->conf->credential_lifetime / 1000;
+	char user[MAX_USERNAME], password[32];
+	int rc = sl_turn_credential(m->secrets[0], id, sl_clock_unix_ns() / SL_NS_PER_S + ttl, user,
+				    sizeof user, password);
+
+	if (rc < 0)
+		return rc;
+	sl_buf_printf(json, "{\"username\":");
+	sl_buf_json(json, sl_str_c(user));
+	sl_buf_printf(json, ",\"password\":");
+	sl_buf_json(json, sl_str_c(password));
+	sl_buf_printf(json, ",\"ttl\":%llu,\"uris\":[", (unsigned long long)ttl);
+	if (m->conf->public_host.len)
+		host = m->conf->public_host;
+	put_relay_urls(json, &p, host);
+	sl_buf_printf(json, "],\"iceServers\":");
+	sl_wipe(password, sizeof password);
+	rc = put_servers(m, host, id, json);
+	sl_buf_printf(json, "}");
+	return rc < 0 ? rc : sl_buf_ok(json);
+}
+
 const struct sl_ice_servers_iface credentials_iface = {.size = sizeof credentials_iface,
 						       .append = append};

@@ -25,6 +25,10 @@ const struct sl_metric relay_metrics[] = {
 	[M_ANSWERS_LIMITED] = SL_COUNTER(
 		answers_limited,
 		"answers to unproven sources not sent: more than the worker had received"),
+	[M_CREDENTIALS_GIVEN] =
+		SL_COUNTER(credentials_given, "credentials given out at credentials_path"),
+	[M_CREDENTIALS_REFUSED] = SL_COUNTER(credentials_refused,
+					     "requests at credentials_path without a good token"),
 	[M_FORWARDED] = SL_COUNTER(forwarded, "requests and connections passed to the worker that "
 					      "keeps their port, allocation or peer"),
 	[M_CLIENT_QUEUE_FULL] =

@@ -19,6 +19,8 @@
  *     transfer.c    connections of clients that belong to another worker
  *     peers.c       TCP relays: listening, connecting, peers that wait for their client
  *     pump.c        bytes between two connections
+ *     credentials.c credentials that this node gives out
+ *     handout.c     the same for applications, over HTTP
  *     meters.c      the engine's counters as metrics
  *
  * An allocation is one struct relay, made with its first socket and freed when the engine releases
@@ -65,7 +67,7 @@ struct relay_realm { /* a record of `realms`; what it shares with the main block
 };
 
 struct relay_conf {
-	struct sl_str realm, software, public_host;
+	struct sl_str realm, software, public_host, credentials_path;
 	struct sl_list realms;	   /* struct relay_realm */
 	struct sl_list secrets;	   /* struct sl_str */
 	struct sl_list users;	   /* struct relay_user */
@@ -99,6 +101,8 @@ enum relay_meter {
 	M_REALM_QUOTA,
 	M_CHALLENGES_LIMITED,
 	M_ANSWERS_LIMITED,
+	M_CREDENTIALS_GIVEN,
+	M_CREDENTIALS_REFUSED,
 	M_FORWARDED,
 	M_CLIENT_QUEUE_FULL,
 	M_PEER_QUEUE_FULL,
@@ -162,6 +166,8 @@ struct turn_relay {
 	} unproven;
 	const struct sl_stun_iface *stun; /* NULL: module stun is not loaded */
 	void *stun_self;
+	const struct sl_http_iface *http; /* NULL: no credentials_path */
+	void *http_self;
 	struct sl_channel *channel;
 	struct sl_packet *held[MAX_HELD]; /* W: claim.c; the oldest is overwritten */
 	unsigned next_held;
@@ -341,6 +347,13 @@ struct sl_ice_servers_iface;
 extern const struct sl_ice_servers_iface credentials_iface; /* self: struct turn_relay */
 int credentials_open(struct turn_relay *m);
 void credentials_close(struct turn_relay *m);
+struct sl_buf;
+int credentials_write(const struct turn_relay *m, struct sl_str host, struct sl_str id,
+		      struct sl_buf *json);
+
+/* ---- handout.c */
+struct sl_http_iface;
+int handout_open(struct turn_relay *m);
 
 /* ---- turn_relay.c */
 void module_arm(struct turn_relay *m);

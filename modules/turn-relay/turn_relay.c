@@ -120,6 +120,8 @@ static int module_open(struct turn_relay *m)
 	if (err == 0)
 		err = open_listeners(m);
 	if (err == 0)
+		err = handout_open(m);
+	if (err == 0)
 		err = sl_iface_provide(m->worker, "ice-servers", 1, &credentials_iface, m);
 	return err;
 }

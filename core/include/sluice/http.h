@@ -77,4 +77,15 @@ struct sl_ice_servers_iface {
 		      uint64_t *ret_ttl_s);
 };
 
+/*
+ * The named interface "tokens", version 1, offered by signaling-ws: JSON Web Tokens under the
+ * operator's keys, for other modules that serve the same clients. -SL_EAUTH: refused (counted and
+ * logged there); -SL_EUNSUPP: this node asks for none. ret_subject: a digest of `sub` in
+ * hexadecimal, empty without one.
+ */
+struct sl_tokens_iface {
+	uint32_t size;
+	int (*verify)(void *self, struct sl_str token, char ret_subject[33]);
+};
+
 #endif
