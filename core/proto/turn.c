@@ -66,6 +66,7 @@ int sl_turn_new(struct sl_turn **ret_turn, const struct sl_turn_conf *conf,
 	t->conf = conf;
 	t->io = io;
 	t->io_ctx = io_ctx;
+	t->alternates = UINT64_MAX;
 	memcpy(t->nonce_key, nonce_key, sizeof t->nonce_key);
 	turn_ticket_keys(t);
 	err = engine_init(t);
@@ -119,6 +120,11 @@ void sl_turn_free(struct sl_turn *t)
 void sl_turn_drain(struct sl_turn *t)
 {
 	t->draining = true;
+}
+
+void sl_turn_set_alternates(struct sl_turn *t, uint64_t usable)
+{
+	t->alternates = usable;
 }
 
 /* ---- time */

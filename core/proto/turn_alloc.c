@@ -310,10 +310,11 @@ const struct sl_addr *turn_alternate(const struct turn_req *r, uint8_t family)
 	const struct sl_turn_conf *conf = r->t->conf;
 
 	for (unsigned i = 0; i < conf->n_alternates; i++) {
-		const struct sl_addr *a =
-			&conf->alternates[(r->t->n_redirected + i) % conf->n_alternates];
+		unsigned at = (r->t->n_redirected + i) % conf->n_alternates;
+		const struct sl_addr *a = &conf->alternates[at];
+		bool usable = r->t->alternates >> at & 1;
 
-		if (a->family == family && !sl_addr_eq(a, &r->client->local))
+		if (usable && a->family == family && !sl_addr_eq(a, &r->client->local))
 			return a;
 	}
 	return NULL;

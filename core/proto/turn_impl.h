@@ -185,6 +185,7 @@ struct sl_turn {
 	struct turn_realm *realms; /* as many as conf->n_realms */
 	struct turn_share total;
 	unsigned n_redirected; /* whose turn it is among the alternates */
+	uint64_t alternates;   /* bits of those that are usable */
 	struct wheel wheel;
 };
 

@@ -161,6 +161,10 @@ static void on_message(void *arg, const struct sl_channel_msg *msg)
 	case TRANSFER_ANSWER:
 		transfer_on_answer(arg, msg->data);
 		break;
+	case ALTERNATES_ASK:
+	case ALTERNATES_ARE:
+		alternates_on_message(arg, msg);
+		break;
 	default: /* of a generation that knows more */
 		break;
 	}

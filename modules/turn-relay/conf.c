@@ -106,6 +106,11 @@ const struct sl_directive relay_directives[] = {
 		      "to the alternates. 0: only when draining or full."),
 	SL_DIR(struct relay_conf, alternate_domain, SL_T_STR, SL_S_MAIN, .max = 253,
 	       .doc = "Name in the certificates of the alternates, for clients over TLS."),
+	SL_DIR(struct relay_conf, alternate_probe, SL_T_MSEC, SL_S_MAIN, .dflt = "5s", .min = 0,
+	       .max = 3600000,
+	       .doc = "Alternates are asked this often (STUN Binding over UDP), and clients are "
+		      "sent to those only that answer. One that does not is asked up to 16 times "
+		      "less often. 0: never asked, and all are used."),
 	SL_DIR(struct relay_conf, max_permissions, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,
 	       .max = 65536, .doc = "Permissions of one allocation."),
 	SL_DIR(struct relay_conf, max_channels, SL_T_INT, SL_S_MAIN, .dflt = "256", .min = 1,

@@ -29,6 +29,10 @@ const struct sl_metric relay_metrics[] = {
 		SL_COUNTER(credentials_given, "credentials given out at credentials_path"),
 	[M_CREDENTIALS_REFUSED] = SL_COUNTER(credentials_refused,
 					     "requests at credentials_path without a good token"),
+	[M_ALTERNATES_FOUND] = SL_COUNTER(alternates_found,
+					  "alternates that began to answer, seen by each worker"),
+	[M_ALTERNATES_LOST] = SL_COUNTER(alternates_lost,
+					 "alternates that ceased to answer, seen by each worker"),
 	[M_FORWARDED] = SL_COUNTER(forwarded, "requests and connections passed to the worker that "
 					      "keeps their port, allocation or peer"),
 	[M_CLIENT_QUEUE_FULL] =

@@ -78,9 +78,9 @@ struct relay_conf {
 	struct sl_list external, relay_addresses, alternates; /* struct sl_addr */
 	struct sl_str alternate_domain;
 	struct sl_list allow_peers, deny_peers; /* struct sl_cidr */
-	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout,
-		credential_lifetime; /* ms */
-	uint64_t buffer;	     /* bytes */
+	uint64_t default_lifetime, max_lifetime, nonce_lifetime, idle_timeout, credential_lifetime,
+		alternate_probe; /* ms; alternate_probe 0: never */
+	uint64_t buffer;	 /* bytes */
 	int64_t user_quota, max_allocations, alternate_above, max_permissions, max_channels,
 		challenge_rate, allocation_bps;
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
@@ -103,6 +103,8 @@ enum relay_meter {
 	M_ANSWERS_LIMITED,
 	M_CREDENTIALS_GIVEN,
 	M_CREDENTIALS_REFUSED,
+	M_ALTERNATES_FOUND,
+	M_ALTERNATES_LOST,
 	M_FORWARDED,
 	M_CLIENT_QUEUE_FULL,
 	M_PEER_QUEUE_FULL,
@@ -169,6 +171,8 @@ struct turn_relay {
 	const struct sl_http_iface *http; /* NULL: no credentials_path */
 	void *http_self;
 	struct sl_channel *channel;
+	struct alternates *alternates;	  /* W: alternates.c; NULL: this worker does not ask */
+	uint64_t answering;		  /* bits of the alternates that do */
 	struct sl_packet *held[MAX_HELD]; /* W: claim.c; the oldest is overwritten */
 	unsigned next_held;
 	bool replaying;
@@ -287,7 +291,14 @@ struct stream *stream_that_waits(struct turn_relay *m, uint32_t number);
 int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsigned realm);
 
 /* ---- claim.c */
-enum claim_type { CLAIM_ASK = 1, CLAIM_ANSWER, TRANSFER_ASK, TRANSFER_ANSWER };
+enum claim_type {
+	CLAIM_ASK = 1,
+	CLAIM_ANSWER,
+	TRANSFER_ASK,
+	TRANSFER_ANSWER,
+	ALTERNATES_ASK,
+	ALTERNATES_ARE,
+};
 int claim_open(struct turn_relay *m);
 /* An Allocate that came through DTLS and cannot be handed over: kept until its port is here. false:
  * to be served as it is. */
@@ -303,6 +314,13 @@ int transfer_open(struct turn_relay *m);
 int transfer_ask(struct turn_relay *m, uint16_t slot, uint32_t *ret_number);
 void transfer_on_ask(struct turn_relay *m, uint32_t from, struct sl_str data);
 void transfer_on_answer(struct turn_relay *m, struct sl_str data);
+
+/* ---- alternates.c */
+struct sl_channel_msg;
+/* After the engine and the channel */
+int alternates_open(struct turn_relay *m);
+void alternates_close(struct turn_relay *m);
+void alternates_on_message(struct turn_relay *m, const struct sl_channel_msg *msg);
 
 /* ---- pump.c */
 enum pump_side { PUMP_STREAM, PUMP_OTHER };

@@ -37,6 +37,7 @@ static void module_free(struct turn_relay *m)
 {
 	pumps_stop(m);
 	streams_close(m);
+	alternates_close(m);
 	sl_pass_close(m->pass);
 	claim_close(m);
 	if (m->channel)
@@ -117,6 +118,8 @@ static int module_open(struct turn_relay *m)
 		err = claim_open(m);
 	if (err == 0)
 		err = transfer_open(m);
+	if (err == 0)
+		err = alternates_open(m);
 	if (err == 0)
 		err = open_listeners(m);
 	if (err == 0)

@@ -376,6 +376,22 @@ TEST(a_server_without_room_names_the_others_in_turn)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(clients_are_sent_only_to_servers_that_can_be_used)
+{
+	const struct sl_addr list[] = {taddr("203.0.113.2:3478"), taddr("203.0.113.3:3478")};
+
+	start_with_alternates(list, SL_ARRAY_LEN(list));
+	sl_turn_drain(net.turn);
+	sl_turn_set_alternates(net.turn, 1u << 1);
+	for (int i = 0; i < 4; i++) {
+		CHECK_INT(tc_ask_allocate(&alice), 300);
+		CHECK(sent_to(&alice, "203.0.113.3:3478"));
+	}
+	sl_turn_set_alternates(net.turn, 0);
+	CHECK_INT(tc_ask_allocate(&alice), 508);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(a_redirection_is_signed_and_for_the_proven_only)
 {
 	const struct sl_addr list[] = {taddr("203.0.113.2:3478")};

@@ -143,7 +143,7 @@ struct sl_turn_conf {
 	 * has so many allocations (0: no such number). domain: the name in their certificates.
 	 */
 	const struct sl_addr *alternates;
-	unsigned n_alternates;
+	unsigned n_alternates; /* at most 64 */
 	uint32_t alternate_above;
 	struct sl_str alternate_domain;
 	/*
@@ -224,6 +224,8 @@ SL_API void sl_turn_free(struct sl_turn *t);
 SL_API const struct sl_turn_counters *sl_turn_counters(const struct sl_turn *t);
 /* No new allocations: 508, or 300 with alternates (existing ones are served) */
 SL_API void sl_turn_drain(struct sl_turn *t);
+/* Clients are sent to these only: bit i is alternates[i]. Before it is told, to all. */
+SL_API void sl_turn_set_alternates(struct sl_turn *t, uint64_t usable);
 
 /* The client a message came from. */
 struct sl_turn_client {
