@@ -44,8 +44,8 @@ static void tell(struct turn_relay *m, enum claim_type type, uint64_t answering)
 	const struct word word = {.generation = m->worker->generation, .answering = answering};
 	const struct iovec iov = {(void *)(uintptr_t)&word, sizeof word};
 
-	/* Whoever misses it hears the next change, or asks when it starts: the number of those that
-	 * were reached does not matter. */
+	/* Whoever misses it hears the next, or asks when it starts: the number of those that were
+	 * reached does not matter. */
 	(void)sl_channel_broadcast(m->channel, (uint16_t)type, &iov, 1);
 }
 
@@ -65,14 +65,17 @@ static void find(struct alternates *s, const struct alternate *a, bool answers)
 	const uint64_t bit = UINT64_C(1) << (a - s->list);
 	char text[SL_ADDR_STRLEN];
 
-	if (!!(m->answering & bit) == answers)
-		return;
-	learn(m, m->answering ^ bit);
+	if (!!(m->answering & bit) != answers) {
+		learn(m, m->answering ^ bit);
+		sl_log(answers ? SL_LOG_NOTICE : SL_LOG_WARN, "turn-relay",
+		       answers ? "alternate %s answers: clients may be sent there"
+			       : "alternate %s does not answer: no client is sent there until it "
+				 "does",
+		       sl_addr_format(text, a->addr));
+	}
+	/* No news is told too: the first worker may have crashed, and knows less than it has told.
+	 */
 	tell(m, ALTERNATES_ARE, m->answering);
-	sl_log(answers ? SL_LOG_NOTICE : SL_LOG_WARN, "turn-relay",
-	       answers ? "alternate %s answers: clients may be sent there"
-		       : "alternate %s does not answer: no client is sent there until it does",
-	       sl_addr_format(text, a->addr));
 }
 
 void alternates_on_message(struct turn_relay *m, const struct sl_channel_msg *msg)
