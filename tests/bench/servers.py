@@ -39,6 +39,18 @@ max_sessions: 65536
 listen: [{name: web, tcp: "127.0.0.1:{port}"}]
 signaling-ws: {rate: 100000, burst: 100000}
 """
+# Rates start where they would end, since the way is loopback and nothing is to be found out about it.
+SFU_CONF = """
+modules: [http, stun, signaling-ws, sfu]
+max_sessions: 65536
+handshakes: {rate: 100000}
+listen:
+  - {name: media, udp: "127.0.0.1:{udp}"}
+  - {name: web, tcp: "127.0.0.1:{port}"}
+webrtc: {start_bitrate: 100000, max_bitrate: 1000000}
+signaling-ws: {rate: 100000, burst: 100000, max_peers: 10000}
+sfu: {direct_peers: 0}
+"""
 
 
 def pinned(command, cpu=SERVER_CPU):
