@@ -165,6 +165,16 @@ unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigne
 	return n;
 }
 
+unsigned sl_worker_current(const struct sl_worker *w, uint32_t *ret_owners, unsigned max)
+{
+	uint16_t slots[MAX_WORKERS];
+	unsigned n = shm_current_slots(w->shm, slots, max < MAX_WORKERS ? max : MAX_WORKERS);
+
+	for (unsigned i = 0; i < n; i++)
+		ret_owners[i] = shm_owner(w->shm, slots[i]);
+	return n;
+}
+
 uint32_t sl_aux_owner(const struct sl_worker *w, const char *module)
 {
 	uint32_t generation = shm_generation(w->shm);

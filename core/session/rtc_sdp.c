@@ -170,7 +170,11 @@ static int add_candidate(struct sl_rtc *c, struct sl_str text)
 static int take_transport(struct sl_rtc *c, const struct jsep_transport *t, bool answering,
 			  char *ret_err)
 {
-	int rc = rtc_path_secure(c, t);
+	int rc;
+
+	if (t->ufrag[0] == '\0') /* nothing of it was accepted, and so nothing has a transport */
+		return 0;
+	rc = rtc_path_secure(c, t);
 
 	if (rc < 0) {
 		(void)snprintf(ret_err, ERR_BYTES, "%s",

@@ -49,8 +49,6 @@ static int need_participant(struct said *v)
 
 	if (v->p)
 		return 0;
-	if (v->s->draining)
-		return refuse(v, -SL_ECLOSED, "this worker is leaving; connect again");
 	r = room_get(v->s, v->peer->room);
 	if (!r)
 		return refuse(v, -SL_ENOMEM, "this server is full");
@@ -296,36 +294,32 @@ static int on_media_leave(struct said *v)
 	return 0;
 }
 
-static int on_need_sfu(struct said *v)
-{
-	modes_tell(v->s, v->peer->room);
-	return 0;
-}
-
 /* ---- dispatch */
 
 struct verb {
 	const char *type;
-	bool makes; /* may be a participant's first word */
+	bool makes; /* a participant, when it is the first word */
 	int (*fn)(struct said *v);
 };
 
 static const struct verb verbs[] = {
-	{"publish", true, on_publish},
-	{"subscribe", true, on_subscribe},
-	{"need-sfu", true, on_need_sfu},
-	{"unsubscribe", false, on_unsubscribe},
-	{"sub-answer", false, on_sub_answer},
-	{"sub-restart", false, on_sub_restart},
-	{"trickle", false, on_trickle},
-	{"layers", false, on_layers},
-	{"mute", false, on_mute},
-	{"remove", false, on_remove},
-	{"close-room", false, on_close_room},
+	{"publish", true, on_publish},		{"subscribe", true, on_subscribe},
+	{"unsubscribe", false, on_unsubscribe}, {"sub-answer", false, on_sub_answer},
+	{"sub-restart", false, on_sub_restart}, {"trickle", false, on_trickle},
+	{"layers", false, on_layers},		{"mute", false, on_mute},
+	{"remove", false, on_remove},		{"close-room", false, on_close_room},
 	{"media-leave", false, on_media_leave},
 };
 
-static int at_home(struct said *v, const struct participant *p)
+static const struct verb *find_verb(struct sl_str type)
+{
+	for (size_t i = 0; i < SL_ARRAY_LEN(verbs); i++)
+		if (sl_str_eq(type, sl_str_c(verbs[i].type)))
+			return &verbs[i];
+	return NULL;
+}
+
+static int carry_to(struct said *v, uint32_t owner)
 {
 	struct sl_buf b;
 	int rc;
@@ -334,26 +328,43 @@ static int at_home(struct said *v, const struct participant *p)
 	sl_json_dump(v->msg, &b);
 	rc = sl_buf_ok(&b);
 	if (rc == 0)
-		rc = trunk_verb(v->s, p->owner, v->peer->id, v->peer->grants, sl_buf_view(&b));
+		rc = trunk_verb(v->s, owner, v->peer->id, v->peer->grants, sl_buf_view(&b));
 	sl_buf_free(&b);
 	return rc < 0 ? refuse(v, rc, "the worker with this client's media cannot be reached") : 0;
+}
+
+/* For a peer whose socket has stayed at a worker that leaves: its media go to one that does not. */
+static bool new_home(const struct sfu *s, uint64_t peer, uint32_t *ret_owner)
+{
+	uint32_t owners[MAX_WORKERS];
+	unsigned n = sl_worker_current(s->w, owners, MAX_WORKERS);
+
+	if (n == 0)
+		return false;
+	*ret_owner = owners[peer % n];
+	return *ret_owner != sl_worker_owner(s->w);
 }
 
 int verb_handle(struct sfu *s, const struct sl_signal_peer *peer, const json_t *msg,
 		const char **ret_sentence)
 {
-	struct sl_str type = sl_json_get_str(msg, "type");
 	struct said v = {.s = s, .peer = peer, .msg = msg, .sentence = ret_sentence};
+	struct sl_str type = sl_json_get_str(msg, "type");
+	const struct verb *verb = find_verb(type);
+	uint32_t owner;
 
+	if (sl_str_eq(type, SL_STR("need-sfu"))) { /* the one that is about the room */
+		modes_tell(s, peer->room);
+		return 0;
+	}
+	if (!verb)
+		return refuse(&v, -SL_EUNSUPP, "unknown message");
 	v.p = participant_find(s, peer->id);
 	if (v.p && !v.p->here)
-		return at_home(&v, v.p);
-	for (size_t i = 0; i < SL_ARRAY_LEN(verbs); i++) {
-		if (!sl_str_eq(type, sl_str_c(verbs[i].type)))
-			continue;
-		if (!v.p && !verbs[i].makes)
-			return 0; /* of a participant that has gone meanwhile */
-		return verbs[i].fn(&v);
-	}
-	return refuse(&v, -SL_EUNSUPP, "unknown message");
+		return carry_to(&v, v.p->owner);
+	if (v.p)
+		return verb->fn(&v);
+	if (!verb->makes)
+		return 0; /* of a participant that has gone meanwhile */
+	return s->draining && new_home(s, peer->id, &owner) ? carry_to(&v, owner) : verb->fn(&v);
 }

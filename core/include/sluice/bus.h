@@ -53,6 +53,9 @@ SL_API int sl_channel_broadcast(struct sl_channel *c, uint16_t type, const struc
  * returns their number. */
 SL_API unsigned sl_worker_list(const struct sl_worker *w, uint32_t *ret_owners, unsigned max);
 
+/* Owners of the workers that new work goes to: serving, of the current generation. */
+SL_API unsigned sl_worker_current(const struct sl_worker *w, uint32_t *ret_owners, unsigned max);
+
 /* The process of a module with SL_M_AUX that new work goes to, for sl_channel_send; 0 while there
  * is none. */
 SL_API uint32_t sl_aux_owner(const struct sl_worker *w, const char *module);
