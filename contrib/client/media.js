@@ -165,7 +165,7 @@ class Subscribe extends Connection {
 
 export class Remote {
 	constructor(media, info) {
-		Object.assign(this, {media, id: info.id, name: info.name, polite: info.polite, restarts: 0});
+		Object.assign(this, {media, id: info.id, name: info.name, polite: info.polite, there: false, restarts: 0});
 		this.stream = new MediaStream();
 		this.tracks = new Map(); // id -> what the server says of it, with .track once it has come
 	}
@@ -251,10 +251,25 @@ export class Media {
 		return this.reopen(connection);
 	}
 
+	/* News of a participant's tracks may overtake the news that it is there: then it is nameless until that comes. */
+	remoteOf(id) {
+		if (!this.remotes.has(id))
+			this.remotes.set(id, new Remote(this, {id}));
+		return this.remotes.get(id);
+	}
+
+	/* True: it was not there before, as far as anybody was told. */
 	addRemote(info) {
-		if (!this.remotes.has(info.id))
-			this.remotes.set(info.id, new Remote(this, info));
-		return this.remotes.get(info.id);
+		const remote = this.remoteOf(info.id), isNew = !remote.there;
+		Object.assign(remote, {name: info.name, polite: info.polite, there: true});
+		return isNew ? remote : null;
+	}
+
+	/* What had come before the news of it. */
+	tellTracks(remote) {
+		for (const {track, source} of remote.tracks.values())
+			if (track)
+				emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source});
 	}
 
 	dropRemote(id) {
@@ -263,11 +278,10 @@ export class Media {
 	}
 
 	know(t) {
-		const remote = this.remotes.get(t.peer);
-		if (!remote)
-			return;
+		const remote = this.remoteOf(t.peer);
 		remote.tracks.set(t.id, {...remote.tracks.get(t.id), ...t});
-		emit(this.room, 'trackinfo', {peer: remote, ...t});
+		if (remote.there)
+			emit(this.room, 'trackinfo', {peer: remote, ...t});
 	}
 
 	update(id, change) {
@@ -278,13 +292,15 @@ export class Media {
 
 	/* A track has come: the newest offer says whose it is. */
 	arrived(track, mid) {
-		const info = this.sections.get(mid), remote = this.remotes.get(info?.peer);
-		if (!remote)
+		const info = this.sections.get(mid);
+		if (!info)
 			return;
+		const remote = this.remoteOf(info.peer);
 		const known = {...remote.tracks.get(info.id), ...info, track};
 		remote.tracks.set(info.id, known);
 		remote.stream.addTrack(track);
-		emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source: info.source});
+		if (remote.there)
+			emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source: info.source});
 		if (track.muted) // a direct link stays until this one really brings something
 			track.addEventListener('unmute', () => this.room.flows(remote.id), {once: true});
 		else
@@ -328,7 +344,8 @@ export class Media {
 	changed() {
 		emit(this.room, 'state', this.room.state);
 		for (const remote of this.remotes.values())
-			emit(this.room, 'peerstate', {peer: remote, state: remote.state});
+			if (remote.there)
+				emit(this.room, 'peerstate', {peer: remote, state: remote.state});
 	}
 
 	get states() {

@@ -574,7 +574,7 @@ export class Room extends EventTarget {
 
 	/* One JSON object, also before anything is connected. */
 	async stats() {
-		const peers = await Promise.all([...[...this.links.values()].map(linkStats), ...[...this.media?.remotes.values() ?? []].map(remoteStats)]);
+		const peers = await Promise.all([...[...this.links.values()].map(linkStats), ...[...this.media?.remotes.values() ?? []].filter(r => r.there).map(remoteStats)]);
 		const sum = noStreams();
 		for (const p of peers)
 			for (const key of Object.keys(sum))
@@ -705,16 +705,18 @@ export class Room extends EventTarget {
 		const media = this.media;
 		this.media = null;
 		for (const remote of media?.remotes.values() ?? [])
-			emit(this, 'left', {peer: remote, reason});
+			if (remote.there)
+				emit(this, 'left', {peer: remote, reason});
 		media?.close();
 	}
 
 	addRemote(info) {
-		if (this.media.remotes.has(info.id))
-			return;
 		const remote = this.media.addRemote(info);
+		if (!remote)
+			return;
 		if (!this.links.has(info.id))
 			emit(this, 'joined', {peer: remote});
+		this.media.tellTracks(remote);
 		emit(this, 'state', this.state);
 	}
 

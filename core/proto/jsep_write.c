@@ -48,7 +48,7 @@ static void put_feedback(struct sl_buf *b, const struct jsep_codec *c)
 			sl_sdp_putf(b, "rtcp-fb", "%u %s", c->pt, table[i].text);
 }
 
-static void put_codec(struct sl_buf *b, const struct jsep *j, const struct jsep_codec *c)
+static void put_rtpmap(struct sl_buf *b, const struct jsep_codec *c)
 {
 	const char *name = sl_codec_name(c->id);
 
@@ -56,6 +56,11 @@ static void put_codec(struct sl_buf *b, const struct jsep *j, const struct jsep_
 		sl_sdp_putf(b, "rtpmap", "%u %s/%u/%u", c->pt, name, c->clock_hz, c->channels);
 	else
 		sl_sdp_putf(b, "rtpmap", "%u %s/%u", c->pt, name, c->clock_hz);
+}
+
+static void put_codec(struct sl_buf *b, const struct jsep *j, const struct jsep_codec *c)
+{
+	put_rtpmap(b, c);
 	put_feedback(b, c);
 	put_params(b, j, c);
 	if (!c->rtx_pt)
@@ -231,12 +236,13 @@ static void put_rtp(const struct writing *w, unsigned i)
 		put_ssrcs(w->b, &s->m);
 }
 
-/* This and the transport mean nothing in a rejected section, but aiortc reads them in every one. */
+/* This and the transport mean nothing in a rejected section, but aiortc reads them in every one;
+ * Chromium refuses numbers that the m-line does not have. */
 static void put_rejected_rtp(const struct writing *w, const struct section *s)
 {
 	sl_sdp_put(w->b, "rtcp-mux");
 	if (s->m.n_codecs > 0 && w->j->state != JSEP_HAVE_REMOTE_OFFER)
-		put_codec(w->b, w->j, &s->m.codecs[0]);
+		put_rtpmap(w->b, &s->m.codecs[0]);
 }
 
 static void put_data(const struct writing *w, const struct section *s)
