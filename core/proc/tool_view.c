@@ -140,9 +140,19 @@ int tool_top(const struct tool_opts *o)
 
 /* ---- sessions */
 
+static void fact_words(struct sl_buf *out, const struct sl_session_fact *f)
+{
+	if (f->text[0])
+		sl_buf_printf(out, " %s=%s", f->name, f->text);
+	else
+		sl_buf_printf(out, " %s=%" PRIu64, f->name, f->number);
+}
+
 static void one_session(const struct session_entry *e, bool json, bool *first, struct sl_buf *out)
 {
+	struct sl_session_fact facts[SL_SESSION_FACTS];
 	char sid[SL_SID_STRLEN], remote[SL_ADDR_STRLEN] = "";
+	unsigned n = sl_session_facts(e->kind, e->words, facts);
 	uint64_t now = now_ms(), age = now - e->created_ms,
 		 left = e->expires_ms > now ? e->expires_ms - now : 0;
 
@@ -151,9 +161,14 @@ static void one_session(const struct session_entry *e, bool json, bool *first, s
 		sl_addr_format(remote, &e->remote);
 	if (!json) {
 		sl_buf_printf(out,
-			      "%s %-9s %4u %-28s %-23s %7" PRIu64 "s %12" PRIu64 " %12" PRIu64 "\n",
+			      "%s %-9s %4u %-28s %-23s %7" PRIu64 "s %12" PRIu64 " %12" PRIu64
+			      " %10" PRIu64 " %11" PRIu64,
 			      sid, sl_session_kind_name(e->kind), owner_slot(e->owner), remote,
-			      e->label, age / 1000, e->bytes_in, e->bytes_out);
+			      e->label, age / 1000, e->bytes_in, e->bytes_out, e->packets_in,
+			      e->packets_out);
+		for (unsigned i = 0; i < n; i++)
+			fact_words(out, &facts[i]);
+		sl_buf_printf(out, "\n");
 		return;
 	}
 	sl_buf_printf(
@@ -164,9 +179,14 @@ static void one_session(const struct session_entry *e, bool json, bool *first, s
 		      ",\"age_ms\":%" PRIu64 ",\"expires_in_ms\":%" PRIu64 ",\"room\":\"%016" PRIx64
 		      "\",\"packets_in\":%" PRIu64 ",\"bytes_in\":%" PRIu64
 		      ",\"packets_out\":%" PRIu64 ",\"bytes_out\":%" PRIu64
-		      ",\"lost\":%u,\"rtt_us\":%u}",
+		      ",\"lost\":%u,\"rtt_us\":%u",
 		      age, left, e->room, e->packets_in, e->bytes_in, e->packets_out, e->bytes_out,
 		      e->lost, e->rtt_us);
+	for (unsigned i = 0; i < n; i++) {
+		sl_buf_printf(out, ",");
+		sl_session_fact_json(out, &facts[i]);
+	}
+	sl_buf_printf(out, "}");
 }
 
 int tool_sessions(const struct tool_opts *o)
@@ -183,7 +203,8 @@ int tool_sessions(const struct tool_opts *o)
 		&out,
 		o->json ? "{\"sessions\":["
 			: "sid                              kind      slot remote                  "
-			  "     label                        age     bytes in    bytes out\n");
+			  "     label                        age     bytes in    bytes out "
+			  "packets in packets out\n");
 	for (unsigned i = 0; i < shm_sizes(s)->n_sessions; i++)
 		if (shm_session_read(s, i, &e) == 0 &&
 		    (!o->kind || strcmp(o->kind, sl_session_kind_name(e.kind)) == 0))

@@ -244,6 +244,21 @@ const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a, uint8
 	return relayed->family ? relayed : NULL;
 }
 
+bool sl_turn_alloc_is_tcp(const struct sl_turn_alloc *a)
+{
+	return a->tcp;
+}
+
+uint32_t sl_turn_alloc_permissions(const struct sl_turn_alloc *a)
+{
+	return a->own.n_perms;
+}
+
+uint32_t sl_turn_alloc_channels(const struct sl_turn_alloc *a)
+{
+	return a->own.n_channels;
+}
+
 uint64_t sl_turn_alloc_expires_ms(const struct sl_turn_alloc *a)
 {
 	return a->expires_ms;

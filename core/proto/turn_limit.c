@@ -208,11 +208,20 @@ bool turn_may_bind(const struct sl_turn_alloc *a)
 	return true;
 }
 
+static void tell_counts(struct sl_turn_alloc *a)
+{
+	const struct sl_turn *t = a->turn;
+
+	if (t->io->counted)
+		t->io->counted(t->io_ctx, a);
+}
+
 void turn_count_perm(struct sl_turn_alloc *a, int change)
 {
 	for (int i = 0; i < SL_TURN_SCOPES; i++)
 		if (a->shares[i])
 			a->shares[i]->n_perms += (uint32_t)change;
+	tell_counts(a);
 }
 
 void turn_count_channel(struct sl_turn_alloc *a, int change)
@@ -220,6 +229,7 @@ void turn_count_channel(struct sl_turn_alloc *a, int change)
 	for (int i = 0; i < SL_TURN_SCOPES; i++)
 		if (a->shares[i])
 			a->shares[i]->n_channels += (uint32_t)change;
+	tell_counts(a);
 }
 
 /* ---- bits a second */

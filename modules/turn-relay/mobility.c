@@ -22,6 +22,7 @@ static void set_current(struct relay *r, struct relay_way way)
 	r->flow = way.flow;
 	r->stream = way.stream;
 	offload_recall(r);
+	show_relay(r);
 }
 
 static void swap_ways(struct relay *r)

@@ -58,9 +58,12 @@ static void on_read(struct sl_timer *t)
 
 static void end_way(struct pair *pair, int way)
 {
-	if (pair->ways[way])
-		count(pair, way, sl_offload_end(pair->ways[way]));
+	if (!pair->ways[way])
+		return;
+	count(pair, way, sl_offload_end(pair->ways[way]));
 	pair->ways[way] = NULL;
+	pair->relay->n_offloaded--;
+	show_relay(pair->relay);
 }
 
 /* ---- pairs */
@@ -161,6 +164,8 @@ void offload_busy(void *ctx, struct sl_turn_alloc *a, uint16_t number, bool to_p
 		return; /* what comes here is what the kernel leaves to us */
 	end_way(pair, way);
 	pair->refused[way] = begin(pair, way) < 0;
+	r->n_offloaded += !pair->refused[way];
+	show_relay(r);
 }
 
 void offload_retimed(void *ctx, struct sl_turn_alloc *a, uint16_t number)

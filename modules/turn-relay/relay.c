@@ -67,6 +67,7 @@ static void on_close_relay(void *ctx, struct sl_turn_alloc *a, uint8_t family)
 	offload_recall(r);
 	socket_close(r->sockets[family == 6]);
 	r->sockets[family == 6] = NULL;
+	show_relay(r);
 }
 
 static void on_unreserve(void *ctx, const struct sl_addr *relayed)
@@ -179,17 +180,21 @@ static int on_granted(void *ctx, struct sl_turn_alloc *a)
 		stream_adopt(r->stream, r);
 	}
 	r->live = true;
+	r->granted_ms = module_now_ms(m);
 	sl_gauge_add(&m->m[M_LIVE], 1);
 	sl_trace(sl_get64(r->session->sid + 8), SL_TRACE_TURN, SL_TURN_ALLOCATE, 0);
+	show_relay(r);
+	show_event(r, "turn.allocated", NULL);
 	return 0;
 }
 
 static void on_refreshed(void *ctx, struct sl_turn_alloc *a)
 {
-	const struct relay *r = sl_turn_data(a);
+	struct relay *r = sl_turn_data(a);
 
 	(void)ctx;
 	sl_session_set_expiry(r->session, sl_turn_alloc_expires_ms(a));
+	show_event(r, "turn.refreshed", NULL);
 }
 
 static void on_released(void *ctx, struct sl_turn_alloc *a, const char *why)
@@ -197,8 +202,10 @@ static void on_released(void *ctx, struct sl_turn_alloc *a, const char *why)
 	struct turn_relay *m = ctx;
 	struct relay *r = sl_turn_data(a);
 
-	if (r->live)
+	if (r->live) {
 		sl_gauge_add(&m->m[M_LIVE], -1);
+		show_event(r, "turn.released", why);
+	}
 	relay_ways_close(r);
 	sl_session_close(r->session, why);
 	relay_free(r);
@@ -214,6 +221,7 @@ const struct sl_turn_io relay_io = {
 	.moved = relay_moved,
 	.connect = peers_connect,
 	.disconnect = peers_disconnect,
+	.counted = show_counted,
 	.released = on_released,
 	.busy = offload_busy,
 	.retimed = offload_retimed,

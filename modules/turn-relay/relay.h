@@ -22,6 +22,7 @@
  *     credentials.c credentials that this node gives out
  *     handout.c     the same for applications, over HTTP
  *     meters.c      the engine's counters as metrics
+ *     show.c        what tools and other modules learn of an allocation
  *
  * An allocation is one struct relay, made with its first socket and freed when the engine releases
  * it.
@@ -137,8 +138,10 @@ struct relay {
 	struct sl_session *session;
 	struct sl_flow *flow;  /* client over UDP, or */
 	struct stream *stream; /* over TCP; neither: it is waited for */
-	struct pair *pairs;    /* channels that the kernel relays */
-	bool live;	       /* was granted */
+	struct pair *pairs;    /* channels that the kernel relays, */
+	unsigned n_offloaded;  /* in so many directions. W: offload.c */
+	bool live;	       /* was granted, at: */
+	uint64_t granted_ms;
 	/* W: mobility.c. While it moves there is another way: flow and stream are the new one, or
 	 * the old one, if that was heard last. */
 	bool moving, at_new;
@@ -359,6 +362,14 @@ void offload_end(struct turn_relay *m);
 void offload_recall(struct relay *r);
 /* The same, for one peer, and not to be asked for before its channel is refreshed */
 void offload_refuse(struct relay *r, const struct sl_addr *peer);
+
+/* ---- show.c */
+/* Something that `sluice sessions` shows is another now */
+void show_relay(struct relay *r);
+/* Of struct sl_turn_io */
+void show_counted(void *ctx, struct sl_turn_alloc *a);
+/* name: of the event. why: of the end, or NULL */
+void show_event(struct relay *r, const char *name, const char *why);
 
 /* ---- credentials.c */
 struct sl_ice_servers_iface;

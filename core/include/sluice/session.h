@@ -9,6 +9,7 @@
 #define SLUICE_SESSION_H
 
 #include <sluice/addr.h>
+#include <sluice/buf.h>
 #include <sluice/worker.h>
 
 enum sl_session_kind {
@@ -50,6 +51,31 @@ struct sl_session_limit {
 	uint32_t max;
 };
 #define SL_SESSION_LIMITS 4
+
+/* What the words of a session say, for people and programs. */
+struct sl_session_fact {
+	const char *name;	   /* a constant: "relayed" */
+	char text[SL_ADDR_STRLEN]; /* empty: the number */
+	uint64_t number;
+};
+#define SL_SESSION_FACTS 8 /* of one session, at most */
+/* Returns how many: 0 for kinds whose words are their module's own. */
+SL_API unsigned sl_session_facts(unsigned kind, const uint64_t words[4],
+				 struct sl_session_fact ret_facts[SL_SESSION_FACTS]);
+/* Writes "name":value */
+SL_API void sl_session_fact_json(struct sl_buf *out, const struct sl_session_fact *f);
+
+/* What the words of SL_KIND_TURN hold: the same for every module and tool that reads them. */
+enum sl_relay_transport { SL_RELAY_UDP, SL_RELAY_TCP, SL_RELAY_TLS, SL_RELAY_DTLS };
+struct sl_relay_view {
+	enum sl_relay_transport transport; /* of the client */
+	bool tcp;			   /* the relay is for TCP (RFC 6062) */
+	/* offloaded: directions of channels that the kernel relays. All kept to 16 bits. */
+	unsigned permissions, channels, offloaded;
+	struct sl_addr relayed[2]; /* IPv4, IPv6; unset: none */
+};
+SL_API void sl_relay_view_write(uint64_t words[4], const struct sl_relay_view *v);
+SL_API struct sl_relay_view sl_relay_view_read(const uint64_t words[4]);
 
 struct sl_session_opts {
 	enum sl_session_kind kind;

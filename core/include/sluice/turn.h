@@ -58,6 +58,8 @@ struct sl_turn_io {
 	/* c ends: was not bound in time, or its allocation ends. The pointer is dead after the
 	 * call. */
 	void (*disconnect)(void *ctx, struct sl_turn_conn *c);
+	/* The number of its permissions or channels is another now; NULL: of no concern. */
+	void (*counted)(void *ctx, struct sl_turn_alloc *a);
 	/* It ended (also after a refused grant); why is a word for the log (expired, refreshed to
 	 * 0, drained, killed). The pointer is dead after the call. */
 	void (*released)(void *ctx, struct sl_turn_alloc *a, const char *why);
@@ -372,6 +374,10 @@ SL_API const struct sl_turn_client *sl_turn_alloc_client(const struct sl_turn_al
 SL_API struct sl_str sl_turn_alloc_user(const struct sl_turn_alloc *a);
 /* NULL: not of this family */
 SL_API const struct sl_addr *sl_turn_alloc_relayed(const struct sl_turn_alloc *a, uint8_t family);
+SL_API bool sl_turn_alloc_is_tcp(const struct sl_turn_alloc *a);
+/* Those that have expired count until they are swept, soon after. */
+SL_API uint32_t sl_turn_alloc_permissions(const struct sl_turn_alloc *a);
+SL_API uint32_t sl_turn_alloc_channels(const struct sl_turn_alloc *a);
 SL_API uint64_t sl_turn_alloc_expires_ms(const struct sl_turn_alloc *a);
 SL_API size_t sl_turn_allocations(const struct sl_turn *t);
 
