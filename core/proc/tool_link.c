@@ -1,8 +1,9 @@
 /*
  * proc/tool_link.c: one way to a TURN server that carries whole STUN messages.
  *
- * A datagram is a message; in a stream a message's own length field frames it (RFC 8489 section
- * 6.2.2). Sockets of streams block, with a timeout in the kernel, because TLS reads when it likes.
+ * A datagram, or a record of DTLS, is a message; in a stream a message's own length field frames it
+ * (RFC 8489 section 6.2.2). Sockets of streams block, with a timeout in the kernel, because TLS
+ * reads when it likes.
  */
 #include "proc/tool_link.h"
 
@@ -49,20 +50,46 @@ static int open_stream(struct link *l, const char *host, char *err, size_t cap)
 	return tls_client_open(l->fd, host, &l->tls, err, cap);
 }
 
+static int open_dtls(struct link *l, const char *host, char *err, size_t cap)
+{
+	struct sockaddr_storage sa;
+	unsigned len = sl_addr_to_sockaddr(&sa, &l->server);
+
+	l->fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&sa, len) < 0) {
+		snprintf(err, cap, "no way there: %s", strerror(errno));
+		return -SL_ESYS;
+	}
+	return tls_client_open_dtls(l->fd, host, CONNECT_MS, &l->tls, err, cap);
+}
+
+static int open_udp(struct link *l, char *err, size_t cap)
+{
+	struct sl_addr unused;
+	int rc = client_udp(&l->server, &l->fd, &unused);
+
+	if (rc < 0)
+		snprintf(err, cap, "no way there: %s", strerror(errno));
+	return rc;
+}
+
+bool link_is_stream(const struct link *l)
+{
+	return l->kind == LINK_TCP || l->kind == LINK_TLS;
+}
+
 int link_open(struct link *l, enum link_kind kind, const struct sl_addr *server, const char *host,
 	      char *err, size_t err_cap)
 {
-	struct sl_addr unused;
 	int rc;
 
 	*l = (struct link){.kind = kind, .server = *server, .fd = -1};
-	if (kind != LINK_UDP) {
+	if (kind == LINK_UDP)
+		rc = open_udp(l, err, err_cap);
+	else if (kind == LINK_DTLS)
+		rc = open_dtls(l, host, err, err_cap);
+	else
 		rc = open_stream(l, host, err, err_cap);
-	} else {
-		rc = client_udp(server, &l->fd, &unused);
-		if (rc < 0)
-			snprintf(err, err_cap, "no way there: %s", strerror(errno));
-	}
 	if (rc < 0)
 		link_close(l);
 	return rc;
@@ -79,7 +106,7 @@ int link_send(struct link *l, const void *data, size_t len)
 {
 	if (l->kind == LINK_UDP)
 		return client_send(l->fd, &l->server, data, len);
-	if (l->kind == LINK_TLS)
+	if (l->tls)
 		return tls_client_write(l->tls, data, len);
 	return fd_write_all(l->fd, data, len);
 }
@@ -97,6 +124,23 @@ static int receive_datagram(struct link *l, uint64_t deadline_ns, struct sl_str 
 		return 0;
 	}
 	return -SL_ETIMEOUT;
+}
+
+/* Reads first: a datagram may have brought more than one record. */
+static int receive_record(struct link *l, uint64_t deadline_ns, struct sl_str *ret_message)
+{
+	for (;;) {
+		ssize_t n = tls_client_read(l->tls, l->in, sizeof l->in);
+
+		if (n > 0) {
+			*ret_message = (struct sl_str){(const char *)l->in, (size_t)n};
+			return 0;
+		}
+		if (n != -SL_EAGAIN)
+			return -SL_ECLOSED;
+		if (!client_wait(l->fd, deadline_ns))
+			return -SL_ETIMEOUT;
+	}
 }
 
 /* Length of the first message, 0: not whole yet; negative: this is no STUN. */
@@ -151,5 +195,7 @@ int link_receive(struct link *l, uint64_t deadline_ns, struct sl_str *ret_messag
 {
 	if (l->kind == LINK_UDP)
 		return receive_datagram(l, deadline_ns, ret_message);
+	if (l->kind == LINK_DTLS)
+		return receive_record(l, deadline_ns, ret_message);
 	return receive_framed(l, deadline_ns, ret_message);
 }

@@ -1,6 +1,6 @@
 /*
  * proc/tool_probe.c: `sluice probe turn:HOST`: Binding, Allocate, a permission, and a packet
- * through the relay and back, over UDP, TCP and TLS; says in sentences what works and what is
+ * through the relay and back, over UDP, TCP, TLS and DTLS; says in sentences what works and what is
  * blocked.
  *
  * The relay's own address is the peer: what is sent there comes back through the same allocation,
@@ -45,7 +45,7 @@ struct probe {
 static int ask_once(struct probe *p, const struct turn_ask *ask, struct turn_told *ret_told)
 {
 	static const unsigned waits_ms[] = {200, 300, 500, 700};
-	const bool stream = p->link.kind != LINK_UDP;
+	const bool stream = link_is_stream(&p->link);
 	uint8_t text[TURN_ASK_MAX], txid[12];
 	struct sl_str answer;
 	size_t len;
@@ -249,9 +249,9 @@ static void sentence(const struct probe *p, char *dst, size_t cap)
 		 sl_addr_format(relayed, &p->relayed), p->round_trip_us / 1000.0);
 }
 
-static const char *const kind_names[] = {"UDP", "TCP", "TLS"};
+static const char *const kind_names[] = {"UDP", "TCP", "TLS", "DTLS"};
 
-static const char *summary(const bool works[3], bool tried_udp, bool has_credentials)
+static const char *summary(const bool works[LINK_KINDS], bool tried_udp, bool has_credentials)
 {
 	if (!has_credentials)
 		return "Calls: without credentials nothing can be said about the relay.";
@@ -261,6 +261,8 @@ static const char *summary(const bool works[3], bool tried_udp, bool has_credent
 		return tried_udp ? "Calls: the relay works, but not over UDP: expect delay when "
 				   "packets are lost."
 				 : "Calls: the relay works.";
+	if (works[LINK_DTLS])
+		return "Calls: the relay works over DTLS alone, which browsers do not speak.";
 	return "Calls: this relay does not help from here.";
 }
 
@@ -302,7 +304,7 @@ static void print_probe(struct sl_buf *out, const struct probe *p, bool json)
 	}
 	sl_buf_printf(out, "%s %s: %s\n", kind_names[p->link.kind],
 		      sl_addr_format(server, &p->link.server), text);
-	if (p->doubt)
+	if (p->doubt && p->link.kind == LINK_TLS)
 		sl_buf_printf(out, "     Browsers will not trust the certificate: %s.\n", p->doubt);
 }
 
@@ -348,21 +350,22 @@ static bool run_all(const struct tool_opts *o, const struct target *t, const str
 		    struct sl_buf *out)
 {
 	struct sl_addr server = choose(&t->place);
-	bool works[3] = {false};
+	bool works[LINK_KINDS] = {false}, any = false;
 
 	sl_buf_printf(out, "%s", o->json ? "{\"transports\":[" : "");
-	for (int kind = t->tls_only ? LINK_TLS : LINK_UDP; kind <= LINK_TLS; kind++) {
+	for (int kind = t->tls_only ? LINK_TLS : LINK_UDP; kind < LINK_KINDS; kind++) {
 		struct probe p = *blank;
 
-		server.port = kind == LINK_TLS ? t->tls_port : t->place.port;
+		server.port = kind >= LINK_TLS ? t->tls_port : t->place.port;
 		try_transport(&p, (enum link_kind)kind, &server, t->place.host);
 		works[kind] = p.failed == STEPS_DONE;
+		any |= works[kind];
 		print_probe(out, &p, o->json);
-		sl_buf_printf(out, "%s", o->json && kind < LINK_TLS ? "," : "");
+		sl_buf_printf(out, "%s", o->json && kind + 1 < LINK_KINDS ? "," : "");
 	}
 	sl_buf_printf(out, o->json ? "],\"sentence\":\"%s\"}\n" : "%s\n",
 		      summary(works, !t->tls_only, blank->has_credentials));
-	return works[LINK_UDP] || works[LINK_TCP] || works[LINK_TLS];
+	return any;
 }
 
 static int take_credentials(const struct tool_opts *o, struct probe *p, char user[TOOL_MAX_USER],
