@@ -8,7 +8,10 @@
  */
 #include "sfu.h"
 
-enum { NO_PT = 0xff };
+enum {
+	NO_PT = 0xff,
+	KEY_REPEAT_MS = 200,
+};
 
 /* ---- in */
 
@@ -147,6 +150,16 @@ static void forward_video(struct sub *sub, const struct pending *k, uint64_t now
 		send(sub, &out, k->codec);
 }
 
+/* Every subscriber that waits for a key frame would ask with every batch, over the trunk too. What
+ * is held back here is asked for with a later batch, if it is still wanted. */
+static void repeat_key_request(struct track *t, unsigned encoding, uint64_t now_ms)
+{
+	if (encoding >= SL_RTC_MAX_ENCODINGS || now_ms < t->key_repeat_ms[encoding])
+		return;
+	t->key_repeat_ms[encoding] = now_ms + KEY_REPEAT_MS;
+	track_ask_key(t, encoding);
+}
+
 static void forward_to(struct sub *sub, const struct track *t)
 {
 	uint64_t now_ns = sl_loop_ns(t->room->sfu->w->loop);
@@ -158,7 +171,7 @@ static void forward_to(struct sub *sub, const struct track *t)
 		else
 			forward_audio(sub, &t->pending[i]);
 	if (sub->layers && sl_layers_wants_key(sub->layers, &encoding))
-		track_ask_key(sub->track, encoding);
+		repeat_key_request(sub->track, encoding, now_ns / SL_NS_PER_MS);
 }
 
 static void drop_pending(struct track *t)

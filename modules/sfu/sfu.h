@@ -158,6 +158,7 @@ struct track {
 	unsigned n_pending;
 	bool dirty;
 	struct track *next_dirty;
+	uint64_t key_repeat_ms[SL_RTC_MAX_ENCODINGS]; /* no repeated request before that */
 	bool audible;	 /* audio: among those that are forwarded */
 	uint8_t loudest; /* audio: since the last tick, in -dBov */
 };
