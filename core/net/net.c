@@ -179,3 +179,9 @@ void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), v
 	n->check = check;
 	n->check_arg = arg;
 }
+
+void net_on_conn_check(struct net *n, int (*check)(void *arg, struct sl_conn *c), void *arg)
+{
+	n->check_conn = check;
+	n->check_conn_arg = arg;
+}

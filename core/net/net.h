@@ -55,6 +55,9 @@ int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_
 int net_start(struct net *n);
 /* Who is asked about Binding requests of unknown senders before the modules are: SL_DONE takes one. */
 void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), void *arg);
+/* Who is asked about a plain connection's first bytes before the modules are; answers as a handler of
+ * CONN_PREREAD. */
+void net_on_conn_check(struct net *n, int (*check)(void *arg, struct sl_conn *c), void *arg);
 /* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current
  * generation. */
 void net_drain(struct net *n);

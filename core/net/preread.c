@@ -97,6 +97,17 @@ static void decided(struct sl_conn *c, int rc, struct sl_str bytes)
 	}
 }
 
+/* Checks of ICE are the core's, as among datagrams: nothing else begins like them. */
+static int ask(struct sl_conn *c)
+{
+	const struct net *n = conn_net(c);
+	int rc = SL_DECLINED;
+
+	if (n->check_conn && c->state == CONN_PREREAD)
+		rc = n->check_conn(n->check_conn_arg, c);
+	return rc == SL_DECLINED ? hook_run_conn(&c->acceptor->listener->preread, c) : rc;
+}
+
 /* The view lives during the call only. A handler that took or stole has changed the state. */
 static void offer(struct sl_conn *c, struct sl_str bytes)
 {
@@ -110,7 +121,7 @@ static void offer(struct sl_conn *c, struct sl_str bytes)
 	c->seen = (uint32_t)bytes.len;
 	s->peek = bytes;
 	s->hello_is = c->tls ? HELLO_NONE : HELLO_UNREAD;
-	rc = hook_run_conn(&c->acceptor->listener->preread, c);
+	rc = ask(c);
 	s->peek = SL_STR_NULL;
 	if (c->state < CONN_OPEN)
 		decided(c, rc, bytes);

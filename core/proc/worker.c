@@ -248,9 +248,11 @@ static int open_rtc(struct worker *w)
 	if (w->pub.aux)
 		return 0;
 	rc = rtc_host_open(&w->pub, &w->setup->core->webrtc, w->rtc_meters, &w->pub.rtc);
-	if (rc == 0)
-		net_on_check(w->pub.net, rtc_host_check, w->pub.rtc);
-	return rc;
+	if (rc < 0)
+		return rc;
+	net_on_check(w->pub.net, rtc_host_check, w->pub.rtc);
+	net_on_conn_check(w->pub.net, rtc_tcp_check, w->pub.rtc);
+	return 0;
 }
 
 static int drop_privileges(const struct worker *w)

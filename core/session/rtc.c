@@ -141,7 +141,7 @@ static int open_ice(struct sl_rtc *c)
 	rc = ice_new(&c->ice, &o, &rtc_ice_io, c);
 	for (unsigned i = 0; rc == 0 && i < h->n_bases; i++)
 		rc = ice_add_local(c->ice, &h->bases[i].addr, &h->bases[i].told, h->bases[i].via,
-				   ICE_UDP);
+				   h->bases[i].tcp ? ICE_TCP_PASSIVE : ICE_UDP);
 	return rc;
 }
 

@@ -12,7 +12,8 @@ static const char *const ice_names[] = {"full", "lite", NULL};
 
 const struct sl_directive rtc_directives[] = {
 	SL_FIELD(struct webrtc_block, listeners, SL_T_STR, .list = true,
-		 .doc = "Names of the UDP listeners that WebRTC clients are told; unset: all."),
+		 .doc = "Names of the listeners that WebRTC clients are told, UDP and TCP; unset: "
+			"all."),
 	SL_FIELD(struct webrtc_block, external, SL_T_ADDR, .list = true, .max = 2,
 		 .doc = "Public addresses, one per family, of a host behind 1:1 NAT: candidates "
 			"name them instead of the host's own."),
@@ -39,8 +40,6 @@ const struct sl_metric rtc_metrics[] = {
 
 static bool is_offered(const struct webrtc_block *conf, const struct sl_listener *l)
 {
-	if (!l->udp)
-		return false;
 	for (size_t i = 0; i < conf->listeners.n; i++)
 		if (sl_str_eq(*SL_LIST_AT(conf->listeners, struct sl_str, i), sl_str_c(l->name)))
 			return true;
@@ -63,16 +62,16 @@ static struct sl_addr as_told(const struct webrtc_block *conf, const struct sl_a
 	return told;
 }
 
-static void add_base(struct rtc_host *h, const struct sl_addr *addr, unsigned via)
+static void add_base(struct rtc_host *h, const struct sl_addr *addr, unsigned via, bool tcp)
 {
 	if (sl_addr_classify(addr) == SL_ADDR_LINK_LOCAL || h->n_bases == ICE_MAX_LOCAL)
 		return;
-	h->bases[h->n_bases++] =
-		(struct rtc_base){.addr = *addr, .told = as_told(h->conf, addr), .via = via};
+	h->bases[h->n_bases++] = (struct rtc_base){
+		.addr = *addr, .told = as_told(h->conf, addr), .via = via, .tcp = tcp};
 }
 
 /* A wildcard is every address of its family. */
-static void add_wildcard(struct rtc_host *h, const struct sl_addr *any, unsigned via)
+static void add_wildcard(struct rtc_host *h, const struct sl_addr *any, unsigned via, bool tcp)
 {
 	struct sl_addr addrs[64];
 	unsigned n = 0;
@@ -82,40 +81,46 @@ static void add_wildcard(struct rtc_host *h, const struct sl_addr *any, unsigned
 	for (unsigned i = 0; i < n; i++) {
 		addrs[i].port = any->port;
 		if (addrs[i].family == any->family)
-			add_base(h, &addrs[i], via);
+			add_base(h, &addrs[i], via, tcp);
 	}
 }
 
 /* Loopback helps only who is on this host, and such a client reaches every other address too: it is
  * told when there is nothing else. */
-static void drop_loopback(struct rtc_host *h)
+static void drop_loopback(struct rtc_host *h, unsigned first)
 {
-	unsigned n = 0;
+	unsigned n = first;
 
-	for (unsigned i = 0; i < h->n_bases; i++)
+	for (unsigned i = first; i < h->n_bases; i++)
 		if (sl_addr_classify(&h->bases[i].addr) != SL_ADDR_LOOPBACK)
 			h->bases[n++] = h->bases[i];
-	if (n > 0)
+	if (n > first)
 		h->n_bases = n;
 }
 
-static void find_bases(struct rtc_host *h)
+static struct sl_addr bound_to(const struct rtc_host *h, const struct sl_listener *l)
 {
+	return l->udp ? *sl_udp_local(sl_listener_udp(h->w, l)) : l->local;
+}
+
+static void find_bases(struct rtc_host *h, bool tcp)
+{
+	unsigned first = h->n_bases;
 	const struct sl_listener *const *listeners;
 	unsigned n = sl_listeners(h->w, &listeners);
 
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_addr local;
 
-		if (!is_offered(h->conf, listeners[i]))
+		if (listeners[i]->udp == tcp || !is_offered(h->conf, listeners[i]))
 			continue;
-		local = *sl_udp_local(sl_listener_udp(h->w, listeners[i]));
+		local = bound_to(h, listeners[i]);
 		if (sl_addr_classify(&local) == SL_ADDR_UNSPECIFIED)
-			add_wildcard(h, &local, i);
+			add_wildcard(h, &local, i, tcp);
 		else
-			add_base(h, &local, i);
+			add_base(h, &local, i, tcp);
 	}
-	drop_loopback(h);
+	drop_loopback(h, first);
 }
 
 /* ---- life */
@@ -136,7 +141,12 @@ int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf,
 		free(h);
 		return -SL_ENOMEM;
 	}
-	find_bases(h);
+	find_bases(h, false);
+	find_bases(h, true); /* UDP comes first where there is room for few */
+	if (rtc_tcp_open(h) < 0) {
+		rtc_host_close(h);
+		return -SL_ENOMEM;
+	}
 	*ret_host = h;
 	return 0;
 }
@@ -149,6 +159,7 @@ void rtc_host_close(struct rtc_host *h)
 		sl_rtc_close(h->first, "stopped");
 	sl_post_cancel(h->w->loop, &h->reap);
 	rtc_reap(&h->reap);
+	rtc_tcp_stop(h);
 	sctp_stop();
 	sl_dtls_ctx_free(h->dtls);
 	sl_htab_free(&h->by_ufrag);
@@ -165,7 +176,7 @@ static bool has_ufrag(const struct sl_hnode *node, const void *key)
 	return sl_str_eq(sl_str_c(u->text), *(const struct sl_str *)key);
 }
 
-static struct sl_rtc *find(const struct rtc_host *h, struct sl_str ufrag)
+struct sl_rtc *rtc_host_find(const struct rtc_host *h, struct sl_str ufrag)
 {
 	const struct sl_hnode *node =
 		sl_htab_find(&h->by_ufrag, sl_hash(ufrag.p, ufrag.len), has_ufrag, &ufrag);
@@ -178,12 +189,17 @@ int rtc_host_check(void *host, struct sl_packet *p)
 	struct rtc_host *h = host;
 	struct sl_stun_msg msg;
 	struct sl_str name;
+	struct ice_path path;
 	struct sl_rtc *c;
 
 	if (h->by_ufrag.count == 0 || sl_stun_parse(&msg, p->data, p->len) < 0 ||
 	    msg.method != SL_STUN_BINDING)
 		return SL_DECLINED;
 	name = sl_stun_find_str(&msg, SL_STUN_USERNAME);
-	c = find(h, sl_str_split(&name, ':'));
-	return c ? rtc_path_check(c, p, &msg) : SL_DECLINED;
+	c = rtc_host_find(h, sl_str_split(&name, ':'));
+	if (!c)
+		return SL_DECLINED;
+	path = rtc_path_of(c, p);
+	(void)rtc_path_check(c, &path, &msg);
+	return SL_DONE;
 }

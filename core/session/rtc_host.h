@@ -5,7 +5,9 @@
 #ifndef SESSION_RTC_HOST_H
 #define SESSION_RTC_HOST_H
 
+#include <sluice/bus.h>
 #include <sluice/conf.h>
+#include <sluice/conn.h>
 #include <sluice/dtls.h>
 #include <sluice/hash.h>
 #include <sluice/loop.h>
@@ -55,6 +57,10 @@ extern const struct sl_directive rtc_directives[];
 	X(pacer_dropped, COUNTER, "packets dropped because the pacer's queue was too long")        \
 	X(numbers_reused, COUNTER, "packets not sent: their sequence number was used before")      \
 	X(no_packet, COUNTER, "packets not sent: the worker's packets are all in use")             \
+	X(tcp_taken, COUNTER, "TCP connections bound to a WebRTC connection by their first check")    \
+	X(tcp_passed, COUNTER, "TCP connections handed to the worker that their first check names")   \
+	X(tcp_refused, COUNTER, "TCP connections closed: their first check names or proves nobody")   \
+	X(tcp_dropped, COUNTER, "messages dropped because a client over TCP does not read")           \
 	X(data_in, COUNTER, "data channel messages received")                                      \
 	X(data_out, COUNTER, "data channel messages sent")
 
@@ -69,6 +75,12 @@ extern const struct sl_metric rtc_metrics[];
 struct rtc_base { /* a place to be reached at */
 	struct sl_addr addr, told;
 	uint32_t via; /* position among the worker's listeners */
+	bool tcp;
+};
+
+struct rtc_place { /* where a worker can be handed a connection */
+	uint32_t owner; /* 0: not known */
+	struct sl_pass_place place;
 };
 
 struct rtc_host {
@@ -85,6 +97,12 @@ struct rtc_host {
 	struct sl_timer sctp_timer;
 	struct ice_counters ice;
 	struct sl_slab *paced; /* struct rtc_paced */
+	struct rtc_tcp *unbound; /* TCP connections that are nobody's yet */
+	uint32_t n_tcp; /* connections taken so far */
+	struct sl_pass *pass;
+	struct sl_channel *channel;
+	struct rtc_place *places; /* by slot; NULL: this process is alone */
+	unsigned n_places;
 };
 
 /* Sets w->rtc. meters: one per row of rtc_metrics. */
@@ -94,5 +112,7 @@ int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf, const st
 void rtc_host_close(struct rtc_host *h);
 /* The net layer's question about a Binding request without flow: SL_DONE: taken. */
 int rtc_host_check(void *host, struct sl_packet *p);
+/* Its question about a stream's first bytes. SL_DONE: taken, or handed to another worker. */
+int rtc_tcp_check(void *host, struct sl_conn *conn);
 
 #endif

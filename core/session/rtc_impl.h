@@ -5,6 +5,7 @@
  *     rtc_host.c     what a worker's connections have in common: certificate, candidates, the
  *                    way of a first check to its connection
  *     rtc_path.c     ICE and DTLS on the listeners' sockets: paths, flows, what arrives on them
+ *     rtc_tcp.c      ICE over TCP on the listeners' ports: frames, the way to another worker
  *     rtc_sdp.c      descriptions, and sections made from them
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
@@ -32,8 +33,10 @@
 #include "proto/srtp.h"
 #include "session/rtc_host.h"
 
+#define RTC_VIA_TCP 0x80000000u /* bases that are connections; below are listeners */
+
 enum {
-	RTC_MAX_PATHS = 8,
+	RTC_MAX_PATHS = 8, /* and TCP connections of one client */
 	RTC_MAX_STREAMS = 64,  /* SSRCs of one peer, retransmission streams included */
 	RTC_HISTORY = 256,     /* packets of a video section kept for retransmission; power of two */
 	RTC_PACER_MS = 250, /* the longest that video may wait */
@@ -42,10 +45,11 @@ enum {
 	RTC_WIRE_OVERHEAD = 28 + 16, /* IPv4, UDP and the tag: what a packet is on the wire */
 };
 
-/* Where datagrams of the peer arrive; opened by ICE. */
+/* Where the peer's packets arrive; opened by ICE. Neither flow nor tcp: a free place. */
 struct rtc_path {
 	struct ice_path ice;
-	struct sl_flow *flow; /* NULL: a free place */
+	struct sl_flow *flow;
+	struct rtc_tcp *tcp;
 };
 
 /* One SSRC of the peer's. */
@@ -127,6 +131,7 @@ struct sl_rtc {
 	struct rtc_ufrag ufrag;
 	struct rtc_path paths[RTC_MAX_PATHS];
 	struct rtc_path *selected; /* where we send; NULL: nowhere yet */
+	struct rtc_tcp *first_tcp;
 
 	struct sl_dtls *dtls;
 	enum sl_dtls_role dtls_role;
@@ -183,8 +188,14 @@ sl_post_fn rtc_reap; /* arg: struct rtc_host */
 
 /* ---- rtc_path.c */
 extern const struct ice_io rtc_ice_io;
-/* A STUN message for this connection that came without a flow. */
-int rtc_path_check(struct sl_rtc *c, struct sl_packet *p, const struct sl_stun_msg *msg);
+/* A STUN message for this connection. SL_DROP: not authentic, which is counted. */
+int rtc_path_check(struct sl_rtc *c, const struct ice_path *path, const struct sl_stun_msg *msg);
+/* The way that a listener's datagram took. */
+struct ice_path rtc_path_of(const struct sl_rtc *c, const struct sl_packet *p);
+/* A TCP connection, with this number as a base, has ended. */
+void rtc_path_lost(struct sl_rtc *c, const struct rtc_tcp *t, uint32_t via);
+/* Whatever came along a path; as a flow's handler. */
+int rtc_path_input(struct sl_rtc *c, const struct ice_path *path, struct sl_packet *p);
 /* The peer's DTLS parameters are known; later calls with the same ones do nothing. */
 int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote);
 void rtc_path_tick(struct sl_rtc *c);
@@ -192,6 +203,18 @@ uint64_t rtc_path_next_ms(const struct sl_rtc *c);
 void rtc_path_close(struct sl_rtc *c);
 /* Sealed bytes to the peer. */
 void rtc_path_send(struct sl_rtc *c, struct sl_packet *p);
+
+/* ---- rtc_host.c */
+/* By its user fragment; NULL */
+struct sl_rtc *rtc_host_find(const struct rtc_host *h, struct sl_str ufrag);
+
+/* ---- rtc_tcp.c */
+int rtc_tcp_open(struct rtc_host *h);
+void rtc_tcp_stop(struct rtc_host *h);
+struct rtc_tcp *rtc_tcp_find(const struct sl_rtc *c, uint32_t via);
+void rtc_tcp_send(struct rtc_tcp *t, const uint8_t *data, size_t len);
+/* All of the connection's, after what waits is written */
+void rtc_tcp_close(struct sl_rtc *c);
 
 /* ---- rtc_sdp.c */
 void rtc_sections_free(struct sl_rtc *c);

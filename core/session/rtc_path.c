@@ -1,5 +1,6 @@
 /*
- * session/rtc_path.c: ICE and DTLS of a connection on the listeners' sockets.
+ * session/rtc_path.c: ICE and DTLS of a connection on the listeners' sockets and on TCP
+ * connections.
  *
  * ICE opens a path when authentic checks have passed along it; the path is then a flow, so that
  * later datagrams come here by one lookup, and to this worker whatever generation serves new ones.
@@ -13,10 +14,15 @@
 
 /* ---- paths */
 
+static bool is_open(const struct rtc_path *path)
+{
+	return path->flow || path->tcp;
+}
+
 static struct rtc_path *find_path(struct sl_rtc *c, const struct ice_path *ice)
 {
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (c->paths[i].flow && c->paths[i].ice.via == ice->via &&
+		if (is_open(&c->paths[i]) && c->paths[i].ice.via == ice->via &&
 		    sl_addr_eq(&c->paths[i].ice.remote, &ice->remote))
 			return &c->paths[i];
 	return NULL;
@@ -59,21 +65,38 @@ static uint32_t via_of(const struct sl_rtc *c, const struct sl_packet *p)
 
 static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p);
 
+static void open_flow(struct sl_rtc *c, struct rtc_path *path)
+{
+	struct sl_udp *u = socket_of(c, path->ice.via);
+
+	if (!u || sl_flow_open(u, &path->ice.remote, c->session, on_flow, c, &path->flow) < 0)
+		path->flow = NULL;
+}
+
 static void on_path_open(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
-	struct sl_udp *u = socket_of(c, ice->via);
 	unsigned i = 0;
 
-	if (c->closing || !u || find_path(c, ice))
+	if (c->closing || find_path(c, ice))
 		return;
-	while (i < RTC_MAX_PATHS && c->paths[i].flow)
+	while (i < RTC_MAX_PATHS && is_open(&c->paths[i]))
 		i++;
 	if (i == RTC_MAX_PATHS)
 		return; /* ICE goes on without: its checks come by the user fragment */
 	c->paths[i].ice = *ice;
-	if (sl_flow_open(u, &ice->remote, c->session, on_flow, c, &c->paths[i].flow) < 0)
-		c->paths[i].flow = NULL;
+	if (ice->tcp)
+		c->paths[i].tcp = rtc_tcp_find(c, ice->via);
+	else
+		open_flow(c, &c->paths[i]);
+}
+
+/* A TCP connection is left to its client: a restart may use it again. */
+static void shut(struct rtc_path *path)
+{
+	sl_flow_close(path->flow);
+	path->flow = NULL;
+	path->tcp = NULL;
 }
 
 static void on_path_close(void *ctx, const struct ice_path *ice)
@@ -85,8 +108,7 @@ static void on_path_close(void *ctx, const struct ice_path *ice)
 		return;
 	if (c->selected == path)
 		c->selected = NULL;
-	sl_flow_close(path->flow);
-	path->flow = NULL;
+	shut(path);
 }
 
 static void on_selected(void *ctx, const struct ice_path *ice)
@@ -114,8 +136,8 @@ static void on_selected(void *ctx, const struct ice_path *ice)
 
 /* ---- sending */
 
-static void send_bytes(struct sl_rtc *c, const struct ice_path *ice, const uint8_t *data,
-		       size_t len)
+static void send_datagram(struct sl_rtc *c, const struct ice_path *ice, const uint8_t *data,
+			  size_t len)
 {
 	struct sl_udp *u = socket_of(c, ice->via);
 	struct sl_packet *p;
@@ -134,6 +156,17 @@ static void send_bytes(struct sl_rtc *c, const struct ice_path *ice, const uint8
 	sl_packet_unref(p);
 }
 
+static void send_bytes(struct sl_rtc *c, const struct ice_path *ice, const uint8_t *data,
+		       size_t len)
+{
+	struct rtc_tcp *t = ice->tcp ? rtc_tcp_find(c, ice->via) : NULL;
+
+	if (t)
+		rtc_tcp_send(t, data, len);
+	else if (!ice->tcp)
+		send_datagram(c, ice, data, len);
+}
+
 static void on_ice_send(void *ctx, const struct ice_path *ice, const uint8_t *data, size_t len)
 {
 	send_bytes(ctx, ice, data, len);
@@ -141,7 +174,11 @@ static void on_ice_send(void *ctx, const struct ice_path *ice, const uint8_t *da
 
 void rtc_path_send(struct sl_rtc *c, struct sl_packet *p)
 {
-	if (c->selected && sl_flow_send(c->selected->flow, p) < 0)
+	struct rtc_path *to = c->selected;
+
+	if (to && to->tcp)
+		rtc_tcp_send(to->tcp, p->data, p->len);
+	else if (to && sl_flow_send(to->flow, p) < 0)
 		rtc_count(c, RTC_no_packet);
 }
 
@@ -193,7 +230,7 @@ static const struct ice_path *dtls_path(struct sl_rtc *c)
 	if (c->selected)
 		return &c->selected->ice;
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (c->paths[i].flow)
+		if (is_open(&c->paths[i]))
 			return &c->paths[i].ice;
 	return NULL;
 }
@@ -314,22 +351,22 @@ int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote)
 
 /* ---- what arrives */
 
-static struct ice_path path_of(const struct sl_rtc *c, const struct sl_packet *p)
+struct ice_path rtc_path_of(const struct sl_rtc *c, const struct sl_packet *p)
 {
 	return (struct ice_path){.local = *p->local, .remote = p->from, .via = via_of(c, p)};
 }
 
-int rtc_path_check(struct sl_rtc *c, struct sl_packet *p, const struct sl_stun_msg *msg)
+int rtc_path_check(struct sl_rtc *c, const struct ice_path *path, const struct sl_stun_msg *msg)
 {
-	struct ice_path path = path_of(c, p);
+	int rc = ice_input(c->ice, path, msg, rtc_now_ms(c));
 
-	if (ice_input(c->ice, &path, msg, rtc_now_ms(c)) == SL_DROP)
+	if (rc == SL_DROP)
 		rtc_count(c, RTC_checks_refused);
 	rtc_touch(c);
-	return SL_DONE;
+	return rc;
 }
 
-static int recv_stun(struct sl_rtc *c, struct sl_packet *p)
+static int recv_stun(struct sl_rtc *c, const struct ice_path *path, struct sl_packet *p)
 {
 	struct sl_stun_msg msg;
 
@@ -337,19 +374,17 @@ static int recv_stun(struct sl_rtc *c, struct sl_packet *p)
 		return SL_DROP;
 	if (msg.method != SL_STUN_BINDING)
 		return SL_DECLINED;
-	return rtc_path_check(c, p, &msg);
+	(void)rtc_path_check(c, path, &msg);
+	return SL_DONE;
 }
 
-static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
+int rtc_path_input(struct sl_rtc *c, const struct ice_path *path, struct sl_packet *p)
 {
-	struct sl_rtc *c = arg;
-	struct rtc_path *path = path_of_flow(c, f);
-
-	if (c->closing || !path)
+	if (c->closing)
 		return SL_DROP;
 	if (p->demux == SL_DEMUX_STUN)
-		return recv_stun(c, p);
-	if (!ice_may_receive(c->ice, &path->ice, rtc_now_ms(c))) {
+		return recv_stun(c, path, p);
+	if (!ice_may_receive(c->ice, path, rtc_now_ms(c))) {
 		rtc_count(c, RTC_unvalidated);
 		return SL_DROP;
 	}
@@ -365,7 +400,35 @@ static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
 	return SL_OK;
 }
 
+static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
+{
+	struct sl_rtc *c = arg;
+	struct rtc_path *path = path_of_flow(c, f);
+	struct ice_path way;
+
+	if (!path)
+		return SL_DROP;
+	/* A check came to this address of ours, which may be another than the flow's. */
+	way = p->demux == SL_DEMUX_STUN ? rtc_path_of(c, p) : path->ice;
+	return rtc_path_input(c, &way, p);
+}
+
 /* ---- time, end */
+
+/* Nothing may send there any more, even where ICE is not told because all is closing. */
+void rtc_path_lost(struct sl_rtc *c, const struct rtc_tcp *t, uint32_t via)
+{
+	if (!c->closing)
+		ice_base_gone(c->ice, via, rtc_now_ms(c));
+	for (unsigned i = 0; i < RTC_MAX_PATHS; i++) {
+		if (c->paths[i].tcp != t)
+			continue;
+		if (c->selected == &c->paths[i])
+			c->selected = NULL;
+		shut(&c->paths[i]);
+	}
+	rtc_touch(c);
+}
 
 void rtc_path_tick(struct sl_rtc *c)
 {
@@ -386,10 +449,9 @@ uint64_t rtc_path_next_ms(const struct sl_rtc *c)
 
 void rtc_path_close(struct sl_rtc *c)
 {
-	for (unsigned i = 0; i < RTC_MAX_PATHS; i++) {
-		sl_flow_close(c->paths[i].flow);
-		c->paths[i].flow = NULL;
-	}
+	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
+		shut(&c->paths[i]);
+	rtc_tcp_close(c);
 	c->selected = NULL;
 	sl_dtls_free(c->dtls);
 	c->dtls = NULL;

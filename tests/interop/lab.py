@@ -10,6 +10,7 @@ several trees run at the same time, and what a killed one left behind is cleared
 """
 import concurrent.futures
 import os
+import re
 import shutil
 import signal
 import sys
@@ -59,7 +60,7 @@ def clear_dead_labs():
 class Internet:
     """A lab with these clients (None: all of them), and Sluice with conf/lab.yaml in its host "server"."""
 
-    def __init__(self, *hosts, overrides=(), serve=True):
+    def __init__(self, *hosts, overrides=(), serve=True, relay=True):
         from natlablib.lab import Lab
         clear_dead_labs()
         self.lab, self.server = Lab(lab_name(os.getpid())), None
@@ -68,14 +69,16 @@ class Internet:
         try:
             self.lab.up(only=set(hosts) if hosts else None)
             if serve:
-                self.server = self.start(overrides)
+                self.server = self.start(overrides, relay)
         except BaseException:
             self.close()
             raise
 
-    def start(self, overrides):
+    def start(self, overrides, relay=True):
         with open(os.path.join(SRC, "conf/lab.yaml")) as f:
             config = f.read()
+        if not relay:
+            config = re.sub(r"\nturn-relay:\n(  .*\n)+", "\n", config.replace("turn-relay, ", ""))
         tls = self.lab.state["tls"]
         return Sluice(config, overrides=overrides, env={"SLUICE_CERT": tls["cert"], "SLUICE_KEY": tls["key"]},
                       wrap=self.lab.argv("server", []))

@@ -5,8 +5,9 @@
  * still unread in the socket, so that a handler can choose the protocol on a shared port: it takes
  * the connection (sl_conn_take) or steals its descriptor (sl_conn_steal_fd). A ClientHello on a
  * listener with certificates that nobody steals is answered by the core's TLS, and CONN_PREREAD
- * runs again with the first decrypted bytes. Nobody wants it: closed and counted. Preread that does
- * not end in preread_timeout closes too; half-open connections cost about 300 bytes.
+ * runs again with the first decrypted bytes. A framed check of ICE in the clear is the core's own.
+ * Nobody wants it: closed and counted. Preread that does not end in preread_timeout closes too;
+ * half-open connections cost about 300 bytes.
  */
 #ifndef SLUICE_CONN_H
 #define SLUICE_CONN_H
