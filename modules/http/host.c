@@ -172,6 +172,7 @@ int host_open(struct http *h, lws_callback_function *callback)
 	h->scratch = malloc(LWS_PRE + SCRATCH_BYTES);
 	if (!h->scratch || uv_loop_init(&h->uv) != 0)
 		return -SL_ENOMEM;
+	h->uv_open = true;
 	h->nested = (struct sl_nested){.ev.fd = uv_backend_fd(&h->uv),
 				       .timeout_ms = nested_timeout_ms,
 				       .run = nested_run,
@@ -194,16 +195,22 @@ static void close_library(struct http *h)
 	h->lws = NULL;
 }
 
-void host_close(struct http *h)
+static void close_loop(struct http *h)
 {
-	sl_post_cancel(h->w->loop, &h->kick);
-	sl_timer_cancel(h->w->loop, &h->sweep);
 	sl_nested_del(h->w->loop, &h->nested);
 	if (h->lws)
 		close_library(h);
 	for (int i = 0; i < 100 && uv_loop_alive(&h->uv); i++)
 		host_run(h);
 	(void)uv_loop_close(&h->uv); /* the process ends */
+}
+
+void host_close(struct http *h)
+{
+	sl_post_cancel(h->w->loop, &h->kick);
+	sl_timer_cancel(h->w->loop, &h->sweep);
+	if (h->uv_open)
+		close_loop(h);
 	free(h->tls);
 	free(h->scratch);
 }

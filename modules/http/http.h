@@ -80,6 +80,7 @@ struct http {
 	struct tls_vhost *tls; /* n_tls */
 	unsigned n_tls;
 	uv_loop_t uv;
+	bool uv_open; /* set up, so to be closed */
 	struct sl_nested nested;
 	struct sl_post kick;
 	struct lws_protocols protocols[3];
