@@ -14,6 +14,7 @@ struct hook_call {
 		sl_session_fn *session;
 		sl_media_fn *media;
 		sl_event_hook_fn *event;
+		sl_track_fn *track;
 	} fn;
 	void *ctx;
 };

@@ -284,12 +284,23 @@ static void set_limits(const struct worker *w)
 
 /* ---- modules */
 
-/* A module with SL_M_AUX runs in its own process, and alone there. */
+/* A module with SL_M_AUX is alone in its process; workers have its other half, if it has two. */
 static bool runs_here(const struct worker *w, const struct module *m)
 {
 	if (w->pub.aux)
 		return strcmp(m->def.name, w->h->aux) == 0;
-	return !(m->def.flags & SL_M_AUX);
+	return !(m->def.flags & SL_M_AUX) || m->def.aux_start;
+}
+
+/* In the module's own process its descriptor becomes that of the half which lives there. */
+static void take_half(const struct worker *w, struct sl_module *def)
+{
+	if (!w->pub.aux || !def->aux_start)
+		return;
+	def->worker_start = def->aux_start;
+	def->worker_drain = def->aux_drain;
+	def->worker_stop = def->aux_stop;
+	def->hooks = NULL;
 }
 
 static int start_modules(struct worker *w)
@@ -301,6 +312,7 @@ static int start_modules(struct worker *w)
 
 		if (!runs_here(w, m))
 			continue;
+		take_half(w, &m->def);
 		if (m->def.worker_start && m->def.worker_start(&w->pub, m->conf, &m->ctx) < 0) {
 			sl_log(SL_LOG_ERROR, "core", "module %s did not start", m->def.name);
 			return -SL_ECONF;

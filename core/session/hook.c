@@ -108,9 +108,42 @@ static int build_listener(const struct registry *r, struct net_listener *l)
 	return 0;
 }
 
-int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_listeners)
+/* What belongs to no listener: a run of phases, or one. */
+struct range {
+	unsigned first, last;
+	struct hook_chain *chains; /* one for each */
+};
+#define N_RANGES 5
+
+static void ranges_of(struct registry *r, struct range ranges[N_RANGES])
+{
+	const struct range all[N_RANGES] = {
+		{SL_SESS_NEW, SL_SESS_CLOSE, r->sessions},
+		{SL_LOG_SESSION, SL_LOG_SESSION, &r->log_session},
+		{SL_EVENT, SL_EVENT, &r->events},
+		{SL_RTP_IN, SL_RTP_TAP, r->media},
+		{SL_TRACK_NEW, SL_TRACK_CLOSE, r->tracks},
+	};
+
+	memcpy(ranges, all, sizeof all);
+}
+
+static int build_range(struct registry *r, const struct range *range)
 {
 	const struct wanted main_scope = {r, NULL};
+
+	for (unsigned phase = range->first; phase <= range->last; phase++) {
+		int rc = build(&main_scope, phase, &range->chains[phase - range->first]);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_listeners)
+{
+	struct range ranges[N_RANGES];
 
 	for (unsigned i = 0; i < n_listeners; i++) {
 		int rc = build_listener(r, &listeners[i]);
@@ -118,15 +151,14 @@ int hooks_build(struct registry *r, struct net_listener *listeners, unsigned n_l
 		if (rc < 0)
 			return rc;
 	}
-	for (unsigned phase = SL_SESS_NEW; phase <= SL_SESS_CLOSE; phase++) {
-		int rc = build(&main_scope, phase, &r->sessions[phase - SL_SESS_NEW]);
+	ranges_of(r, ranges);
+	for (unsigned i = 0; i < N_RANGES; i++) {
+		int rc = build_range(r, &ranges[i]);
 
 		if (rc < 0)
 			return rc;
 	}
-	if (build(&main_scope, SL_LOG_SESSION, &r->log_session) < 0)
-		return -SL_ENOMEM;
-	return build(&main_scope, SL_EVENT, &r->events);
+	return 0;
 }
 
 static void forget(struct hook_chain *chain, const void *ctx)
@@ -145,14 +177,15 @@ void hooks_forget(struct registry *r, struct net_listener *listeners, unsigned n
 		  const void *ctx)
 {
 	struct part parts[N_PARTS];
+	struct range ranges[N_RANGES];
 
 	for (unsigned i = 0; i < n_listeners; i++) {
 		parts_of(&listeners[i], parts);
 		for (unsigned k = 0; k < N_PARTS; k++)
 			forget(parts[k].chain, ctx);
 	}
-	for (unsigned i = 0; i < SL_ARRAY_LEN(r->sessions); i++)
-		forget(&r->sessions[i], ctx);
-	forget(&r->log_session, ctx);
-	forget(&r->events, ctx);
+	ranges_of(r, ranges);
+	for (unsigned i = 0; i < N_RANGES; i++)
+		for (unsigned k = 0; k <= ranges[i].last - ranges[i].first; k++)
+			forget(&ranges[i].chains[k], ctx);
 }

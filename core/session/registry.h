@@ -42,7 +42,10 @@ struct registry {
 	struct iface *ifaces;
 	struct sl_channel *channels;
 	struct hook_chain events, sessions[SL_SESS_CLOSE - SL_SESS_NEW + 1], log_session;
+	struct hook_chain media[SL_RTP_TAP - SL_RTP_IN + 1],
+		tracks[SL_TRACK_CLOSE - SL_TRACK_NEW + 1];
 	struct local_session *local; /* list head of this process's sessions */
+	struct sl_track *first_track;
 	unsigned n_local;
 };
 

@@ -89,6 +89,11 @@ static int begin_track(struct participant *p, struct sl_rtc_media *m)
 	learn_encodings(t, m);
 	t->codec = sl_rtc_media_codec(m);
 	(void)sl_str_copy(t->params, sizeof t->params, sl_rtc_media_params(m, t->codec));
+	rc = shown_begin(t);
+	if (rc < 0) {
+		track_remove(t);
+		return rc;
+	}
 	sl_rtc_media_set_data(m, t);
 	announce(t);
 	return 0;
@@ -129,7 +134,10 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 				  sl_rtc_media_params(in->media, in->codec));
 		trunk_track(t);
 		track_codec_changed(t);
+		shown_changed(t);
 	}
+	if (shown_packet(t, in) == SL_DROP)
+		return;
 	forward_packet(t, in->rtp, in->seq, in->encoding, in->codec);
 }
 
@@ -141,6 +149,7 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 	(void)arg;
 	if (!t)
 		return;
+	shown_clock(t, encoding, clock);
 	forward_clock(t, encoding, clock);
 	trunk_clock(t, encoding, clock);
 }

@@ -235,6 +235,7 @@ void track_remove(struct track *t)
 	struct sfu *s = t->room->sfu;
 	struct track **link = &t->room->tracks;
 
+	shown_end(t);
 	forward_forget(t);
 	while (t->subs)
 		unsubscribe(t->subs);
@@ -262,6 +263,7 @@ void track_silence(struct track *t, bool silenced)
 		return;
 	}
 	t->silenced = silenced;
+	shown_changed(t);
 	trunk_track(t);
 	for (struct participant *p = t->room->participants; p; p = p->next)
 		if (p->here)

@@ -6,6 +6,7 @@
  *     mode.c        direct, or through here
  *     verbs.c       what clients say; say.c: what they are told
  *     publish.c     a participant's media coming in: one connection, offered by the client
+ *     shown.c       a track as other modules of this worker meet it
  *     subscribe.c   media going to a participant: one connection, offered by us
  *     forward.c     packets of a track to its subscribers
  *     trunk.c       tracks, feedback and news between workers
@@ -145,6 +146,7 @@ struct track {
 	uint32_t clock_hz;
 	/* At home: */
 	struct sl_rtc_media *in; /* NULL: it comes over a trunk */
+	struct shown *shown;
 	struct link *links;
 	uint32_t told_mask;	 /* encodings that the publisher was told to make */
 	uint64_t unused_ms[SL_RTC_MAX_ENCODINGS];
@@ -265,6 +267,14 @@ int publish_offer(struct participant *p, struct sl_str sdp, const json_t *source
 		  struct sl_buf *ret_sdp, char *ret_err);
 void publish_close(struct participant *p, const char *why);
 void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data);
+
+/* ---- shown.c: for tracks of participants at home here */
+int shown_begin(struct track *t);
+void shown_changed(struct track *t);
+void shown_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
+/* SL_DROP: a module wants it to go no further */
+int shown_packet(struct track *t, const struct sl_rtc_in *in);
+void shown_end(struct track *t);
 
 /* ---- subscribe.c */
 int subscribe(struct participant *p, struct track *t, struct sub **ret_sub);

@@ -223,6 +223,7 @@ static int on_layers(struct said *v)
 static void mute_own(struct track *t, bool muted)
 {
 	t->muted = muted;
+	shown_changed(t);
 	trunk_track(t);
 	for (struct participant *p = t->room->participants; p; p = p->next)
 		if (p->here && p != t->publisher)

@@ -38,7 +38,11 @@
 	X(LOG_CONN, CONN)                                                                          \
 	X(LOG_SESSION, SESSION)                                                                    \
 	X(ACCT_TICK, SESSION)                                                                      \
-	X(EVENT, EVENT)
+	X(EVENT, EVENT)                                                                            \
+	X(TRACK_NEW, TRACK)                                                                        \
+	X(TRACK_CHANGE, TRACK)                                                                     \
+	X(TRACK_CLOCK, TRACK)                                                                      \
+	X(TRACK_CLOSE, TRACK)
 
 enum sl_phase {
 #define X(name, family) SL_##name,
@@ -52,18 +56,22 @@ enum sl_family {
 	SL_FAMILY_CONN,
 	SL_FAMILY_SESSION,
 	SL_FAMILY_MEDIA,
-	SL_FAMILY_EVENT
+	SL_FAMILY_EVENT,
+	SL_FAMILY_TRACK
 };
 
 struct sl_session;
 struct sl_bus_event;
+struct sl_media; /* <sluice/track.h> */
+struct sl_track;
 
 /* ctx: what the module's worker_start returned. Results: enum sl_result or negative. Media
  * functions neither block nor allocate. */
 typedef int sl_dgram_fn(void *ctx, struct sl_packet *p);
 typedef int sl_conn_fn(void *ctx, struct sl_conn *c);
 typedef int sl_session_fn(void *ctx, struct sl_session *s);
-typedef int sl_media_fn(void *ctx, struct sl_session *s, struct sl_packet *p);
+typedef int sl_media_fn(void *ctx, const struct sl_media *m);
+typedef int sl_track_fn(void *ctx, struct sl_track *t);
 typedef int sl_event_hook_fn(void *ctx, const struct sl_bus_event *ev);
 
 enum sl_priority { SL_FIRST = -100, SL_EARLY = -50, SL_NORMAL = 0, SL_LATE = 50, SL_LAST = 100 };
@@ -78,6 +86,7 @@ struct sl_hook {
 		sl_session_fn *session;
 		sl_media_fn *media;
 		sl_event_hook_fn *event;
+		sl_track_fn *track;
 	} fn;
 };
 
@@ -116,6 +125,13 @@ struct sl_hook {
 	{                                                                                          \
 		.phase = SL_EVENT, .priority = (prio), .family = SL_FAMILY_EVENT,                  \
 		.fn.event = _Generic((f), sl_event_hook_fn *                                       \
+				     : (f))                                                        \
+	}
+#define SL_ON_TRACK(ph, prio, f)                                                                   \
+	{                                                                                          \
+		.phase = SL_PHASE_IN(ph, SL_TRACK_NEW, SL_TRACK_CLOSE), .priority = (prio),        \
+		.family = SL_FAMILY_TRACK,                                                         \
+		.fn.track = _Generic((f), sl_track_fn *                                            \
 				     : (f))                                                        \
 	}
 #define SL_HOOKS_END                                                                               \

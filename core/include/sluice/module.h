@@ -19,7 +19,7 @@
 
 #define SL_MODULE_MAGIC 0x534c5543u /* "SLUC" */
 #define SL_ABI_MAJOR 1
-#define SL_ABI_MINOR 0
+#define SL_ABI_MINOR 1
 
 /* Readable tokens of what the layout depends on; must be equal, token by token. */
 #if UINTPTR_MAX == UINT64_MAX
@@ -40,7 +40,7 @@
 #endif
 
 enum sl_module_flags {
-	SL_M_AUX = 1, /* runs in its own process, not in workers */
+	SL_M_AUX = 1, /* has a process of its own: for what blocks, or must be single */
 	SL_M_WEB =
 		2, /* answers browsers: `sluice` prints the URLs of listeners where it is active */
 };
@@ -69,6 +69,14 @@ struct sl_module {
 	/* Optional hand-over of a live session */
 	int (*freeze)(void *ctx, struct sl_session *s, struct sl_buf *state);
 	int (*thaw)(void *ctx, struct sl_session *s, struct sl_buf *state);
+	/*
+	 * Two halves, for a module with SL_M_AUX: these run in its own process, worker_start and
+	 * its like in every worker, where the hooks are too; the halves talk by a channel. Without
+	 * aux_start the module is in its own process only, and starts there by worker_start.
+	 */
+	int (*aux_start)(struct sl_worker *w, void *conf, void **ret_ctx);
+	void (*aux_drain)(void *ctx);
+	void (*aux_stop)(void *ctx);
 };
 
 #ifdef SL_STATIC
