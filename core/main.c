@@ -211,25 +211,54 @@ static int parse(struct options *o, int argc, char **argv)
 	return 0;
 }
 
+static const struct command {
+	const char *word;
+	int (*plain)(const struct tool_opts *o);		   /* takes no word, */
+	int (*about)(const struct tool_opts *o, const char *what); /* or one */
+} commands[] = {
+	{"top", tool_top, NULL},
+	{"sessions", tool_sessions, NULL},
+	{"trace", tool_trace, NULL},
+	{"kick", NULL, tool_kick},
+	{"nat", NULL, tool_nat},
+	{"probe", NULL, tool_probe},
+	{"turn-credentials", tool_turn_credentials, NULL},
+};
+
+static const struct command *find_command(const char *word)
+{
+	for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].word, word) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Options stand before and behind the core's words; what stands behind a module's word is for the
+ * module. Returns how many arguments are for parse(). */
+static int count_own_arguments(int argc, char **argv)
+{
+	int first;
+
+	opterr = 0;
+	while (getopt_long(argc, argv, "+c:p:g:s:M:n:u:w:tTVh", long_options, NULL) != -1)
+		;
+	first = optind;
+	opterr = 1;
+	optind = 0; /* begins again, and forgets the order */
+	return first < argc && !find_command(argv[first]) ? first : argc;
+}
+
 static int run_word(const struct options *o)
 {
-	const char *word = o->words[0];
+	const struct command *c = find_command(o->words[0]);
 
-	if (strcmp(word, "top") == 0 && o->n_words == 1)
-		return tool_top(&o->tool);
-	if (strcmp(word, "sessions") == 0 && o->n_words == 1)
-		return tool_sessions(&o->tool);
-	if (strcmp(word, "trace") == 0 && o->n_words == 1)
-		return tool_trace(&o->tool);
-	if (strcmp(word, "kick") == 0 && o->n_words == 2)
-		return tool_kick(&o->tool, o->words[1]);
-	if (strcmp(word, "nat") == 0 && o->n_words == 2)
-		return tool_nat(&o->tool, o->words[1]);
-	if (strcmp(word, "probe") == 0 && o->n_words == 2)
-		return tool_probe(&o->tool, o->words[1]);
-	if (strcmp(word, "turn-credentials") == 0 && o->n_words == 1)
-		return tool_turn_credentials(&o->tool);
-	fprintf(stderr, "sluice: %s: not a command\n%s", word, usage);
+	if (!c)
+		return tool_of_module(&o->tool, o->n_words, o->words);
+	if (c->plain && o->n_words == 1)
+		return c->plain(&o->tool);
+	if (c->about && o->n_words == 2)
+		return c->about(&o->tool, o->words[1]);
+	fprintf(stderr, "sluice: %s: wrong number of words\n%s", c->word, usage);
 	return 2;
 }
 
@@ -272,14 +301,16 @@ static int run_action(const struct options *o)
 		return printf("%u\n", upgrade_format()) < 0;
 	}
 	fputs(usage, stdout);
+	tool_print_module_usage();
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	static struct options o;
+	int n_own = count_own_arguments(argc, argv);
 
-	if (parse(&o, argc, argv) < 0) {
+	if (parse(&o, n_own, argv) < 0) {
 		fputs("sluice: see sluice -h\n", stderr);
 		return 2;
 	}
@@ -289,6 +320,10 @@ int main(int argc, char **argv)
 		return tool_signal(&o.tool, o.signal);
 	if (o.module)
 		return tool_module(o.module);
+	if (n_own < argc) {
+		o.words = argv + n_own;
+		o.n_words = argc - n_own;
+	}
 	if (o.n_words)
 		return run_word(&o);
 	return serve(&o);

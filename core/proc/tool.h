@@ -31,6 +31,11 @@ unsigned tool_module_paths(const char *ret_paths[TOOL_MAX_PATHS]);
 int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text,
 		     size_t *ret_len);
 
+/* All modules that are linked in, or else those that tool_module_paths finds, for their tables; says
+ * on standard error what cannot be loaded. */
+struct registry;
+int tool_load_all(struct sl_pool *pool, struct registry **ret_registry);
+
 /* -t, -T */
 int tool_test(const struct tool_opts *o, bool dump);
 int tool_schema(const struct tool_opts *o);
@@ -46,6 +51,11 @@ int tool_trace(const struct tool_opts *o);
 int tool_turn_credentials(const struct tool_opts *o);
 int tool_nat(const struct tool_opts *o, const char *host);
 int tool_probe(const struct tool_opts *o, const char *uri);
+
+/* A command that a module brings; argv[0] is its name. */
+int tool_of_module(const struct tool_opts *o, int argc, char **argv);
+/* The lines of such commands, for -h */
+void tool_print_module_usage(void);
 
 /* A time as it stands in the configuration ("1h"), from a second to ten years. */
 #define TOOL_MAX_TTL_S 315360000

@@ -128,30 +128,31 @@ static void load_found(struct registry *r, const char *dir)
 		free(names);
 }
 
-static int load_all(struct setup *s)
+int tool_load_all(struct sl_pool *pool, struct registry **ret_registry)
 {
 	const char *paths[TOOL_MAX_PATHS];
+	struct registry *r;
 	char err[640];
 
-	s->pool = sl_pool_new(0);
-	if (!s->pool || registry_new(s->pool, &s->registry) < 0)
+	if (registry_new(pool, &r) < 0)
 		return -SL_ENOMEM;
 	for (unsigned i = 0; sl_static_modules[i]; i++)
-		if (registry_load(s->registry, sl_str_c(sl_static_modules[i]->name), NULL, 0, err,
+		if (registry_load(r, sl_str_c(sl_static_modules[i]->name), NULL, 0, err,
 				  sizeof err) < 0)
 			fprintf(stderr, "sluice: %s\n", err);
-	if (s->registry->n_modules == 0 && tool_module_paths(paths) > 0)
-		load_found(s->registry, paths[0]);
+	if (r->n_modules == 0 && tool_module_paths(paths) > 0)
+		load_found(r, paths[0]);
+	*ret_registry = r;
 	return 0;
 }
 
 static int print_tables(void (*write)(const struct setup *s, struct sl_buf *out))
 {
-	struct setup s = {0};
+	struct setup s = {.pool = sl_pool_new(0)};
 	struct sl_buf out;
 	int status = 1;
 
-	if (load_all(&s) == 0) {
+	if (s.pool && tool_load_all(s.pool, &s.registry) == 0) {
 		sl_buf_init(&out, 0);
 		write(&s, &out);
 		status = print(&out);

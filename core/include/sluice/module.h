@@ -14,6 +14,7 @@
 #include <sluice/hook.h>
 #include <sluice/metric.h>
 #include <sluice/session.h>
+#include <sluice/tool.h>
 #include <sluice/trace.h>
 #include <sluice/udp.h>
 
@@ -77,6 +78,7 @@ struct sl_module {
 	int (*aux_start)(struct sl_worker *w, void *conf, void **ret_ctx);
 	void (*aux_drain)(void *ctx);
 	void (*aux_stop)(void *ctx);
+	const struct sl_tool *tools; /* commands of `sluice`, see <sluice/tool.h> */
 };
 
 #ifdef SL_STATIC
