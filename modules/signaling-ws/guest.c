@@ -1,10 +1,10 @@
 /*
- * signaling-ws/guest.c: a module that takes part in the rooms (sluice/signal.h): it hears of peers
- * and the messages that are for it, and speaks to peers.
+ * signaling-ws/guest.c: modules that take part in the rooms (sluice/signal.h): they hear of peers
+ * and the messages that are for them, and speak to peers.
  *
- * What it says goes the way of peers' messages: to the owner, numbered per worker, so that it
- * arrives in order while the peer moves; then into the mailbox. Its types are unknown to
- * protocol.c.
+ * What they say goes the way of peers' messages: to the owner, numbered per worker, so that it
+ * arrives in order while the peer moves; then into the mailbox. Their types are unknown to
+ * protocol.c; a type belongs to one of them.
  */
 #include "hub.h"
 
@@ -24,47 +24,48 @@ static struct sl_signal_peer describe(const struct hub *hub, const struct member
 
 void guest_joined(struct hub *hub, const struct member *m)
 {
-	const struct guest *g = &hub->guest;
 	const struct sl_signal_peer p = describe(hub, m);
 
-	if (g->handler && g->handler->joined)
-		g->handler->joined(g->arg, &p);
+	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
+		if (g->handler->joined)
+			g->handler->joined(g->arg, &p);
 }
 
 void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *members)
 {
-	const struct guest *g = &hub->guest;
 	const struct sl_signal_peer p = describe(hub, m);
 
-	if (g->handler && g->handler->welcome)
-		g->handler->welcome(g->arg, &p, members);
+	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
+		if (g->handler->welcome)
+			g->handler->welcome(g->arg, &p, members);
 }
 
 void guest_left(struct hub *hub, const struct member *m, const char *reason)
 {
-	const struct guest *g = &hub->guest;
 	const struct sl_signal_peer p = describe(hub, m);
 
-	if (g->handler && g->handler->left)
-		g->handler->left(g->arg, &p, reason);
+	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
+		if (g->handler->left)
+			g->handler->left(g->arg, &p, reason);
 }
 
-static bool is_for_guest(const struct guest *g, struct sl_str type)
+static const struct guest *find_guest(const struct hub *hub, struct sl_str type)
 {
-	for (const char *const *t = g->types; t && *t; t++)
-		if (sl_str_eq(type, sl_str_c(*t)))
-			return true;
-	return false;
+	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
+		for (const char *const *t = g->types; t && *t; t++)
+			if (sl_str_eq(type, sl_str_c(*t)))
+				return g;
+	return NULL;
 }
 
 enum verdict guest_message(struct conn *c, const struct message *m)
 {
-	const struct guest *g = &c->hub->guest;
 	struct sl_str type = sl_json_get_str(m->json, "type");
+	const struct guest *g = find_guest(c->hub, type);
 	const char *sentence = "the message was refused";
 	struct sl_signal_peer p;
 
-	if (!is_for_guest(g, type))
+	if (!g)
 		return conn_refuse(c, CLIENT_E_UNKNOWN_TYPE, "no message of this type is known", m);
 	if (!c->peer)
 		return conn_refuse(c, CLIENT_E_NOT_JOINED, "join a room first", m);
@@ -79,15 +80,22 @@ enum verdict guest_message(struct conn *c, const struct message *m)
 static int guest_listen(void *self, const char *const *types, struct sl_str hello,
 			const struct sl_signal_handler *h, void *arg)
 {
-	struct guest *g = &((struct hub *)self)->guest;
+	struct hub *hub = self;
+	size_t used = strlen(hub->hello);
 
-	if (g->handler)
-		return -SL_EEXIST;
-	if (hello.len < 2 || hello.len - 2 >= sizeof g->hello)
+	for (const char *const *t = types; t && *t; t++)
+		if (find_guest(hub, sl_str_c(*t)))
+			return -SL_EEXIST;
+	if (hub->n_guests == MAX_GUESTS)
+		return -SL_EFULL;
+	if (hello.len < 2 || used + hello.len >= sizeof hub->hello)
 		return -SL_EINVAL;
-	*g = (struct guest){.types = types, .handler = h, .arg = arg};
+	hub->guests[hub->n_guests++] = (struct guest){.types = types, .handler = h, .arg = arg};
 	/* The members without braces, behind those of our own messages. */
-	(void)sl_str_copy(g->hello, sizeof g->hello, (struct sl_str){hello.p + 1, hello.len - 2});
+	if (used > 0 && hello.len > 2)
+		hub->hello[used++] = ',';
+	(void)sl_str_copy(hub->hello + used, sizeof hub->hello - used,
+			  (struct sl_str){hello.p + 1, hello.len - 2});
 	return 0;
 }
 

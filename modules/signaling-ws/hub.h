@@ -160,13 +160,13 @@ struct hub_io {
 			   uint64_t *ret_ttl_s);
 };
 
-/* A module that takes part in the rooms; all zero: none. */
+/* A module that takes part in the rooms */
 struct guest {
 	const char *const *types; /* of messages for it; NULL-terminated */
 	const struct sl_signal_handler *handler;
 	void *arg;
-	char hello[256]; /* members for hello, without braces */
 };
+enum { MAX_GUESTS = 8 };
 
 struct hub {
 	const struct signal_conf *conf;
@@ -179,7 +179,9 @@ struct hub {
 	struct roster roster;
 	struct conn *conns;
 	struct peer *peers;
-	struct guest guest;
+	struct guest guests[MAX_GUESTS];
+	unsigned n_guests;
+	char hello[1024]; /* the guests' members for hello, without braces */
 	bool any_doomed;
 	uint32_t awaited[MAX_WORKERS]; /* workers whose rosters are awaited */
 	unsigned n_awaited;

@@ -28,7 +28,7 @@ enum verdict join_hello(struct conn *c, const struct message *m)
 	c->version = PROTOCOL_VERSION;
 	sl_buf_init(&b, 0);
 	say_hello(&b, c->hub->conf->max_message, c->hub->conf->resume_timeout,
-		  sl_str_c(c->hub->guest.hello));
+		  sl_str_c(c->hub->hello));
 	conn_say(c, &b);
 	return ACCEPTED;
 }

@@ -48,8 +48,9 @@ struct sl_signal_handler {
 };
 
 struct sl_signal_iface {
-	/* types: NULL-terminated, const. One handler in a process. hello: members that `hello` shall
-	 * carry so that clients know what this node does, as the text of a JSON object. */
+	/* types: NULL-terminated, const; each is one module's. hello: members that `hello` shall
+	 * carry so that clients know what this node does, as the text of a JSON object.
+	 * -SL_EEXIST: another module has one of the types; -SL_EFULL: eight modules listen. */
 	int (*listen)(void *self, const char *const *types, struct sl_str hello,
 		      const struct sl_signal_handler *h, void *arg);
 	/* One JSON object. -SL_ENOENT: no such peer (any more) */
