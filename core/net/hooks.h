@@ -8,14 +8,7 @@
 #include <sluice/hook.h>
 
 struct hook_call {
-	union {
-		sl_dgram_fn *dgram;
-		sl_conn_fn *conn;
-		sl_session_fn *session;
-		sl_media_fn *media;
-		sl_event_hook_fn *event;
-		sl_track_fn *track;
-	} fn;
+	union sl_hook_fn fn;
 	void *ctx;
 };
 

@@ -52,7 +52,7 @@ static void insert(struct hook_call *calls, int16_t *priorities, unsigned n,
 		priorities[at] = priorities[at - 1];
 		at--;
 	}
-	memcpy(&calls[at].fn, &h->fn, sizeof h->fn);
+	calls[at].fn = h->fn;
 	calls[at].ctx = ctx;
 	priorities[at] = h->priority;
 }

@@ -76,18 +76,20 @@ typedef int sl_event_hook_fn(void *ctx, const struct sl_bus_event *ev);
 
 enum sl_priority { SL_FIRST = -100, SL_EARLY = -50, SL_NORMAL = 0, SL_LATE = 50, SL_LAST = 100 };
 
+union sl_hook_fn {
+	sl_dgram_fn *dgram;
+	sl_conn_fn *conn;
+	sl_session_fn *session;
+	sl_media_fn *media;
+	sl_event_hook_fn *event;
+	sl_track_fn *track;
+};
+
 struct sl_hook {
 	uint16_t phase; /* SL_N_PHASES ends the table */
 	int16_t priority;
 	uint8_t family;
-	union {
-		sl_dgram_fn *dgram;
-		sl_conn_fn *conn;
-		sl_session_fn *session;
-		sl_media_fn *media;
-		sl_event_hook_fn *event;
-		sl_track_fn *track;
-	} fn;
+	union sl_hook_fn fn;
 };
 
 /* _Generic refuses a function of another type, the array size a phase of another family. */
