@@ -1,6 +1,6 @@
 /*
  * signaling-ws/guest.c: modules that take part in the rooms (sluice/signal.h): they hear of peers
- * and the messages that are for them, and speak to peers.
+ * and the messages that are for them, speak to peers, and bring peers of their own.
  *
  * What they say goes the way of peers' messages: to the owner, numbered per worker, so that it
  * arrives in order while the peer moves; then into the mailbox. Their types are unknown to
@@ -10,9 +10,8 @@
 
 #include <sluice/signal.h>
 
-static struct sl_signal_peer describe(const struct hub *hub, const struct member *m)
+static struct sl_signal_peer describe(const struct member *m)
 {
-	(void)hub;
 	return (struct sl_signal_peer){
 		.id = m->id,
 		.room = m->room->name,
@@ -24,7 +23,7 @@ static struct sl_signal_peer describe(const struct hub *hub, const struct member
 
 void guest_joined(struct hub *hub, const struct member *m)
 {
-	const struct sl_signal_peer p = describe(hub, m);
+	const struct sl_signal_peer p = describe(m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->joined)
@@ -33,7 +32,7 @@ void guest_joined(struct hub *hub, const struct member *m)
 
 void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *members)
 {
-	const struct sl_signal_peer p = describe(hub, m);
+	const struct sl_signal_peer p = describe(m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->welcome)
@@ -42,7 +41,7 @@ void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *membe
 
 void guest_left(struct hub *hub, const struct member *m, const char *reason)
 {
-	const struct sl_signal_peer p = describe(hub, m);
+	const struct sl_signal_peer p = describe(m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->left)
@@ -69,7 +68,7 @@ enum verdict guest_message(struct conn *c, const struct message *m)
 		return conn_refuse(c, CLIENT_E_UNKNOWN_TYPE, "no message of this type is known", m);
 	if (!c->peer)
 		return conn_refuse(c, CLIENT_E_NOT_JOINED, "join a room first", m);
-	p = describe(c->hub, c->peer->member);
+	p = describe(c->peer->member);
 	if (g->handler->message(g->arg, &p, type, m->json, &sentence) < 0)
 		return conn_refuse(c, CLIENT_E_REFUSED, sentence, m);
 	return ACCEPTED;
@@ -88,8 +87,10 @@ static int guest_listen(void *self, const char *const *types, struct sl_str hell
 			return -SL_EEXIST;
 	if (hub->n_guests == MAX_GUESTS)
 		return -SL_EFULL;
-	if (hello.len < 2 || used + hello.len >= sizeof hub->hello)
+	if (hello.len < 2)
 		return -SL_EINVAL;
+	if (used + hello.len >= sizeof hub->hello)
+		return -SL_EFULL;
 	hub->guests[hub->n_guests++] = (struct guest){.types = types, .handler = h, .arg = arg};
 	/* The members without braces, behind those of our own messages. */
 	if (used > 0 && hello.len > 2)
@@ -113,7 +114,7 @@ static bool guest_find(void *self, uint64_t peer, struct sl_signal_peer *ret_pee
 	const struct member *m = roster_find(&hub->roster, peer);
 
 	if (m)
-		*ret_peer = describe(hub, m);
+		*ret_peer = describe(m);
 	return m != NULL;
 }
 
@@ -124,7 +125,7 @@ static void guest_each(void *self, struct sl_str room,
 	const struct room *r = roster_room(&hub->roster, room);
 
 	for (const struct member *m = r ? r->first : NULL, *next; m; m = next) {
-		const struct sl_signal_peer p = describe(hub, m);
+		const struct sl_signal_peer p = describe(m);
 
 		next = m->next;
 		fn(arg, &p);
@@ -146,10 +147,51 @@ static int guest_end(void *self, uint64_t peer, const char *reason)
 	return spread_end(hub, m);
 }
 
+/* ---- peers of modules */
+
+static int guest_enter(void *self, const struct sl_signal_entry *e, uint64_t *ret_peer)
+{
+	const struct member_opts o = {
+		.version = PROTOCOL_VERSION, .room = e->room, .name = e->name};
+	struct hub *hub = self;
+	size_t max = (size_t)hub->conf->max_name;
+	struct peer *p;
+	int rc;
+
+	if (e->room.len == 0 || !name_is_fair(e->room, max) || !name_is_fair(e->name, max))
+		return -SL_EINVAL;
+	rc = join_new_peer(hub, &o, &p);
+	if (rc < 0)
+		return rc;
+	p->hosted = true;
+	p->grants = e->grants;
+	*ret_peer = p->member->id;
+	sl_count(&hub->m[M_JOINS]);
+	spread_peer(hub, p->member, hub->self);
+	join_announce(p->member);
+	guest_joined(hub, p->member);
+	hub_settle(hub);
+	return 0;
+}
+
+static int guest_leave(void *self, uint64_t peer)
+{
+	struct hub *hub = self;
+	struct member *m = roster_find(&hub->roster, peer);
+
+	if (!m || !m->peer || !m->peer->hosted)
+		return -SL_ENOENT;
+	peer_end(m->peer, "leave");
+	hub_settle(hub);
+	return 0;
+}
+
 const struct sl_signal_iface guest_iface = {
 	.listen = guest_listen,
 	.send = guest_send,
 	.find = guest_find,
 	.each = guest_each,
 	.end = guest_end,
+	.enter = guest_enter,
+	.leave = guest_leave,
 };

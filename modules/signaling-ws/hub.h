@@ -140,6 +140,7 @@ struct peer {
 	uint64_t deadline_ms;	/* without socket: its end. With: when ICE servers are renewed; 0:
 				   never */
 	uint8_t subject[SUBJECT_BYTES];
+	bool hosted;		  /* a module's: it has no client, and is told nothing */
 	uint8_t may;		  /* enum permission */
 	uint32_t grants;	  /* enum sl_signal_grant */
 	enum client_error doomed; /* ends when the hub has settled; the why */
@@ -221,6 +222,8 @@ void join_announce(const struct member *joined); /* to its room mates here */
 /* The peer is this connection's now; seen: what it says to have. */
 void join_resumed(struct conn *c, struct peer *p, uint64_t seen);
 void join_resume_failed(struct conn *c, const char *sentence);
+/* A member with an open peer, which nobody knows yet; o->id and o->owner are set here. */
+int join_new_peer(struct hub *hub, const struct member_opts *o, struct peer **ret_peer);
 /* A right token is not enough where clients prove who they are. */
 bool join_may_take(const uint8_t subject[SUBJECT_BYTES], const struct peer *p);
 

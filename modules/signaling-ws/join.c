@@ -132,24 +132,21 @@ static enum client_error error_of_open(int rc)
 }
 
 /* 64 random bits: ids of one node do not collide, and nobody can guess the next. */
-static int new_member(struct hub *hub, const struct conn *c, struct sl_str room, struct sl_str name,
-		      struct member **ret_member)
+static int new_member(struct hub *hub, const struct member_opts *wanted, struct member **ret_member)
 {
-	struct member_opts o = {
-		.owner = hub->self, .version = c->version, .room = room, .name = name};
+	struct member_opts o = *wanted;
 
+	o.owner = hub->self;
 	if (sl_random(&o.id, sizeof o.id) < 0 || o.id == 0)
 		return -SL_ESYS;
 	return roster_add(&hub->roster, &o, ret_member);
 }
 
-/* A member with an open peer, which nobody knows yet. */
-static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, struct peer **ret_peer)
+int join_new_peer(struct hub *hub, const struct member_opts *o, struct peer **ret_peer)
 {
-	struct hub *hub = c->hub;
 	struct member *m;
 	struct peer *p;
-	int rc = new_member(hub, c, room, name, &m);
+	int rc = new_member(hub, o, &m);
 
 	if (rc < 0)
 		return rc;
@@ -160,6 +157,18 @@ static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, stru
 		roster_remove(&hub->roster, m);
 		return rc;
 	}
+	*ret_peer = p;
+	return 0;
+}
+
+static int new_peer(struct conn *c, struct sl_str room, struct sl_str name, struct peer **ret_peer)
+{
+	const struct member_opts o = {.version = c->version, .room = room, .name = name};
+	struct peer *p;
+	int rc = join_new_peer(c->hub, &o, &p);
+
+	if (rc < 0)
+		return rc;
 	memcpy(p->subject, c->claims.subject, SUBJECT_BYTES);
 	p->may = c->claims.may;
 	p->grants = c->claims.grants;

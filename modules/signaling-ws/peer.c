@@ -137,7 +137,7 @@ void peer_deliver(struct peer *p, struct sl_str body)
 {
 	const struct letter *letter;
 
-	if (p->doomed)
+	if (p->doomed || p->hosted)
 		return;
 	if (p->member->version == 0) {
 		send_text(p, body);

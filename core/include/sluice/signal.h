@@ -47,10 +47,16 @@ struct sl_signal_handler {
 		       const json_t *msg, const char **ret_sentence);
 };
 
+struct sl_signal_entry {
+	struct sl_str room, name;
+	uint32_t grants; /* enum sl_signal_grant */
+};
+
 struct sl_signal_iface {
 	/* types: NULL-terminated, const; each is one module's. hello: members that `hello` shall
 	 * carry so that clients know what this node does, as the text of a JSON object.
-	 * -SL_EEXIST: another module has one of the types; -SL_EFULL: eight modules listen. */
+	 * -SL_EEXIST: another module has one of the types; -SL_EFULL: eight modules listen, or say
+	 * too much. */
 	int (*listen)(void *self, const char *const *types, struct sl_str hello,
 		      const struct sl_signal_handler *h, void *arg);
 	/* One JSON object. -SL_ENOENT: no such peer (any more) */
@@ -62,6 +68,12 @@ struct sl_signal_iface {
 		     void (*fn)(void *arg, const struct sl_signal_peer *p), void *arg);
 	/* Out of its room; reason is what the others are told ("kicked"). */
 	int (*end)(void *self, uint64_t peer, const char *reason);
+	/* A peer that a module brings: somebody in the room who has no client here (a phone). Nothing
+	 * is delivered to it; `left` tells when others end it. Names and limits are as for clients:
+	 * -SL_EINVAL, -SL_ELIMIT: the room is full, -SL_EFULL. */
+	int (*enter)(void *self, const struct sl_signal_entry *e, uint64_t *ret_peer);
+	/* It leaves. -SL_ENOENT: it is not one of this worker's. */
+	int (*leave)(void *self, uint64_t peer);
 };
 
 #endif
