@@ -101,6 +101,8 @@ void path_take_decrypted(struct net *n, struct sl_packet *p);
 /* ---- forward.c; true: the packet has gone to its owner, or was lost on the way, counted */
 bool forward_by_ufrag(struct net *n, struct sl_packet *p);
 bool forward_stray(struct net *n, struct sl_packet *p);
+/* New clients are for a newer generation, whether or not this worker drains yet */
+bool net_is_superseded(const struct net *n);
 
 /* ---- icmp.c */
 void icmp_read(struct sl_udp *u);

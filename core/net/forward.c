@@ -100,6 +100,15 @@ bool forward_by_ufrag(struct net *n, struct sl_packet *p)
 	return true;
 }
 
+/* The segment says it before the master's word to drain is read: whoever was told that a reload has
+ * succeeded finds the new generation, however busy this worker is. */
+bool net_is_superseded(const struct net *n)
+{
+	const struct sl_worker *w = n->worker;
+
+	return w->draining || (w->shm && w->generation < shm_generation(w->shm));
+}
+
 /* A slot that takes new work, the same one for this sender whichever worker asks. */
 static bool current_owner(const struct net *n, const struct sl_addr *remote, uint32_t *ret_owner)
 {
@@ -115,8 +124,8 @@ static bool current_owner(const struct net *n, const struct sl_addr *remote, uin
 }
 
 /*
- * A sender without a flow here. What still reaches a draining worker as new goes to the current
- * generation, by every kind of steering: the kernel may have queued it before the switch.
+ * A sender without a flow here. What still reaches an older generation as new goes to the current
+ * one, by every kind of steering: the kernel may have queued it before the switch.
  */
 bool forward_stray(struct net *n, struct sl_packet *p)
 {
@@ -128,7 +137,7 @@ bool forward_stray(struct net *n, struct sl_packet *p)
 	if (shm_find_tuple(n->worker->shm, listener, &p->from, &index, &owner) == 0) {
 		if (owner_slot(owner) == own_slot(n))
 			return false;
-	} else if (!n->worker->draining || !current_owner(n, &p->from, &owner)) {
+	} else if (!net_is_superseded(n) || !current_owner(n, &p->from, &owner)) {
 		return false;
 	}
 	(void)hand_over(n, p, owner); /* a full inbox has lost it, which is counted */

@@ -115,6 +115,11 @@ void net_drain(struct net *n)
 	streams_stop_accepting(n);
 }
 
+void net_look(struct net *n)
+{
+	streams_look(n);
+}
+
 /*
  * Without eBPF the kernel gives a draining worker's sockets their share of new senders to the last
  * moment. What waits is passed on; the modules are gone by now. Bounded: under a flood the rest is

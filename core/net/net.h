@@ -61,6 +61,8 @@ void net_on_conn_check(struct net *n, int (*check)(void *arg, struct sl_conn *c)
 /* Stops accepting; UDP flows go on; new ones that still arrive are forwarded to the current
  * generation. */
 void net_drain(struct net *n);
+/* A few times a second: connections whose wake-up went to a worker that left */
+void net_look(struct net *n);
 void net_close(struct net *n);
 /* A datagram forwarded by another worker */
 void net_inbox(struct net *n, const struct inbox_msg *msg);

@@ -336,6 +336,10 @@ static void on_acceptable(struct sl_event *ev, unsigned ready)
 	unsigned n = 0;
 
 	(void)ready;
+	if (net_is_superseded(a->net)) {
+		streams_stop_accepting(a->net);
+		return;
+	}
 	while (n < ACCEPT_BATCH && accept_one(a))
 		n++;
 	if (n > 0 && !sl_timer_pending(&a->pause))
@@ -379,6 +383,18 @@ int streams_start(struct net *n)
 			return rc;
 	}
 	return 0;
+}
+
+/* The kernel wakes one worker for a connection; one that stops accepting at this moment leaves it
+ * unannounced to the others. */
+void streams_look(struct net *n)
+{
+	for (unsigned i = 0; i < n->n_listeners; i++) {
+		struct acceptor *a = &n->streams.acceptors[i];
+
+		if (a->ev.fd >= 0 && !n->listeners[i].pub.udp && !sl_timer_pending(&a->pause))
+			on_acceptable(&a->ev, SL_READ);
+	}
 }
 
 /* Other workers share the sockets: what waits in their queues is not lost by closing ours. */

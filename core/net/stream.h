@@ -104,6 +104,8 @@ struct streams {
 int streams_open(struct net *n);
 int streams_start(struct net *n);
 void streams_stop_accepting(struct net *n);
+/* Accepts what nobody was woken for */
+void streams_look(struct net *n);
 void streams_close(struct net *n);
 static inline struct net *conn_net(const struct sl_conn *c)
 {

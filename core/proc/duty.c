@@ -77,6 +77,8 @@ static void beat(struct sl_timer *t)
 			(uint32_t)((busy - w->busy_before_ns) * 1000 / (now - w->beat_before_ns)),
 			__ATOMIC_RELAXED);
 	count_new(w);
+	if (!w->pub.draining)
+		net_look(w->pub.net);
 	w->busy_before_ns = busy;
 	w->beat_before_ns = now;
 	sl_timer_set(w->pub.loop, t, HEARTBEAT_MS);

@@ -540,6 +540,30 @@ TEST(a_draining_worker_hands_strangers_to_the_current_generation)
 	close_node(&n);
 }
 
+TEST(a_worker_that_was_not_told_to_drain_yet_hands_strangers_over_as_well)
+{
+	struct node n;
+	struct sl_addr remote = test_addr("192.0.2.9:99");
+	struct sl_packet *p;
+
+	open_node(&n);
+	for (unsigned i = 0; i < 2; i++)
+		n.side[i].t.worker.generation = shm_worker(n.shm, i)->generation = i + 1;
+	p = sl_packet_new(&n.side[0].t.worker);
+	p->udp = socket_of(&n.side[0]);
+	p->local = sl_udp_local(p->udp);
+	p->from = remote;
+	shm_set_generation(n.shm, 1);
+	path_take(n.side[0].t.net, p, false);
+	CHECK_INT(n.side[0].content.n, 1); /* the other one has not begun */
+	shm_set_generation(n.shm, 2);
+	path_take(n.side[0].t.net, p, false);
+	NODE_UNTIL(&n, n.side[1].content.n == 1);
+	CHECK_INT(n.side[0].content.n, 1);
+	sl_packet_unref(p);
+	close_node(&n);
+}
+
 TEST(a_module_may_name_the_slot)
 {
 	struct node n;

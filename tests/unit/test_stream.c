@@ -3,6 +3,7 @@
  */
 #include "lib/test.h"
 
+#include "lib/shm.h"
 #include "lib/stream_app.h"
 
 #include <fcntl.h>
@@ -551,6 +552,51 @@ TEST(draining_takes_nobody_new_and_keeps_the_others)
 	close(late);
 	test_net_close(&a.t); /* ends the connection, and says so */
 	close(fd);
+}
+
+TEST(a_superseded_worker_leaves_connections_to_the_next_generation)
+{
+	const struct shm_sizes sizes = {
+		.n_slots = 2, .n_sessions = 4, .n_limits = 4, .metric_bytes = 4096, .n_trace = 64};
+	struct app a = {.t.worker.generation = 1};
+	int fd, next;
+
+	open_app(&a);
+	a.t.worker.shm = test_shm(&sizes);
+	shm_set_generation(a.t.worker.shm, 1);
+	next = dup(a.t.listeners[0].fd); /* the next generation's */
+	fd = connect_app(&a);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 1);
+	close(fd);
+	NET_UNTIL(&a.t, net_n_conns(a.t.net) == 0);
+	shm_set_generation(a.t.worker.shm, 2); /* and nobody has told this one to drain */
+	fd = connect_app(&a);
+	CHECK_INT(loop_tick(a.t.worker.loop, 20), 0);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	close(fd);
+	fd = accept(next, NULL, NULL);
+	CHECK(fd >= 0);
+	close(fd);
+	close(next);
+	shm_detach(a.t.worker.shm);
+	a.t.worker.shm = NULL;
+	test_net_close(&a.t);
+}
+
+TEST(a_connection_that_nobody_was_woken_for_is_found)
+{
+	struct app a = {0};
+	int fd;
+
+	open_app(&a);
+	sl_event_del(a.t.worker.loop, &a.t.net->streams.acceptors[0].ev); /* as if it went elsewhere */
+	fd = connect_app(&a);
+	CHECK_INT(loop_tick(a.t.worker.loop, 0), 0);
+	CHECK_INT(net_n_conns(a.t.net), 0);
+	net_look(a.t.net);
+	CHECK_INT(net_n_conns(a.t.net), 1);
+	close(fd);
+	test_net_close(&a.t);
 }
 
 TEST(closing_the_net_ends_all_connections)
