@@ -1,0 +1,149 @@
+/*
+ * proto/audio_opus.c: Opus (RFC 6716, 7587): the seam of libopus.
+ *
+ * Coder and decoder work at the rate of the other side of a call: a telephone of 8 kHz needs no
+ * resampling and a fifth of the CPU that 48 kHz would cost.
+ */
+#include "proto/audio_impl.h"
+
+#include <opus/opus.h>
+#include <stdlib.h>
+
+struct audio_opus_decoder {
+	OpusDecoder *dec;
+	unsigned hz;
+};
+
+struct audio_opus_encoder {
+	OpusEncoder *enc;
+	unsigned percent, complexity;
+};
+
+int audio_opus_decoder_new(struct audio_opus_decoder **ret_d, unsigned hz)
+{
+	struct audio_opus_decoder *d = calloc(1, sizeof *d);
+	int err = OPUS_OK;
+
+	if (!d)
+		return -SL_ENOMEM;
+	d->hz = hz;
+	d->dec = opus_decoder_create((opus_int32)hz, 1, &err);
+	if (!d->dec) {
+		free(d);
+		return err == OPUS_BAD_ARG ? -SL_EUNSUPP : -SL_ENOMEM;
+	}
+	*ret_d = d;
+	return 0;
+}
+
+void audio_opus_decoder_free(struct audio_opus_decoder *d)
+{
+	if (!d)
+		return;
+	opus_decoder_destroy(d->dec);
+	free(d);
+}
+
+int audio_opus_decode(struct audio_opus_decoder *d, struct sl_str payload, int16_t *pcm)
+{
+	int n;
+
+	if (payload.len == 0 || payload.len > SL_PACKET_MAX)
+		return -SL_EPARSE;
+	n = opus_decode(d->dec, (const unsigned char *)payload.p, (opus_int32)payload.len, pcm,
+			SL_AUDIO_MAX_SAMPLES, 0);
+	return n > 0 ? n : -SL_EPARSE;
+}
+
+/* The decoder makes whole frames of 2.5 ms, and at once 120 ms at most. */
+static size_t whole_frames(const struct audio_opus_decoder *d, size_t n)
+{
+	size_t unit = d->hz / 400;
+
+	return n - n % unit;
+}
+
+int audio_opus_conceal(struct audio_opus_decoder *d, struct sl_str next, int16_t *pcm, size_t n)
+{
+	size_t whole = whole_frames(d, n);
+	int made = -1;
+
+	if (next.len > 0 && next.len <= SL_PACKET_MAX && whole > 0)
+		made = opus_decode(d->dec, (const unsigned char *)next.p, (opus_int32)next.len, pcm,
+				   (int)whole, 1);
+	if (made < 0 && whole > 0)
+		made = opus_decode(d->dec, NULL, 0, pcm, (int)whole, 0);
+	if (made < 0)
+		made = 0;
+	for (size_t i = (size_t)made; i < n; i++)
+		pcm[i] = 0;
+	return (int)n;
+}
+
+/* Rates at which speech of that bandwidth is as good as transparent. */
+static opus_int32 default_bps(unsigned hz)
+{
+	return hz <= 8000 ? 16000 : hz <= 16000 ? 24000 : 40000;
+}
+
+int audio_opus_encoder_new(struct audio_opus_encoder **ret_e, const struct sl_audio_encoder_opts *o)
+{
+	struct audio_opus_encoder *e = calloc(1, sizeof *e);
+	int err = OPUS_OK;
+
+	if (!e)
+		return -SL_ENOMEM;
+	e->enc = opus_encoder_create((opus_int32)o->hz, 1, OPUS_APPLICATION_VOIP, &err);
+	if (!e->enc) {
+		free(e);
+		return err == OPUS_BAD_ARG ? -SL_EUNSUPP : -SL_ENOMEM;
+	}
+	e->complexity = UINT32_MAX;
+	opus_encoder_ctl(e->enc,
+			 OPUS_SET_BITRATE(o->bps ? (opus_int32)o->bps : default_bps(o->hz)));
+	opus_encoder_ctl(e->enc, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
+	opus_encoder_ctl(e->enc, OPUS_SET_DTX(o->dtx ? 1 : 0));
+	audio_opus_set_complexity(e, o->complexity);
+	*ret_e = e;
+	return 0;
+}
+
+void audio_opus_encoder_free(struct audio_opus_encoder *e)
+{
+	if (!e)
+		return;
+	opus_encoder_destroy(e->enc);
+	free(e);
+}
+
+int audio_opus_encode(struct audio_opus_encoder *e, const int16_t *pcm, size_t n, uint8_t *dst,
+		      size_t cap)
+{
+	int len = opus_encode(e->enc, pcm, (int)n, dst, (opus_int32)cap);
+
+	if (len == OPUS_BAD_ARG)
+		return -SL_EINVAL;
+	if (len < 0)
+		return -SL_EFULL;
+	return len <= 2 ? 0 : len; /* one or two bytes: DTX (opus_encode's documentation) */
+}
+
+/* Without loss the redundancy would cost a fifth of the rate for nothing. */
+void audio_opus_set_loss(struct audio_opus_encoder *e, unsigned percent)
+{
+	percent = percent > 50 ? 50 : percent;
+	if (percent == e->percent)
+		return;
+	e->percent = percent;
+	opus_encoder_ctl(e->enc, OPUS_SET_INBAND_FEC(percent > 0 ? 1 : 0));
+	opus_encoder_ctl(e->enc, OPUS_SET_PACKET_LOSS_PERC((opus_int32)percent));
+}
+
+void audio_opus_set_complexity(struct audio_opus_encoder *e, unsigned complexity)
+{
+	complexity = complexity > 10 ? 10 : complexity;
+	if (complexity == e->complexity)
+		return;
+	e->complexity = complexity;
+	opus_encoder_ctl(e->enc, OPUS_SET_COMPLEXITY((opus_int32)complexity));
+}

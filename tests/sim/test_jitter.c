@@ -1,0 +1,216 @@
+/*
+ * tests/sim/test_jitter.c: a talker and a listener in virtual time, over ways that delay, reorder,
+ * lose and stall, and clocks that drift: how much is made up, and how late it is heard.
+ *
+ * Figures are the worst of 20 seeds.
+ */
+#include <math.h>
+#include "lib/test.h"
+
+#include <sluice/audio.h>
+#include <sluice/clock.h>
+
+enum { SEEDS = 20, SECONDS = 40, PACKET_MS = 20, MAX_IN_FLIGHT = 4096 };
+
+struct way {
+	double jitter_ms; /* mean of an exponential delay */
+	double loss;	  /* share of packets */
+	double skew_ppm;  /* of the talker's clock */
+	double spike; /* share of packets that come 120 ms late, with all that follow meanwhile */
+	double pause; /* share of seconds in which nothing is sent */
+};
+
+struct flight {
+	uint64_t at_ns;
+	uint16_t seq;
+	uint32_t ts;
+};
+
+struct result {
+	double concealed; /* of 1 */
+	double late;
+	uint32_t delay_ms, max_delay_ms;
+	uint64_t released, sent;
+};
+
+static uint64_t seed_state;
+
+static double random01(void)
+{
+	seed_state += UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t z = seed_state;
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+}
+
+static void on_release(void *arg, void *packet)
+{
+	(void)packet;
+	++*(uint64_t *)arg;
+}
+
+/* All packets of the talker, with the time at which each arrives. */
+static unsigned fly(const struct way *w, struct flight *f)
+{
+	uint64_t stalled_until = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SECONDS * 1000 / PACKET_MS; i++) {
+		double sent_ms = i * PACKET_MS * (1 - w->skew_ppm / 1e6);
+		double way_ms = 30 - w->jitter_ms * log(1 - random01());
+		uint64_t at = (uint64_t)((sent_ms + way_ms) * 1e6);
+
+		if (random01() < w->spike)
+			stalled_until = at + 120 * SL_NS_PER_MS;
+		if (random01() < w->loss || fmod(sent_ms / 1000 * 0.37, 1) < w->pause)
+			continue;
+		f[n++] = (struct flight){at > stalled_until ? at : stalled_until,
+					 (uint16_t)(i + 65000), i * 160 + 0xfffff000u};
+	}
+	return n;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct flight *x = a, *y = b;
+
+	if (x->at_ns != y->at_ns)
+		return x->at_ns < y->at_ns ? -1 : 1;
+	return x->seq < y->seq ? -1 : 1;
+}
+
+static struct result run(const struct way *w, uint64_t seed)
+{
+	static struct flight f[MAX_IN_FLIGHT];
+	static char payload[160];
+	struct result r = {0};
+	const struct sl_audio_source_opts o = {
+		.hz = 8000, .release = on_release, .arg = &r.released};
+	struct sl_audio_source_stats stats;
+	struct sl_audio_source *s;
+	int16_t pcm[160];
+	unsigned at = 0, n;
+
+	seed_state = seed * 7919;
+	n = fly(w, f);
+	qsort(f, n, sizeof *f, by_time);
+	if (sl_audio_source_new(&s, &o) < 0)
+		return r;
+	for (unsigned i = 0; i < sizeof payload; i++)
+		payload[i] = (char)(i % 40 < 20 ? 0x20 : 0xa0); /* 200 Hz */
+	for (uint64_t now = 0; now < SECONDS * SL_NS_PER_S; now += PACKET_MS * SL_NS_PER_MS) {
+		for (; at < n && f[at].at_ns <= now; at++) {
+			const struct sl_audio_packet p = {.codec = SL_CODEC_PCMU,
+							  .clock_hz = 8000,
+							  .ts = f[at].ts,
+							  .seq = f[at].seq,
+							  .payload = {payload, 160},
+							  .packet = payload};
+
+			if (sl_audio_source_put(s, &p, f[at].at_ns) < 0)
+				return r;
+			r.sent++;
+		}
+		(void)sl_audio_source_pull(s, now, pcm, 160);
+		sl_audio_source_get_stats(s, &stats);
+		if (now > 10 * SL_NS_PER_S && stats.delay_ms > r.max_delay_ms)
+			r.max_delay_ms = stats.delay_ms;
+	}
+	r.concealed = (double)stats.concealed_ms / (SECONDS * 1000.0);
+	r.late = (double)stats.late / (double)r.sent;
+	r.delay_ms = stats.delay_ms;
+	sl_audio_source_free(s);
+	return r;
+}
+
+static struct result worst(const char *name, const struct way *w)
+{
+	struct result all = {0};
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct result r = run(w, seed);
+
+		all.concealed = fmax(all.concealed, r.concealed);
+		all.late = fmax(all.late, r.late);
+		if (r.max_delay_ms > all.max_delay_ms)
+			all.max_delay_ms = r.max_delay_ms;
+		if (r.delay_ms > all.delay_ms)
+			all.delay_ms = r.delay_ms;
+		if (r.released != r.sent)
+			printf("# seed %d: %d of %d packets released\n", (int)seed, (int)r.released,
+			       (int)r.sent);
+		all.released += r.released;
+		all.sent += r.sent;
+	}
+	printf("# %-28s made up %5.2f %%  late %5.2f %%  delay at the end %3u ms, at most %3u ms\n",
+	       name, all.concealed * 100, all.late * 100, all.delay_ms, all.max_delay_ms);
+	return all;
+}
+
+TEST(a_clean_way_adds_no_more_than_a_packet_and_a_half)
+{
+	struct result r = worst("clean", &(struct way){.jitter_ms = 0.2});
+
+	CHECK(r.concealed < 0.001);
+	CHECK(r.max_delay_ms <= 30);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST(jitter_is_waited_for)
+{
+	struct result r = worst("jitter of 10 ms", &(struct way){.jitter_ms = 10});
+
+	CHECK(r.concealed < 0.03);
+	CHECK(r.max_delay_ms < 90);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST(wild_jitter_costs_delay_within_the_limit)
+{
+	struct result r = worst("jitter of 40 ms", &(struct way){.jitter_ms = 40});
+
+	CHECK(r.concealed < 0.06);
+	CHECK(r.max_delay_ms < 260);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST(loss_is_made_up_for_and_costs_no_delay)
+{
+	struct result r = worst("loss of 10 %", &(struct way){.jitter_ms = 1, .loss = 0.1});
+
+	CHECK(r.concealed < 0.14);
+	CHECK(r.max_delay_ms <= 60);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST(a_clock_that_is_fast_or_slow_is_followed)
+{
+	struct result fast =
+		worst("clock 500 ppm fast", &(struct way){.jitter_ms = 1, .skew_ppm = 500});
+	struct result slow =
+		worst("clock 500 ppm slow", &(struct way){.jitter_ms = 1, .skew_ppm = -500});
+
+	CHECK(fast.max_delay_ms <= 50 && slow.max_delay_ms <= 50);
+	CHECK(fast.concealed < 0.002 && slow.concealed < 0.005);
+}
+
+TEST(a_stall_is_caught_up_with)
+{
+	struct result r = worst("stalls of 120 ms", &(struct way){.jitter_ms = 2, .spike = 0.002});
+
+	CHECK(r.concealed < 0.03);
+	CHECK(r.max_delay_ms < 220);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST(a_talker_may_pause)
+{
+	struct result r = worst("pauses", &(struct way){.jitter_ms = 5, .pause = 0.4});
+
+	CHECK(r.max_delay_ms < 90);
+	CHECK_INT(r.released, r.sent);
+}
+
+TEST_MAIN()
