@@ -166,7 +166,9 @@ static void forward_to(struct sub *sub, const struct track *t)
 	unsigned encoding;
 
 	for (unsigned i = 0; i < t->n_pending; i++)
-		if (sub->layers)
+		if (sub->participant->member)
+			member_hear(sub, &t->pending[i]);
+		else if (sub->layers)
 			forward_video(sub, &t->pending[i], now_ns);
 		else
 			forward_audio(sub, &t->pending[i]);
@@ -222,6 +224,8 @@ void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock
 	struct sl_rtc_clock out;
 
 	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track) {
+		if (!sub->out)
+			continue;
 		if (!sub->layers) {
 			sl_rtc_set_clock(sub->out, clock);
 			continue;

@@ -20,7 +20,7 @@ static void count(void *arg, const struct sl_signal_peer *p)
 	c->n++;
 }
 
-static bool is_ours(const struct sfu *s, struct sl_str room)
+bool mode_is_ours(const struct sfu *s, struct sl_str room)
 {
 	for (size_t i = 0; i < s->conf->rooms.n; i++)
 		if (sl_regex_match(*SL_LIST_AT(s->conf->rooms, struct sl_regex *, i), room))
@@ -32,7 +32,7 @@ bool mode_is_sfu(struct sfu *s, struct sl_str room)
 {
 	struct counting c = {.s = s};
 
-	if (!is_ours(s, room))
+	if (!mode_is_ours(s, room))
 		return false;
 	if (room_find(s, room))
 		return true;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <sluice/crypto.h>
+#include <sluice/track.h>
 
 /* ---- tracks out of sections */
 
@@ -53,7 +54,7 @@ static uint32_t grant_for(const struct track *t)
 	}
 }
 
-static void announce(struct track *t)
+void publish_announce(struct track *t)
 {
 	struct participant *p = t->publisher;
 
@@ -95,7 +96,7 @@ static int begin_track(struct participant *p, struct sl_rtc_media *m)
 		return rc;
 	}
 	sl_rtc_media_set_data(m, t);
-	announce(t);
+	publish_announce(t);
 	return 0;
 }
 
@@ -123,6 +124,11 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 {
 	struct participant *p = arg;
 	struct track *t = sl_rtc_media_data(in->media);
+	struct sl_media m = {.rtp = in->rtp,
+			     .seq = in->seq,
+			     .encoding = in->encoding,
+			     .codec = in->codec,
+			     .recovered = in->recovered};
 
 	if (!t || t->silenced)
 		return;
@@ -136,9 +142,16 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 		track_codec_changed(t);
 		shown_changed(t);
 	}
-	if (shown_packet(t, in) == SL_DROP)
+	if (shown_packet(t, &m) == SL_DROP)
 		return;
 	forward_packet(t, in->rtp, in->seq, in->encoding, in->codec);
+}
+
+void publish_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock)
+{
+	shown_clock(t, encoding, clock);
+	forward_clock(t, encoding, clock);
+	trunk_clock(t, encoding, clock);
 }
 
 static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
@@ -147,11 +160,8 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 	struct track *t = sl_rtc_media_data(m);
 
 	(void)arg;
-	if (!t)
-		return;
-	shown_clock(t, encoding, clock);
-	forward_clock(t, encoding, clock);
-	trunk_clock(t, encoding, clock);
+	if (t)
+		publish_clock(t, encoding, clock);
 }
 
 static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const char *why)

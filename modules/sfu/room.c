@@ -118,6 +118,33 @@ int participant_add(struct room *r, uint64_t id, uint32_t owner, struct particip
 	return 0;
 }
 
+int participant_enter(struct sfu *s, const struct sl_signal_peer *peer, struct participant **ret_p,
+		      const char **ret_sentence)
+{
+	struct room *r = room_get(s, peer->room);
+	int rc;
+
+	*ret_sentence = "this server is full";
+	if (!r)
+		return -SL_ENOMEM;
+	if (s->conf->max_participants > 0 &&
+	    r->n_participants >= (unsigned)s->conf->max_participants) {
+		*ret_sentence = "this room is full";
+		room_release(r);
+		return -SL_ELIMIT;
+	}
+	rc = participant_add(r, peer->id, sl_worker_owner(s->w), ret_p);
+	if (rc < 0) {
+		room_release(r);
+		return rc;
+	}
+	(*ret_p)->grants = peer->grants;
+	(*ret_p)->idle_since_ms = sfu_now_ms(s);
+	trunk_participant(*ret_p);
+	mode_began(r);
+	return 0;
+}
+
 static void remove_tracks(struct participant *p)
 {
 	struct track *t, *next;
@@ -138,6 +165,8 @@ void participant_remove(struct participant *p, const char *why)
 	subscribe_close(p, why);
 	remove_tracks(p);
 	publish_close(p, why);
+	if (p->member)
+		member_end(p, why);
 	if (p->here) {
 		trunk_participant_gone(p);
 		r->n_here--;
@@ -264,6 +293,8 @@ void track_silence(struct track *t, bool silenced)
 	}
 	t->silenced = silenced;
 	shown_changed(t);
+	if (t->publisher->member)
+		member_silenced(t);
 	trunk_track(t);
 	for (struct participant *p = t->room->participants; p; p = p->next)
 		if (p->here)
@@ -281,6 +312,6 @@ void track_ask_key(struct track *t, unsigned encoding)
 	sfu_count(t->room->sfu, M_key_frames);
 	if (t->in)
 		sl_rtc_ask_key_frame(t->in, encoding);
-	else
+	else if (!t->publisher->here)
 		trunk_key(t, encoding);
 }

@@ -148,8 +148,11 @@ void say_track_gone(struct participant *to, const struct track *t)
 
 void say_muted(struct participant *to, const struct track *t)
 {
+	const struct sub *sub = to->member ? sub_find(to, t) : NULL;
 	char id[ID_CHARS];
 
+	if (sub)
+		member_track(sub, true);
 	tell(to, json_pack("{s:s, s:s, s:b, s:b}", "type", "muted", "id", id_text(id, t->id),
 			   "muted", t->muted || t->silenced, "by_moderator", t->silenced));
 }

@@ -139,6 +139,8 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	rc = trunk_open(s);
 	if (rc == 0)
 		rc = open_signal(s);
+	if (rc == 0)
+		rc = sl_iface_provide(w, SL_ROOM_IFACE, 1, &member_iface, s);
 	if (rc < 0) {
 		sl_log(SL_LOG_ERROR, "sfu", "cannot start: %s", sl_strerror(rc));
 		sl_channel_close(s->channel);

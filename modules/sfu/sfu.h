@@ -7,6 +7,7 @@
  *     verbs.c       what clients say; say.c: what they are told
  *     publish.c     a participant's media coming in: one connection, offered by the client
  *     shown.c       a track as other modules of this worker meet it
+ *     member.c      participants whom other modules bring: phones
  *     subscribe.c   media going to a participant: one connection, offered by us
  *     forward.c     packets of a track to its subscribers
  *     trunk.c       tracks, feedback and news between workers
@@ -25,6 +26,7 @@
 #include <sluice/layers.h>
 #include <sluice/module.h>
 #include <sluice/regex.h>
+#include <sluice/room.h>
 #include <sluice/rtc.h>
 #include <sluice/signal.h>
 #include "allocate.h"
@@ -77,6 +79,8 @@ extern const struct sl_directive sfu_directives[];
 
 enum source { SOURCE_MICROPHONE, SOURCE_CAMERA, SOURCE_SCREEN, SOURCE_SCREEN_AUDIO, SOURCE_OTHER, N_SOURCES };
 
+struct sl_media; /* <sluice/track.h> */
+
 struct room {
 	struct sl_hnode node; /* in sfu.rooms */
 	struct sfu *sfu;
@@ -98,6 +102,7 @@ struct participant {
 	bool here;
 	uint32_t grants;
 	struct sl_rtc *pub, *sub;
+	struct sl_room_member *member; /* brought by a module: it has no connections */
 	struct sub *subs;
 	bool auto_subscribe, wants_restart; /* of the subscribing connection */
 	uint32_t n_offers;	 /* number of the newest offer to it */
@@ -145,7 +150,7 @@ struct track {
 	struct sl_rtp_ext_map ext; /* ids in its packets, for workers that are sent them */
 	uint32_t clock_hz;
 	/* At home: */
-	struct sl_rtc_media *in; /* NULL: it comes over a trunk */
+	struct sl_rtc_media *in; /* NULL: it is a member's, or comes over a trunk */
 	struct shown *shown;
 	struct link *links;
 	uint32_t told_mask;	 /* encodings that the publisher was told to make */
@@ -170,7 +175,7 @@ struct sub {
 	struct sub *next_of_track, *next_of_participant;
 	struct track *track;
 	struct participant *participant;
-	struct sl_rtc_media *out;
+	struct sl_rtc_media *out; /* NULL: of a member, by callback */
 	struct sl_layers *layers; /* video */
 	uint8_t pts[SL_N_CODECS]; /* agreed payload types + 1; 0: not looked up; 0xff: none */
 	/* What the client shows */
@@ -216,6 +221,9 @@ void room_release(struct room *r); /* frees it when nobody is in it */
 struct participant *participant_find(struct sfu *s, uint64_t id);
 /* -SL_EEXIST: known */
 int participant_add(struct room *r, uint64_t id, uint32_t owner, struct participant **ret_p);
+/* This worker is its home: it is told to others. A negative result comes with a sentence. */
+int participant_enter(struct sfu *s, const struct sl_signal_peer *peer, struct participant **ret_p,
+		      const char **ret_sentence);
 /* With its tracks, subscriptions and connections. */
 void participant_remove(struct participant *p, const char *why);
 struct track *track_find(struct sfu *s, uint64_t id);
@@ -236,6 +244,8 @@ int verb_handle(struct sfu *s, const struct sl_signal_peer *peer, const json_t *
 		const char **ret_sentence);
 
 /* ---- mode.c */
+/* Media of such rooms are carried here, when they need it. */
+bool mode_is_ours(const struct sfu *s, struct sl_str room);
 bool mode_is_sfu(struct sfu *s, struct sl_str room);
 void mode_joined(struct sfu *s, const struct sl_signal_peer *p);
 /* A participant has come: with the first one, the room's media are here. */
@@ -266,15 +276,24 @@ int id_read(struct sl_str text, uint64_t *ret_id);
 int publish_offer(struct participant *p, struct sl_str sdp, const json_t *sources,
 		  struct sl_buf *ret_sdp, char *ret_err);
 void publish_close(struct participant *p, const char *why);
+void publish_announce(struct track *t); /* to the others in the room */
+void publish_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
 void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data);
 
 /* ---- shown.c: for tracks of participants at home here */
 int shown_begin(struct track *t);
 void shown_changed(struct track *t);
 void shown_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
-/* SL_DROP: a module wants it to go no further */
-int shown_packet(struct track *t, const struct sl_rtc_in *in);
+/* Sets m->track. SL_DROP: a module wants it to go no further */
+int shown_packet(struct track *t, struct sl_media *m);
 void shown_end(struct track *t);
+
+/* ---- member.c */
+extern const struct sl_room_iface member_iface; /* self: struct sfu */
+void member_track(const struct sub *sub, bool there);
+void member_hear(const struct sub *sub, const struct pending *k);
+void member_silenced(const struct track *t);
+void member_end(struct participant *p, const char *why);
 
 /* ---- subscribe.c */
 int subscribe(struct participant *p, struct track *t, struct sub **ret_sub);

@@ -41,7 +41,7 @@ int shown_begin(struct track *t)
 		(void)sl_str_copy(shown->peer_name, sizeof shown->peer_name, peer.name);
 	shown->pub = (struct sl_track){
 		.worker = s->w,
-		.session = sl_rtc_session(sl_rtc_media_rtc(t->in)),
+		.session = t->in ? sl_rtc_session(sl_rtc_media_rtc(t->in)) : NULL,
 		.id = t->id,
 		.peer = t->publisher->id,
 		.room = {t->room->name, t->room->name_len},
@@ -70,18 +70,10 @@ void shown_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *
 	sl_track_clock(&t->shown->pub, encoding, clock);
 }
 
-int shown_packet(struct track *t, const struct sl_rtc_in *in)
+int shown_packet(struct track *t, struct sl_media *m)
 {
-	const struct sl_media m = {
-		.track = &t->shown->pub,
-		.rtp = in->rtp,
-		.seq = in->seq,
-		.encoding = in->encoding,
-		.codec = in->codec,
-		.recovered = in->recovered,
-	};
-
-	return sl_track_media(&m);
+	m->track = &t->shown->pub;
+	return sl_track_media(m);
 }
 
 void shown_end(struct track *t)

@@ -289,14 +289,14 @@ void steward_heard(struct track *t, unsigned level, bool voice)
 	struct sfu *s = t->room->sfu;
 
 	speakers_heard(t->room->speakers, t->id, level, voice, sfu_now_ms(s));
-	if (t->in && level < t->loudest)
+	if (t->publisher->here && level < t->loudest)
 		t->loudest = (uint8_t)level;
 }
 
 /* Of our own voices the others get the loudest moment of a tick; silence needs no message. */
 static void share_levels(struct track *t)
 {
-	if (t->in && t->kind == SL_MEDIA_AUDIO && t->loudest < SILENCE)
+	if (t->publisher->here && t->kind == SL_MEDIA_AUDIO && t->loudest < SILENCE)
 		trunk_levels(t->room, t, t->loudest);
 	t->loudest = SILENCE;
 }

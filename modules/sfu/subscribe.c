@@ -109,8 +109,11 @@ static int open_connection(struct participant *p)
 static int open_sub(struct participant *p, struct track *t, struct sub *sub)
 {
 	char stream[ID_CHARS], track[ID_CHARS];
-	int rc = p->sub ? 0 : open_connection(p);
+	int rc;
 
+	if (p->member)
+		return t->kind == SL_MEDIA_AUDIO ? 0 : -SL_EUNSUPP;
+	rc = p->sub ? 0 : open_connection(p);
 	if (rc == 0 && t->kind == SL_MEDIA_VIDEO)
 		rc = sl_layers_new(&sub->layers, t->clock_hz);
 	if (rc == 0)
@@ -129,6 +132,10 @@ void subscribe_codec(struct sub *sub)
 	enum sl_codec_id list[3] = {t->codec};
 	unsigned n = 1;
 
+	if (sub->participant->member) {
+		member_track(sub, true);
+		return;
+	}
 	if (t->codec == SL_CODEC_NONE)
 		return;
 	if (t->codec == SL_CODEC_OPUS)
@@ -164,7 +171,8 @@ int subscribe(struct participant *p, struct track *t, struct sub **ret_sub)
 		t->subs = sub;
 		sub->next_of_participant = p->subs;
 		p->subs = sub;
-		sl_rtc_media_set_data(sub->out, sub);
+		if (sub->out)
+			sl_rtc_media_set_data(sub->out, sub);
 		subscribe_codec(sub);
 		sl_gauge_add(&p->room->sfu->m[M_subscriptions], 1);
 		steward_allocate(p);
@@ -188,7 +196,9 @@ void unsubscribe(struct sub *sub)
 	while (*link != sub)
 		link = &(*link)->next_of_participant;
 	*link = sub->next_of_participant;
-	if (p->sub)
+	if (p->member)
+		member_track(sub, false);
+	else if (p->sub)
 		sl_rtc_remove(sub->out);
 	sl_layers_free(sub->layers);
 	free(sub);
@@ -201,7 +211,8 @@ void subscribe_all(struct participant *p)
 	if (!p->auto_subscribe || !(p->grants & SL_MAY_SUBSCRIBE))
 		return;
 	for (struct track *t = p->room->tracks; t; t = t->next) {
-		if (t->publisher == p || (t->publisher->grants & SL_IS_HIDDEN))
+		if (t->publisher == p || (t->publisher->grants & SL_IS_HIDDEN) ||
+		    (p->member && t->kind != SL_MEDIA_AUDIO))
 			continue;
 		if (subscribe(p, t, NULL) < 0) {
 			say_error(p->room->sfu, p->id, "subscribe",

@@ -44,28 +44,14 @@ static void tell_tracks(struct participant *p)
 
 static int need_participant(struct said *v)
 {
-	struct room *r;
+	const char *sentence;
 	int rc;
 
 	if (v->p)
 		return 0;
-	r = room_get(v->s, v->peer->room);
-	if (!r)
-		return refuse(v, -SL_ENOMEM, "this server is full");
-	if (v->s->conf->max_participants > 0 &&
-	    r->n_participants >= (unsigned)v->s->conf->max_participants) {
-		room_release(r);
-		return refuse(v, -SL_ELIMIT, "this room is full");
-	}
-	rc = participant_add(r, v->peer->id, sl_worker_owner(v->s->w), &v->p);
-	if (rc < 0) {
-		room_release(r);
-		return refuse(v, rc, "this server is full");
-	}
-	v->p->grants = v->peer->grants;
-	v->p->idle_since_ms = sfu_now_ms(v->s);
-	trunk_participant(v->p);
-	mode_began(r);
+	rc = participant_enter(v->s, v->peer, &v->p, &sentence);
+	if (rc < 0)
+		return refuse(v, rc, sentence);
 	tell_tracks(v->p);
 	return 0;
 }

@@ -4,8 +4,12 @@ server carries.
 The participant is written from modules/sfu/README.md, independent of media.js on purpose.
 """
 import asyncio
+import base64
 import fractions
+import hashlib
+import hmac
 import json
+import time
 
 from sluice import SLOW, skip
 
@@ -20,6 +24,14 @@ except ImportError as error:
     skip(f"python3-aiortc or python3-websockets is not installed: {error}")
 
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]  # it leaves loopback out by itself
+
+
+def make_token(secret, **claims):
+    """A JWT for ten minutes, made by hand: HS256."""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    body = part(b'{"alg":"HS256"}') + "." + part(json.dumps({"exp": time.time() + 600, **claims}).encode())
+    return body + "." + part(hmac.new(secret.encode(), body.encode(), hashlib.sha256).digest())
 
 
 class Picture(aiortc.mediastreams.VideoStreamTrack):
