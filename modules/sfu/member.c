@@ -130,7 +130,8 @@ static void member_leave(struct sl_room_member *m)
 		return;
 	p = m->p;
 	m->handler = NULL;
-	/* Signalling tells on_left, which removes the participant; without its peer that is ours. */
+	/* Signalling tells on_left, which removes the participant; without its peer that is ours.
+	 */
 	if (p->room->sfu->signal->leave(p->room->sfu->signal_self, p->id) < 0)
 		participant_remove(p, "left");
 }
@@ -174,8 +175,7 @@ static int add_track(struct participant *p, const struct sl_room_source_opts *o,
 static int member_publish(struct sl_room_member *m, const struct sl_room_source_opts *o,
 			  struct sl_room_source **ret_source)
 {
-	uint32_t needed =
-		o->kind == SL_MEDIA_AUDIO ? SL_MAY_PUBLISH_AUDIO : SL_MAY_PUBLISH_VIDEO;
+	uint32_t needed = o->kind == SL_MEDIA_AUDIO ? SL_MAY_PUBLISH_AUDIO : SL_MAY_PUBLISH_VIDEO;
 	struct participant *p = m->p;
 	struct sl_room_source *s;
 	int rc;
