@@ -196,6 +196,7 @@ size_t sl_turn_connected(struct sl_turn_conn *c, int err, uint64_t now_ms, uint8
 	struct sl_stun_msg asked;
 	struct turn_req r = {
 		.t = t,
+		.realm = &t->realms[c->owner->client.realm],
 		.msg = &asked,
 		.out = &out,
 		.key = c->key,

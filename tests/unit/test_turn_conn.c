@@ -117,6 +117,15 @@ TEST(a_peer_that_cannot_be_reached_is_447)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(where_nobody_has_to_prove_anything_connects_are_answered_too)
+{
+	setup();
+	net.realm.auth = false;
+	CHECK(make_one() != 0);
+	CHECK_INT(tc_ask_connect(&alice, &peer), 446);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(there_is_one_connection_to_a_peer)
 {
 	setup();
