@@ -1,0 +1,99 @@
+/*
+ * sluice/line.h: a line: plain RTP with one party (RFC 3550), whatever it is: a desk phone, a PBX, a
+ * carrier. Whose packets are believed, SRTP with keys of the description, RTCP, and what is known
+ * of loss, jitter and round trip.
+ *
+ * Sans-I/O and without a clock. Symmetric (RFC 4961): media goes to where media comes from, once a
+ * source has proven itself; nobody else takes a line over afterwards. WebRTC is <sluice/rtc.h>.
+ */
+#ifndef SLUICE_LINE_H
+#define SLUICE_LINE_H
+
+#include <sluice/rtp.h>
+#include <sluice/sdp_plain.h>
+
+enum {
+	SL_LINE_OVERHEAD = SL_RTP_HEADER + 20, /* what a sent payload grows by, at most */
+	SL_LINE_RTCP_MAX = 256,
+};
+
+struct sl_line;
+struct sl_line_opts {
+	uint32_t ssrc; /* ours; random */
+	uint16_t seq;  /* first; random */
+	struct sl_str cname; /* at most 63 bytes are kept */
+};
+SL_API SL_MUST_CHECK int sl_line_new(struct sl_line **ret_line, const struct sl_line_opts *o);
+SL_API void sl_line_free(struct sl_line *l); /* accepts NULL */
+
+/* ---- what was described */
+struct sl_line_remote {
+	struct sl_addr rtp, rtcp; /* family 0: not known, wait for packets */
+	bool mux;
+	bool strict; /* media comes from there and from nowhere else */
+};
+/* Another address than before lets a new source prove itself. */
+SL_API void sl_line_set_remote(struct sl_line *l, const struct sl_line_remote *r);
+/* What the peer may send: the clock of a payload type; 0: not agreed, packets are dropped. */
+SL_API void sl_line_set_format(struct sl_line *l, uint8_t pt, uint32_t clock_hz);
+SL_API void sl_line_clear_formats(struct sl_line *l);
+/* local protects what we send; both NULL: plain. Equal keys change nothing. -SL_EUNSUPP */
+SL_API SL_MUST_CHECK int sl_line_set_keys(struct sl_line *l, const struct sl_sdes *local,
+					  const struct sl_sdes *remote);
+
+/* ---- in */
+enum sl_line_verdict {
+	SL_LINE_RTP,  /* *ret_in is filled */
+	SL_LINE_RTCP, /* read */
+	SL_LINE_DROP  /* counted */
+};
+struct sl_line_in {
+	struct sl_rtp rtp; /* over data; packet NULL */
+	uint64_t seq;	   /* unwrapped */
+	bool restarted;	   /* another SSRC, or the numbers jumped */
+	bool latched;	   /* with this packet, the way back became known or another one */
+};
+/* data is opened in place. on_rtcp_port: it came there. */
+SL_API enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in *ret_in,
+					    uint8_t *data, size_t len, const struct sl_addr *from,
+					    bool on_rtcp_port, uint64_t now_ns);
+
+/* ---- out */
+struct sl_line_out {
+	uint8_t pt;
+	bool marker;
+	uint32_t ts;
+	struct sl_str payload; /* may stand in dst at SL_RTP_HEADER */
+};
+/* Where to; family 0: not known yet */
+SL_API const struct sl_addr *sl_line_rtp_to(const struct sl_line *l);
+SL_API const struct sl_addr *sl_line_rtcp_to(const struct sl_line *l);
+/* RTCP leaves from the media's port. */
+SL_API bool sl_line_is_mux(const struct sl_line *l);
+/* Numbers and seals; dst has room for the payload and SL_LINE_OVERHEAD. Returns bytes. */
+SL_API SL_MUST_CHECK int sl_line_send(struct sl_line *l, const struct sl_line_out *out,
+				      uint64_t now_ns, uint8_t *dst);
+/* A report, every five seconds; bye: the last. Its NTP time is now_ns. dst: SL_LINE_RTCP_MAX. */
+SL_API SL_MUST_CHECK int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst);
+
+/* ---- statistics */
+struct sl_line_stats {
+	uint64_t packets_in, bytes_in, packets_out, bytes_out;
+	uint64_t lost_in, duplicates;
+	uint64_t strangers; /* from elsewhere */
+	uint64_t malformed; /* no RTP, or not opened by the keys, or of no agreed format */
+	uint32_t jitter_in_us;
+	bool reported; /* the peer has told: */
+	uint32_t lost_out, jitter_out_us, rtt_us;
+	uint8_t fraction_lost_out; /* of 256, newest report */
+	uint64_t last_in_ns;
+};
+SL_API void sl_line_get_stats(const struct sl_line *l, struct sl_line_stats *ret_stats);
+/* The peer's newest sender report; ntp 0: none */
+SL_API void sl_line_clock(const struct sl_line *l, uint64_t *ret_ntp, uint32_t *ret_ts);
+
+/* What a listener would say of it, of 500 (MOS), by the E-model (G.107): loss and delay of one way,
+ * with concealment. */
+SL_API unsigned sl_mos_estimate(enum sl_codec_id codec, unsigned loss_permille, unsigned delay_ms);
+
+#endif
