@@ -16,17 +16,33 @@
 #define H264(profile, mode)                                                                        \
 	"level-asymmetry-allowed=1;packetization-mode=" mode ";profile-level-id=" profile
 
+#define PHONE(id_, pt_)                                                                            \
+	{                                                                                          \
+		.id = SL_CODEC_##id_, .pt = pt_, .channels = 1, .feedback = JSEP_FB_TWCC,          \
+		.clock_hz = 8000,                                                                  \
+	}
+#define DIGITS(pt_, clock)                                                                         \
+	{                                                                                          \
+		.id = SL_CODEC_DTMF, .pt = pt_, .channels = 1, .clock_hz = clock, .params = "0-15" \
+	}
+#define OPUS                                                                                       \
+	{                                                                                          \
+		.id = SL_CODEC_OPUS, .pt = 111, .channels = 2,                                     \
+		.feedback = JSEP_FB_TWCC | JSEP_FB_NACK, .clock_hz = 48000,                        \
+		.params = "minptime=10;useinbandfec=1"                                             \
+	}
+
 static const struct jsep_codec audio[] = {
-	{.id = SL_CODEC_OPUS,
-	 .pt = 111,
-	 .channels = 2,
-	 .feedback = JSEP_FB_TWCC | JSEP_FB_NACK,
-	 .clock_hz = 48000,
-	 .params = "minptime=10;useinbandfec=1"},
+	OPUS,
 	{.id = SL_CODEC_RED, .pt = 63, .channels = 2, .feedback = JSEP_FB_TWCC, .clock_hz = 48000},
-	{.id = SL_CODEC_G722, .pt = 9, .channels = 1, .feedback = JSEP_FB_TWCC, .clock_hz = 8000},
-	{.id = SL_CODEC_PCMU, .pt = 0, .channels = 1, .feedback = JSEP_FB_TWCC, .clock_hz = 8000},
-	{.id = SL_CODEC_PCMA, .pt = 8, .channels = 1, .feedback = JSEP_FB_TWCC, .clock_hz = 8000},
+	PHONE(G722, 9),
+	PHONE(PCMU, 0),
+	PHONE(PCMA, 8),
+};
+
+/* Here it is decoded: digits are read, redundancy is not. */
+static const struct jsep_codec audio_of_calls[] = {
+	OPUS, PHONE(G722, 9), PHONE(PCMU, 0), PHONE(PCMA, 8), DIGITS(110, 48000), DIGITS(126, 8000),
 };
 
 static const struct jsep_codec video[] = {
@@ -70,3 +86,7 @@ static const uint8_t video_ext[] = {
 
 const struct jsep_caps rtc_caps = {CAPS, .data = true, .max_message = RTC_MAX_MESSAGE};
 const struct jsep_caps rtc_caps_without_data = {CAPS};
+const struct jsep_caps rtc_caps_of_calls = {.audio = audio_of_calls,
+					    .n_audio = SL_ARRAY_LEN(audio_of_calls),
+					    .audio_ext = audio_ext,
+					    .n_audio_ext = SL_ARRAY_LEN(audio_ext)};

@@ -8,7 +8,8 @@
 
 #define RTC_MAX_MESSAGE (256 * 1024) /* bytes, of a data channel's message */
 
-/* All that is forwarded without being decoded; with and without data channels. */
-extern const struct jsep_caps rtc_caps, rtc_caps_without_data;
+/* All that is forwarded without being decoded; with and without data channels. Of calls: audio
+ * that is decoded and made here, digits included. */
+extern const struct jsep_caps rtc_caps, rtc_caps_without_data, rtc_caps_of_calls;
 
 #endif

@@ -145,6 +145,13 @@ static int open_ice(struct sl_rtc *c)
 	return rc;
 }
 
+static const struct jsep_caps *caps_of(const struct sl_rtc_opts *o)
+{
+	if (o->two_way)
+		return &rtc_caps_of_calls;
+	return o->data ? &rtc_caps : &rtc_caps_without_data;
+}
+
 static int open_parts(struct sl_rtc *c, const struct sl_rtc_opts *o)
 {
 	struct bwe_opts rate = {
@@ -157,7 +164,7 @@ static int open_parts(struct sl_rtc *c, const struct sl_rtc_opts *o)
 		rate.max_bps = o->max_bps;
 	if (rate.start_bps > rate.max_bps)
 		rate.start_bps = rate.max_bps;
-	rc = jsep_new(&c->jsep, o->data ? &rtc_caps : &rtc_caps_without_data);
+	rc = jsep_new(&c->jsep, caps_of(o));
 	if (rc == 0)
 		rc = bwe_new(&c->bwe, &rate, rtc_now_ns(c));
 	if (rc == 0)
@@ -262,6 +269,7 @@ int sl_rtc_open(struct sl_worker *w, const struct sl_rtc_opts *o, struct sl_rtc 
 	c->handler = o->handler;
 	c->arg = o->arg;
 	c->recv_only = o->recv_only;
+	c->two_way = o->two_way;
 	c->data_wanted = o->data;
 	c->timer = (struct sl_timer){.fn = on_timer, .arg = c};
 	c->post = (struct sl_post){.fn = on_tick_end, .arg = c};

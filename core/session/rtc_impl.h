@@ -123,7 +123,7 @@ struct sl_rtc {
 	void *arg;
 	struct sl_session *session;
 	enum sl_rtc_state state;
-	bool recv_only, data_wanted, closing, negotiating_told;
+	bool recv_only, two_way, data_wanted, closing, negotiating_told;
 	struct sl_timer timer;
 	struct sl_post post; /* arms the timer once a tick, says negotiate */
 

@@ -62,6 +62,13 @@ static struct sl_rtc_media *need_section(struct sl_rtc *c, struct jsep_media *j)
 	return m;
 }
 
+static void begin_sending(struct sl_rtc_media *m)
+{
+	m->ours = true;
+	rtc_send_free(m);
+	m->out = (struct rtc_out){.rtx_seq = 1};
+}
+
 static void free_section(struct sl_rtc *c, struct sl_rtc_media *m)
 {
 	unsigned i = 0;
@@ -131,6 +138,8 @@ static int take_agreement(struct sl_rtc *c)
 
 		if (!m)
 			return -SL_ENOMEM;
+		if (c->two_way && !m->ours && j->ours.media)
+			begin_sending(m);
 		learn_codecs(m);
 		learn_extensions(c, j);
 		need_twcc(c, j);
@@ -269,11 +278,51 @@ int sl_rtc_accept(struct sl_rtc *c, struct sl_str answer, char *ret_err)
 	return rc;
 }
 
+/* ---- streams that we send */
+
+static bool is_used(const struct sl_rtc *c, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < c->n_media; i++)
+		if (c->media[i]->j->ours.media == ssrc || c->media[i]->j->ours.rtx == ssrc)
+			return true;
+	return ssrc == 0 || ssrc == c->ssrc;
+}
+
+/* Two streams under one SSRC would share a key stream (RFC 3711 section 9.1). */
+static int draw_ssrc(const struct sl_rtc *c, uint32_t *ret_ssrc)
+{
+	uint32_t ssrc;
+
+	do {
+		if (sl_random(&ssrc, sizeof ssrc) < 0)
+			return -SL_ESYS;
+	} while (is_used(c, ssrc));
+	*ret_ssrc = ssrc;
+	return 0;
+}
+
+static int draw_ssrcs(const struct sl_rtc *c, struct jsep_media *j)
+{
+	int rc;
+
+	j->ours = (struct jsep_ssrc){0};
+	rc = draw_ssrc(c, &j->ours.media);
+	if (rc == 0 && j->kind == SL_MEDIA_VIDEO)
+		rc = draw_ssrc(c, &j->ours.rtx);
+	return rc;
+}
+
+/* Without two_way, what we send has sections of its own, made by sl_rtc_add. */
 static enum jsep_direction want(void *ctx, struct jsep_media *m)
 {
-	(void)ctx;
-	(void)m;
-	return JSEP_RECV; /* what we send has sections of its own, made by sl_rtc_add */
+	struct sl_rtc *c = ctx;
+
+	if (!c->two_way || draw_ssrcs(c, m) < 0)
+		return JSEP_RECV;
+	(void)snprintf(m->stream, sizeof m->stream, "%08x", m->ours.media);
+	(void)snprintf(m->track, sizeof m->track, "%08x", m->ours.media);
+	(void)snprintf(m->cname, sizeof m->cname, "%08x", m->ours.media);
+	return JSEP_SENDRECV;
 }
 
 static int write_answer(struct sl_rtc *c, struct sl_buf *ret_sdp)
@@ -324,44 +373,12 @@ void sl_rtc_rollback(struct sl_rtc *c)
 
 /* ---- sections that we send on */
 
-static bool is_used(const struct sl_rtc *c, uint32_t ssrc)
-{
-	for (unsigned i = 0; i < c->n_media; i++)
-		if (c->media[i]->j->ours.media == ssrc || c->media[i]->j->ours.rtx == ssrc)
-			return true;
-	return ssrc == 0 || ssrc == c->ssrc;
-}
-
-/* Two streams under one SSRC would share a key stream (RFC 3711 section 9.1). */
-static int draw_ssrc(const struct sl_rtc *c, uint32_t *ret_ssrc)
-{
-	uint32_t ssrc;
-
-	do {
-		if (sl_random(&ssrc, sizeof ssrc) < 0)
-			return -SL_ESYS;
-	} while (is_used(c, ssrc));
-	*ret_ssrc = ssrc;
-	return 0;
-}
-
-static int draw_ssrcs(const struct sl_rtc *c, struct jsep_media *j)
-{
-	int rc;
-
-	j->ours = (struct jsep_ssrc){0};
-	rc = draw_ssrc(c, &j->ours.media);
-	if (rc == 0 && j->kind == SL_MEDIA_VIDEO)
-		rc = draw_ssrc(c, &j->ours.rtx);
-	return rc;
-}
-
 int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream, struct sl_str track,
 	       struct sl_rtc_media **ret_media)
 {
 	struct sl_rtc_media *m;
 	struct jsep_media *j;
-	int rc = jsep_add(c->jsep, kind, JSEP_SEND, &j);
+	int rc = jsep_add(c->jsep, kind, c->two_way ? JSEP_SENDRECV : JSEP_SEND, &j);
 
 	if (rc < 0)
 		return rc;
@@ -373,10 +390,8 @@ int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream, 
 	(void)sl_str_copy(j->stream, sizeof j->stream, stream);
 	(void)sl_str_copy(j->track, sizeof j->track, track);
 	(void)sl_str_copy(j->cname, sizeof j->cname, stream);
-	m->ours = true;
 	m->data = NULL;
-	rtc_send_free(m);
-	m->out = (struct rtc_out){.rtx_seq = 1};
+	begin_sending(m);
 	*ret_media = m;
 	rtc_touch(c);
 	return 0;
@@ -385,8 +400,9 @@ int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream, 
 int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs, unsigned n)
 {
 	bool audio = m->j->kind == SL_MEDIA_AUDIO;
-	const struct jsep_codec *have = audio ? rtc_caps.audio : rtc_caps.video;
-	unsigned n_have = audio ? rtc_caps.n_audio : rtc_caps.n_video, n_list = 0;
+	const struct jsep_caps *caps = m->c->two_way ? &rtc_caps_of_calls : &rtc_caps;
+	const struct jsep_codec *have = audio ? caps->audio : caps->video;
+	unsigned n_have = audio ? caps->n_audio : caps->n_video, n_list = 0;
 	struct jsep_codec list[JSEP_MAX_CODECS];
 
 	for (unsigned i = 0; i < n; i++)
@@ -394,6 +410,17 @@ int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs, unsign
 			if (have[k].id == codecs[i])
 				list[n_list++] = have[k];
 	return n_list > 0 ? jsep_prefer(m->c->jsep, m->j, list, n_list) : -SL_EUNSUPP;
+}
+
+void sl_rtc_set_direction(struct sl_rtc_media *m, enum sl_sdp_direction direction)
+{
+	m->j->wanted = (uint8_t)direction; /* enum jsep_direction has the same values */
+	rtc_touch(m->c);
+}
+
+enum sl_sdp_direction sl_rtc_get_direction(const struct sl_rtc_media *m)
+{
+	return m->j->rejected ? SL_SDP_INACTIVE : (enum sl_sdp_direction)m->j->direction;
 }
 
 void sl_rtc_remove(struct sl_rtc_media *m)
@@ -485,6 +512,18 @@ struct sl_str sl_rtc_media_params(const struct sl_rtc_media *m, enum sl_codec_id
 
 /* Variants of one codec (H.264 profiles) are told apart by their parameters, as far as these were
  * the ones that we offered; else the first of the codec is as good as any. */
+unsigned sl_rtc_media_formats(const struct sl_rtc_media *m, struct sl_rtc_format *ret_formats,
+			      unsigned max)
+{
+	unsigned n = 0;
+
+	for (; !m->j->rejected && n < m->j->n_codecs && n < max; n++)
+		ret_formats[n] = (struct sl_rtc_format){.codec = m->j->codecs[n].id,
+							.pt = m->j->codecs[n].pt,
+							.clock_hz = m->j->codecs[n].clock_hz};
+	return n;
+}
+
 uint8_t sl_rtc_media_pt(const struct sl_rtc_media *m, enum sl_codec_id codec, struct sl_str params)
 {
 	uint8_t pt = 0;

@@ -15,6 +15,7 @@
 #define SLUICE_RTC_H
 
 #include <sluice/rtp.h>
+#include <sluice/sdp.h>
 #include <sluice/session.h>
 
 struct sl_rtc;	     /* a peer connection */
@@ -82,6 +83,7 @@ struct sl_rtc_opts {
 	struct sl_str room, peer, label; /* as in sl_session_opts */
 	bool data;			 /* data channels */
 	bool recv_only;			 /* take what the peer offers to send, offer nothing */
+	bool two_way; /* calls: audio, in sections that go both ways, also those the peer offers */
 	uint32_t max_bps;		 /* of what we send; 0: no limit but the core's */
 };
 
@@ -113,6 +115,10 @@ SL_API SL_MUST_CHECK int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, s
  * is known to come, so that descriptions stay short. */
 SL_API SL_MUST_CHECK int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs,
 				       unsigned n);
+/* Which ways a section of a two-way connection shall carry media, in the next description: hold. */
+SL_API void sl_rtc_set_direction(struct sl_rtc_media *m, enum sl_sdp_direction direction);
+/* What is agreed, as we see it */
+SL_API enum sl_sdp_direction sl_rtc_get_direction(const struct sl_rtc_media *m);
 /* Sends nothing any more; the section is reused later. m is dead after the call. */
 SL_API void sl_rtc_remove(struct sl_rtc_media *m);
 SL_API struct sl_rtc *sl_rtc_media_rtc(const struct sl_rtc_media *m);
@@ -130,6 +136,14 @@ SL_API void *sl_rtc_media_data(const struct sl_rtc_media *m);
 SL_API void sl_rtc_media_extensions(const struct sl_rtc_media *m, struct sl_rtp_ext_map *ret_map);
 /* The codec that the peer is likely to use: the first that was agreed */
 SL_API enum sl_codec_id sl_rtc_media_codec(const struct sl_rtc_media *m);
+/* What is agreed there, in order; at most max; returns how many. */
+struct sl_rtc_format {
+	enum sl_codec_id codec;
+	uint8_t pt;
+	uint32_t clock_hz;
+};
+SL_API unsigned sl_rtc_media_formats(const struct sl_rtc_media *m, struct sl_rtc_format *ret_formats,
+				     unsigned max);
 /* Format parameters that the peer sends a codec with */
 SL_API struct sl_str sl_rtc_media_params(const struct sl_rtc_media *m, enum sl_codec_id codec);
 
