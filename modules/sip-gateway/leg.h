@@ -38,7 +38,7 @@ struct legs_conf {
 };
 extern const struct sl_directive legs_fields[];
 
-/* conf outlives it. -SL_EINVAL: no address */
+/* conf outlives it. -SL_EINVAL: a wildcard address, and none to advertise for it */
 SL_MUST_CHECK int legs_open(struct sl_worker *w, const struct legs_conf *conf,
 			    struct legs **ret_legs);
 /* Closes what is left; accepts NULL */
@@ -143,7 +143,8 @@ SL_MUST_CHECK int leg_play_pcm(struct leg *l, const int16_t *pcm, size_t n, unsi
 /* The leg hears itself. */
 SL_MUST_CHECK int leg_echo(struct leg *l);
 
-/* ---- digits: as telephone-event where that is agreed, else as tones. -SL_EINVAL; -SL_EFULL */
+/* ---- digits: as telephone-event where that is agreed, else as tones. Bridged legs pass on what
+ * they hear by themselves. -SL_EINVAL; -SL_EFULL */
 SL_MUST_CHECK int leg_send_dtmf(struct leg *l, struct sl_str digits, unsigned ms);
 
 /* ---- statistics */

@@ -1,0 +1,229 @@
+/*
+ * sip-gateway/leg_impl.h: what the files of media legs share.
+ *
+ *     leg.c          a leg's life, the worker's two clocks
+ *     leg_sdp.c      descriptions of plain RTP
+ *     leg_port.c     its sockets
+ *     leg_rtc.c      the WebRTC kind
+ *     leg_in.c       what is heard: formats, digits, who listens
+ *     leg_out.c      what goes out: one stream of numbers and times, whoever feeds it
+ *     leg_make.c     what is encoded here: the other side's speech, tones, digits
+ *     leg_stats.c    figures
+ *
+ * Two clocks: every 10 ms while something is made (each leg has every second of them), every second
+ * while there are legs. A leg that only passes packets on wakes nobody.
+ */
+#ifndef SIP_GATEWAY_LEG_IMPL_H
+#define SIP_GATEWAY_LEG_IMPL_H
+
+#include <sluice/audio.h>
+#include <sluice/line.h>
+#include <sluice/rtc.h>
+#include <sluice/sdp_plain.h>
+#include <sluice/udp.h>
+#include "leg.h"
+
+enum {
+	TICK_MS = 10,
+	FRAME_MS = 20, /* two ticks: what is made at a time */
+	N_PHASES = 2,
+	MAX_FORMATS = 12,
+	MAX_SECTIONS = 8,
+	MAX_OWN_KEYS = 3,
+	REPORT_S = 5,
+};
+
+struct leg_format {
+	enum sl_codec_id codec; /* audio, CN or DTMF */
+	uint8_t pt;
+	uint32_t clock_hz;
+};
+
+struct leg_formats {
+	struct leg_format list[MAX_FORMATS];
+	unsigned n;
+};
+
+/* An m-section of a description that is not ours to talk in: kept, as every later one has it. */
+struct leg_section {
+	char type[16], proto[32], format[24];
+};
+
+/* What goes out is one stream, whoever feeds it. */
+struct leg_out {
+	uint16_t next_seq;
+	uint32_t ts; /* of the newest packet */
+	uint32_t clock_hz;
+	uint64_t sent_ns; /* 0: nothing yet */
+	uintptr_t feed; /* who fed the newest packet */
+	uint32_t ts_offset;   /* from the feed's times */
+	uint64_t seq_offset;  /* from a relayed stream's numbers */
+	uint64_t first_seq;   /* of the relayed stream; what is older stays out */
+	enum sl_codec_id codec;
+	bool encoded; /* the newest packet was made here */
+};
+
+enum digit_step { DIGIT_NONE, DIGIT_HELD, DIGIT_ENDING, DIGIT_GAP };
+
+struct leg_digits {
+	char waiting[LEG_DIGITS];
+	uint16_t ms[LEG_DIGITS];
+	unsigned n;
+	enum digit_step step;
+	unsigned elapsed_ms, ends;
+	bool as_tone;
+	uint32_t ts; /* of the event */
+	struct leg_format format;
+	struct sl_tone tone;
+	struct sl_tone_step steps[2];
+};
+
+struct leg {
+	struct legs *all;
+	struct leg *prev, *next;	   /* in legs.first, or legs.dying */
+	struct leg *tick_prev, *tick_next; /* in legs.ticking[phase] */
+	bool ticking, closed;
+	uint8_t phase;
+	struct leg_opts o;
+	enum leg_state state;
+	uint64_t agreed_ns;
+
+	/* plain RTP */
+	struct sl_udp *rtp, *rtcp;
+	struct sl_line *line;
+	uint8_t family;
+	uint64_t sdp_id, sdp_version;
+	struct sl_sdes own_keys[MAX_OWN_KEYS]; /* secret; of our offers and answers */
+	unsigned n_own_keys;
+	struct leg_section sections[MAX_SECTIONS];
+	unsigned n_sections, audio_at;
+	bool offer_open, mux, secure;
+
+	/* WebRTC */
+	struct sl_rtc *rtc;
+	struct sl_rtc_media *media;
+	uint32_t their_ssrc;
+
+	/* agreed */
+	struct leg_formats in, out_formats;
+	enum sl_sdp_direction wanted, direction, theirs;
+	unsigned ptime_ms;
+
+	/* heard */
+	struct leg *peer; /* who hears it; itself: echo */
+	struct sl_event_in event;
+	uint32_t event_clock_hz;
+	struct sl_audio_source *source; /* NULL: nothing need be decoded */
+	unsigned source_hz;
+	struct sl_dtmf_ear *ear;
+	enum sl_codec_id codec_in;
+	unsigned stream; /* counts SSRCs and jumps */
+	uint64_t heard_ns;
+
+	/* made */
+	struct leg_out out;
+	struct sl_audio_sink *sink;
+	unsigned sink_hz, sink_ptime_ms;
+	struct leg_format sink_format;
+	bool transcodes; /* what the peer says is encoded here */
+	struct sl_tone tone;
+	bool playing;
+	int16_t *pcm; /* owned; a file that is played */
+	size_t n_pcm, pcm_at;
+	unsigned pcm_hz;
+	struct leg_digits digits;
+};
+
+struct legs {
+	struct sl_worker *w;
+	const struct legs_conf *conf;
+	struct leg *first, *dying;
+	struct leg *ticking[N_PHASES];
+	unsigned n, n_ticking, next_phase;
+	struct sl_timer tick, second;
+	struct sl_post bury;
+	uint64_t tick_ns; /* when the next tick is due */
+	uint64_t n_ticks, n_seconds;
+	uint64_t cpu_ns;
+	unsigned complexity;
+	uint16_t next_port;
+};
+
+/* ---- leg.c */
+void leg_tell_state(struct leg *l, enum leg_state state, const char *why);
+void leg_tick_on(struct leg *l);
+uint64_t leg_now_ns(const struct leg *l);
+const struct leg_handler *leg_handler_of(const struct leg *l); /* of a closed one: empty */
+
+/* ---- leg_port.c */
+SL_MUST_CHECK int leg_port_open(struct leg *l, uint8_t family);
+void leg_port_close(struct leg *l);
+const struct sl_addr *leg_port_told(const struct leg *l); /* where media should come to */
+void leg_port_report(struct leg *l, bool bye);
+/* p: a sealed packet; leaves at the end of the tick */
+void leg_port_send(struct leg *l, struct sl_packet *p, bool rtcp);
+
+/* ---- leg_sdp.c */
+SL_MUST_CHECK int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp);
+SL_MUST_CHECK int leg_plain_accept(struct leg *l, struct sl_str answer, char *ret_err);
+SL_MUST_CHECK int leg_plain_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp,
+				   char *ret_err);
+/* The order in which the leg wants codecs; returns how many. */
+unsigned leg_wanted_codecs(const struct leg *l, enum sl_codec_id ret_codecs[LEG_MAX_CODECS]);
+
+/* ---- leg_rtc.c */
+SL_MUST_CHECK int leg_rtc_offer(struct leg *l, bool restart, struct sl_buf *ret_sdp);
+SL_MUST_CHECK int leg_rtc_accept(struct leg *l, struct sl_str answer, char *ret_err);
+SL_MUST_CHECK int leg_rtc_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp,
+				 char *ret_err);
+
+/* ---- leg_in.c */
+const struct leg_format *leg_format_by_pt(const struct leg_formats *f, unsigned pt);
+const struct leg_format *leg_format_of(const struct leg_formats *f, enum sl_codec_id codec,
+				       uint32_t clock_hz);
+/* The first that speech can be sent in; NULL: none */
+const struct leg_format *leg_format_first(const struct leg_formats *f);
+/* A packet of the leg's party */
+void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
+	      const struct leg_format *format);
+void leg_hear_restart(struct leg *l);
+void leg_hear_time(struct leg *l);
+void leg_drop_source(struct leg *l);
+/* The leg's speech at hz from now on. false: no memory */
+bool leg_need_source(struct leg *l, unsigned hz);
+bool leg_wants_ear(const struct leg *l);
+/* A digit was heard in the leg's audio. */
+void leg_heard_digit(struct leg *l, char digit, unsigned ms);
+/* Samples of the leg's party, for its ear */
+void leg_listen(struct leg *l, const int16_t *pcm, size_t n);
+
+/* ---- leg_out.c */
+bool leg_may_send(const struct leg *l);
+/* A packet of another leg's, as it is. */
+void leg_relay(struct leg *l, uintptr_t feed, const struct leg_format *format,
+	       const struct sl_rtp *rtp, uint64_t seq);
+/* A packet that is made here: the payload stands in p at SL_RTP_HEADER. */
+struct leg_made {
+	const struct leg_format *format;
+	uint32_t ts; /* of the feed's own time */
+	uint32_t len;
+	bool marker;
+};
+void leg_send_made(struct leg *l, uintptr_t feed, struct sl_packet *p, const struct leg_made *m);
+/* The out stream's time now, for something that begins */
+uint32_t leg_out_ts(const struct leg *l, uint32_t clock_hz);
+/* A packet with a time of the out stream itself (events). */
+void leg_send_event(struct leg *l, const struct leg_format *format, uint32_t ts, bool marker,
+		    const uint8_t payload[4]);
+
+/* ---- leg_make.c */
+void leg_make(struct leg *l, uint64_t now_ns);
+bool leg_is_made(const struct leg *l); /* something goes out that is made here */
+void leg_drop_sink(struct leg *l);
+void leg_stop_playing(struct leg *l);
+void leg_digits_stop(struct leg *l);
+/* 20 ms of digits, if one is being sent; true: nothing else may go out now. */
+bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone);
+void leg_adapt(struct leg *l); /* once a second: redundancy and effort of the encoder */
+
+#endif

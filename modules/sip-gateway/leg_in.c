@@ -1,0 +1,231 @@
+/*
+ * sip-gateway/leg_in.c: what a leg's party says: speech goes on as it is, or to be decoded; digits
+ * are told, and passed on.
+ */
+#include "leg_impl.h"
+
+const struct leg_format *leg_format_by_pt(const struct leg_formats *f, unsigned pt)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->list[i].pt == pt)
+			return &f->list[i];
+	return NULL;
+}
+
+const struct leg_format *leg_format_of(const struct leg_formats *f, enum sl_codec_id codec,
+				       uint32_t clock_hz)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->list[i].codec == codec && f->list[i].clock_hz == clock_hz)
+			return &f->list[i];
+	return NULL;
+}
+
+const struct leg_format *leg_format_first(const struct leg_formats *f)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (sl_audio_codec_hz(f->list[i].codec, f->list[i].clock_hz) > 0)
+			return &f->list[i];
+	return NULL;
+}
+
+/* ---- decoding */
+
+static void on_release(void *arg, void *packet)
+{
+	(void)arg;
+	sl_packet_unref(packet);
+}
+
+void leg_drop_source(struct leg *l)
+{
+	sl_audio_source_free(l->source);
+	l->source = NULL;
+}
+
+bool leg_need_source(struct leg *l, unsigned hz)
+{
+	const struct sl_audio_source_opts o = {
+		.hz = hz,
+		.max_delay_ms = (uint32_t)l->all->conf->delay_max,
+		.release = on_release,
+	};
+
+	if (l->source && l->source_hz == hz)
+		return true;
+	leg_drop_source(l);
+	if (sl_audio_source_new(&l->source, &o) < 0)
+		return false;
+	l->source_hz = hz;
+	return true;
+}
+
+static void decode(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
+{
+	const struct sl_audio_packet p = {
+		.codec = f->codec,
+		.clock_hz = f->clock_hz,
+		.ts = rtp->ts,
+		.seq = rtp->seq,
+		.payload = {(const char *)sl_rtp_payload(rtp), rtp->payload_len},
+		.packet = rtp->packet};
+
+	sl_packet_ref(rtp->packet);
+	if (sl_audio_source_put(l->source, &p, rtp->packet->time_ns) < 0)
+		return; /* released all the same */
+}
+
+/* ---- digits */
+
+static unsigned ms_of(uint32_t units, uint32_t clock_hz)
+{
+	return (unsigned)((uint64_t)units * 1000 / (clock_hz ? clock_hz : 8000));
+}
+
+void leg_heard_digit(struct leg *l, char digit, unsigned ms)
+{
+	if (l->peer && l->peer != l && leg_send_dtmf(l->peer, (struct sl_str){&digit, 1}, ms) < 0)
+		return; /* a storm: more wait than anybody dials */
+	if (leg_handler_of(l)->dtmf)
+		leg_handler_of(l)->dtmf(l->o.arg, l, digit, ms);
+}
+
+static void hear_event(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
+{
+	struct sl_event_payload e;
+	uint32_t duration;
+	char digit;
+
+	if (l->source)
+		sl_audio_source_note(l->source, rtp->seq);
+	if (sl_event_read(&e,
+			  (struct sl_str){(const char *)sl_rtp_payload(rtp), rtp->payload_len}) < 0)
+		return;
+	l->event_clock_hz = f->clock_hz;
+	if (sl_event_hear(&l->event, &e, rtp->ts, leg_now_ns(l), &digit, &duration))
+		leg_heard_digit(l, digit, ms_of(duration, f->clock_hz));
+}
+
+void leg_hear_time(struct leg *l)
+{
+	uint32_t duration;
+	char digit;
+
+	if (sl_event_time(&l->event, leg_now_ns(l), &digit, &duration))
+		leg_heard_digit(l, digit, ms_of(duration, l->event_clock_hz));
+}
+
+/* Tones count where the party was offered events and did not take them. */
+bool leg_wants_ear(const struct leg *l)
+{
+	if (!l->o.detect_in_band || !l->agreed_ns)
+		return false;
+	for (unsigned i = 0; i < l->out_formats.n; i++)
+		if (l->out_formats.list[i].codec == SL_CODEC_DTMF)
+			return false;
+	return true;
+}
+
+static void on_tone(void *arg, char digit, unsigned ms)
+{
+	leg_heard_digit(arg, digit, ms);
+}
+
+void leg_listen(struct leg *l, const int16_t *pcm, size_t n)
+{
+	if (!leg_wants_ear(l))
+		return;
+	if (!l->ear && sl_dtmf_ear_new(&l->ear, on_tone, l) < 0)
+		return;
+	sl_dtmf_hear(l->ear, pcm, n);
+}
+
+/* ---- speech */
+
+static bool can_relay(const struct leg *l, const struct leg *to, const struct leg_format *f)
+{
+	if (leg_wants_ear(l) || to->playing || to->pcm)
+		return false;
+	if (f->codec == SL_CODEC_CN)
+		return !to->transcodes && leg_format_of(&to->out_formats, f->codec, f->clock_hz) &&
+		       to->out.clock_hz == f->clock_hz;
+	return leg_format_of(&to->out_formats, f->codec, f->clock_hz) != NULL;
+}
+
+static unsigned lesser(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* The rate at which it is decoded: what both ends carry. */
+static unsigned rate_between(const struct leg *l, const struct leg *to, const struct leg_format *f)
+{
+	const struct leg_format *out = leg_format_first(&to->out_formats);
+	unsigned in_hz = sl_audio_codec_hz(f->codec, f->clock_hz);
+	unsigned out_hz = out ? sl_audio_codec_hz(out->codec, out->clock_hz) : 0;
+
+	if (leg_wants_ear(l) || in_hz == 0 || out_hz == 0)
+		return 8000;
+	return lesser(in_hz, out_hz);
+}
+
+static void transcode(struct leg *l, struct leg *to, const struct sl_rtp *rtp,
+		      const struct leg_format *f)
+{
+	unsigned hz = f->codec == SL_CODEC_CN && l->source ? l->source_hz : rate_between(l, to, f);
+
+	if (!leg_need_source(l, hz))
+		return;
+	decode(l, rtp, f);
+	to->transcodes = true;
+	leg_tick_on(to);
+}
+
+static void relay(struct leg *l, struct leg *to, const struct sl_rtp *rtp, uint64_t seq,
+		  const struct leg_format *f)
+{
+	const struct leg_format *out = leg_format_of(&to->out_formats, f->codec, f->clock_hz);
+
+	if (to->transcodes) {
+		to->transcodes = false;
+		leg_drop_source(l);
+	}
+	if (to->digits.step == DIGIT_NONE)
+		leg_relay(to, (uintptr_t)l + l->stream, out, rtp, seq);
+}
+
+static void mark_heard(struct leg *l)
+{
+	l->heard_ns = leg_now_ns(l);
+	if (l->o.profile != LEG_WEBRTC && l->state != LEG_CONNECTED)
+		leg_tell_state(l, LEG_CONNECTED, "");
+}
+
+void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struct leg_format *f)
+{
+	struct leg *to = l->peer;
+
+	mark_heard(l);
+	if (l->closed || !(l->direction & SL_SDP_RECVONLY))
+		return;
+	if (f->codec == SL_CODEC_DTMF) {
+		hear_event(l, rtp, f);
+		return;
+	}
+	if (f->codec != SL_CODEC_CN)
+		l->codec_in = f->codec;
+	if (!to || to->closed)
+		return;
+	if (can_relay(l, to, f))
+		relay(l, to, rtp, seq, f);
+	else
+		transcode(l, to, rtp, f);
+}
+
+void leg_hear_restart(struct leg *l)
+{
+	l->stream++;
+	l->event = (struct sl_event_in){0};
+	if (l->source)
+		sl_audio_source_restart(l->source);
+}

@@ -1,0 +1,162 @@
+/*
+ * sip-gateway/leg_port.c: the sockets of a plain leg: an even port for RTP, the next for RTCP, out
+ * of the range that the operator opens in a firewall.
+ */
+#include "leg_impl.h"
+
+#include <sluice/crypto.h>
+
+enum { TRIES = 200 };
+
+static const struct sl_addr *pick(const struct sl_list *list, uint8_t family)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct sl_addr *a = SL_LIST_AT(*list, const struct sl_addr, i);
+
+		if (family == 0 || a->family == family)
+			return a;
+	}
+	return NULL;
+}
+
+/* ---- in */
+
+static void hear_packet(struct leg *l, struct sl_packet *p, const struct sl_line_in *in)
+{
+	const struct leg_format *f = leg_format_by_pt(&l->in, in->rtp.pt);
+	struct sl_rtp *rtp = sl_packet_rtp(p);
+
+	*rtp = in->rtp;
+	rtp->packet = p;
+	if (in->restarted)
+		leg_hear_restart(l);
+	if (f)
+		leg_hear(l, rtp, in->seq, f);
+}
+
+static void receive(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
+{
+	struct sl_line_in in;
+
+	if (l->closed)
+		return;
+	if (sl_line_receive(l->line, &in, p->data, p->len, &p->from, on_rtcp_port, p->time_ns) ==
+	    SL_LINE_RTP)
+		hear_packet(l, p, &in);
+}
+
+static void on_rtp(void *arg, struct sl_packet *p)
+{
+	receive(arg, p, false);
+}
+
+static void on_rtcp(void *arg, struct sl_packet *p)
+{
+	receive(arg, p, true);
+}
+
+/* ---- opening */
+
+static int open_pair(struct leg *l, struct sl_addr local, uint16_t port)
+{
+	struct sl_udp_opts o = {.recv = on_rtp, .arg = l, .local = local};
+	int err;
+
+	o.local.port = port;
+	err = sl_udp_open(l->all->w, &o, &l->rtp);
+	if (err < 0)
+		return err;
+	o.local.port++;
+	o.recv = on_rtcp;
+	err = sl_udp_open(l->all->w, &o, &l->rtcp);
+	if (err < 0) {
+		sl_udp_close(l->rtp);
+		l->rtp = NULL;
+	}
+	return err;
+}
+
+/* Workers share the range: each begins at a random place and goes on from there. */
+static uint16_t next_port(struct legs *all)
+{
+	const struct sl_ports *range = &all->conf->ports;
+	unsigned lo = (range->lo + 1u) & ~1u, n = range->hi > lo ? (range->hi - lo + 1u) / 2 : 0;
+	uint16_t random = 0;
+
+	if (n == 0)
+		return 0;
+	if (all->next_port == 0 && sl_random(&random, sizeof random) == 0)
+		all->next_port = (uint16_t)(lo + random % n * 2);
+	all->next_port = (uint16_t)(all->next_port + 2);
+	if (all->next_port < lo || all->next_port + 1u > range->hi)
+		all->next_port = (uint16_t)lo;
+	return all->next_port;
+}
+
+int leg_port_open(struct leg *l, uint8_t family)
+{
+	const struct sl_addr *local;
+	int err = -SL_EUNSUPP;
+
+	if (l->rtp)
+		return 0;
+	local = pick(&l->all->conf->addresses, l->o.family ? l->o.family : family);
+	if (!local)
+		return -SL_EUNSUPP;
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint16_t port = next_port(l->all);
+
+		err = port ? open_pair(l, *local, port) : -SL_ELIMIT;
+		if (err != -SL_EEXIST)
+			break;
+	}
+	if (err < 0)
+		return err == -SL_EEXIST ? -SL_ELIMIT : err;
+	l->family = local->family;
+	return 0;
+}
+
+void leg_port_close(struct leg *l)
+{
+	sl_udp_close(l->rtp);
+	sl_udp_close(l->rtcp);
+	l->rtp = l->rtcp = NULL;
+}
+
+const struct sl_addr *leg_port_told(const struct leg *l)
+{
+	const struct sl_addr *told = pick(&l->all->conf->advertise, l->family);
+
+	return told ? told : sl_udp_local(l->rtp);
+}
+
+/* ---- out */
+
+void leg_port_send(struct leg *l, struct sl_packet *p, bool rtcp)
+{
+	bool on_rtp_port = !rtcp || sl_line_is_mux(l->line);
+	const struct sl_addr *to = rtcp ? sl_line_rtcp_to(l->line) : sl_line_rtp_to(l->line);
+
+	p->tos = (uint8_t)(l->all->conf->dscp << 2);
+	if (to->family != l->family || to->port == 0)
+		return;
+	if (sl_udp_send(on_rtp_port ? l->rtp : l->rtcp, p, to) < 0)
+		return; /* a full queue; counted there */
+}
+
+void leg_port_report(struct leg *l, bool bye)
+{
+	struct sl_packet *p;
+	int len;
+
+	if (!l->rtp || !l->agreed_ns)
+		return;
+	p = sl_packet_new(l->all->w);
+	if (!p)
+		return;
+	len = sl_line_report(l->line, leg_now_ns(l), bye, p->data);
+	p->len = len > 0 ? (uint32_t)len : 0;
+	if (len > 0)
+		leg_port_send(l, p, true);
+	sl_packet_unref(p);
+}
