@@ -3,8 +3,7 @@
  *
  * In: looked at, then opened by the keys, then its source is checked (an authenticated packet is
  * its own proof), then counted. What is heard before a source has proven itself is passed on all
- * the same, so that the first word is not lost. Out: one SSRC, one row of numbers for the line's
- * life.
+ * the same, so that the first word is not lost. Out: one SSRC for the line's life.
  */
 #include <sluice/line.h>
 
@@ -38,7 +37,6 @@ struct sl_line {
 	uint64_t sr_ntp;
 	uint32_t sr_ts;
 
-	uint16_t seq;
 	uint32_t out_ts, out_clock;
 	uint64_t out_ns;
 	struct sl_line_stats stats;
@@ -51,7 +49,6 @@ int sl_line_new(struct sl_line **ret_line, const struct sl_line_opts *o)
 	if (!l)
 		return -SL_ENOMEM;
 	l->o = *o;
-	l->seq = o->seq;
 	(void)sl_str_copy(l->cname, sizeof l->cname, o->cname); /* cut */
 	*ret_line = l;
 	return 0;
@@ -348,7 +345,7 @@ int sl_line_send(struct sl_line *l, const struct sl_line_out *out, uint64_t now_
 
 	dst[0] = 0x80;
 	dst[1] = (uint8_t)((out->marker ? 0x80 : 0) | (out->pt & 127));
-	sl_put16(dst + 2, l->seq);
+	sl_put16(dst + 2, out->seq);
 	sl_put32(dst + 4, out->ts);
 	sl_put32(dst + 8, l->o.ssrc);
 	if (l->out)
@@ -358,7 +355,6 @@ int sl_line_send(struct sl_line *l, const struct sl_line_out *out, uint64_t now_
 		memmove(dst + SL_RTP_HEADER, payload, out->payload.len);
 	if (len < 0)
 		return len;
-	l->seq++;
 	if (l->clock_of[out->pt & 127])
 		l->out_clock = l->clock_of[out->pt & 127];
 	l->out_ts = out->ts;

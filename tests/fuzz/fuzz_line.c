@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct sl_line *make(struct sl_addr from[3])
 {
-	const struct sl_line_opts o = {.ssrc = 7, .seq = 1, .cname = SL_STR("fuzz")};
+	const struct sl_line_opts o = {.ssrc = 7, .cname = SL_STR("fuzz")};
 	struct sl_line_remote r = {0};
 	struct sl_line *l;
 

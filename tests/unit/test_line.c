@@ -8,6 +8,7 @@
 
 static struct sl_addr here, there, nat, evil;
 static uint64_t now_ns;
+static uint16_t seq;
 
 static struct sl_addr addr(const char *text)
 {
@@ -20,7 +21,7 @@ static struct sl_addr addr(const char *text)
 
 static struct sl_line *open_line(uint32_t ssrc, const struct sl_addr *remote)
 {
-	const struct sl_line_opts o = {.ssrc = ssrc, .seq = 65530, .cname = SL_STR("x@y")};
+	const struct sl_line_opts o = {.ssrc = ssrc, .cname = SL_STR("x@y")};
 	struct sl_line_remote r = {.rtp = *remote, .rtcp = *remote};
 	struct sl_line *l;
 
@@ -39,6 +40,7 @@ static void begin(void)
 	nat = addr("192.0.2.9:61000");
 	evil = addr("203.0.113.6:7000");
 	now_ns = 100 * SL_NS_PER_S;
+	seq = 65530;
 }
 
 /* a packet of a's comes to b from an address */
@@ -47,7 +49,8 @@ static enum sl_line_verdict say(struct sl_line *a, struct sl_line *b, const stru
 {
 	static uint8_t wire[400];
 	static uint32_t ts;
-	const struct sl_line_out out = {.pt = 8, .ts = ts += 160, .payload = SL_STR("hello")};
+	const struct sl_line_out out = {
+		.seq = seq++, .pt = 8, .ts = ts += 160, .payload = SL_STR("hello")};
 	int len = sl_line_send(a, &out, now_ns, wire);
 
 	now_ns += 20 * SL_NS_PER_MS;
@@ -249,7 +252,7 @@ TEST(with_keys_only_the_peer_is_heard_wherever_it_is)
 static void lose(struct sl_line *a)
 {
 	static uint8_t wire[400];
-	const struct sl_line_out out = {.pt = 8, .payload = SL_STR("gone")};
+	const struct sl_line_out out = {.seq = seq++, .pt = 8, .payload = SL_STR("gone")};
 
 	if (sl_line_send(a, &out, now_ns, wire) < 0)
 		abort();

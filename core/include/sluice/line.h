@@ -20,7 +20,6 @@ enum {
 struct sl_line;
 struct sl_line_opts {
 	uint32_t ssrc; /* ours; random */
-	uint16_t seq;  /* first; random */
 	struct sl_str cname; /* at most 63 bytes are kept */
 };
 SL_API SL_MUST_CHECK int sl_line_new(struct sl_line **ret_line, const struct sl_line_opts *o);
@@ -60,6 +59,7 @@ SL_API enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in
 
 /* ---- out */
 struct sl_line_out {
+	uint16_t seq; /* the caller's: a gap tells the peer that something is missing */
 	uint8_t pt;
 	bool marker;
 	uint32_t ts;
@@ -70,7 +70,7 @@ SL_API const struct sl_addr *sl_line_rtp_to(const struct sl_line *l);
 SL_API const struct sl_addr *sl_line_rtcp_to(const struct sl_line *l);
 /* RTCP leaves from the media's port. */
 SL_API bool sl_line_is_mux(const struct sl_line *l);
-/* Numbers and seals; dst has room for the payload and SL_LINE_OVERHEAD. Returns bytes. */
+/* Seals; dst has room for the payload and SL_LINE_OVERHEAD. Returns bytes. */
 SL_API SL_MUST_CHECK int sl_line_send(struct sl_line *l, const struct sl_line_out *out,
 				      uint64_t now_ns, uint8_t *dst);
 /* A report, every five seconds; bye: the last. Its NTP time is now_ns. dst: SL_LINE_RTCP_MAX. */
