@@ -1,0 +1,182 @@
+/*
+ * recorder/container.c: see container.h. The walks over unfinished files read sizes and nothing
+ * else; they are what recovery believes.
+ */
+#include "container.h"
+
+#include <sluice/buf.h>
+
+#define BIT(id) (1u << SL_CODEC_##id)
+#define WEBM (BIT(OPUS) | BIT(VP8) | BIT(VP9) | BIT(AV1))
+
+/* ---- Matroska: elements of known size, but for the segment (RFC 8794 section 4 to 6) */
+
+enum { EBML_SEGMENT = 0x18538067, EBML_CLUSTER = 0x1f43b675, EBML_TRACKS = 0x1654ae6b };
+
+static uint32_t read_id(struct sl_reader *r)
+{
+	uint32_t v = sl_read_u8(r);
+	unsigned more = v & 0x80 ? 0 : v & 0x40 ? 1 : v & 0x20 ? 2 : 3;
+
+	while (more-- > 0)
+		v = v << 8 | sl_read_u8(r);
+	return v;
+}
+
+/* UINT64_MAX: unknown */
+static uint64_t read_size(struct sl_reader *r)
+{
+	uint8_t first = sl_read_u8(r);
+	unsigned n = 0;
+	uint64_t v;
+
+	while (n < 8 && !(first & 0x80 >> n))
+		n++;
+	if (n == 8) {
+		r->failed = true;
+		return 0;
+	}
+	v = first & (0x7f >> n);
+	for (unsigned i = 0; i < n; i++)
+		v = v << 8 | sl_read_u8(r);
+	return v == (UINT64_C(1) << 7 * (n + 1)) - 1 ? UINT64_MAX : v;
+}
+
+static size_t matroska_length(const uint8_t *p, size_t len)
+{
+	struct sl_reader r = sl_reader(p, len);
+	size_t good = 0;
+
+	while (r.p < r.end) {
+		uint32_t id = read_id(&r);
+		uint64_t size = read_size(&r);
+
+		if (r.failed || (size == UINT64_MAX && id != EBML_SEGMENT))
+			break;
+		if (id == EBML_SEGMENT)
+			continue;
+		if (size > (uint64_t)(r.end - r.p))
+			break;
+		r.p += size;
+		if (id == EBML_TRACKS || good > 0)
+			good = (size_t)(r.p - p);
+	}
+	return good;
+}
+
+/* ---- MP4: boxes; a fragment is its moof and the mdat behind it */
+
+static size_t mp4_length(const uint8_t *p, size_t len)
+{
+	struct sl_reader r = sl_reader(p, len);
+	size_t good = 0;
+
+	while (r.end - r.p >= 8) {
+		const uint8_t *box = r.p;
+		uint64_t size = sl_read_u32(&r);
+		uint32_t type = sl_read_u32(&r);
+
+		if (size == 1)
+			size = sl_read_u64(&r);
+		if (r.failed || size < (uint64_t)(r.p - box) || size > (uint64_t)(r.end - box))
+			break;
+		r.p = box + size;
+		if (type == 0x6d6f6f76 /* moov */ || type == 0x6d646174 /* mdat */)
+			good = (size_t)(r.p - p);
+	}
+	return good;
+}
+
+/* ---- Ogg: pages (RFC 3533 section 6) */
+
+static size_t ogg_length(const uint8_t *p, size_t len)
+{
+	size_t at = 0;
+
+	while (len - at >= 27 && memcmp(p + at, "OggS", 4) == 0) {
+		size_t n = p[at + 26], size = 27 + n;
+
+		if (size > len - at)
+			break;
+		for (size_t i = 0; i < n; i++)
+			size += p[at + 27 + i];
+		if (size > len - at)
+			break;
+		at += size;
+	}
+	return at;
+}
+
+/* ---- WAV: any length is as good, once samples begin */
+
+static size_t wav_length(const uint8_t *p, size_t len)
+{
+	return len > 44 && memcmp(p, "RIFF", 4) == 0 ? len : 0;
+}
+
+/* ---- pcapng: blocks, in this machine's order */
+
+static size_t pcapng_length(const uint8_t *p, size_t len)
+{
+	size_t at = 0;
+
+	while (len - at >= 12) {
+		uint32_t size;
+
+		memcpy(&size, p + at + 4, sizeof size);
+		if (size < 12 || size % 4 != 0 || size > len - at)
+			break;
+		at += size;
+	}
+	return at;
+}
+
+const struct container containers[N_CONTAINERS] = {
+	[CONTAINER_MATROSKA] = {"matroska", "matroska", "mkv",
+				WEBM | BIT(H264) | BIT(H265) | BIT(PCMU) | BIT(PCMA) | BIT(G722) |
+					BIT(L16),
+				true, matroska_length},
+	[CONTAINER_MP4] = {"mp4", "mp4", "mp4",
+			   BIT(OPUS) | BIT(H264) | BIT(H265) | BIT(AV1) | BIT(VP9), true,
+			   mp4_length},
+	[CONTAINER_OGG] = {"ogg", "ogg", "ogg", BIT(OPUS), false, ogg_length},
+	[CONTAINER_WAV] = {"wav", "wav", "wav", BIT(PCMU) | BIT(PCMA) | BIT(L16), false,
+			   wav_length},
+	[CONTAINER_PCAPNG] = {"pcapng", "", "pcapng", UINT32_MAX, false, pcapng_length},
+};
+
+const struct container *container_for(enum container_id wanted, unsigned codec)
+{
+	return &containers[container_takes(&containers[wanted], codec) ? wanted
+								       : CONTAINER_MATROSKA];
+}
+
+bool container_is_webm(unsigned codec)
+{
+	return WEBM >> codec & 1;
+}
+
+static bool ends_with(struct sl_str s, struct sl_str tail)
+{
+	return s.len >= tail.len && memcmp(s.p + s.len - tail.len, tail.p, tail.len) == 0;
+}
+
+static struct sl_str without(struct sl_str s, struct sl_str tail)
+{
+	return ends_with(s, tail) ? (struct sl_str){s.p, s.len - tail.len} : s;
+}
+
+const struct container *container_of_file(struct sl_str name)
+{
+	name = without(without(name, SL_STR(".part")), SL_STR(".sealed"));
+	if (ends_with(name, SL_STR(".webm")))
+		return &containers[CONTAINER_MATROSKA];
+	for (unsigned i = 0; i < N_CONTAINERS; i++) {
+		struct sl_str suffix = sl_str_c(containers[i].suffix);
+
+		if (name.len > suffix.len && ends_with(name, suffix) &&
+		    name.p[name.len - suffix.len - 1] == '.')
+			return &containers[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,63 @@
+/*
+ * recorder/disk.h: the thread that writes. A disk may block for seconds, and then the ring from the
+ * workers must be read all the same; so files are written by a thread of their own, out of a queue
+ * whose length is told: whoever makes bytes looks at it first.
+ *
+ * A file is written under "NAME.part", and gets its name, by which others know it, when it is whole:
+ * hashed, synchronised and renamed. On a full disk a file ends with the last run of bytes that went
+ * in as a whole.
+ */
+#ifndef RECORDER_DISK_H
+#define RECORDER_DISK_H
+
+#include <sluice/buf.h>
+#include <sluice/loop.h>
+#include "envelope.h"
+
+enum disk_sync { DISK_SYNC_NEVER, DISK_SYNC_SEGMENT, DISK_SYNC_SECOND };
+
+struct disk_opts {
+	struct sl_loop *loop;
+	size_t max_bytes; /* queued: more is full */
+	int32_t sync;	  /* enum disk_sync */
+	const struct envelope_key *recipient; /* files are sealed; NULL: not */
+};
+struct disk;
+SL_MUST_CHECK int disk_start(const struct disk_opts *o, struct disk **ret_disk);
+/* Writes what is queued, tells no results any more. Accepts NULL */
+void disk_stop(struct disk *d);
+/* Waits until all is written, and tells the results; what they make more of is not waited for. */
+void disk_settle(struct disk *d);
+bool disk_is_full(const struct disk *d);
+size_t disk_queued(const struct disk *d);
+
+struct disk_result {
+	int error;	   /* errno; 0: all is written and has its name */
+	bool renamed;	   /* what there is has its name, also after an error */
+	uint64_t bytes;
+	uint8_t sha256[32]; /* of the file as it is */
+};
+typedef void disk_done_fn(void *arg, const struct disk_result *r);
+
+struct disk_file;
+/* dir is made when it is missing, and again when it has vanished. done is called once, on the loop,
+ * after disk_file_end; failed at once when writing fails, if given. NULL: out of memory */
+struct disk_file *disk_file_begin(struct disk *d, const char *dir, const char *name,
+				  disk_done_fn *done, void (*failed)(void *arg, int error),
+				  void *arg);
+void *disk_file_arg(const struct disk_file *f);
+/* Copies. at: sealed files are written in order, and it is left aside. */
+void disk_file_write(struct disk_file *f, uint64_t at, struct sl_str bytes);
+void disk_file_end(struct disk_file *f);
+/* Small files, whole: replaced by rename; or lines at an end */
+void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
+void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
+void disk_remove(struct disk *d, const char *dir, const char *name);
+uint64_t disk_errors(const struct disk *d);
+
+/* With all directories above it. 0 or errno */
+int disk_make_dir(const char *dir);
+/* 0 or errno */
+int disk_hash(int fd, uint8_t ret_sha256[32], uint64_t *ret_bytes);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * recorder/intake.c: packets of a track into frames at their times.
+ *
+ * A track's packets come in batches from its worker, nearly in order; they wait in the track's
+ * reorder buffer for what is missing, which ends by its coming or by the bound. What never came is
+ * a gap; video goes on with a key frame, which is asked for.
+ */
+#include "writer.h"
+
+#include <stdlib.h>
+
+#define ASK_AGAIN_MS 500
+
+void intake_ask_key(struct wtrack *t)
+{
+	struct writer *w = t->room->writer;
+	uint64_t now = sl_loop_ms(w->w->loop);
+	struct sl_buf b;
+
+	if (t->kind != SL_MEDIA_VIDEO || now < t->asked_ms + ASK_AGAIN_MS)
+		return;
+	t->asked_ms = now;
+	sl_buf_init(&b, 0);
+	sl_buf_u64(&b, t->id);
+	sl_buf_u8(&b, t->encoding);
+	if (record_post(w->channel, t->owner, MSG_KEY, &b))
+		sl_count(&w->m[M_key_frames]);
+}
+
+static void on_frame(void *arg, const struct frame *f)
+{
+	struct wtrack *t = arg;
+	struct recording *rec = t->room->recording;
+	bool restarted;
+	int64_t at = timeline_map(&t->line[t->encoding], &t->peer->clock, f->ts, f->arrival_ns,
+				  &restarted);
+
+	if (!rec)
+		return;
+	if (t->lost_now > 0 || restarted)
+		recording_gap(rec, t, at, t->lost_now);
+	t->lost_now = 0;
+	t->codec = f->codec;
+	recording_frame(rec, t, f, at);
+}
+
+/* One encoding's numbers, frames and time have nothing to do with another's. */
+static int begin_stream(struct wtrack *t)
+{
+	reorder_init(&t->order, t->room->writer->conf->wait * SL_NS_PER_MS);
+	return depacket_init(&t->frames, on_frame, t);
+}
+
+static void end_stream(struct wtrack *t)
+{
+	intake_drain(t);
+	depacket_end(&t->frames);
+	depacket_free(&t->frames);
+	reorder_free(&t->order);
+}
+
+int intake_open(struct wtrack *t)
+{
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
+		timeline_init(&t->line[i], t->hz);
+	return begin_stream(t);
+}
+
+void intake_close(struct wtrack *t)
+{
+	end_stream(t);
+}
+
+static void take(struct wtrack *t, struct rpacket *p, uint64_t lost)
+{
+	struct writer *w = t->room->writer;
+	uint64_t malformed = t->frames.n_malformed;
+	struct sl_rtp rtp = {0};
+
+	if (lost > 0) {
+		t->lost_now += lost;
+		t->n_lost += lost;
+		sl_count_n(&w->m[M_lost], lost);
+	}
+	if (t->raw && t->room->recording)
+		recording_packet(t->room->recording, t, p);
+	if (sl_rtp_parse(&rtp, p->data, p->len) < 0)
+		t->frames.n_malformed++;
+	else
+		depacket_put(&t->frames, p->codec, &rtp, p->arrival_ns, lost);
+	sl_count_n(&w->m[M_malformed], t->frames.n_malformed - malformed);
+	if (t->frames.wants_key)
+		intake_ask_key(t);
+	free(p);
+}
+
+void intake_tick(struct wtrack *t, uint64_t now_ns)
+{
+	struct rpacket *p;
+	uint64_t lost;
+
+	while ((p = reorder_take(&t->order, now_ns, &lost)))
+		take(t, p, lost);
+}
+
+void intake_drain(struct wtrack *t)
+{
+	struct rpacket *p;
+	uint64_t lost;
+
+	while ((p = reorder_flush(&t->order, &lost)))
+		take(t, p, lost);
+}
+
+static void put(struct wtrack *t, const struct rpacket *head, const void *data)
+{
+	struct writer *w = t->room->writer;
+
+	if (head->encoding >= SL_RTC_MAX_ENCODINGS)
+		return;
+	if (head->encoding != t->encoding) {
+		end_stream(t);
+		t->encoding = head->encoding;
+		if (begin_stream(t) < 0)
+			sl_log(SL_LOG_ERROR, "recorder", "out of memory");
+	}
+	t->n_packets++;
+	sl_count(&w->m[M_received]);
+	if (reorder_put(&t->order, head, data) == 0)
+		intake_tick(t, sl_loop_ns(w->w->loop));
+}
+
+/* The worker had to drop: nobody knows of which tracks. Video has noticed by its numbers; so will
+ * audio, with the next packet. */
+static void note_dropped(struct writer *w, uint32_t n)
+{
+	if (n > 0)
+		sl_log(SL_LOG_WARN, "recorder",
+		       "%u packets found no room on their way from a worker", n);
+	(void)w;
+}
+
+void intake_media(struct writer *w, struct sl_reader *r)
+{
+	note_dropped(w, sl_read_u32(r));
+	while (r->p < r->end && !r->failed) {
+		struct wtrack *t = wtrack_find(w, sl_read_u64(r));
+		struct rpacket head = {.arrival_ns = sl_read_u64(r)};
+		struct sl_str data;
+
+		head.seq = sl_read_u64(r);
+		head.encoding = sl_read_u8(r);
+		head.codec = sl_read_u8(r);
+		data = sl_read_bytes(r, sl_read_u16(r));
+		head.len = (uint32_t)data.len;
+		if (!r->failed && t && t->room->recording && t->room->recording->state == REC_ON)
+			put(t, &head, data.p);
+	}
+}
+
+void intake_clock(struct writer *w, struct sl_reader *r)
+{
+	struct wtrack *t = wtrack_find(w, sl_read_u64(r));
+	unsigned encoding = sl_read_u8(r);
+	struct sl_rtc_clock clock = {.ntp = sl_read_u64(r)};
+
+	clock.ts = sl_read_u32(r);
+	if (t && !r->failed && encoding < SL_RTC_MAX_ENCODINGS)
+		timeline_report(&t->line[encoding], &clock);
+}

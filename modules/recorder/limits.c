@@ -1,0 +1,199 @@
+/*
+ * recorder/limits.c: how much may be kept. Old recordings go when their time has come, or when all
+ * together are over the quota, oldest first; one that runs is never touched. Little free space
+ * stops new recordings first, and those that run only when nearly nothing is left.
+ */
+#include "writer.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { LOOK_MS = 2000, SCAN_MS = 60000, LAST_RESERVE = 8 };
+
+/* ---- what is there */
+
+struct kept { /* a finished recording */
+	char path[MAX_PATH_LEN];
+	uint64_t bytes, ended_ms;
+};
+struct survey {
+	struct kept *items;
+	size_t n, cap;
+	uint64_t bytes; /* of all, running ones too */
+};
+
+static void measure(const char *dir, uint64_t *ret_bytes, uint64_t *ret_newest_ms, bool *ret_open)
+{
+	char path[MAX_PATH_LEN + 300];
+	DIR *d = opendir(dir);
+	struct stat st;
+
+	*ret_bytes = *ret_newest_ms = 0;
+	*ret_open = false;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		(void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+		if (strcmp(e->d_name, OPEN_NAME) == 0)
+			*ret_open = true;
+		if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		*ret_bytes += (uint64_t)st.st_blocks * 512;
+		if ((uint64_t)st.st_mtime * 1000 > *ret_newest_ms)
+			*ret_newest_ms = (uint64_t)st.st_mtime * 1000;
+	}
+	if (d)
+		closedir(d);
+}
+
+static void add(struct survey *s, const char *path, uint64_t bytes, uint64_t ended_ms)
+{
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 64;
+		struct kept *more = realloc(s->items, cap * sizeof *more);
+
+		if (!more)
+			return;
+		s->items = more;
+		s->cap = cap;
+	}
+	(void)sl_str_copy(s->items[s->n].path, MAX_PATH_LEN, sl_str_c(path));
+	s->items[s->n].bytes = bytes;
+	s->items[s->n++].ended_ms = ended_ms;
+}
+
+/* Only what has a manifest is ours. */
+static bool is_recording(const char *path)
+{
+	char name[MAX_PATH_LEN + 40];
+
+	(void)snprintf(name, sizeof name, "%s/%s", path, MANIFEST_NAME);
+	return access(name, F_OK) == 0;
+}
+
+static void survey(struct survey *s, const char *dir, unsigned depth)
+{
+	char path[MAX_PATH_LEN];
+	DIR *d = opendir(dir);
+	struct stat st;
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		uint64_t bytes, ended_ms;
+		bool open;
+
+		if (e->d_name[0] == '.' ||
+		    snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path ||
+		    lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		if (depth == 0) {
+			survey(s, path, 1);
+			continue;
+		}
+		if (!is_recording(path))
+			continue;
+		measure(path, &bytes, &ended_ms, &open);
+		s->bytes += bytes;
+		if (!open)
+			add(s, path, bytes, ended_ms);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* ---- what goes */
+
+static void remove_recording(const struct kept *k, const char *why)
+{
+	char path[MAX_PATH_LEN + 300];
+	DIR *d = opendir(k->path);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		(void)snprintf(path, sizeof path, "%s/%s", k->path, e->d_name);
+		(void)unlink(path); /* told by rmdir */
+	}
+	if (d)
+		closedir(d);
+	if (rmdir(k->path) < 0)
+		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be removed: %m", k->path);
+	else
+		sl_log(SL_LOG_NOTICE, "recorder", "%s is removed: %s", k->path, why);
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+
+	return x->ended_ms < y->ended_ms ? -1 : x->ended_ms > y->ended_ms;
+}
+
+static void clear(struct writer *w)
+{
+	const struct recorder_conf *conf = w->conf;
+	uint64_t now_ms = sl_clock_unix_ns() / SL_NS_PER_MS;
+	struct survey s = {0};
+
+	survey(&s, conf->dir.p, 0);
+	if (s.n > 0)
+		qsort(s.items, s.n, sizeof *s.items, by_age);
+	for (size_t i = 0; i < s.n; i++) {
+		const struct kept *k = &s.items[i];
+
+		if (conf->retention && k->ended_ms + conf->retention < now_ms)
+			remove_recording(k, "it was kept as long as it should");
+		else if (conf->quota && s.bytes > conf->quota)
+			remove_recording(k, "the quota is used up");
+		else
+			continue;
+		s.bytes -= k->bytes;
+	}
+	free(s.items);
+	w->used_bytes = s.bytes;
+}
+
+/* ---- space */
+
+static void stop_all(struct writer *w)
+{
+	for (struct wroom *r = w->rooms, *next; r; r = next) {
+		next = r->next;
+		if (r->recording)
+			recording_end(r->recording, "failed", "the disk is full");
+		room_release(r);
+	}
+}
+
+static void look(struct writer *w)
+{
+	uint64_t min = w->conf->min_free, left;
+	struct statvfs fs;
+	bool low;
+
+	if (statvfs(w->conf->dir.p, &fs) < 0)
+		return; /* it has vanished, and comes back with the next file */
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	low = left < min || (w->conf->quota && w->used_bytes > w->conf->quota);
+	if (low && !w->low)
+		sl_log(SL_LOG_ERROR, "recorder",
+		       "%llu MiB are left for recordings: no new ones are begun",
+		       (unsigned long long)(left >> 20));
+	w->low = low;
+	if (left < min / LAST_RESERVE)
+		stop_all(w);
+}
+
+void limits_tick(struct writer *w)
+{
+	uint64_t now_ms = sl_loop_ms(w->w->loop);
+
+	if (w->limits_at_ms && now_ms < w->limits_at_ms + LOOK_MS)
+		return;
+	if ((w->conf->retention || w->conf->quota) &&
+	    (w->limits_at_ms == 0 || now_ms / SCAN_MS != w->limits_at_ms / SCAN_MS))
+		clear(w);
+	w->limits_at_ms = now_ms;
+	look(w);
+}

@@ -1,0 +1,139 @@
+/*
+ * recorder/recorder.h: what the halves of the recorder share.
+ *
+ *     recorder.c    the descriptor                 conf.c      directives that a table cannot check
+ *     in workers:   tap.c       packets of recorded tracks to the writer
+ *                   control.c   what clients say and are told
+ *     the writer:   writer.c    its life and clock, messages from the workers
+ *                   intake.c    packets to frames, at their times
+ *                   room.c      rooms, their tracks, their recording
+ *                   recording.c one recording: its directory, journal and manifest
+ *                   segment.c   series of files: of a track, of a room
+ *                   recover.c   what a crash has left
+ *                   limits.c    space, quota, retention
+ *     pure:         timeline.c reorder.c depacket*.c parameters.c container.c manifest.c
+ *                   envelope.c name.c
+ *     libraries:    mux.c (libavformat)   disk.c (a thread)
+ *
+ * The halves talk by the channel "recorder". A worker tells of every track in rooms that could be
+ * recorded; the writer says which rooms are; then packets flow, in batches, and never wait: what
+ * finds no room is lost, counted, and a gap in the recording.
+ */
+#ifndef RECORDER_RECORDER_H
+#define RECORDER_RECORDER_H
+
+#include <sluice/buf.h>
+#include <sluice/bus.h>
+#include <sluice/module.h>
+#include <sluice/regex.h>
+#include <sluice/track.h>
+
+enum record_when { RECORD_ON_DEMAND, RECORD_ALWAYS };
+enum record_control { CONTROL_GRANT, CONTROL_EVERYONE };
+
+struct recorder_conf {
+	struct sl_str dir;
+	int32_t when, control, container, audio_container, sync;
+	struct sl_list rooms; /* struct sl_regex *; none: all */
+	bool tracks, room, packets;
+	uint64_t segment, wait, linger, max_duration, retention; /* ms */
+	uint64_t memory, min_free, quota;			 /* bytes */
+	struct sl_str recipient;				 /* file */
+};
+extern const struct sl_directive recorder_directives[];
+int recorder_check(struct sl_conf *c, void *conf);
+bool recorder_wants_room(const struct recorder_conf *conf, struct sl_str room);
+
+/* X(name, kind, help) */
+#define RECORDER_METERS(X)                                                                         \
+	X(packets, COUNTER, "packets handed to the writer")                                        \
+	X(dropped, COUNTER, "packets that found no room on the way to the writer")                 \
+	X(received, COUNTER, "packets that the writer got")                                        \
+	X(lost, COUNTER, "packets that never came, after waiting for retransmission")              \
+	X(malformed, COUNTER, "packets that are not what their codec says")                        \
+	X(frames, COUNTER, "frames written")                                                       \
+	X(frames_dropped, COUNTER, "frames dropped: the disk is too slow, or a file failed")       \
+	X(gaps, COUNTER, "gaps in recordings")                                                     \
+	X(key_frames, COUNTER, "key frames asked for")                                             \
+	X(segments, COUNTER, "segments finished")                                                  \
+	X(bytes, COUNTER, "bytes of finished segments", .unit = "bytes")                           \
+	X(disk_errors, COUNTER, "files that could not be written as a whole")                      \
+	X(recordings, GAUGE, "recordings that run")                                                \
+	X(started, COUNTER, "recordings started")                                                  \
+	X(recovered, COUNTER, "recordings that a crash had left open")                             \
+	X(refused, COUNTER, "recordings or requests refused")                                      \
+	X(queued, GAUGE, "bytes waiting for the disk", .unit = "bytes")
+
+enum recorder_meter {
+#define X(name, kind, help, ...) M_##name,
+	RECORDER_METERS(X)
+#undef X
+		N_RECORDER_METERS
+};
+extern const struct sl_metric recorder_metrics[];
+
+/* ---- messages of the channel; strings are lstr, integers big-endian */
+#define RECORDER_CHANNEL "recorder"
+enum record_message {
+	/* to the writer */
+	MSG_TRACK = 1, /* u64 id, u64 peer, u8 kind, u8 codec, u8 muted, u32 hz, room, peer name, name,
+			  source, params, id of the recording that was in the room or "" */
+	MSG_GONE,      /* u64 id */
+	MSG_CLOCK,     /* u64 id, u8 encoding, u64 ntp, u32 ts */
+	MSG_MEDIA,     /* u32 dropped before, then record_packet ... */
+	MSG_CONTROL,   /* u64 peer, verb, room, peer name */
+	MSG_HELLO,     /* a worker wants to know the rooms that are recorded */
+	/* to the workers */
+	MSG_STATE = 64, /* u8 enum record_state, room, id of the recording, reason */
+	MSG_KEY,	/* u64 id, u8 encoding */
+	MSG_REFUSED,	/* u64 peer, sentence */
+};
+enum record_state { STATE_OFF, STATE_ON, STATE_PAUSED };
+enum { PACKET_HEAD = 8 + 8 + 8 + 1 + 1 + 2 }; /* id, arrival ns, seq, encoding, codec, length */
+
+/* Frees b. false: it could not be sent; state is told again by the clock, and the rest is told by who
+ * asked. owner 0: all workers */
+static inline bool record_post(struct sl_channel *c, uint32_t owner, enum record_message type,
+			       struct sl_buf *b)
+{
+	const struct iovec iov = {b->p, b->len};
+	bool ok = sl_buf_ok(b) == 0;
+
+	if (ok && owner)
+		ok = sl_channel_send(c, owner, (uint16_t)type, &iov, 1) == 0;
+	else if (ok)
+		ok = sl_channel_broadcast(c, (uint16_t)type, &iov, 1) > 0;
+	sl_buf_free(b);
+	return ok;
+}
+
+/* ---- tap.c: the half in the workers */
+struct tap;
+int tap_start(struct sl_worker *w, void *conf, void **ret_ctx);
+void tap_drain(void *ctx);
+void tap_stop(void *ctx);
+extern const struct sl_hook tap_hooks[];
+
+/* ---- control.c */
+struct control;
+/* Without signalling on this node there is none: *ret_control is NULL, and 0 returned. */
+int control_open(struct sl_worker *w, const struct recorder_conf *conf, struct tap *tap,
+		 struct control **ret_control);
+void control_close(struct control *c); /* accepts NULL */
+void control_tell(struct control *c, struct sl_str room, enum record_state state,
+		  struct sl_str reason);
+void control_refused(struct control *c, uint64_t peer, struct sl_str sentence);
+/* tap.c, for control.c */
+enum record_state tap_state(const struct tap *t, struct sl_str room);
+int tap_ask(struct tap *t, uint64_t peer, struct sl_str verb, struct sl_str room,
+	    struct sl_str name);
+
+/* ---- writer.c: the half in a process of its own */
+int writer_start(struct sl_worker *w, void *conf, void **ret_ctx);
+void writer_drain(void *ctx);
+void writer_stop(void *ctx);
+
+
+
+
+#endif

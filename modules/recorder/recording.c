@@ -1,0 +1,532 @@
+/*
+ * recorder/recording.c: one recording of a room: its directory, what its tracks write, its journal
+ * and its manifest.
+ *
+ * The directory is DIR/<room>/<when>-<random>/. The journal grows by a line for everything that
+ * happens, a segment's when the disk has it; the manifest says who and what was there, is small and
+ * is written anew when that changes. ".open" is there until all is finished, for recovery.
+ */
+#include "writer.h"
+
+#include <sluice/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MS ((int64_t)SL_NS_PER_MS)
+
+struct held {
+	struct held *next;
+	struct wtrack *track;
+	struct frame frame;
+	int64_t at_ns;
+	char data[];
+};
+
+int64_t recording_now(const struct recording *rec)
+{
+	return (int64_t)(sl_loop_ns(rec->writer->w->loop) - rec->t0_ns);
+}
+
+static long long to_ms(int64_t ns)
+{
+	return (long long)(ns / MS);
+}
+
+/* ---- journal, events */
+
+void recording_note(struct recording *rec, struct sl_buf *members)
+{
+	struct sl_buf line;
+
+	sl_buf_init(&line, 0);
+	if (sl_buf_ok(members) == 0)
+		journal_write(&rec->journal, sl_buf_view(members), &line);
+	if (line.len > 0 && sl_buf_ok(&line) == 0)
+		disk_append(rec->writer->disk, rec->dir, JOURNAL_NAME, sl_buf_view(&line));
+	sl_buf_free(&line);
+	sl_buf_free(members);
+	rec->manifest_due = true;
+}
+
+static void begin_note(struct sl_buf *b, const char *type, int64_t at_ns)
+{
+	sl_buf_init(b, 0);
+	sl_buf_printf(b, "\"type\":\"%s\",\"at_ms\":%lld", type, to_ms(at_ns));
+}
+
+void recording_publish(const struct recording *rec, const char *what, struct sl_str members)
+{
+	char name[32];
+	struct sl_buf b;
+	struct sl_bus_event ev = {.kind = SL_EV_USER, .name = name};
+
+	(void)snprintf(name, sizeof name, "recorder.%s", what);
+	sl_buf_init(&b, 0);
+	sl_buf_printf(&b, "{\"event\":\"%s\",\"recording\":\"%s\",\"room\":", what, rec->id);
+	sl_buf_json(&b, rec->room_name);
+	sl_buf_str(&b, SL_STR(",\"dir\":"));
+	sl_buf_json(&b, sl_str_c(rec->dir));
+	sl_buf_str(&b, members.len > 0 ? SL_STR(",") : SL_STR(""));
+	sl_buf_str(&b, members);
+	sl_buf_str(&b, SL_STR("}"));
+	ev.text = sl_buf_view(&b);
+	if (sl_buf_ok(&b) == 0)
+		sl_bus_publish(rec->writer->w, &ev);
+	sl_buf_free(&b);
+}
+
+/* ---- manifest */
+
+static void describe_track(const struct recording *rec, const struct wtrack *t, struct sl_buf *b)
+{
+	(void)rec;
+	sl_buf_printf(b,
+		      "{\"id\":\"%016llx\",\"participant\":\"%016llx\",\"kind\":\"%s\",\"source\":",
+		      (unsigned long long)t->id, (unsigned long long)t->peer->id,
+		      t->kind == SL_MEDIA_VIDEO ? "video" : "audio");
+	sl_buf_json(b, sl_str_c(t->source));
+	sl_buf_str(b, SL_STR(",\"name\":"));
+	sl_buf_json(b, sl_str_c(t->name));
+	sl_buf_printf(b, ",\"label\":\"%s\",\"codec\":\"%s\",\"clock_hz\":%u", t->label,
+		      sl_codec_name(t->codec), t->hz);
+	if (t->first_ns >= 0)
+		sl_buf_printf(b, ",\"start_ms\":%lld,\"end_ms\":%lld", to_ms(t->first_ns),
+			      to_ms(t->last_end_ns));
+	sl_buf_printf(b, ",\"packets\":%llu,\"lost\":%llu,\"frames\":%llu,\"gaps\":%llu}",
+		      (unsigned long long)t->n_packets, (unsigned long long)t->n_lost,
+		      (unsigned long long)t->n_frames, (unsigned long long)t->n_gaps);
+}
+
+static void add_items(struct sl_buf *b, const struct sl_buf *past)
+{
+	sl_buf_str(b, sl_buf_view(past));
+}
+
+static void write_tracks(const struct recording *rec, struct sl_buf *b)
+{
+	const char *comma = rec->past_tracks.len > 0 ? "," : "";
+
+	sl_buf_str(b, SL_STR("\"tracks\":["));
+	add_items(b, &rec->past_tracks);
+	for (const struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
+		if (!t->joined)
+			continue;
+		sl_buf_printf(b, "%s\n  ", comma);
+		describe_track(rec, t, b);
+		comma = ",";
+	}
+	sl_buf_str(b, SL_STR("]"));
+}
+
+static void write_time(uint64_t unix_ms, struct sl_buf *b)
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	char text[40] = "";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	sl_buf_printf(b, "\"%s.%03uZ\"", text, (unsigned)(unix_ms % 1000));
+}
+
+static const char *state_name(const struct recording *rec)
+{
+	return rec->state == REC_ENDING && rec->n_pending == 0 ? rec->end_state : "recording";
+}
+
+void recording_write_manifest(struct recording *rec)
+{
+	struct sl_buf b;
+
+	sl_buf_init(&b, 0);
+	sl_buf_printf(&b, "{\"version\":1,\n\"id\":\"%s\",\n\"room\":", rec->id);
+	sl_buf_json(&b, rec->room_name);
+	sl_buf_str(&b, SL_STR(",\n\"started\":"));
+	write_time(rec->unix_ms, &b);
+	sl_buf_printf(&b, ",\n\"started_unix_ms\":%llu,\n\"started_monotonic_ns\":%llu,\n",
+		      (unsigned long long)rec->unix_ms, (unsigned long long)rec->t0_ns);
+	sl_buf_printf(&b, "\"state\":\"%s\",\n\"reason\":", state_name(rec));
+	sl_buf_json(&b, sl_str_c(rec->reason));
+	sl_buf_printf(&b, ",\n\"duration_ms\":%llu,\n\"participants\":[",
+		      (unsigned long long)(((rec->end_ns ? rec->end_ns
+							 : sl_loop_ns(rec->writer->w->loop)) -
+					    rec->t0_ns) /
+					   SL_NS_PER_MS));
+	add_items(&b, &rec->past_people);
+	sl_buf_str(&b, SL_STR("],\n"));
+	write_tracks(rec, &b);
+	sl_buf_printf(&b,
+		      ",\n\"segments\":%u,\n\"bytes\":%llu,\n\"files\":%u,\n\"journal\":{\"file\":"
+		      "\"%s\",\"lines\":%llu,\"chain\":\"%s\"}\n}\n",
+		      rec->n_segments, (unsigned long long)rec->bytes, rec->n_labels, JOURNAL_NAME,
+		      (unsigned long long)rec->journal.n_lines, rec->journal.chain);
+	if (sl_buf_ok(&b) == 0)
+		disk_put(rec->writer->disk, rec->dir, MANIFEST_NAME, sl_buf_view(&b));
+	sl_buf_free(&b);
+	rec->manifest_due = false;
+}
+
+/* ---- who takes part */
+
+/* Each participant once, also when it comes again with another track */
+static void add_person(struct recording *rec, const struct wpeer *p)
+{
+	char id[24];
+	struct sl_buf b;
+
+	(void)snprintf(id, sizeof id, "%016llx", (unsigned long long)p->id);
+	sl_buf_init(&b, 0);
+	if (rec->past_people.len > 0 &&
+	    memmem(rec->past_people.p, rec->past_people.len, id, 16) != NULL)
+		return;
+	sl_buf_printf(&rec->past_people,
+		      "%s\n  {\"id\":\"%s\",\"name\":", rec->past_people.len > 0 ? "," : "", id);
+	sl_buf_json(&rec->past_people, sl_str_c(p->name));
+	sl_buf_printf(&rec->past_people, ",\"joined_ms\":%lld}", to_ms(recording_now(rec)));
+}
+
+static void make_label(struct wtrack *t)
+{
+	char person[40], source[24];
+
+	safe_name(person, sizeof person, sl_str_c(t->peer->name));
+	safe_name(source, sizeof source, sl_str_c(t->source[0] ? t->source : "track"));
+	(void)snprintf(t->label, sizeof t->label, "%s-%s-%04x", person, source,
+		       (unsigned)(t->id & 0xffff));
+}
+
+static enum container_id container_of(const struct recorder_conf *conf, const struct wtrack *t)
+{
+	static const enum container_id video[] = {CONTAINER_MATROSKA, CONTAINER_MP4};
+	static const enum container_id audio[] = {CONTAINER_MATROSKA, CONTAINER_MP4, CONTAINER_OGG,
+						  CONTAINER_WAV};
+
+	return t->kind == SL_MEDIA_VIDEO ? video[conf->container] : audio[conf->audio_container];
+}
+
+void recording_join(struct recording *rec, struct wtrack *t)
+{
+	const struct recorder_conf *conf = rec->writer->conf;
+	char raw[MAX_LABEL];
+	struct sl_buf b;
+
+	if (t->joined)
+		return;
+	t->joined = true;
+	t->first_ns = -1;
+	t->last_ns = t->last_end_ns = 0;
+	make_label(t);
+	add_person(rec, t->peer);
+	if (conf->tracks)
+		t->own = series_new(rec, t->label, container_of(conf, t));
+	(void)snprintf(raw, sizeof raw, "%.80s-packets", t->label);
+	if (conf->packets)
+		t->raw = series_new(rec, raw, CONTAINER_PCAPNG);
+	begin_note(&b, "track", recording_now(rec));
+	sl_buf_str(&b, SL_STR(",\"track\":"));
+	describe_track(rec, t, &b);
+	recording_note(rec, &b);
+	if (t->muted)
+		recording_mute(rec, t);
+}
+
+static void release_held(struct recording *rec, int64_t until_ns);
+
+void recording_leave(struct recording *rec, struct wtrack *t)
+{
+	struct sl_buf b;
+
+	if (!t->joined)
+		return;
+	release_held(rec, INT64_MAX);
+	if (rec->room_series)
+		series_forget(rec->room_series, t);
+	series_free(t->own);
+	series_free(t->raw);
+	t->own = t->raw = NULL;
+	sl_buf_str(&rec->past_tracks, rec->past_tracks.len > 0 ? SL_STR(",\n  ") : SL_STR("\n  "));
+	describe_track(rec, t, &rec->past_tracks);
+	begin_note(&b, "track-end", recording_now(rec));
+	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
+	recording_note(rec, &b);
+	t->joined = false;
+}
+
+void recording_mute(struct recording *rec, const struct wtrack *t)
+{
+	struct sl_buf b;
+
+	begin_note(&b, t->muted ? "mute" : "unmute", recording_now(rec));
+	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
+	recording_note(rec, &b);
+}
+
+void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint64_t lost)
+{
+	struct sl_buf b;
+
+	if (t->first_ns < 0) /* before its beginning nothing was missed */
+		return;
+	t->n_gaps++;
+	sl_count(&rec->writer->m[M_gaps]);
+	begin_note(&b, "gap", t->last_end_ns);
+	sl_buf_printf(&b, ",\"id\":\"%016llx\",\"to_ms\":%lld,\"lost\":%llu",
+		      (unsigned long long)t->id, to_ms(to_ns - (int64_t)rec->t0_ns),
+		      (unsigned long long)lost);
+	recording_note(rec, &b);
+}
+
+/* ---- frames */
+
+static void hold(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns)
+{
+	struct held *h = malloc(sizeof *h + f->data.len), **link = &rec->held;
+
+	if (!h)
+		return;
+	*h = (struct held){.track = t, .frame = *f, .at_ns = at_ns};
+	memcpy(h->data, f->data.p, f->data.len);
+	h->frame.data.p = h->data;
+	while (*link && (*link)->at_ns <= at_ns)
+		link = &(*link)->next;
+	h->next = *link;
+	*link = h;
+}
+
+static void release_held(struct recording *rec, int64_t until_ns)
+{
+	while (rec->held && rec->held->at_ns <= until_ns) {
+		struct held *h = rec->held;
+
+		rec->held = h->next;
+		series_frame(rec->room_series, h->track, &h->frame, h->at_ns);
+		free(h);
+	}
+}
+
+static bool has_room_series(struct recording *rec)
+{
+	if (!rec->room_series && rec->writer->conf->room)
+		rec->room_series = series_new(rec, "room",
+					      rec->writer->conf->container ? CONTAINER_MP4
+									   : CONTAINER_MATROSKA);
+	return rec->room_series != NULL;
+}
+
+static bool is_stuck(struct recording *rec)
+{
+	struct writer *w = rec->writer;
+
+	if (!rec->failed && !disk_is_full(w->disk))
+		return false;
+	sl_count(&w->m[M_frames_dropped]);
+	return true;
+}
+
+void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns)
+{
+	int64_t at = at_ns - (int64_t)rec->t0_ns;
+
+	if (rec->state != REC_ON || !t->joined || at < 0 || f->data.len == 0)
+		return;
+	if (is_stuck(rec)) {
+		if (t->kind == SL_MEDIA_VIDEO)
+			t->frames.wants_key = true;
+		return;
+	}
+	if (t->first_ns < 0)
+		t->first_ns = at;
+	if (at <= t->last_ns && t->n_frames > 0) /* a clock that was set right never runs back */
+		at = t->last_ns + 1;
+	t->last_ns = t->last_end_ns = at;
+	if (f->codec == SL_CODEC_OPUS)
+		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;
+	t->n_frames++;
+	rec->last_media_ms = sl_loop_ms(rec->writer->w->loop);
+	if (t->own)
+		series_frame(t->own, t, f, at);
+	if (has_room_series(rec))
+		hold(rec, t, f, at);
+}
+
+void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p)
+{
+	if (rec->state == REC_ON && t->joined && !is_stuck(rec))
+		series_packet(t->raw, p, (int64_t)(p->arrival_ns - rec->t0_ns));
+}
+
+/* ---- life */
+
+static void make_id(struct recording *rec)
+{
+	time_t seconds = (time_t)(rec->unix_ms / 1000);
+	uint8_t noise[4] = {0};
+	char when[24] = "", hex[9];
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		(void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm);
+	(void)!sl_random(noise, sizeof noise); /* the time alone is nearly always enough */
+	sl_hex_encode(hex, noise, sizeof noise);
+	(void)snprintf(rec->id, sizeof rec->id, "%s-%s", when, hex);
+}
+
+static int set_room_name(struct recording *rec, struct sl_str name)
+{
+	char *p = malloc(name.len + 1);
+
+	if (!p)
+		return -SL_ENOMEM;
+	if (name.len > 0)
+		memcpy(p, name.p, name.len);
+	p[name.len] = '\0';
+	rec->room_name = (struct sl_str){p, name.len};
+	return 0;
+}
+
+static void free_recording(struct recording *rec)
+{
+	free((char *)(uintptr_t)rec->room_name.p);
+	sl_buf_free(&rec->past_tracks);
+	sl_buf_free(&rec->past_people);
+	free(rec);
+}
+
+int recording_start(struct wroom *room, struct recording **ret_rec)
+{
+	struct writer *w = room->writer;
+	struct recording *rec = calloc(1, sizeof *rec);
+	char safe[64];
+	struct sl_buf b;
+	int rc = rec ? set_room_name(rec, (struct sl_str){room->name, room->name_len}) : -SL_ENOMEM;
+
+	if (rc < 0) {
+		free(rec);
+		return rc;
+	}
+	rec->writer = w;
+	rec->room = room;
+	rec->t0_ns = sl_loop_ns(w->w->loop);
+	rec->unix_ms = sl_clock_unix_ns() / SL_NS_PER_MS;
+	rec->last_media_ms = sl_loop_ms(w->w->loop);
+	sl_buf_init(&rec->past_tracks, 0);
+	sl_buf_init(&rec->past_people, 0);
+	make_id(rec);
+	safe_name(safe, sizeof safe, rec->room_name);
+	rc = snprintf(rec->dir, sizeof rec->dir, "%.*s/%s/%s", SL_FMT(w->conf->dir), safe, rec->id);
+	if (rc >= (int)sizeof rec->dir) {
+		free_recording(rec);
+		return -SL_ELIMIT;
+	}
+	journal_begin(&rec->journal, sl_str_c(rec->id));
+	disk_put(w->disk, rec->dir, OPEN_NAME, SL_STR("\n"));
+	begin_note(&b, "start", 0);
+	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
+	recording_note(rec, &b);
+	recording_write_manifest(rec);
+	*ret_rec = rec;
+	return 0;
+}
+
+/* All open files end; what comes next begins others. */
+static void cut_all(struct recording *rec)
+{
+	release_held(rec, INT64_MAX);
+	if (rec->room_series)
+		series_cut(rec->room_series);
+	for (struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
+		if (t->own)
+			series_cut(t->own);
+		if (t->raw)
+			series_cut(t->raw);
+	}
+}
+
+void recording_pause(struct recording *rec, bool paused)
+{
+	struct sl_buf b;
+
+	if ((rec->state == REC_PAUSED) == paused || rec->state == REC_ENDING)
+		return;
+	if (paused)
+		for (struct wtrack *t = rec->room->tracks; t; t = t->next)
+			intake_drain(t);
+	cut_all(rec);
+	rec->state = paused ? REC_PAUSED : REC_ON;
+	begin_note(&b, paused ? "pause" : "resume", recording_now(rec));
+	recording_note(rec, &b);
+	for (struct wtrack *t = rec->room->tracks; t; t = t->next)
+		t->frames.wants_key = t->kind == SL_MEDIA_VIDEO;
+	room_tell(rec->room, 0, paused ? "paused" : "resumed");
+}
+
+void recording_end(struct recording *rec, const char *end_state, const char *reason)
+{
+	struct wroom *room = rec->room;
+	struct sl_buf b;
+
+	rec->failed = rec->failed || strcmp(end_state, "failed") == 0;
+	if (rec->state == REC_ENDING)
+		return;
+	for (struct wtrack *t = room ? room->tracks : NULL; t; t = t->next) {
+		recording_leave(rec, t);
+	}
+	cut_all(rec);
+	series_free(rec->room_series);
+	rec->room_series = NULL;
+	rec->state = REC_ENDING;
+	rec->end_ns = sl_loop_ns(rec->writer->w->loop);
+	(void)sl_str_copy(rec->end_state, sizeof rec->end_state, sl_str_c(end_state));
+	(void)sl_str_copy(rec->reason, sizeof rec->reason, sl_str_c(reason));
+	rec->room = NULL;
+	begin_note(&b, "end", recording_now(rec));
+	sl_buf_str(&b, SL_STR(",\"reason\":"));
+	sl_buf_json(&b, sl_str_c(reason));
+	recording_note(rec, &b);
+	if (room)
+		room_ended(room, reason);
+	sl_log(SL_LOG_INFO, "recorder", "recording %s of room \"%.*s\" ends: %s", rec->id,
+	       SL_FMT(rec->room_name), reason);
+	if (rec->n_pending == 0)
+		recording_tick(rec);
+}
+
+static void finish(struct recording *rec)
+{
+	struct sl_buf b;
+
+	recording_write_manifest(rec);
+	if (strcmp(rec->end_state, "recording") != 0)
+		disk_remove(rec->writer->disk, rec->dir, OPEN_NAME);
+	sl_buf_init(&b, 0);
+	sl_buf_printf(&b, "\"segments\":%u,\"bytes\":%llu,\"reason\":", rec->n_segments,
+		      (unsigned long long)rec->bytes);
+	sl_buf_json(&b, sl_str_c(rec->reason));
+	recording_publish(rec, strcmp(rec->end_state, "failed") == 0 ? "failed" : "finished",
+			  sl_buf_view(&b));
+	sl_buf_free(&b);
+	free_recording(rec);
+}
+
+void recording_tick(struct recording *rec)
+{
+	int64_t now = recording_now(rec);
+
+	if (rec->state == REC_ENDING) {
+		if (rec->n_pending == 0)
+			finish(rec);
+		return;
+	}
+	release_held(rec, now - HOLD_MS * MS - (int64_t)rec->writer->conf->wait * MS);
+	for (struct wtrack *t = rec->room->tracks; t; t = t->next) {
+		if (t->own)
+			series_flush(t->own, now);
+		if (t->raw)
+			series_flush(t->raw, now);
+	}
+	if (rec->room_series)
+		series_flush(rec->room_series, now);
+	if (rec->manifest_due)
+		recording_write_manifest(rec);
+}

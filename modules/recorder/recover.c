@@ -1,0 +1,364 @@
+/*
+ * recorder/recover.c: what a crash has left: recordings whose ".open" is still there.
+ *
+ * Files without their final names are cut to their last whole cluster, fragment or page and get
+ * them, under a line in the journal that says so. A room that is still there goes on with its
+ * recording, in the same directory and on the same time; others are closed as "interrupted".
+ * Nothing is written over: a name that is taken stays as it is.
+ *
+ * This runs before the process serves, so that it may block.
+ */
+#include "writer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sluice/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_TEXT = 64 << 20, GIVE_UP_MS = 20000 };
+
+struct orphan {
+	struct orphan *next;
+	struct recording *rec;
+};
+
+/* ---- files */
+
+static char *slurp(const char *path, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	char *text = NULL;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size < MAX_TEXT)
+		text = malloc((size_t)st.st_size + 1);
+	if (text)
+		n = read(fd, text, (size_t)st.st_size);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	*ret_len = (size_t)n;
+	return text;
+}
+
+static size_t good_length_of(int fd, const char *name, size_t len)
+{
+	const struct container *c = container_of_file(sl_str_c(name));
+	uint8_t *p = len > 0 ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	size_t good = 0;
+
+	if (p == MAP_FAILED)
+		return 0;
+	if (envelope_is_sealed((struct sl_str){(const char *)p, len}))
+		good = envelope_good_length(p, len);
+	else if (c)
+		good = c->good_length(p, len);
+	(void)munmap(p, len);
+	return good;
+}
+
+/* Repairs PATH.part and gives it its name. 0 or errno; ENODATA: nothing of use was in it */
+static int repair(const char *path, const char *name, struct disk_result *ret_result)
+{
+	char part[MAX_PATH_LEN + 300];
+	struct stat st;
+	size_t good;
+	int fd, rc = 0;
+
+	(void)snprintf(part, sizeof part, "%s.part", path);
+	fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno;
+	good = fstat(fd, &st) == 0 ? good_length_of(fd, name, (size_t)st.st_size) : 0;
+	if (good == 0)
+		rc = ENODATA;
+	else if (ftruncate(fd, (off_t)good) < 0 || fsync(fd) < 0)
+		rc = errno;
+	if (rc == 0)
+		rc = disk_hash(fd, ret_result->sha256, &ret_result->bytes);
+	if (rc == 0 && link(part, path) < 0) /* never over another */
+		rc = errno;
+	close(fd);
+	if (rc == 0 || rc == ENODATA)
+		(void)unlink(part);
+	return rc;
+}
+
+/* ---- the journal */
+
+/* The lines that are whole and follow each other; the rest, cut by the crash, goes. */
+static void read_journal(struct recording *rec, json_t *opens)
+{
+	char path[MAX_PATH_LEN + 40];
+	struct sl_str text, line;
+	size_t len;
+	char *p;
+
+	(void)snprintf(path, sizeof path, "%s/%s", rec->dir, JOURNAL_NAME);
+	journal_begin(&rec->journal, sl_str_c(rec->id));
+	p = slurp(path, &len);
+	if (!p)
+		return;
+	text = (struct sl_str){p, len};
+	while (journal_read(&rec->journal, &text, &line) == 0) {
+		json_t *o = sl_json_parse(line, 8, NULL, 0);
+		struct sl_str type = sl_json_get_str(o, "type"), file = sl_json_get_str(o, "file");
+
+		if (file.p && sl_str_eq(type, SL_STR("open")))
+			(void)json_object_set(opens, file.p, o);
+		else if (file.p && sl_str_eq(type, SL_STR("segment")))
+			(void)json_object_del(opens, file.p);
+		json_decref(o);
+	}
+	if (text.len > 0 && truncate(path, (off_t)(len - text.len)) < 0)
+		sl_log(SL_LOG_WARN, "recorder", "%s: its broken end cannot be cut: %m", path);
+	free(p);
+}
+
+static void note_segment(struct recording *rec, const char *name, const json_t *open,
+			 const struct disk_result *r)
+{
+	char hash[65], *tracks = json_dumps(json_object_get(open, "tracks"), JSON_COMPACT);
+	struct sl_buf b;
+
+	sl_hex_encode(hash, r->sha256, sizeof r->sha256);
+	sl_buf_init(&b, 0);
+	sl_buf_str(&b, SL_STR("\"type\":\"segment\",\"file\":"));
+	sl_buf_json(&b, sl_str_c(name));
+	sl_buf_str(&b, SL_STR(",\"container\":"));
+	sl_buf_json(&b, sl_json_get_str(open, "container"));
+	sl_buf_printf(&b,
+		      ",\"sealed\":%s,\"start_ms\":%lld,\"tracks\":%s,\"recovered\":true,\"bytes\":"
+		      "%llu,\"sha256\":\"%s\"",
+		      json_is_true(json_object_get(open, "sealed")) ? "true" : "false",
+		      (long long)json_integer_value(json_object_get(open, "start_ms")),
+		      tracks ? tracks : "[]", (unsigned long long)r->bytes, hash);
+	recording_note(rec, &b);
+	rec->n_segments++;
+	rec->bytes += r->bytes;
+	free(tracks);
+}
+
+/* What was open, and files that were whole but whose line was lost */
+static void repair_files(struct recording *rec, json_t *opens)
+{
+	const char *name;
+	json_t *line;
+
+	json_object_foreach(opens, name, line)
+	{
+		char path[MAX_PATH_LEN + 280];
+		struct disk_result r = {0};
+		int fd, rc;
+
+		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, name);
+		rc = repair(path, name, &r);
+		if (rc == ENOENT && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
+			rc = disk_hash(fd, r.sha256, &r.bytes);
+			close(fd);
+		}
+		if (rc == 0)
+			note_segment(rec, name, line, &r);
+		else if (rc != ENODATA && rc != ENOENT)
+			sl_log(SL_LOG_ERROR, "recorder", "%s could not be repaired: %s", path,
+			       strerror(rc));
+	}
+}
+
+/* ---- recordings */
+
+static void add_past(struct sl_buf *to, const json_t *items)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item)
+	{
+		char *text = json_dumps(item, JSON_COMPACT);
+
+		sl_buf_printf(to, "%s\n  %s", to->len > 0 ? "," : "", text ? text : "{}");
+		free(text);
+	}
+}
+
+/* The clock went on if this is still the same boot; else nobody goes on with it anyway. */
+static int fill(struct recording *rec, const json_t *manifest)
+{
+	struct sl_str room = sl_json_get_str(manifest, "room"),
+		      id = sl_json_get_str(manifest, "id");
+	char *name = room.p ? malloc(room.len + 1) : NULL;
+
+	if (!name || !id.p || id.len >= sizeof rec->id) {
+		free(name);
+		return -SL_EPARSE;
+	}
+	memcpy(name, room.p, room.len + 1);
+	rec->room_name = (struct sl_str){name, room.len};
+	(void)sl_str_copy(rec->id, sizeof rec->id, id);
+	rec->unix_ms = (uint64_t)json_integer_value(json_object_get(manifest, "started_unix_ms"));
+	rec->t0_ns =
+		(uint64_t)json_integer_value(json_object_get(manifest, "started_monotonic_ns"));
+	rec->n_segments = (unsigned)json_integer_value(json_object_get(manifest, "segments"));
+	rec->n_labels = (unsigned)json_integer_value(json_object_get(manifest, "files"));
+	rec->bytes = (uint64_t)json_integer_value(json_object_get(manifest, "bytes"));
+	sl_buf_init(&rec->past_tracks, 0);
+	sl_buf_init(&rec->past_people, 0);
+	add_past(&rec->past_tracks, json_object_get(manifest, "tracks"));
+	add_past(&rec->past_people, json_object_get(manifest, "participants"));
+	return 0;
+}
+
+/* Numbers of files that the manifest had not heard of are taken, too. */
+static void skip_numbers(struct recording *rec)
+{
+	DIR *d = opendir(rec->dir);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		unsigned long n = strtoul(e->d_name, NULL, 10);
+
+		if (n > rec->n_labels && n < UINT32_MAX)
+			rec->n_labels = (unsigned)n;
+	}
+	if (d)
+		closedir(d);
+}
+
+static struct recording *load(struct writer *w, const char *dir)
+{
+	struct recording *rec = calloc(1, sizeof *rec);
+	char path[MAX_PATH_LEN + 40];
+	json_t *manifest = NULL;
+	size_t len = 0;
+	char *text;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, MANIFEST_NAME);
+	text = slurp(path, &len);
+	if (text)
+		manifest = sl_json_parse((struct sl_str){text, len}, 8, NULL, 0);
+	free(text);
+	if (!rec || !manifest || fill(rec, manifest) < 0) {
+		free(rec);
+		json_decref(manifest);
+		return NULL;
+	}
+	json_decref(manifest);
+	rec->writer = w;
+	rec->state = REC_ON;
+	(void)sl_str_copy(rec->dir, sizeof rec->dir, sl_str_c(dir));
+	skip_numbers(rec);
+	return rec;
+}
+
+static void recover(struct writer *w, const char *dir)
+{
+	json_t *opens = json_object();
+	struct recording *rec = load(w, dir);
+	struct orphan *o = calloc(1, sizeof *o);
+	struct sl_buf b;
+
+	if (!rec || !opens || !o) {
+		sl_log(SL_LOG_ERROR, "recorder",
+		       "%s has no manifest that can be read; it is left as it is", dir);
+		free(o);
+		json_decref(opens);
+		return;
+	}
+	read_journal(rec, opens);
+	repair_files(rec, opens);
+	json_decref(opens);
+	sl_buf_init(&b, 0);
+	sl_buf_printf(&b, "\"type\":\"recovered\",\"at_ms\":%lld",
+		      (long long)(recording_now(rec) / (int64_t)SL_NS_PER_MS));
+	recording_note(rec, &b);
+	recording_write_manifest(rec);
+	sl_count(&w->m[M_recovered]);
+	sl_log(SL_LOG_NOTICE, "recorder",
+	       "recording %s of room \"%.*s\" was left open by a crash; it is repaired", rec->id,
+	       SL_FMT(rec->room_name));
+	*o = (struct orphan){w->orphans, rec};
+	w->orphans = o;
+}
+
+static void scan(struct writer *w, const char *dir, unsigned depth)
+{
+	char path[MAX_PATH_LEN];
+	struct stat st;
+	DIR *d = opendir(dir);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (e->d_name[0] == '.' ||
+		    snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path - 40)
+			continue;
+		if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		if (depth == 0) {
+			scan(w, path, 1);
+		} else {
+			char open_mark[MAX_PATH_LEN + 8];
+
+			(void)snprintf(open_mark, sizeof open_mark, "%s/%s", path, OPEN_NAME);
+			if (access(open_mark, F_OK) == 0)
+				recover(w, path);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+void recover_all(struct writer *w)
+{
+	scan(w, w->conf->dir.p, 0);
+	w->recovered_at_ms = sl_loop_ms(w->w->loop);
+}
+
+struct recording *recover_take(struct writer *w, struct sl_str room, struct sl_str id)
+{
+	for (struct orphan **link = &w->orphans; *link; link = &(*link)->next) {
+		struct orphan *o = *link;
+		struct recording *rec = o->rec;
+
+		if (!sl_str_eq(rec->room_name, room) ||
+		    (id.len > 0 && !sl_str_eq(sl_str_c(rec->id), id)) ||
+		    rec->t0_ns > sl_loop_ns(w->w->loop))
+			continue;
+		*link = o->next;
+		free(o);
+		rec->last_media_ms = sl_loop_ms(w->w->loop);
+		return rec;
+	}
+	return NULL;
+}
+
+static void close_all(struct writer *w)
+{
+	while (w->orphans) {
+		struct orphan *o = w->orphans;
+
+		w->orphans = o->next;
+		recording_end(o->rec, "interrupted",
+			      "the server was interrupted, and nobody came back");
+		free(o);
+	}
+}
+
+void recover_tick(struct writer *w)
+{
+	if (w->orphans && sl_loop_ms(w->w->loop) > w->recovered_at_ms + GIVE_UP_MS)
+		close_all(w);
+}
+
+void recover_free(struct writer *w)
+{
+	if (w->disk)
+		close_all(w);
+}

@@ -1,0 +1,645 @@
+/*
+ * recorder/tap.c: the half in the workers: tells the writer of tracks, and copies the packets of
+ * those in recorded rooms into batches for it.
+ *
+ * A packet costs a look-up and a copy. A batch leaves when it is full or the tick ends; one that
+ * finds no room is dropped as a whole, and the next one says how many packets that were. Of
+ * simulcast one encoding goes to the writer: the one with the highest rate, and to another only at
+ * a key frame of that.
+ *
+ * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
+ * with it: its successor is told of all tracks, and of the recordings that were.
+ */
+#include "recorder.h"
+
+#include <sluice/bus.h>
+#include <sluice/codec.h>
+#include <sluice/hash.h>
+#include <stdlib.h>
+
+enum {
+	BATCH = 32 * 1024,
+	RATE_WINDOW_MS = 1000,
+	NO_ENCODING = 255,
+	MAX_BATCHES = 4, /* writers at a time: of this generation, and those before */
+	MAX_ID = 160,
+	ANNOUNCE_MS = 200, /* until a writer is there */
+};
+
+struct tap_room { /* that is recorded */
+	struct tap_room *next;
+	uint32_t owner; /* the writer; 0: it died, and its successor is not there yet */
+	enum record_state state;
+	char id[MAX_ID];
+	size_t name_len;
+	char name[];
+};
+
+struct tap_track {
+	struct sl_hnode node;
+	struct sl_track *track;
+	struct tap_room *room; /* NULL: not recorded */
+	uint32_t told;	       /* the writer that knows it */
+	uint8_t encoding;
+	uint64_t window_ms;
+	uint32_t bytes[SL_RTC_MAX_ENCODINGS], rate[SL_RTC_MAX_ENCODINGS];
+	struct sl_codec_state *state; /* of the encoding that is waited for */
+	uint8_t state_of;
+};
+
+struct batch {
+	uint32_t owner, n, dropped;
+	size_t len;
+	uint8_t *data; /* BATCH bytes */
+};
+
+struct tap {
+	struct sl_worker *w;
+	const struct recorder_conf *conf;
+	const struct sl_meter *m;
+	struct sl_channel *channel;
+	struct control *control;
+	struct sl_htab tracks;
+	struct tap_track *newest; /* of the packet before */
+	struct tap_room *rooms;
+	struct batch batches[MAX_BATCHES];
+	struct sl_post post;
+	struct sl_timer announce;
+};
+
+/* ---- rooms */
+
+static struct tap_room *find_room(const struct tap *t, struct sl_str name)
+{
+	struct tap_room *r = t->rooms;
+
+	while (r && !sl_str_eq((struct sl_str){r->name, r->name_len}, name))
+		r = r->next;
+	return r;
+}
+
+enum record_state tap_state(const struct tap *t, struct sl_str room)
+{
+	const struct tap_room *r = find_room(t, room);
+
+	return r ? r->state : STATE_OFF;
+}
+
+static uint32_t writer_of(const struct tap *t, struct sl_str room)
+{
+	const struct tap_room *r = find_room(t, room);
+
+	return r && r->owner ? r->owner : sl_aux_owner(t->w, "recorder");
+}
+
+static void send(struct tap *t, uint32_t owner, enum record_message type, struct sl_buf *b)
+{
+	if (!record_post(t->channel, owner, type, b))
+		sl_log(SL_LOG_WARN, "recorder", "a message to the writer found no room");
+}
+
+/* ---- packets */
+
+static void flush(struct tap *t, struct batch *b)
+{
+	const struct iovec iov = {b->data, b->len};
+
+	if (b->n == 0)
+		return;
+	if (sl_channel_send(t->channel, b->owner, MSG_MEDIA, &iov, 1) < 0) {
+		b->dropped += b->n;
+		sl_count_n(&t->m[M_dropped], b->n);
+	} else {
+		b->dropped = 0;
+		sl_count_n(&t->m[M_packets], b->n);
+	}
+	b->n = 0;
+	b->len = 0;
+}
+
+static void on_post(struct sl_post *post)
+{
+	struct tap *t = post->arg;
+
+	for (unsigned i = 0; i < MAX_BATCHES; i++)
+		flush(t, &t->batches[i]);
+}
+
+/* NULL: more writers than places */
+static struct batch *batch_for(struct tap *t, uint32_t owner)
+{
+	struct batch *free_one = NULL;
+
+	for (unsigned i = 0; i < MAX_BATCHES; i++) {
+		if (t->batches[i].owner == owner)
+			return &t->batches[i];
+		if (t->batches[i].n == 0)
+			free_one = &t->batches[i];
+	}
+	if (!free_one)
+		return NULL;
+	free_one->owner = owner;
+	free_one->dropped = 0;
+	return free_one;
+}
+
+static void put_packet(struct tap *t, const struct sl_media *m, uint32_t owner)
+{
+	const struct sl_rtp *rtp = m->rtp;
+	struct batch *b = batch_for(t, owner);
+	uint8_t *p;
+
+	if (b && b->len + PACKET_HEAD + rtp->len > BATCH)
+		flush(t, b);
+	if (!b || rtp->len + PACKET_HEAD + 4 > BATCH) {
+		sl_count(&t->m[M_dropped]);
+		return;
+	}
+	if (b->n == 0) {
+		sl_put32(b->data, b->dropped);
+		b->len = 4;
+	}
+	p = b->data + b->len;
+	sl_put64(p, m->track->id);
+	sl_put64(p + 8, sl_loop_ns(t->w->loop));
+	sl_put64(p + 16, m->seq);
+	p[24] = m->encoding;
+	p[25] = m->codec;
+	sl_put16(p + 26, (uint16_t)rtp->len);
+	memcpy(p + PACKET_HEAD, rtp->data, rtp->len);
+	b->len += PACKET_HEAD + rtp->len;
+	b->n++;
+	sl_post(t->w->loop, &t->post);
+}
+
+/* ---- which encoding */
+
+static void measure(struct tap_track *tt, const struct sl_media *m, uint64_t now_ms)
+{
+	tt->bytes[m->encoding] += m->rtp->len;
+	if (now_ms < tt->window_ms + RATE_WINDOW_MS)
+		return;
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++) {
+		tt->rate[i] = tt->bytes[i];
+		tt->bytes[i] = 0;
+	}
+	tt->window_ms = now_ms;
+}
+
+static unsigned best_of(const struct tap_track *tt)
+{
+	unsigned best = tt->encoding;
+
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
+		if (best == NO_ENCODING || tt->rate[i] > tt->rate[best])
+			best = i;
+	return best;
+}
+
+static bool begins_key_frame(struct tap_track *tt, const struct sl_media *m)
+{
+	struct sl_frame_info info;
+
+	if (tt->state_of != m->encoding) {
+		sl_codec_state_free(tt->state);
+		tt->state = NULL;
+		tt->state_of = m->encoding;
+	}
+	/* Once for each switch, not for each packet */
+	if (!tt->state && sl_codec_state_new(&tt->state) < 0)
+		return false;
+	return sl_codec_inspect(tt->state, m->codec, m->rtp, &info) == 0 && info.key && info.begins;
+}
+
+/* Is the packet of the encoding that is recorded, or does it make its own the one? */
+static bool choose(struct tap *t, struct tap_track *tt, const struct sl_media *m)
+{
+	unsigned best;
+
+	if (m->encoding >= SL_RTC_MAX_ENCODINGS)
+		return false;
+	if (m->track->n_encodings < 2 || m->track->kind != SL_MEDIA_VIDEO) {
+		tt->encoding = m->encoding;
+		return true;
+	}
+	measure(tt, m, sl_loop_ms(t->w->loop));
+	best = best_of(tt);
+	if (tt->encoding == NO_ENCODING)
+		tt->encoding = m->encoding;
+	if (m->encoding == tt->encoding || m->encoding != best)
+		return m->encoding == tt->encoding;
+	if (!begins_key_frame(tt, m)) {
+		sl_track_ask_key_frame(m->track, m->encoding);
+		return false;
+	}
+	tt->encoding = m->encoding;
+	return true;
+}
+
+/* ---- tracks */
+
+static bool is_id(const struct sl_hnode *n, const void *key)
+{
+	return SL_CONTAINER(n, struct tap_track, node)->track->id == *(const uint64_t *)key;
+}
+
+static struct tap_track *find_track(const struct tap *t, uint64_t id)
+{
+	struct sl_hnode *n = sl_htab_find(&t->tracks, id, is_id, &id); /* ids are random */
+
+	return n ? SL_CONTAINER(n, struct tap_track, node) : NULL;
+}
+
+static void tell_track(struct tap *t, struct tap_track *tt)
+{
+	const struct sl_track *k = tt->track;
+	uint32_t owner = writer_of(t, k->room);
+	struct tap_room *room = find_room(t, k->room);
+	struct sl_buf b;
+
+	tt->told = owner;
+	if (!owner) {
+		sl_timer_set(t->w->loop, &t->announce, ANNOUNCE_MS);
+		return;
+	}
+	sl_buf_init(&b, 0);
+	sl_buf_u64(&b, k->id);
+	sl_buf_u64(&b, k->peer);
+	sl_buf_u8(&b, k->kind);
+	sl_buf_u8(&b, k->codec);
+	sl_buf_u8(&b, k->muted);
+	sl_buf_u32(&b, k->clock_hz);
+	sl_buf_lstr(&b, k->room);
+	sl_buf_lstr(&b, k->peer_name);
+	sl_buf_lstr(&b, k->name);
+	sl_buf_lstr(&b, sl_str_c(k->source));
+	sl_buf_lstr(&b, k->params);
+	sl_buf_lstr(&b, sl_str_c(room ? room->id : ""));
+	send(t, owner, MSG_TRACK, &b);
+}
+
+static void tell_clock(struct tap *t, const struct tap_track *tt, unsigned encoding)
+{
+	const struct sl_rtc_clock *c = &tt->track->clock[encoding];
+	struct sl_buf b;
+
+	sl_buf_init(&b, 0);
+	sl_buf_u64(&b, tt->track->id);
+	sl_buf_u8(&b, (uint8_t)encoding);
+	sl_buf_u64(&b, c->ntp);
+	sl_buf_u32(&b, c->ts);
+	send(t, tt->told, MSG_CLOCK, &b);
+}
+
+/* Its packets begin to flow: with a clock and a key frame, if there are such. */
+static void begin_flow(struct tap *t, struct tap_track *tt, struct tap_room *room)
+{
+	bool flowed = tt->room && tt->room->state == STATE_ON;
+
+	tt->room = room;
+	if (!room || !room->owner || room->state != STATE_ON || flowed)
+		return;
+	if (tt->told != room->owner)
+		tell_track(t, tt);
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
+		if (tt->track->clock[i].ntp)
+			tell_clock(t, tt, i);
+	if (tt->track->kind == SL_MEDIA_VIDEO)
+		for (unsigned i = 0; i < tt->track->n_encodings || i == 0; i++)
+			sl_track_ask_key_frame(tt->track, i);
+}
+
+static int on_new(void *ctx, struct sl_track *k)
+{
+	struct tap *t = ctx;
+	struct tap_track *tt;
+
+	if (!recorder_wants_room(t->conf, k->room))
+		return SL_OK;
+	tt = calloc(1, sizeof *tt);
+	if (!tt)
+		return SL_OK;
+	tt->track = k;
+	tt->encoding = tt->state_of = NO_ENCODING;
+	if (sl_htab_insert(&t->tracks, &tt->node, k->id) < 0) {
+		free(tt);
+		return SL_OK;
+	}
+	tell_track(t, tt);
+	begin_flow(t, tt, find_room(t, k->room));
+	return SL_OK;
+}
+
+static int on_change(void *ctx, struct sl_track *k)
+{
+	struct tap *t = ctx;
+	struct tap_track *tt = find_track(t, k->id);
+
+	if (tt)
+		tell_track(t, tt);
+	return SL_OK;
+}
+
+static int on_clock(void *ctx, struct sl_track *k)
+{
+	struct tap *t = ctx;
+	struct tap_track *tt = find_track(t, k->id);
+
+	if (tt && tt->room && tt->told)
+		for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
+			if (k->clock[i].ntp)
+				tell_clock(t, tt, i);
+	return SL_OK;
+}
+
+static void drop_track(struct tap *t, struct tap_track *tt)
+{
+	if (t->newest == tt)
+		t->newest = NULL;
+	sl_htab_remove(&t->tracks, &tt->node);
+	sl_codec_state_free(tt->state);
+	free(tt);
+}
+
+static int on_close(void *ctx, struct sl_track *k)
+{
+	struct tap *t = ctx;
+	struct tap_track *tt = find_track(t, k->id);
+	struct sl_buf b;
+
+	if (!tt)
+		return SL_OK;
+	on_post(&t->post); /* its last packets come before the word of its end */
+	if (tt->told) {
+		sl_buf_init(&b, 0);
+		sl_buf_u64(&b, k->id);
+		send(t, tt->told, MSG_GONE, &b);
+	}
+	drop_track(t, tt);
+	return SL_OK;
+}
+
+static int on_media(void *ctx, const struct sl_media *m)
+{
+	struct tap *t = ctx;
+	struct tap_track *tt = t->newest;
+
+	if (!tt || tt->track != m->track) {
+		tt = find_track(t, m->track->id);
+		if (!tt)
+			return SL_OK;
+		t->newest = tt;
+	}
+	if (tt->room && tt->room->state == STATE_ON && tt->room->owner && choose(t, tt, m))
+		put_packet(t, m, tt->room->owner);
+	return SL_OK;
+}
+
+/* ---- the writer's word */
+
+static struct tap_room *make_room(struct tap *t, struct sl_str name)
+{
+	struct tap_room *r = calloc(1, sizeof *r + name.len + 1);
+
+	if (!r)
+		return NULL;
+	r->name_len = name.len;
+	if (name.len > 0)
+		memcpy(r->name, name.p, name.len);
+	r->next = t->rooms;
+	t->rooms = r;
+	return r;
+}
+
+/* Where tracks of the room send their packets now */
+static void apply(struct tap *t, struct tap_room *room)
+{
+	struct sl_str name = {room->name, room->name_len};
+
+	for (struct sl_hnode *n = sl_htab_first(&t->tracks); n; n = sl_htab_next(&t->tracks, n)) {
+		struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
+
+		if (!sl_str_eq(tt->track->room, name))
+			continue;
+		if (room->state == STATE_OFF)
+			tt->room = NULL;
+		else
+			begin_flow(t, tt, room);
+	}
+}
+
+static void remove_room(struct tap *t, struct tap_room *room)
+{
+	struct tap_room **link = &t->rooms;
+
+	while (*link != room)
+		link = &(*link)->next;
+	*link = room->next;
+	free(room);
+}
+
+static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
+{
+	enum record_state state = sl_read_u8(r);
+	struct sl_str name = sl_read_lstr(r), id = sl_read_lstr(r), reason = sl_read_lstr(r);
+	struct tap_room *room = find_room(t, name);
+	bool changed = !room || room->state != state;
+
+	if (r->failed || (!room && state == STATE_OFF))
+		return;
+	if (room && room->owner && room->owner != from) /* another generation's has it */
+		return;
+	if (!room)
+		room = make_room(t, name);
+	if (!room)
+		return;
+	if (state != STATE_ON)
+		for (struct sl_hnode *n = sl_htab_first(&t->tracks); n;
+		     n = sl_htab_next(&t->tracks, n)) {
+			struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
+
+			if (tt->room == room)
+				tt->room = NULL;
+		}
+	room->owner = from;
+	room->state = state;
+	(void)sl_str_copy(room->id, sizeof room->id, id);
+	apply(t, room);
+	if (changed)
+		control_tell(t->control, name, state, reason);
+	if (state == STATE_OFF)
+		remove_room(t, room);
+}
+
+static void on_key(struct tap *t, struct sl_reader *r)
+{
+	struct tap_track *tt = find_track(t, sl_read_u64(r));
+	unsigned encoding = sl_read_u8(r);
+
+	if (tt && !r->failed)
+		sl_track_ask_key_frame(tt->track, encoding);
+}
+
+static void on_message(void *arg, const struct sl_channel_msg *m)
+{
+	struct sl_reader r = sl_reader(m->data.p, m->data.len);
+	struct tap *t = arg;
+	uint64_t peer;
+	struct sl_str sentence;
+
+	switch (m->type) {
+	case MSG_STATE:
+		on_state(t, m->from, &r);
+		break;
+	case MSG_KEY:
+		on_key(t, &r);
+		break;
+	case MSG_REFUSED:
+		peer = sl_read_u64(&r);
+		sentence = sl_read_lstr(&r);
+		if (!r.failed)
+			control_refused(t->control, peer, sentence);
+		break;
+	default:
+		break; /* of a newer generation */
+	}
+}
+
+/* ---- writers that come and go */
+
+/* Tracks that no living writer knows */
+static void announce(struct tap *t)
+{
+	for (struct sl_hnode *n = sl_htab_first(&t->tracks); n; n = sl_htab_next(&t->tracks, n)) {
+		struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
+
+		if (!tt->told)
+			tell_track(t, tt);
+	}
+}
+
+static void on_announce(struct sl_timer *timer)
+{
+	announce(timer->arg);
+}
+
+static void on_gone(struct tap *t, uint32_t owner)
+{
+	for (struct tap_room *r = t->rooms; r; r = r->next)
+		if (r->owner == owner)
+			r->owner = 0;
+	for (struct sl_hnode *n = sl_htab_first(&t->tracks); n; n = sl_htab_next(&t->tracks, n)) {
+		struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
+
+		if (tt->told == owner) {
+			tt->told = 0;
+			tt->room = NULL;
+		}
+	}
+	for (unsigned i = 0; i < MAX_BATCHES; i++)
+		if (t->batches[i].owner == owner)
+			t->batches[i] = (struct batch){.data = t->batches[i].data};
+	announce(t);
+}
+
+static int on_event(void *ctx, const struct sl_bus_event *ev)
+{
+	if (ev->kind == SL_EV_WORKER_GONE)
+		on_gone(ctx, ev->owner);
+	else if (ev->kind == SL_EV_WORKER_UP)
+		announce(ctx);
+	return SL_OK;
+}
+
+int tap_ask(struct tap *t, uint64_t peer, struct sl_str verb, struct sl_str room,
+	    struct sl_str name)
+{
+	uint32_t owner = writer_of(t, room);
+	struct sl_buf b;
+
+	if (!owner)
+		return -SL_EAGAIN;
+	sl_buf_init(&b, 0);
+	sl_buf_u64(&b, peer);
+	sl_buf_lstr(&b, verb);
+	sl_buf_lstr(&b, room);
+	sl_buf_lstr(&b, name);
+	send(t, owner, MSG_CONTROL, &b);
+	return 0;
+}
+
+/* ---- life */
+
+const struct sl_hook tap_hooks[] = {
+	SL_ON_TRACK(SL_TRACK_NEW, SL_NORMAL, on_new),
+	SL_ON_TRACK(SL_TRACK_CHANGE, SL_NORMAL, on_change),
+	SL_ON_TRACK(SL_TRACK_CLOCK, SL_NORMAL, on_clock),
+	SL_ON_TRACK(SL_TRACK_CLOSE, SL_NORMAL, on_close),
+	SL_ON_MEDIA(SL_RTP_TAP, SL_NORMAL, on_media),
+	SL_ON_EVENT(SL_NORMAL, on_event),
+	SL_HOOKS_END,
+};
+
+void tap_stop(void *ctx)
+{
+	struct tap *t = ctx;
+
+	control_close(t->control);
+	sl_timer_cancel(t->w->loop, &t->announce);
+	sl_post_cancel(t->w->loop, &t->post);
+	sl_channel_close(t->channel);
+	for (struct sl_hnode *n; (n = sl_htab_first(&t->tracks));)
+		drop_track(t, SL_CONTAINER(n, struct tap_track, node));
+	sl_htab_free(&t->tracks);
+	while (t->rooms)
+		remove_room(t, t->rooms);
+	for (unsigned i = 0; i < MAX_BATCHES; i++)
+		free(t->batches[i].data);
+	free(t);
+}
+
+void tap_drain(void *ctx)
+{
+	(void)ctx; /* who is here stays recorded until it goes */
+}
+
+static int open_all(struct tap *t)
+{
+	uint32_t owner = sl_aux_owner(t->w, "recorder");
+	struct sl_buf nothing;
+	int rc = sl_channel_open(t->w, RECORDER_CHANNEL, on_message, t, &t->channel);
+
+	sl_buf_init(&nothing, 0);
+	for (unsigned i = 0; rc == 0 && i < MAX_BATCHES; i++) {
+		t->batches[i].data = malloc(BATCH);
+		if (!t->batches[i].data)
+			rc = -SL_ENOMEM;
+	}
+	if (rc == 0)
+		rc = control_open(t->w, t->conf, t, &t->control);
+	if (rc == 0 && owner)
+		(void)record_post(t->channel, owner, MSG_HELLO, &nothing);
+	return rc;
+}
+
+int tap_start(struct sl_worker *w, void *conf, void **ret_ctx)
+{
+	struct tap *t = calloc(1, sizeof *t);
+	int rc;
+
+	if (!t)
+		return -SL_ENOMEM;
+	t->w = w;
+	t->conf = conf;
+	t->m = sl_worker_meters(w, "recorder");
+	t->post = (struct sl_post){.fn = on_post, .arg = t};
+	t->announce = (struct sl_timer){.fn = on_announce, .arg = t};
+	rc = open_all(t);
+	if (rc < 0) {
+		sl_log(SL_LOG_ERROR, "recorder", "cannot start: %s", sl_strerror(rc));
+		tap_stop(t);
+		return rc;
+	}
+	*ret_ctx = t;
+	return 0;
+}

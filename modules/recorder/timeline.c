@@ -1,0 +1,167 @@
+/*
+ * recorder/timeline.c: see timeline.h.
+ *
+ * Output times lie on a line through an anchor with the track's nominal rate. What the reports say
+ * is compared with it packet by packet: small errors move the anchor by at most a fiftieth of the
+ * time that has passed, larger ones that stay are jumped to.
+ */
+#include "timeline.h"
+
+#define WINDOW_NS (10 * (int64_t)SL_NS_PER_S)
+#define CLOCK_STEP_NS ((int64_t)SL_NS_PER_S)
+#define JUMP_NS (300 * (int64_t)SL_NS_PER_MS)
+#define JUMP_AFTER_NS (1 * SL_NS_PER_S)
+#define RESTART_NS (3 * (int64_t)SL_NS_PER_S)
+#define EARLIEST_NS (5 * (int64_t)SL_NS_PER_S) /* before its arrival: longer is no delay */
+#define LATEST_NS (500 * (int64_t)SL_NS_PER_MS)
+#define MAX_REPORT_AGE_S 60
+#define SLEW 50
+
+int64_t timeline_ntp_ns(uint64_t ntp)
+{
+	uint64_t fraction = (ntp & UINT32_MAX) * SL_NS_PER_S >> 32;
+
+	return (int64_t)((ntp >> 32) * SL_NS_PER_S + fraction);
+}
+
+void peer_clock_add(struct peer_clock *c, uint64_t arrival_ns, int64_t sender_ns)
+{
+	int64_t offset = (int64_t)arrival_ns - sender_ns;
+
+	if (!c->known || offset > c->offset_ns + CLOCK_STEP_NS ||
+	    offset < c->offset_ns - CLOCK_STEP_NS) {
+		*c = (struct peer_clock){true, offset, {offset, offset}, arrival_ns};
+		return;
+	}
+	if (arrival_ns > c->window_ns + (uint64_t)WINDOW_NS) {
+		c->least[0] = c->least[1];
+		c->least[1] = offset;
+		c->window_ns = arrival_ns;
+	}
+	if (offset < c->least[1])
+		c->least[1] = offset;
+	c->offset_ns = c->least[0] < c->least[1] ? c->least[0] : c->least[1];
+}
+
+void timeline_init(struct timeline *t, uint32_t hz)
+{
+	*t = (struct timeline){.hz = hz > 0 ? hz : 90000};
+}
+
+/* to - from, as time; either may be the later */
+static int64_t ticks_ns(const struct timeline *t, uint64_t from, uint64_t to)
+{
+	bool back = to < from;
+	uint64_t n = back ? from - to : to - from;
+	int64_t ns = (int64_t)(n / t->hz * SL_NS_PER_S + n % t->hz * SL_NS_PER_S / t->hz);
+
+	return back ? -ns : ns;
+}
+
+static uint64_t near(const struct timeline *t, uint32_t ts)
+{
+	struct sl_unwrap copy = t->unwrap;
+
+	return sl_unwrap32(&copy, ts);
+}
+
+void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock)
+{
+	uint64_t ts;
+	int64_t age;
+
+	if (!t->started) {
+		t->early = *clock;
+		return;
+	}
+	ts = near(t, clock->ts);
+	age = ticks_ns(t, ts, t->last_ts) / (int64_t)SL_NS_PER_S;
+	if (age > MAX_REPORT_AGE_S || age < -MAX_REPORT_AGE_S)
+		return;
+	t->report_ts = ts;
+	t->report_ns = timeline_ntp_ns(clock->ntp);
+	t->has_report = true;
+}
+
+static void begin(struct timeline *t, uint64_t ts, uint64_t arrival_ns)
+{
+	t->started = true;
+	t->has_report = false;
+	t->wrong_since_ns = 0;
+	t->anchor_ts = t->last_ts = ts;
+	t->anchor_ns = (int64_t)arrival_ns;
+	t->last_arrival_ns = arrival_ns;
+}
+
+static bool is_restart(const struct timeline *t, uint64_t ts, uint64_t arrival_ns)
+{
+	int64_t media = ticks_ns(t, t->last_ts, ts);
+	int64_t real = (int64_t)(arrival_ns - t->last_arrival_ns);
+
+	return media - real > RESTART_NS || real - media > RESTART_NS;
+}
+
+static bool is_plausible(int64_t at, uint64_t arrival_ns)
+{
+	int64_t delay = (int64_t)arrival_ns - at;
+
+	return delay < EARLIEST_NS && delay > -LATEST_NS;
+}
+
+/* Moves the anchor to the newest packet, nearer to what the reports say. */
+static void steer(struct timeline *t, struct peer_clock *c, uint64_t ts, uint64_t arrival_ns)
+{
+	int64_t sender = t->report_ns + ticks_ns(t, t->report_ts, ts);
+	int64_t at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts), error, most;
+
+	peer_clock_add(c, arrival_ns, sender);
+	error = sender + c->offset_ns - at;
+	if (!is_plausible(at + error, arrival_ns))
+		return;
+	if (error <= JUMP_NS && error >= -JUMP_NS) {
+		most = ticks_ns(t, t->last_ts, ts) / SLEW;
+		most = most > 0 ? most : 0;
+		error = error > most ? most : error < -most ? -most : error;
+		t->wrong_since_ns = 0;
+	} else if (t->wrong_since_ns == 0 || arrival_ns < t->wrong_since_ns + JUMP_AFTER_NS) {
+		t->wrong_since_ns = t->wrong_since_ns ? t->wrong_since_ns : arrival_ns;
+		return;
+	} else {
+		t->wrong_since_ns = 0;
+	}
+	t->anchor_ts = ts;
+	t->anchor_ns = at + error;
+}
+
+int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, uint64_t arrival_ns,
+		     bool *ret_restarted)
+{
+	uint64_t ts = sl_unwrap32(&t->unwrap, ts32);
+	int64_t at;
+
+	*ret_restarted = t->started && is_restart(t, ts, arrival_ns);
+	if (*ret_restarted) {
+		t->unwrap = (struct sl_unwrap){0};
+		ts = sl_unwrap32(&t->unwrap, ts32);
+		t->n_restarts++;
+	}
+	if (!t->started || *ret_restarted) {
+		begin(t, ts, arrival_ns);
+		if (t->early.ntp)
+			timeline_report(t, &t->early);
+		t->early.ntp = 0;
+	}
+	if (t->has_report)
+		steer(t, c, ts, arrival_ns);
+	at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts);
+	/* Nothing comes before it was sent; and what comes late for long was not sent early. */
+	if (!is_plausible(at, arrival_ns) || (!t->has_report && at > (int64_t)arrival_ns)) {
+		t->anchor_ts = ts;
+		t->anchor_ns = at = (int64_t)arrival_ns;
+	}
+	if (ts > t->last_ts || *ret_restarted) {
+		t->last_ts = ts;
+		t->last_arrival_ns = arrival_ns;
+	}
+	return at;
+}

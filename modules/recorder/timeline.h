@@ -1,0 +1,45 @@
+/*
+ * recorder/timeline.h: from RTP times to the time of this node, in nanoseconds of its monotonic
+ * clock.
+ *
+ * A track begins at the time its first packet came. Sender reports tie RTP times to the sender's
+ * clock, which all of a participant's tracks share, and the least delay that was seen ties that
+ * clock to ours; so sound and picture of one participant keep together to the millisecond, and
+ * participants to within the difference of their ways here. What is learnt is slewed in; a report
+ * that makes no sense is left out. Sans-I/O.
+ */
+#ifndef RECORDER_TIMELINE_H
+#define RECORDER_TIMELINE_H
+
+#include <sluice/rtc.h>
+
+/* The sender's clock against ours: zeroed to begin with. */
+struct peer_clock {
+	bool known;
+	int64_t offset_ns;   /* least of arrival - sender's time over the last windows */
+	int64_t least[2];    /* of the window before, and this one */
+	uint64_t window_ns;  /* this one's beginning */
+};
+void peer_clock_add(struct peer_clock *c, uint64_t arrival_ns, int64_t sender_ns);
+
+struct timeline {
+	uint32_t hz;
+	bool started, has_report;
+	struct sl_unwrap unwrap;
+	uint64_t anchor_ts, last_ts, last_arrival_ns;
+	int64_t anchor_ns;
+	uint64_t report_ts;
+	int64_t report_ns;	 /* the sender's time of report_ts */
+	struct sl_rtc_clock early; /* a report from before the first packet; ntp 0: none */
+	uint64_t wrong_since_ns; /* far from what reports say; 0: not */
+	unsigned n_restarts;
+};
+void timeline_init(struct timeline *t, uint32_t hz);
+void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock);
+/* Of a packet, in order. *ret_restarted: its RTP time has nothing to do with those before. */
+int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts, uint64_t arrival_ns,
+		     bool *ret_restarted);
+/* Of 32.32 NTP */
+int64_t timeline_ntp_ns(uint64_t ntp);
+
+#endif

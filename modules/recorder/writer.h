@@ -1,0 +1,169 @@
+/*
+ * recorder/writer.h: what the files of the writer's process share.
+ */
+#ifndef RECORDER_WRITER_H
+#define RECORDER_WRITER_H
+
+#include "depacket.h"
+#include "disk.h"
+#include "manifest.h"
+#include "mux.h"
+#include "recorder.h"
+#include "reorder.h"
+#include "timeline.h"
+
+enum {
+	TICK_MS = 250, /* flushes: what a crash can cost, with the wait for what is missing */
+	HOLD_MS = 400, /* a room's file: so long later than its frames, to have them in order */
+	MAX_PATH_LEN = 1024,
+	MAX_LABEL = 96,
+	ID_LEN = 40,
+};
+
+struct writer {
+	struct sl_worker *w;
+	const struct recorder_conf *conf;
+	const struct sl_meter *m;
+	struct sl_channel *channel;
+	struct disk *disk;
+	struct envelope_key *recipient;
+	struct sl_htab tracks;
+	struct wroom *rooms;
+	struct orphan *orphans; /* recovered recordings that a room may take up again */
+	struct sl_timer tick;
+	uint64_t limits_at_ms, recovered_at_ms;
+	bool low, draining; /* low: no space for new recordings */
+	uint64_t used_bytes;
+};
+
+struct wroom {
+	struct wroom *next;
+	struct writer *writer;
+	struct wtrack *tracks;
+	struct wpeer *peers;
+	struct recording *recording; /* NULL: none */
+	uint64_t empty_since_ms;
+	size_t name_len;
+	char name[];
+};
+
+struct wpeer { /* whose tracks share a clock */
+	struct wpeer *next;
+	uint64_t id;
+	unsigned n_tracks;
+	struct peer_clock clock;
+	char name[130];
+};
+
+struct wtrack {
+	struct sl_hnode node;
+	struct wtrack *next; /* in room */
+	struct wroom *room;
+	struct wpeer *peer;
+	uint64_t id;
+	uint32_t owner; /* the worker that has it */
+	uint8_t kind, codec, encoding;
+	bool muted;
+	uint32_t hz;
+	char name[130], source[24], params[600];
+	/* What comes: */
+	struct reorder order;
+	struct depacket frames;
+	struct timeline line[SL_RTC_MAX_ENCODINGS];
+	uint64_t lost_now;    /* numbers missing before the next frame */
+	uint64_t asked_ms;    /* when a key frame was asked for */
+	bool has_stream;
+	/* In the recording: */
+	bool joined;
+	int64_t first_ns, last_ns, last_end_ns; /* since its beginning; first < 0: no frame yet */
+	uint64_t n_packets, n_frames, n_lost, n_gaps;
+	struct series *own, *raw; /* files of its own; NULL: none */
+	char label[MAX_LABEL];
+};
+
+enum recording_state { REC_ON, REC_PAUSED, REC_ENDING };
+struct recording {
+	struct writer *writer;
+	struct wroom *room; /* NULL: it has ended, and waits for its files */
+	char id[ID_LEN], dir[MAX_PATH_LEN];
+	struct sl_str room_name; /* owned */
+	enum recording_state state;
+	char end_state[16], reason[64];
+	uint64_t t0_ns, unix_ms; /* its time 0: monotonic, and of day */
+	uint64_t end_ns;
+	unsigned n_segments, n_pending, n_labels; /* pending: files at the disk */
+	uint64_t bytes, last_media_ms;
+	struct journal journal;
+	struct sl_buf past_tracks, past_people; /* JSON of those that have ended, with commas */
+	struct series *room_series;
+	struct held *held; /* frames for it, by time */
+	struct wtrack *dirty_track;
+	bool manifest_due, failed;
+	struct sl_session *session;
+};
+
+/* ---- room.c */
+struct wroom *room_find(struct writer *w, struct sl_str name);
+struct wroom *room_get(struct writer *w, struct sl_str name); /* NULL: out of memory */
+void room_release(struct wroom *r);			      /* frees it when nothing is in it */
+struct wtrack *wtrack_find(struct writer *w, uint64_t id);
+/* MSG_TRACK */
+void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r);
+void wtrack_end(struct wtrack *t);
+/* Begins, or takes up again, what should be recorded of the room; a sentence when not. */
+const char *room_record(struct wroom *r, struct sl_str previous_id, struct sl_str by);
+void room_tell(const struct wroom *r, uint32_t owner /* 0: all */, const char *reason);
+void rooms_tick(struct writer *w);
+void rooms_free(struct writer *w);
+void room_ended(struct wroom *r, const char *reason);
+
+/* ---- intake.c */
+void intake_media(struct writer *w, struct sl_reader *r);
+void intake_clock(struct writer *w, struct sl_reader *r);
+int intake_open(struct wtrack *t);
+void intake_close(struct wtrack *t);
+/* What has waited long enough goes on. */
+void intake_tick(struct wtrack *t, uint64_t now_ns);
+void intake_drain(struct wtrack *t);
+void intake_ask_key(struct wtrack *t);
+
+/* ---- recording.c */
+int recording_start(struct wroom *room, struct recording **ret_rec);
+void recording_join(struct recording *rec, struct wtrack *t);
+void recording_leave(struct recording *rec, struct wtrack *t);
+void recording_pause(struct recording *rec, bool paused);
+void recording_mute(struct recording *rec, const struct wtrack *t);
+/* at_ns: of the monotonic clock */
+void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns);
+void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p);
+void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint64_t lost);
+/* No more; the room has let go of it. It is freed when its last file is. */
+void recording_end(struct recording *rec, const char *end_state, const char *reason);
+void recording_tick(struct recording *rec);
+void recording_note(struct recording *rec, struct sl_buf *members); /* a line; frees members */
+void recording_write_manifest(struct recording *rec);
+int64_t recording_now(const struct recording *rec);
+/* "started", "segment", "finished", "failed": to the bus */
+void recording_publish(const struct recording *rec, const char *what, struct sl_str members);
+
+/* ---- segment.c */
+struct series;
+struct series *series_new(struct recording *rec, const char *label, enum container_id container);
+void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int64_t at_ns);
+void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns);
+void series_forget(struct series *s, struct wtrack *t);
+void series_flush(struct series *s, int64_t now_ns);
+void series_cut(struct series *s);  /* the open file ends */
+void series_free(struct series *s); /* with it; accepts NULL */
+
+/* ---- recover.c */
+void recover_all(struct writer *w);
+/* The recovered recording with this id, or the newest of the room; NULL: none. The caller's. */
+struct recording *recover_take(struct writer *w, struct sl_str room, struct sl_str id);
+void recover_tick(struct writer *w);
+void recover_free(struct writer *w);
+
+/* ---- limits.c */
+void limits_tick(struct writer *w);
+
+#endif

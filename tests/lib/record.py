@@ -1,0 +1,81 @@
+"""tests/lib/record.py: recordings, looked at from outside: the journal's chain by the documents, files by ffmpeg, which nobody here wrote."""
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+
+from sluice import Sluice, skip
+
+if not shutil.which("ffprobe") or not shutil.which("ffmpeg"):
+    skip("ffmpeg is not installed")
+
+
+def server(conf, **options):
+    """A server with a directory for recordings that its workers may write to."""
+    s = Sluice(conf, start=False, **options)
+    where = os.path.join(s.prefix, "recordings")
+    os.mkdir(where)
+    os.chmod(where, 0o777)
+    s.start()
+    return s
+
+
+class Recording:
+    def __init__(self, path):
+        self.path = path
+        with open(os.path.join(path, "manifest.json")) as f:
+            self.manifest = json.load(f)
+        self.lines = []
+        chain = hashlib.sha256(self.manifest["id"].encode()).hexdigest()
+        with open(os.path.join(path, "journal.jsonl"), "rb") as f:
+            for line in f.read().split(b"\n")[:-1]:
+                body, tail = line[:-len(b',"chain":""}') - 64], line[-len(b',"chain":""}') - 64:]
+                chain = hashlib.sha256(chain.encode() + body).hexdigest()
+                assert tail == b',"chain":"%s"}' % chain.encode(), (path, line)
+                self.lines.append(json.loads(line))
+        self.chain = chain
+        self.open = os.path.exists(os.path.join(path, ".open"))
+
+    def of(self, kind):
+        return [x for x in self.lines if x["type"] == kind]
+
+    @property
+    def segments(self):
+        return self.of("segment")
+
+    def file(self, segment):
+        return os.path.join(self.path, segment["file"])
+
+    def verify(self):
+        """Every file is the one that the journal says, and nothing else lies about."""
+        for s in self.segments:
+            with open(self.file(s), "rb") as f:
+                data = f.read()
+            assert len(data) == s["bytes"] and hashlib.sha256(data).hexdigest() == s["sha256"], s
+        if not self.open:
+            assert self.chain == self.manifest["journal"]["chain"] and len(self.lines) == self.manifest["journal"]["lines"], self.manifest
+            names = {s["file"] for s in self.segments} | {"manifest.json", "journal.jsonl"}
+            assert set(os.listdir(self.path)) == names, set(os.listdir(self.path)) ^ names
+        return self
+
+
+def recordings(s):
+    return [Recording(os.path.dirname(m)) for m in sorted(glob.glob(os.path.join(s.prefix, "recordings/*/*/manifest.json")))]
+
+
+def decode(path):
+    """A whole file through ffmpeg: no word of complaint; returns frames of each stream by codec type."""
+    out = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", path, "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True)
+    assert out.returncode == 0 and not out.stderr.strip(), (path, out.stderr)
+    probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-show_format", "-of", "json", path],
+                                      capture_output=True, text=True, check=True).stdout)
+    return probe
+
+
+def packets(path, stream=0):
+    """Presentation times of a stream's packets, in seconds."""
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", str(stream), "-show_entries", "packet=pts_time", "-of", "csv=p=0", path],
+                         capture_output=True, text=True, check=True).stdout
+    return [float(x.strip(",")) for x in out.split() if x.strip(",") not in ("", "N/A")]

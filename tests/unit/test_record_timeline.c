@@ -1,0 +1,161 @@
+/*
+ * From RTP times to this node's: sound and picture of one sender together, drift, wrap-around,
+ * restarts, and reports that make no sense.
+ */
+#include <sluice/clock.h>
+#include "lib/test.h"
+#include "modules/recorder/timeline.h"
+
+#define S ((int64_t)SL_NS_PER_S)
+#define MS ((int64_t)SL_NS_PER_MS)
+#define NTP_EPOCH UINT64_C(3900000000)
+
+static struct peer_clock clock_of_peer;
+static bool restarted;
+
+/* The sender's clock, at ns since it began */
+static struct sl_rtc_clock report(int64_t ns, uint32_t ts)
+{
+	uint64_t seconds = NTP_EPOCH + (uint64_t)(ns / S), rest = (uint64_t)(ns % S);
+
+	return (struct sl_rtc_clock){seconds << 32 | (rest << 32) / (uint64_t)S, ts};
+}
+
+static int64_t map(struct timeline *t, uint32_t ts, int64_t arrival)
+{
+	return timeline_map(t, &clock_of_peer, ts, (uint64_t)arrival, &restarted);
+}
+
+static struct timeline begin(uint32_t hz)
+{
+	struct timeline t;
+
+	clock_of_peer = (struct peer_clock){0};
+	timeline_init(&t, hz);
+	return t;
+}
+
+TEST(without_reports_time_goes_by_the_first_arrival)
+{
+	struct timeline t = begin(48000);
+
+	CHECK_INT(map(&t, 1000, 10 * S), 10 * S);
+	CHECK_INT(map(&t, 1960, 10 * S + 35 * MS), 10 * S + 20 * MS);
+	CHECK(!restarted);
+}
+
+TEST(a_first_packet_that_came_late_is_made_up_for)
+{
+	struct timeline t = begin(48000);
+
+	(void)map(&t, 0, 10 * S + 80 * MS);
+	CHECK_INT(map(&t, 960, 10 * S + 30 * MS), 10 * S + 30 * MS);
+	CHECK_INT(map(&t, 1920, 10 * S + 55 * MS), 10 * S + 50 * MS);
+}
+
+TEST(sound_and_picture_of_one_sender_come_together)
+{
+	struct timeline sound = begin(48000), picture = begin(90000);
+	struct sl_rtc_clock r;
+	int64_t a = 0, v = 0;
+
+	/* Pictures need 120 ms more to get here; both clocks begin anywhere. */
+	for (int64_t at = 0; at < 20 * S; at += 20 * MS) {
+		uint32_t ats = (uint32_t)(4000000000u + at * 48 / MS), vts = (uint32_t)(77 + at * 90 / MS);
+
+		if (at % (2 * S) == 400 * MS) {
+			r = report(at, ats);
+			timeline_report(&sound, &r);
+			r = report(at, vts);
+			timeline_report(&picture, &r);
+		}
+		a = map(&sound, ats, 100 * S + at + 15 * MS + (at / MS * 7 % 9) * MS);
+		v = map(&picture, vts, 100 * S + at + 135 * MS + (at / MS * 5 % 30) * MS);
+	}
+	CHECK(a - v < 2 * MS && v - a < 2 * MS);
+}
+
+TEST(a_clock_that_drifts_is_followed)
+{
+	struct timeline t = begin(90000);
+	int64_t last = 0, out = 0;
+
+	/* 500 ppm fast over an hour is 1.8 s; the reports say so */
+	for (int64_t at = 0; at < 3600 * S; at += 40 * MS) {
+		uint32_t ts = (uint32_t)(at / MS * 90 + at / MS * 90 / 2000);
+
+		if (at % (4 * S) == 0) {
+			struct sl_rtc_clock r = report(at, ts);
+
+			timeline_report(&t, &r);
+		}
+		out = map(&t, ts, 50 * S + at + 10 * MS);
+		CHECK(out > last && !restarted);
+		last = out;
+	}
+	out -= 50 * S + 3600 * S - 40 * MS + 10 * MS;
+	CHECK(out < 5 * MS && out > -5 * MS);
+}
+
+TEST(rtp_time_wraps_and_nobody_notices)
+{
+	struct timeline t = begin(90000);
+	uint32_t ts = UINT32_MAX - 90000;
+	int64_t first = map(&t, ts, 5 * S), out = first;
+
+	for (int i = 1; i <= 100; i++)
+		out = map(&t, ts + (uint32_t)i * 1800, 5 * S + i * 20 * MS);
+	CHECK_INT(out - first, 2 * S);
+	CHECK(!restarted && t.n_restarts == 0);
+}
+
+TEST(a_restarted_clock_begins_at_its_arrival_and_is_told)
+{
+	struct timeline t = begin(48000);
+
+	(void)map(&t, 1000, 10 * S);
+	CHECK_INT(map(&t, 900000000, 11 * S), 11 * S);
+	CHECK(restarted);
+	CHECK_INT(map(&t, 900000960, 11 * S + 20 * MS), 11 * S + 20 * MS);
+	CHECK(!restarted && t.n_restarts == 1);
+	CHECK_INT(map(&t, 900000960 - 48000 * 10, 11 * S + 40 * MS), 11 * S + 40 * MS);
+	CHECK(restarted);
+}
+
+TEST(a_long_silence_with_a_running_clock_is_no_restart)
+{
+	struct timeline t = begin(48000);
+
+	(void)map(&t, 0, 10 * S);
+	CHECK_INT(map(&t, 48000 * 3600u, (10 + 3600) * S), (10 + 3600) * S);
+	CHECK(!restarted);
+}
+
+TEST(a_report_from_nowhere_is_left_out)
+{
+	struct timeline t = begin(48000);
+	struct sl_rtc_clock far_ts = report(0, 48000u * 4000), mad = report(0, 960);
+
+	(void)map(&t, 0, 10 * S);
+	timeline_report(&t, &far_ts);
+	CHECK(!t.has_report);
+	timeline_report(&t, &mad);
+	CHECK_INT(map(&t, 960, 10 * S + 20 * MS) / MS, (10 * S + 20 * MS) / MS);
+	mad.ntp += UINT64_C(9000) << 32; /* two and a half hours later, says the next */
+	timeline_report(&t, &mad);
+	for (int i = 2; i < 200; i++)
+		CHECK(map(&t, (uint32_t)i * 960, 10 * S + i * 20 * MS) / MS <= (10 * S + i * 20 * MS) / MS + 1);
+}
+
+TEST(an_early_report_counts_once_media_comes)
+{
+	struct timeline t = begin(48000);
+	struct sl_rtc_clock r = report(7 * S, 4800);
+
+	timeline_report(&t, &r);
+	(void)map(&t, 0, 10 * S);
+	CHECK(t.has_report);
+	CHECK_INT(t.report_ts, 65536ull * 65536 + 4800);
+}
+
+TEST_MAIN()
