@@ -6,7 +6,7 @@
  * struct, except that secrets are stars. So a value that nobody set is left out where no text would
  * give it, and text is quoted wherever YAML could read it otherwise.
  */
-#include "base/utf8.h"
+#include "config/quote.h"
 #include "config/value.h"
 
 /* The text so far, and where the next line begins. */
@@ -31,59 +31,6 @@ static void begin_line(struct dump *d)
 
 /* ---- scalars */
 
-/* Words, paths and numbers: what no reader of YAML takes for anything but a scalar. */
-static bool is_plain(struct sl_str s)
-{
-	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_.-";
-	bool negative = s.len > 1 && s.p[0] == '-' && s.p[1] >= '0' && s.p[1] <= '9';
-
-	if (!s.len || (!negative && strchr("_.-", s.p[0])))
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!memchr(plain, s.p[i], sizeof plain - 1))
-			return false;
-	}
-	return true;
-}
-
-/* Line separators would be folded, byte order marks and non-characters refused: all in three bytes
- * of UTF-8. */
-static uint32_t needs_escape(struct sl_str s)
-{
-	static const uint32_t escaped[] = {0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff};
-	uint32_t c;
-
-	if (utf8_len(s) != 3)
-		return 0;
-	c = (s.p[0] & 0xfu) << 12 | (s.p[1] & 0x3fu) << 6 | (s.p[2] & 0x3fu);
-	for (unsigned i = 0; i < SL_ARRAY_LEN(escaped); i++) {
-		if (c == escaped[i])
-			return c;
-	}
-	return 0;
-}
-
-/* JSON's strings are YAML's, but for a few characters. */
-static void add_quoted(struct sl_buf *out, struct sl_str s)
-{
-	char text[UTF8_ESCAPE_MAX];
-	size_t used;
-
-	sl_buf_u8(out, '"');
-	for (; s.len; s.p += used, s.len -= used) {
-		uint32_t special = needs_escape(s);
-
-		if (special) {
-			sl_buf_printf(out, "\\u%04x", (unsigned)special);
-			used = 3;
-		} else {
-			sl_buf_add(out, text, utf8_escape(text, s, &used));
-		}
-	}
-	sl_buf_u8(out, '"');
-}
-
 /* Formatted apart first, because quotes depend on the whole text. */
 static void dump_scalar(struct sl_buf *out, const struct sl_directive *row, const void *member)
 {
@@ -91,10 +38,7 @@ static void dump_scalar(struct sl_buf *out, const struct sl_directive *row, cons
 
 	sl_buf_init(&text, 0);
 	value_types[row->type].format(&text, row, member);
-	if (is_plain(sl_buf_view(&text)))
-		sl_buf_str(out, sl_buf_view(&text));
-	else
-		add_quoted(out, sl_buf_view(&text));
+	quote_yaml(out, sl_buf_view(&text));
 	out->failed |= text.failed;
 	sl_buf_free(&text);
 }
