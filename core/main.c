@@ -28,6 +28,9 @@ static const char usage[] =
 	"       sluice probe turn:HOST[:PORT] [-u USER -w PASSWORD | --secret-file FILE]\n"
 	"                    [--tls-port 443] [--json]    what works through that relay\n"
 	"       sluice turn-credentials --secret-file FILE [--ttl 1h] [--id NAME] [--json]\n"
+	"       sluice import-coturn [turnserver.conf [-o FILE]]    coturn's configuration as "
+	"ours;\n"
+	"                                           without a file: what becomes of its options\n"
 	"       sluice -M FILE.so                   a module's directives, hooks and counters\n"
 	"       sluice --schema | --reference       JSON Schema, manual of all directives\n"
 	"       sluice -V | -h\n"
@@ -62,6 +65,7 @@ static const struct option long_options[] = {
 	{"id", required_argument, NULL, OPT_ID},
 	{"tls-port", required_argument, NULL, OPT_TLS_PORT},
 	{"lifetime", required_argument, NULL, OPT_LIFETIME},
+	{"output", required_argument, NULL, 'o'},
 	{"schema", no_argument, NULL, OPT_SCHEMA},
 	{"reference", no_argument, NULL, OPT_REFERENCE},
 	{"child", no_argument, NULL, OPT_CHILD},
@@ -180,6 +184,9 @@ static int take_option(struct options *o, int opt, size_t *used)
 	case OPT_ID:
 		o->tool.id = optarg;
 		return 0;
+	case 'o':
+		o->tool.output = optarg;
+		return 0;
 	case OPT_RESUME:
 		o->resume_fd = (int)strtol(optarg, NULL, 10);
 		return 0;
@@ -199,7 +206,7 @@ static int parse(struct options *o, int argc, char **argv)
 	o->tool.max = 4096;
 	o->tool.ttl_s = 3600;
 	(void)sl_str_copy(o->master.prefix, sizeof o->master.prefix, sl_str_c(SL_DEFAULT_PREFIX));
-	while ((opt = getopt_long(argc, argv, "c:p:g:s:M:n:u:w:tTVh", long_options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "c:p:g:s:M:n:u:w:o:tTVh", long_options, NULL)) != -1)
 		if (take_option(o, opt, &used) < 0)
 			return -SL_EINVAL;
 	o->words = argv + optind;
@@ -214,7 +221,7 @@ static int parse(struct options *o, int argc, char **argv)
 static const struct command {
 	const char *word;
 	int (*plain)(const struct tool_opts *o);		   /* takes no word, */
-	int (*about)(const struct tool_opts *o, const char *what); /* or one */
+	int (*about)(const struct tool_opts *o, const char *what); /* one, or either */
 } commands[] = {
 	{"top", tool_top, NULL},
 	{"sessions", tool_sessions, NULL},
@@ -223,6 +230,7 @@ static const struct command {
 	{"nat", NULL, tool_nat},
 	{"probe", NULL, tool_probe},
 	{"turn-credentials", tool_turn_credentials, NULL},
+	{"import-coturn", tool_coturn_options, tool_import_coturn},
 };
 
 static const struct command *find_command(const char *word)
@@ -240,7 +248,7 @@ static int count_own_arguments(int argc, char **argv)
 	int first;
 
 	opterr = 0;
-	while (getopt_long(argc, argv, "+c:p:g:s:M:n:u:w:tTVh", long_options, NULL) != -1)
+	while (getopt_long(argc, argv, "+c:p:g:s:M:n:u:w:o:tTVh", long_options, NULL) != -1)
 		;
 	first = optind;
 	opterr = 1;

@@ -21,6 +21,7 @@ struct tool_opts {
 	const char *user, *password; /* probe */
 	uint16_t tls_port;	     /* probe; 0: 443, or the one in a turns: URI */
 	uint64_t lifetime_s;	     /* nat: the longest silence to try; 0: none */
+	const char *output;	     /* import-coturn: NULL: standard output */
 };
 
 /* Where modules are looked for: next to the binary (build tree), then the installed place. */
@@ -51,6 +52,10 @@ int tool_trace(const struct tool_opts *o);
 int tool_turn_credentials(const struct tool_opts *o);
 int tool_nat(const struct tool_opts *o, const char *host);
 int tool_probe(const struct tool_opts *o, const char *uri);
+/* Each option of coturn, and what becomes of it, as Markdown. */
+int tool_coturn_options(const struct tool_opts *o);
+/* 0: all is as it was; 1: something is not carried over; 2: nothing was written. */
+int tool_import_coturn(const struct tool_opts *o, const char *file);
 
 /* A command that a module brings; argv[0] is its name. */
 int tool_of_module(const struct tool_opts *o, int argc, char **argv);
