@@ -125,10 +125,7 @@ INLINE int relay(struct __sk_buff *skb, const struct found *f, __u32 udp_at, __u
 	end = (void *)(long)skb->data_end;
 	if (data + udp_at + UDP_BYTES > end)
 		return ACT_SHOT;
-	if (v4)
-		rewrite4(data + ETH_BYTES, f);
-	else
-		rewrite6(data + ETH_BYTES, f);
+	rewrite_ip(data + ETH_BYTES, f, udp_at - ETH_BYTES);
 	rewrite_udp(data + udp_at, f);
 	if (check == 0 && !none) /* computed later: the pseudo header's sum is all that stands */
 		l4_csum(skb, udp_at + 6, 0, fold(f->rule->ip_diff + len_diff(f)), BPF_F_PSEUDO_HDR);
@@ -146,9 +143,10 @@ INLINE int is_readable(struct __sk_buff *skb, __u32 n)
 	return skb->len >= n && pull_data(skb, n) == 0;
 }
 
-INLINE int relay4(struct __sk_buff *skb)
+/* ip_bytes is a constant where this is expanded, once for each family. */
+INLINE int relay_if_known(struct __sk_buff *skb, __u32 ip_bytes)
 {
-	const __u32 udp_at = ETH_BYTES + IP4_BYTES, all = udp_at + UDP_BYTES + CHANNEL_BYTES;
+	const __u32 udp_at = ETH_BYTES + ip_bytes, all = udp_at + UDP_BYTES + CHANNEL_BYTES;
 	struct offload_key key = {0};
 	struct found f = {0};
 	const struct udp *udp;
@@ -162,36 +160,9 @@ INLINE int relay4(struct __sk_buff *skb)
 	if (data + all > end)
 		return ACT_OK;
 	udp = data + udp_at;
-	if (!good4(data + ETH_BYTES, udp) || skb->len < ETH_BYTES + IP4_BYTES + net16(udp->len))
+	if (!is_good(data + ETH_BYTES, udp, ip_bytes) || skb->len < udp_at + net16(udp->len))
 		return ACT_OK;
-	key4(&key, data + ETH_BYTES, udp);
-	f.payload = net16(udp->len) - UDP_BYTES;
-	check = udp->check;
-	if (!find_rule(&key, f.payload > CHANNEL_BYTES ? data + udp_at + UDP_BYTES : 0, &f) ||
-	    !holds(&f, skb->ifindex))
-		return ACT_OK;
-	return relay(skb, &f, udp_at, check);
-}
-
-INLINE int relay6(struct __sk_buff *skb)
-{
-	const __u32 udp_at = ETH_BYTES + IP6_BYTES, all = udp_at + UDP_BYTES + CHANNEL_BYTES;
-	struct offload_key key = {0};
-	struct found f = {0};
-	const struct udp *udp;
-	void *data, *end;
-	__u16 check;
-
-	if (!is_readable(skb, all))
-		return ACT_OK;
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	if (data + all > end)
-		return ACT_OK;
-	udp = data + udp_at;
-	if (!good6(data + ETH_BYTES, udp) || skb->len < ETH_BYTES + IP6_BYTES + net16(udp->len))
-		return ACT_OK;
-	key6(&key, data + ETH_BYTES, udp);
+	make_key(&key, data + ETH_BYTES, udp, ip_bytes);
 	f.payload = net16(udp->len) - UDP_BYTES;
 	check = udp->check;
 	if (!find_rule(&key, f.payload > CHANNEL_BYTES ? data + udp_at + UDP_BYTES : 0, &f) ||
@@ -205,8 +176,8 @@ __attribute__((section("tc"), used)) int offload(struct __sk_buff *skb)
 	if (skb->gso_size || skb->vlan_present || skb->pkt_type != PACKET_HOST)
 		return ACT_OK;
 	if (skb->protocol == net16(ETH_P_IP))
-		return relay4(skb);
+		return relay_if_known(skb, IP4_BYTES);
 	if (skb->protocol == net16(ETH_P_IPV6))
-		return relay6(skb);
+		return relay_if_known(skb, IP6_BYTES);
 	return ACT_OK;
 }

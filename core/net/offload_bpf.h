@@ -114,6 +114,20 @@ INLINE void key6(struct offload_key *key, const struct ip6 *ip, const struct udp
 	key->family = 6;
 }
 
+/* Of either family, by the size of its header: a constant at each place, of which nothing is left. */
+INLINE int is_good(const void *ip, const struct udp *udp, __u32 ip_bytes)
+{
+	return ip_bytes == IP4_BYTES ? good4(ip, udp) : good6(ip, udp);
+}
+
+INLINE void make_key(struct offload_key *key, const void *ip, const struct udp *udp, __u32 ip_bytes)
+{
+	if (ip_bytes == IP4_BYTES)
+		key4(key, ip, udp);
+	else
+		key6(key, ip, udp);
+}
+
 /*
  * ChannelData first: a peer's datagrams may look like it, but then no rule has such a channel. A
  * channel whose length is not that of the datagram (padding, a lie) is for user space to judge.
@@ -196,6 +210,14 @@ INLINE void rewrite6(struct ip6 *ip, const struct found *f)
 	ip->len = net16(UDP_BYTES + payload_after(f));
 	__builtin_memcpy(ip->source, f->rule->via_ip, 16);
 	__builtin_memcpy(ip->dest, f->rule->to_ip, 16);
+}
+
+INLINE void rewrite_ip(void *ip, const struct found *f, __u32 ip_bytes)
+{
+	if (ip_bytes == IP4_BYTES)
+		rewrite4(ip, f);
+	else
+		rewrite6(ip, f);
 }
 
 INLINE void rewrite_udp(struct udp *udp, const struct found *f)

@@ -19,23 +19,17 @@ struct eth {
 	__u16 protocol;
 };
 
-/* As in the packet from eth on; the two bytes align what follows. */
-struct head4 {
+/* As in the packet from eth on, with room for the longer of the headers; the two bytes align what
+ * follows. UDP's stands right behind that of IP. */
+struct head {
 	__u16 zero;
 	struct eth eth;
-	struct ip4 ip;
-	struct udp udp;
+	union {
+		struct ip4 v4;
+		struct ip6 v6;
+	} ip;
+	struct udp room;
 };
-
-struct head6 {
-	__u16 zero;
-	struct eth eth;
-	struct ip6 ip;
-	struct udp udp;
-};
-
-#define HEAD4_BYTES (ETH_BYTES + IP4_BYTES + UDP_BYTES)
-#define HEAD6_BYTES (ETH_BYTES + IP6_BYTES + UDP_BYTES)
 
 INLINE __u32 sum_words(const void *p, int n)
 {
@@ -48,10 +42,13 @@ INLINE __u32 sum_words(const void *p, int n)
 	return sum;
 }
 
-/* addresses: how many words they have together */
-INLINE int is_partial(const struct udp *udp, const void *addresses, int n_words)
+/* The sum of the pseudo header, and nothing else. */
+INLINE int is_partial(const struct head *h, const struct udp *udp, __u32 ip_bytes)
 {
-	return udp->check == fold(sum_words(addresses, n_words) + net16(PROTO_UDP) + udp->len);
+	__u32 sum = ip_bytes == IP4_BYTES ? sum_words(&h->ip.v4.source, 4)
+					  : sum_words(h->ip.v6.source, 16);
+
+	return udp->check == fold(sum + net16(PROTO_UDP) + udp->len);
 }
 
 /* 0: the way is known, and it is back by the same interface. */
@@ -108,71 +105,40 @@ INLINE int put_channel(struct xdp_md *x, const struct found *f, __u32 n)
 	return 0;
 }
 
-INLINE int relay4(struct xdp_md *x)
+/* ip_bytes is a constant where this is expanded, once for each family. In IPv6 a checksum has to be
+ * there; what has not is for the stack to drop. */
+INLINE int relay(struct xdp_md *x, __u32 ip_bytes)
 {
+	const __u32 all = ETH_BYTES + ip_bytes + UDP_BYTES;
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
 	struct offload_key key = {0};
 	struct found f = {0};
-	struct head4 h;
+	struct head h;
+	struct udp *udp = (void *)&h.ip + ip_bytes;
 
-	if (data + HEAD4_BYTES + CHANNEL_BYTES > end)
+	if (data + all + CHANNEL_BYTES > end)
 		return XDP_PASS;
-	__builtin_memcpy(&h.eth, data, HEAD4_BYTES);
-	if (!good4(&h.ip, &h.udp))
+	__builtin_memcpy(&h.eth, data, all);
+	if (!is_good(&h.ip, udp, ip_bytes) || (ip_bytes == IP6_BYTES && udp->check == 0))
 		return XDP_PASS;
-	key4(&key, &h.ip, &h.udp);
-	f.payload = net16(h.udp.len) - UDP_BYTES;
-	if ((__u64)(end - data) < HEAD4_BYTES + f.payload ||
-	    !find_rule(&key, f.payload > CHANNEL_BYTES ? data + HEAD4_BYTES : 0, &f) ||
-	    !holds(&f, x->ingress_ifindex) || is_partial(&h.udp, &h.ip.source, 4) ||
-	    find_way(x, &f, IP4_BYTES, &h.eth) != 0)
+	make_key(&key, &h.ip, udp, ip_bytes);
+	f.payload = net16(udp->len) - UDP_BYTES;
+	if ((__u64)(end - data) < all + f.payload ||
+	    !find_rule(&key, f.payload > CHANNEL_BYTES ? data + all : 0, &f) ||
+	    !holds(&f, x->ingress_ifindex) || is_partial(&h, udp, ip_bytes) ||
+	    find_way(x, &f, ip_bytes, &h.eth) != 0)
 		return XDP_PASS;
 	if (adjust_head(x, f.channel ? CHANNEL_BYTES : -CHANNEL_BYTES) < 0)
 		return XDP_PASS;
-	fix_checksum(&h.udp, &f);
-	rewrite4(&h.ip, &f);
-	rewrite_udp(&h.udp, &f);
+	fix_checksum(udp, &f);
+	rewrite_ip(&h.ip, &f, ip_bytes);
+	rewrite_udp(udp, &f);
 	data = (void *)(long)x->data;
 	end = (void *)(long)x->data_end;
-	if (data + HEAD4_BYTES > end)
+	if (data + all > end)
 		return XDP_ABORTED;
-	__builtin_memcpy(data, &h.eth, HEAD4_BYTES);
-	if (put_channel(x, &f, HEAD4_BYTES) < 0)
-		return XDP_ABORTED;
-	count(&f);
-	return XDP_TX;
-}
-
-INLINE int relay6(struct xdp_md *x)
-{
-	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
-	struct offload_key key = {0};
-	struct found f = {0};
-	struct head6 h;
-
-	if (data + HEAD6_BYTES + CHANNEL_BYTES > end)
-		return XDP_PASS;
-	__builtin_memcpy(&h.eth, data, HEAD6_BYTES);
-	if (!good6(&h.ip, &h.udp) || h.udp.check == 0)
-		return XDP_PASS;
-	key6(&key, &h.ip, &h.udp);
-	f.payload = net16(h.udp.len) - UDP_BYTES;
-	if ((__u64)(end - data) < HEAD6_BYTES + f.payload ||
-	    !find_rule(&key, f.payload > CHANNEL_BYTES ? data + HEAD6_BYTES : 0, &f) ||
-	    !holds(&f, x->ingress_ifindex) || is_partial(&h.udp, h.ip.source, 16) ||
-	    find_way(x, &f, IP6_BYTES, &h.eth) != 0)
-		return XDP_PASS;
-	if (adjust_head(x, f.channel ? CHANNEL_BYTES : -CHANNEL_BYTES) < 0)
-		return XDP_PASS;
-	fix_checksum(&h.udp, &f);
-	rewrite6(&h.ip, &f);
-	rewrite_udp(&h.udp, &f);
-	data = (void *)(long)x->data;
-	end = (void *)(long)x->data_end;
-	if (data + HEAD6_BYTES > end)
-		return XDP_ABORTED;
-	__builtin_memcpy(data, &h.eth, HEAD6_BYTES);
-	if (put_channel(x, &f, HEAD6_BYTES) < 0)
+	__builtin_memcpy(data, &h.eth, all);
+	if (put_channel(x, &f, all) < 0)
 		return XDP_ABORTED;
 	count(&f);
 	return XDP_TX;
@@ -185,8 +151,8 @@ __attribute__((section("xdp"), used)) int offload_xdp(struct xdp_md *x)
 	if ((const void *)(eth + 1) > (void *)(long)x->data_end)
 		return XDP_PASS;
 	if (eth->protocol == net16(ETH_P_IP))
-		return relay4(x);
+		return relay(x, IP4_BYTES);
 	if (eth->protocol == net16(ETH_P_IPV6))
-		return relay6(x);
+		return relay(x, IP6_BYTES);
 	return XDP_PASS;
 }
