@@ -23,10 +23,18 @@ BINARY = os.environ.get("SLUICE", os.path.join(OBJS, "sluice"))
 SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
 
 
+class Skipped(SystemExit):
+    """Exit status 77, unless main() has a scene to blame it on."""
+
+    def __init__(self, reason):
+        super().__init__(77)
+        self.reason = reason
+
+
 def skip(reason):
-    """Ends the test program as skipped, with the reason on the last line."""
+    """In a scene: it is skipped, and counted so. Elsewhere: ends the test program as skipped, with the reason on the last line."""
     print(reason)
-    sys.exit(77)
+    raise Skipped(reason)
 
 
 def wait_for(condition, what, limit=10.0, step=0.02):
@@ -226,6 +234,8 @@ def main(*tests):
         try:
             t()
             print(f"ok {n} - {t.__name__}", flush=True)
+        except Skipped as skipped:
+            print(f"ok {n} - {t.__name__} # SKIP {skipped.reason}", flush=True)
         except SystemExit:
             raise
         except BaseException:

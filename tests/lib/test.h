@@ -5,7 +5,8 @@
  *     TEST_MAIN()
  *
  * A failed check prints place and values and ends that test; the program's exit status is the number of failed tests.
- * An argument selects tests whose name contains it.
+ * An argument selects tests whose name contains it. What cannot be tried here says so with test_skip() and returns: it is counted as
+ * skipped, not as passed.
  */
 #ifndef TESTS_LIB_TEST_H
 #define TESTS_LIB_TEST_H
@@ -25,6 +26,7 @@ struct test {
 
 static struct test *test_first, **test_tail = &test_first;
 static bool test_failed;
+static const char *test_skipped; /* why; set by test_skip() */
 
 #define TEST(name_)                                                                                \
 	static void name_(void);                                                                   \
@@ -71,6 +73,11 @@ static bool test_failed;
 			TEST_FAIL("%s differs from %s in its first %zu bytes", #got, #want, (size_t)(n)); \
 	} while (0)
 
+static inline void test_skip(const char *reason)
+{
+	test_skipped = reason;
+}
+
 static inline int test_run(int argc, char **argv)
 {
 	int n = 0, failed = 0;
@@ -80,9 +87,11 @@ static inline int test_run(int argc, char **argv)
 		if (argc > 1 && !strstr(t->name, argv[1]))
 			continue;
 		test_failed = false;
+		test_skipped = NULL;
 		t->fn();
 		failed += test_failed;
-		printf("%s %d - %s\n", test_failed ? "not ok" : "ok", ++n, t->name);
+		printf("%s %d - %s%s%s\n", test_failed ? "not ok" : "ok", ++n, t->name,
+		       test_skipped ? " # SKIP " : "", test_skipped ? test_skipped : "");
 	}
 	printf("1..%d\n", n);
 	return failed;

@@ -176,7 +176,7 @@ TEST(a_flow_is_made_known_to_the_kernel_and_forgotten_with_it)
 	int map = -1;
 
 	if (bpf_map_new(BPF_KIND_LRU_HASH, sizeof key, sizeof slot, 16, "test", &map) < 0) {
-		printf("# skipped: no right to make eBPF maps here\n");
+		test_skip("no right to make eBPF maps here");
 		return;
 	}
 	s.t.worker.slot = 9;

@@ -67,7 +67,7 @@ static bool enter_namespace(void)
 	if (state == 0)
 		state = bpf_usable() && unshare(CLONE_NEWNET) == 0 && run_all(commands) ? 1 : -1;
 	if (state < 0)
-		printf("# skipped: no right to load eBPF programs or to make a namespace here\n");
+		test_skip("no right to load eBPF programs or to make a namespace here");
 	return state > 0;
 }
 

@@ -33,7 +33,7 @@ static bool enter_namespace(void)
 				? 1
 				: -1;
 	if (state < 0)
-		printf("# skipped: no right to make a network namespace here\n");
+		test_skip("no right to make a network namespace here");
 	return state > 0;
 }
 

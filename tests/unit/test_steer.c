@@ -27,7 +27,7 @@ static bool usable(void)
 {
 	if (bpf_usable())
 		return true;
-	printf("# skipped: no right to load eBPF programs here\n");
+	test_skip("no right to load eBPF programs here");
 	return false;
 }
 
@@ -362,7 +362,7 @@ TEST(the_committed_program_is_what_its_source_compiles_to)
 	snprintf(command, sizeof command, "'%s/auto/bpf-bytes' --check >&2", src ? src : ".");
 	status = system(command);
 	if (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127)
-		printf("# skipped: no clang-14 here\n");
+		test_skip("no clang-14 here");
 	else
 		CHECK_INT(status, 0);
 }
