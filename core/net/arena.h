@@ -9,6 +9,7 @@
 
 #include <sluice/metric.h>
 #include <sluice/rtp.h>
+#include "base/fair.h"
 
 struct packet_block;
 
@@ -17,6 +18,7 @@ struct packet {
 	struct sl_addr to; /* what pub.local points at when the socket's address does not say it */
 	struct arena *arena;
 	struct sl_rtp rtp; /* of whoever reads the packet as RTP */
+	struct fair_item turn; /* while it is queued. W: share.c */
 	struct packet *next; /* free list */
 	uint8_t *slot;	     /* 2 048 bytes */
 };

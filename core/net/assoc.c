@@ -45,6 +45,15 @@ static struct sl_assoc *find(const struct net *n, const struct sl_packet *p)
 	return node ? SL_CONTAINER(node, struct sl_assoc, node) : NULL;
 }
 
+uint32_t assoc_share(const struct net *n, const struct sl_packet *p)
+{
+	const struct sl_assoc *a = find(n, p);
+
+	if (!a)
+		return 0;
+	return a->flow ? a->flow->share : (uint32_t)sl_addr_hash(&p->from) | 1;
+}
+
 static uint64_t now_ms(const struct net *n)
 {
 	return sl_loop_ms(n->worker->loop);
@@ -65,7 +74,8 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
 	p->pub.len = (uint32_t)len;
 	p->pub.tos = a->tos;
 	(void)txq_push(a->udp, &p->pub, &a->remote,
-		       a->udp->wildcard ? &a->local : NULL); /* counted */
+		       a->udp->wildcard ? &a->local : NULL,
+		       a->flow ? a->flow->share : 0); /* counted */
 	sl_packet_unref(&p->pub);
 }
 

@@ -34,6 +34,8 @@ struct assocs {
 int assocs_open(struct net *n);
 /* Says goodbye to all; flows on them are told */
 void assocs_close(struct net *n);
+/* Whose datagrams these are: of the flow on the sender's association, or its own; 0: it has none */
+uint32_t assoc_share(const struct net *n, const struct sl_packet *p);
 /* A datagram of DTLS; false: its sender has no association here. */
 bool assoc_input(struct net *n, struct sl_packet *p);
 /* From a sender without association */

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sluice/udp.h>
+#include "base/fair.h"
 #include "net/net.h"
 
 #define RX_BATCH 64
@@ -47,6 +48,10 @@ struct sl_udp {
 	bool dirty;    /* in txq's list of this tick. W: txq */
 	bool own_port; /* a listener's, not shared with other workers: nothing is forwarded */
 	bool closed;
+	uint8_t n_full;	    /* full batches since the last sample. W: share.c, with what follows */
+	uint8_t n_calm;	    /* reads in a row that left nothing */
+	uint8_t share_mode; /* enum share_mode; of a listener's */
+	uint32_t share;	    /* of a module's: sl_udp_set_share; 0: none */
 };
 _Static_assert(sizeof(struct sl_udp) <= 256, "thousands of relays");
 
@@ -78,6 +83,8 @@ int rx_open(struct net *n);
 void rx_close(struct net *n);
 /* What is there, at most RX_BATCH datagrams */
 void udp_receive(struct sl_udp *u);
+/* The same by few calls; true: there may be more. *ret_n: so many came */
+bool udp_read(struct sl_udp *u, unsigned *ret_n);
 /* Hands one to its socket's owner; p->udp is set. */
 void udp_consume(struct sl_udp *u, struct sl_packet *p);
 /* p->udp, from, local, tos and time from what recvmsg said; false: not an address of ours. */
@@ -87,7 +94,8 @@ bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h);
 void gro_switch(struct sl_udp *u, bool on);
 /* A batch of so many was received singly: would they rather come as trains? */
 void gro_consider(struct sl_udp *u, unsigned got);
-void gro_receive(struct sl_udp *u);
+/* true: there may be more */
+bool gro_receive(struct sl_udp *u, unsigned *ret_n);
 /* Size of rx.trains */
 size_t gro_bytes(void);
 
@@ -103,6 +111,37 @@ bool forward_by_ufrag(struct net *n, struct sl_packet *p);
 bool forward_stray(struct net *n, struct sl_packet *p);
 /* New clients are for a newer generation, whether or not this worker drains yet */
 bool net_is_superseded(const struct net *n);
+
+/* ---- share.c: when more comes in than can be done, shares take turns */
+enum share_mode {
+	SHARE_OFF,
+	SHARE_SAMPLE, /* the next read looks whose the datagrams are */
+	SHARE_TURNS,  /* they are queued, and served in turns */
+};
+
+struct shares {
+	struct fair *queue;    /* NULL: not needed yet */
+	struct sl_timer later; /* serves what the last read left */
+	uint64_t served_ns;    /* the tick that has served last */
+	struct fair_vote sample;
+	uint64_t mixed_ns; /* when somebody was seen beside who dominates */
+	struct spent {	   /* by module's sockets, by share */
+		uint64_t tick_ns;
+		unsigned n;
+	} spent[256];
+};
+
+/* A full batch was read: is it time to look? */
+void share_consider(struct sl_udp *u);
+/* In place of a plain read of a listener, in the other modes */
+void share_receive(struct sl_udp *u);
+/* In place of path_take, likewise */
+void share_take(struct sl_udp *u, struct sl_packet *p);
+/* How many datagrams a module's socket may read in this tick, at least 1; they are charged */
+unsigned share_allow(struct sl_udp *u, unsigned wanted);
+/* Serves what is queued; from now on nothing is */
+void shares_end(struct net *n);
+void shares_close(struct net *n);
 
 /* ---- icmp.c */
 void icmp_read(struct sl_udp *u);

@@ -30,6 +30,7 @@ struct net {
 	struct arena arena;
 	struct rx rx;
 	struct txq txq;
+	struct shares shares;
 	struct flows flows;
 	struct assocs assocs;
 	struct sl_slab *sockets;      /* of struct sl_udp */

@@ -115,8 +115,13 @@ int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_sessi
 	f = sl_slab_get(n->flows.slab);
 	if (!f)
 		return -SL_ENOMEM;
-	*f = (struct sl_flow){
-		.udp = u, .remote = *remote, .local = local, .assoc = assoc, .fn = fn, .arg = arg};
+	*f = (struct sl_flow){.udp = u,
+			      .remote = *remote,
+			      .local = local,
+			      .assoc = assoc,
+			      .fn = fn,
+			      .arg = arg,
+			      .share = (uint32_t)hash | 1};
 	if (sl_htab_insert(&n->flows.table, &f->node, hash) < 0) {
 		sl_slab_put(n->flows.slab, f);
 		return -SL_ENOMEM;
@@ -151,6 +156,11 @@ void sl_flow_close(struct sl_flow *f)
 	sl_slab_put(n->flows.slab, f);
 }
 
+void sl_flow_set_share(struct sl_flow *f, uint32_t share)
+{
+	f->share = share | 1;
+}
+
 struct sl_udp *sl_flow_udp(const struct sl_flow *f)
 {
 	return f->udp;
@@ -175,5 +185,5 @@ int sl_flow_send(struct sl_flow *f, struct sl_packet *p)
 {
 	if (f->assoc)
 		return assoc_write(f->assoc, p->data, p->len, p->tos);
-	return txq_push(f->udp, p, &f->remote, f->udp->wildcard ? &f->local : NULL);
+	return txq_push(f->udp, p, &f->remote, f->udp->wildcard ? &f->local : NULL, f->share);
 }

@@ -17,6 +17,7 @@ struct sl_flow {
 	struct sl_assoc *assoc; /* NULL: plain */
 	sl_flow_fn *fn;
 	void *arg;
+	uint32_t share; /* whose packets these are: sl_flow_set_share; never 0 */
 };
 
 struct flows {

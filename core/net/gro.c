@@ -168,9 +168,10 @@ static void take_train(struct sl_udp *u, unsigned i)
 /*
  * Eight trains are up to 512 segments, enough for one turn: the loop comes back if there are more.
  */
-void gro_receive(struct sl_udp *u)
+bool gro_receive(struct sl_udp *u, unsigned *ret_n)
 {
 	struct net *n = u->net;
+	unsigned before = u->n_segments;
 	int got;
 
 	for (unsigned i = 0; i < TRAINS; i++)
@@ -179,5 +180,7 @@ void gro_receive(struct sl_udp *u)
 	sl_count(net_meter(n, NET_receive_calls));
 	for (int i = 0; i < got; i++)
 		take_train(u, (unsigned)i);
+	*ret_n = (uint16_t)(u->n_segments - before);
 	judge(u);
+	return got == TRAINS;
 }

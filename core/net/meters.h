@@ -22,6 +22,7 @@
 	X(COUNTER, dropped_unclaimed, "", "Datagrams that no flow and no module wanted.")          \
 	X(COUNTER, dropped_no_packet, "", "Datagrams lost because max_packets were in use.")       \
 	X(COUNTER, dropped_queue_full, "", "Datagrams dropped while a socket would not send.")     \
+	X(COUNTER, dropped_over_share, "", "Datagrams of who sent most, dropped when all was too much.") \
 	X(COUNTER, dropped_send_error, "", "Datagrams that the kernel refused to send.")           \
 	X(COUNTER, send_retries, "", "Sends repeated after an error left by an earlier one.")      \
 	X(COUNTER, icmp_errors, "", "ICMP errors reported for sent datagrams.")                    \

@@ -128,6 +128,7 @@ void net_look(struct net *n)
 static void pass_on_what_waits(struct net *n)
 {
 	n->leaving = true;
+	shares_end(n);
 	for (unsigned i = 0; i < n->n_listeners; i++) {
 		struct sl_udp *u = n->listener_sockets[i];
 		int bytes = 0;
@@ -149,6 +150,7 @@ void net_close(struct net *n)
 		return;
 	if (n->worker->draining)
 		pass_on_what_waits(n);
+	shares_close(n);
 	streams_close(n);
 	assocs_close(n);
 	handshakes_close(n);

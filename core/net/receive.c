@@ -146,10 +146,12 @@ bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h)
 /* Listeners have an owner to find first; a module's socket has one. */
 void udp_consume(struct sl_udp *u, struct sl_packet *p)
 {
-	if (u->listener)
-		path_take(u->net, p, false);
-	else
+	if (!u->listener)
 		u->recv(u->arg, p);
+	else if (SL_UNLIKELY(u->share_mode))
+		share_take(u, p);
+	else
+		path_take(u->net, p, false);
 }
 
 /* Dropped datagrams count as received: the two counters are compared with the kernel's. */
@@ -271,14 +273,14 @@ static void take_received(struct sl_udp *u, unsigned i)
  * Packets that could be had decide how many are asked for, so that no datagram is read without a
  * place.
  */
-static unsigned receive_batch(struct sl_udp *u)
+static unsigned receive_batch(struct sl_udp *u, unsigned quota)
 {
 	struct net *n = u->net;
 	unsigned n_ready = 0;
 	uint64_t bytes = 0;
 	int got;
 
-	while (n_ready < u->quota && ready_packet(n, n_ready)) {
+	while (n_ready < quota && ready_packet(n, n_ready)) {
 		prepare(n, u, n_ready, &n->rx.msgs[n_ready].msg_hdr);
 		n_ready++;
 	}
@@ -308,6 +310,8 @@ static void adapt(struct sl_udp *u, unsigned got)
 	} else if (u->quota > 1 || ++u->n_filled >= PATIENCE) {
 		u->quota = u->quota * 2 < RX_BATCH ? (uint8_t)(u->quota * 2) : RX_BATCH;
 	}
+	if (got == RX_BATCH)
+		share_consider(u);
 }
 
 /* ---- looking again */
@@ -352,10 +356,25 @@ static unsigned receive_again(struct sl_udp *u)
  */
 void udp_receive(struct sl_udp *u)
 {
-	if (u->gro)
-		gro_receive(u);
-	else if (u->quota > SINGLY_MAX)
-		adapt(u, receive_batch(u));
-	else
+	unsigned got;
+
+	if (SL_UNLIKELY(u->share_mode)) {
+		share_receive(u);
+	} else if (u->gro) {
+		if (gro_receive(u, &got))
+			share_consider(u);
+	} else if (u->quota > SINGLY_MAX) {
+		got = u->listener ? u->quota : share_allow(u, u->quota);
+		adapt(u, receive_batch(u, got));
+	} else {
 		adapt(u, u->listener ? receive_again(u) : receive_singly(u));
+	}
+}
+
+bool udp_read(struct sl_udp *u, unsigned *ret_n)
+{
+	if (u->gro)
+		return gro_receive(u, ret_n);
+	*ret_n = receive_batch(u, RX_BATCH);
+	return *ret_n == RX_BATCH;
 }

@@ -4,9 +4,12 @@
  * Each socket has its own queue, so that its datagrams stay in order and one sendmmsg takes them
  * all (measured on loopback: 2.4 us each against 2.9 for sendto). Neighbours of equal size to the
  * same address become one message with UDP_SEGMENT, the last one may be shorter. A single datagram
- * goes by sendto. A socket whose buffer is full waits for the loop with a bounded queue; the oldest
- * goes first then, because old media is worth least. Nothing is allocated per packet once the slab
- * has grown.
+ * goes by sendto. A socket whose buffer is full waits for the loop with a bounded queue.
+ *
+ * Clients of a listener share its socket, but nobody stands behind what another has queued: when
+ * one has more than half of a long queue, or the socket did not send for a while, those who share
+ * it take turns (base/fair.h). What has to be dropped is the oldest, because old media is worth
+ * least, of whoever has most there. Nothing is allocated per packet once the slab has grown.
  */
 #include "net/txq.h"
 
@@ -22,17 +25,27 @@
 /* Segments are not fragmented by IP: what may exceed an MTU goes alone, and fragments where it
  * must. */
 #define SEGMENT_MAX 1400
+#define TURNS_FROM 32 /* shorter queues leave in the order in which they came */
+#define TURN_BITS 10  /* of the number of classes */
 
 struct tx {
-	struct tx *next;
+	struct fair_item item;	  /* first; note: TOS */
 	struct sl_packet *packet; /* one reference */
 	uint8_t *data;		  /* packet's, as it was when queued */
-	uint32_t len;
-	uint8_t tos;
 	struct sl_addr to, from;
 };
 
 static void on_tick_end(struct sl_post *post);
+
+static struct tx *tx_of(struct fair_item *item)
+{
+	return (struct tx *)(void *)item;
+}
+
+static struct tx *next_of(const struct tx *t)
+{
+	return tx_of(t->item.next);
+}
 
 /* The slab grows with the longest queue ever seen and stays. */
 int txq_open(struct txq *q, struct net *n)
@@ -50,6 +63,8 @@ void txq_close(struct txq *q)
 	sl_post_cancel(q->net->worker->loop, &q->post);
 	sl_slab_destroy(q->slab);
 	q->slab = NULL;
+	fair_free(q->turns);
+	q->turns = NULL;
 }
 
 /* Takes the oldest out. */
@@ -57,7 +72,7 @@ static void pop(struct sl_udp *u)
 {
 	struct tx *t = u->first;
 
-	u->first = t->next;
+	u->first = next_of(t);
 	if (!u->first)
 		u->last = NULL;
 	u->n_waiting--;
@@ -70,12 +85,114 @@ static void pop(struct sl_udp *u)
 /* In order: datagrams of one socket never overtake each other. */
 static void append(struct sl_udp *u, struct tx *t)
 {
+	t->item.next = NULL;
 	if (u->last)
-		u->last->next = t;
+		u->last->item.next = &t->item;
 	else
 		u->first = t;
 	u->last = t;
 	u->n_waiting++;
+}
+
+/* ---- turns */
+
+/* What no flow sends belongs to whom it goes to. */
+static uint32_t share_of(struct tx *t)
+{
+	if (t->item.key == 0)
+		t->item.key = (uint32_t)sl_addr_hash(&t->to) | 1;
+	return t->item.key;
+}
+
+static struct fair_vote vote(const struct sl_udp *u)
+{
+	struct fair_vote v = {0};
+
+	for (struct tx *t = u->first; t; t = next_of(t))
+		fair_cast(&v, share_of(t));
+	return v;
+}
+
+/* The queue of a socket that several share, in the order of their turns. Not while the first ones
+ * are a run that was refused. */
+static void take_turns(struct sl_udp *u)
+{
+	struct txq *q = &u->net->txq;
+	struct fair_item *item;
+
+	if (!u->listener || u->n_singles > 0)
+		return;
+	if (!q->turns)
+		q->turns = fair_new(TURN_BITS);
+	if (!q->turns) /* as they came, then */
+		return;
+	while (u->first) {
+		struct tx *t = u->first;
+
+		u->first = next_of(t);
+		(void)share_of(t);
+		fair_put(q->turns, &t->item);
+	}
+	u->last = NULL;
+	u->n_waiting = 0;
+	while ((item = fair_get(q->turns)))
+		append(u, tx_of(item));
+}
+
+static void take_turns_if_dominated(struct sl_udp *u)
+{
+	const struct fair_vote v = vote(u);
+
+	if (v.mixed && fair_dominated(&v))
+		take_turns(u);
+}
+
+/* Shares are odd, so that the lowest bit says nothing. */
+static uint8_t column(struct tx *t)
+{
+	return (uint8_t)(share_of(t) >> 1);
+}
+
+/* The first of those who have most there, by eight bits of their shares. */
+static struct tx *oldest_of_most(struct sl_udp *u, struct tx **ret_before)
+{
+	uint16_t counts[256] = {0};
+	struct tx *before = NULL;
+	uint8_t most;
+
+	most = column(u->first);
+	for (struct tx *t = u->first; t; t = next_of(t)) {
+		const uint8_t at = column(t);
+
+		if (++counts[at] > counts[most])
+			most = at;
+	}
+	for (struct tx *t = u->first;; t = next_of(t)) {
+		if (column(t) == most) {
+			*ret_before = before;
+			return t;
+		}
+		before = t;
+	}
+}
+
+static void drop_one(struct sl_udp *u)
+{
+	struct tx *before = NULL, *t = u->first;
+
+	sl_count(net_meter(u->net, NET_dropped_queue_full));
+	if (u->listener && u->n_singles == 0)
+		t = oldest_of_most(u, &before);
+	if (!before) {
+		pop(u);
+		return;
+	}
+	before->item.next = t->item.next;
+	if (u->last == t)
+		u->last = before;
+	u->n_waiting--;
+	sl_packet_unref(t->packet);
+	sl_slab_put(u->net->txq.slab, t);
 }
 
 /* ---- messages */
@@ -114,7 +231,7 @@ static void put_source(struct msghdr *h, const struct sl_addr *from)
 /* Of datagrams that have one: the option costs 100 ns. */
 static void put_tos(struct msghdr *h, const struct tx *t)
 {
-	int tos = t->tos;
+	int tos = t->item.note;
 
 	if (t->to.family == 4)
 		put_control(h, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
@@ -125,13 +242,13 @@ static void put_tos(struct msghdr *h, const struct tx *t)
 /* Decides between sendto and sendmsg for a single datagram. */
 static bool needs_control(const struct tx *t)
 {
-	return t->from.family != 0 || t->tos != 0;
+	return t->from.family != 0 || t->item.note != 0;
 }
 
 /* Address, source and TOS belong to the message, not to its segments. */
 static bool joins(const struct tx *a, const struct tx *b)
 {
-	return b && a->tos == b->tos && sl_addr_eq(&a->to, &b->to) &&
+	return b && a->item.note == b->item.note && sl_addr_eq(&a->to, &b->to) &&
 	       sl_addr_eq(&a->from, &b->from);
 }
 
@@ -140,15 +257,16 @@ static unsigned run_length(const struct txq *q, const struct sl_udp *u, const st
 			   unsigned max)
 {
 	const struct tx *first = t;
-	size_t bytes = t->len;
+	size_t bytes = t->item.len;
 	unsigned n = 1;
 
-	if (!q->gso || u->n_singles > 0 || first->len > SEGMENT_MAX || first->len == 0)
+	if (!q->gso || u->n_singles > 0 || first->item.len > SEGMENT_MAX || first->item.len == 0)
 		return 1;
-	while (n < max && n < RUN_MAX && t->len == first->len && joins(first, t->next)) {
-		t = t->next;
-		bytes += t->len;
-		if (t->len > first->len || t->len == 0 || bytes > RUN_BYTES)
+	while (n < max && n < RUN_MAX && t->item.len == first->item.len &&
+	       joins(first, next_of(t))) {
+		t = next_of(t);
+		bytes += t->item.len;
+		if (t->item.len > first->item.len || t->item.len == 0 || bytes > RUN_BYTES)
 			break;
 		n++;
 	}
@@ -160,7 +278,7 @@ static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, s
 				unsigned n)
 {
 	struct msghdr *h = &q->msgs[at].msg_hdr;
-	uint16_t segment = (uint16_t)t->len;
+	uint16_t segment = t->item.len;
 
 	*h = (struct msghdr){
 		.msg_name = &q->names[at],
@@ -172,15 +290,15 @@ static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, s
 	};
 	if (t->from.family != 0)
 		put_source(h, &t->from);
-	if (t->tos != 0)
+	if (t->item.note != 0)
 		put_tos(h, t);
 	if (n > 1)
 		put_control(h, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
 	if (h->msg_controllen == 0)
 		h->msg_control = NULL;
 	q->runs[at] = (uint8_t)n;
-	for (unsigned i = 0; i < n; i++, t = t->next)
-		iov[i] = (struct iovec){t->data, t->len};
+	for (unsigned i = 0; i < n; i++, t = next_of(t))
+		iov[i] = (struct iovec){t->data, t->item.len};
 	return t;
 }
 
@@ -210,7 +328,7 @@ static int send_single(struct txq *q, struct sl_udp *u)
 	unsigned len = sl_addr_to_sockaddr((struct sockaddr_storage *)&to, &t->to);
 
 	q->runs[0] = 1;
-	return sendto(u->ev.fd, t->data, t->len, MSG_DONTWAIT, &to.any, len) < 0 ? -1 : 1;
+	return sendto(u->ev.fd, t->data, t->item.len, MSG_DONTWAIT, &to.any, len) < 0 ? -1 : 1;
 }
 
 /* By the cheapest call that can say it. */
@@ -218,7 +336,7 @@ static int send_messages(struct txq *q, struct sl_udp *u)
 {
 	unsigned n;
 
-	if (!u->first->next && !needs_control(u->first))
+	if (!u->first->item.next && !needs_control(u->first))
 		return send_single(q, u);
 	n = build(q, u);
 	if (n == 1)
@@ -236,7 +354,7 @@ static void sent(struct txq *q, struct sl_udp *u, unsigned n_messages)
 		joined += q->runs[m] > 1;
 		datagrams += q->runs[m];
 		for (unsigned i = 0; i < q->runs[m]; i++) {
-			bytes += u->first->len;
+			bytes += u->first->item.len;
 			pop(u);
 		}
 	}
@@ -276,6 +394,8 @@ void txq_flush_socket(struct sl_udp *u)
 	struct txq *q = &u->net->txq;
 	bool retried = false;
 
+	if (SL_UNLIKELY(u->n_waiting >= TURNS_FROM))
+		take_turns_if_dominated(u);
 	while (u->first && !u->blocked) {
 		int n = send_messages(q, u);
 
@@ -340,6 +460,7 @@ static void on_tick_end(struct sl_post *post)
 void txq_resume(struct sl_udp *u)
 {
 	u->blocked = false;
+	take_turns(u);
 	txq_flush_socket(u);
 	if (!u->blocked)
 		udp_want_write(u, false);
@@ -363,7 +484,7 @@ static void enlist(struct txq *q, struct sl_udp *u)
 
 /* Nothing is sent from here but a full batch: the rest of the tick may join what it has to say. */
 int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
-	     const struct sl_addr *from)
+	     const struct sl_addr *from, uint32_t share)
 {
 	struct txq *q = &u->net->txq;
 	struct tx *t;
@@ -378,8 +499,9 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	sl_packet_ref(p);
 	t->packet = p;
 	t->data = p->data;
-	t->len = p->len;
-	t->tos = p->tos;
+	t->item.len = (uint16_t)p->len;
+	t->item.note = p->tos;
+	t->item.key = share;
 	t->to = *to;
 	if (from)
 		t->from = *from;
@@ -387,8 +509,7 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	if (!u->blocked) {
 		enlist(q, u);
 	} else if (u->n_waiting > MAX_WAITING) {
-		sl_count(net_meter(q->net, NET_dropped_queue_full));
-		pop(u);
+		drop_one(u);
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #ifndef NET_TXQ_H
 #define NET_TXQ_H
 
+#include "base/fair.h"
 #include "net/dgram.h"
 
 #define TXQ_BATCH 64
@@ -17,6 +18,7 @@ struct tx_control {
 struct txq {
 	struct net *net;
 	struct sl_slab *slab; /* of struct tx */
+	struct fair *turns;   /* empty outside of take_turns; NULL: not needed yet */
 	struct sl_udp
 		*dirty[TXQ_BATCH]; /* sockets with something to send, in order of their first */
 	unsigned n_dirty, n_queued;
@@ -32,10 +34,10 @@ struct txq {
 
 int txq_open(struct txq *q, struct net *n);
 void txq_close(struct txq *q);
-/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. As sl_udp_send.
- */
+/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. share: whose it is
+ * among those who share the socket; 0: the receiver's. As sl_udp_send. */
 int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
-	     const struct sl_addr *from);
+	     const struct sl_addr *from, uint32_t share);
 /* The socket takes datagrams again */
 void txq_resume(struct sl_udp *u);
 void txq_flush_socket(struct sl_udp *u);

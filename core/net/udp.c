@@ -264,13 +264,13 @@ int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p, const struct 
 /* The packet may be one that was received: relaying copies nothing. */
 int sl_udp_send(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to)
 {
-	return txq_push(u, p, to, source_of(u, p));
+	return txq_push(u, p, to, source_of(u, p), 0);
 }
 
 int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *from,
 		     const struct sl_addr *to)
 {
-	return txq_push(u, p, to, u->wildcard ? from : NULL);
+	return txq_push(u, p, to, u->wildcard ? from : NULL, 0);
 }
 
 /* A fresh packet: the received one may be kept by somebody who still reads it. */
@@ -288,7 +288,7 @@ int sl_udp_reply(const struct sl_packet *p, const void *data, size_t len)
 		return -SL_EFULL;
 	memcpy(answer->pub.data, data, len);
 	answer->pub.len = (uint32_t)len;
-	rc = txq_push(p->udp, &answer->pub, &p->from, source_of(p->udp, p));
+	rc = txq_push(p->udp, &answer->pub, &p->from, source_of(p->udp, p), 0);
 	sl_packet_unref(&answer->pub);
 	return rc;
 }

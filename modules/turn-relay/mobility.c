@@ -81,6 +81,8 @@ static int open_way(struct relay *r, struct relay_way *ret_way)
 	if (err < 0)
 		return err;
 	err = sl_flow_open(p->udp, &p->from, r->moving_session, datagram_flow, r, &ret_way->flow);
+	if (err == 0)
+		sl_flow_set_share(ret_way->flow, r->share);
 	if (err < 0)
 		close_entry(r, "refused");
 	return err;

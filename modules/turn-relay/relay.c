@@ -161,6 +161,28 @@ static int open_session(struct relay *r)
 	return err == -SL_ELIMIT && refused == LIMIT_REALM ? -SL_EFULL : err;
 }
 
+/* Fair queueing is among users; where nobody proves to be one, among addresses. */
+static uint32_t share_of(const struct relay *r)
+{
+	const struct sl_turn_client *c = sl_turn_alloc_client(r->alloc);
+	const struct sl_str user = sl_turn_alloc_user(r->alloc);
+	const uint64_t of[2] = {c->realm, user.len > 0
+						  ? sl_hash(user.p, user.len)
+						  : sl_hash(c->remote.ip, sizeof c->remote.ip)};
+
+	return (uint32_t)sl_hash(of, sizeof of) | 1;
+}
+
+static void set_share(struct relay *r)
+{
+	r->share = share_of(r);
+	for (int i = 0; i < 2; i++)
+		if (r->sockets[i] && r->sockets[i]->udp)
+			sl_udp_set_share(r->sockets[i]->udp, r->share);
+	if (r->flow)
+		sl_flow_set_share(r->flow, r->share);
+}
+
 static int on_granted(void *ctx, struct sl_turn_alloc *a)
 {
 	struct turn_relay *m = ctx;
@@ -179,6 +201,7 @@ static int on_granted(void *ctx, struct sl_turn_alloc *a)
 		r->stream = m->stream;
 		stream_adopt(r->stream, r);
 	}
+	set_share(r);
 	r->live = true;
 	r->granted_ms = module_now_ms(m);
 	sl_gauge_add(&m->m[M_LIVE], 1);

@@ -140,6 +140,7 @@ struct relay {
 	struct stream *stream; /* over TCP; neither: it is waited for */
 	struct pair *pairs;    /* channels that the kernel relays, */
 	unsigned n_offloaded;  /* in so many directions. W: offload.c */
+	uint32_t share;	       /* its user's, among those who share a socket or the worker */
 	bool live;	       /* was granted, at: */
 	uint64_t granted_ms;
 	/* W: mobility.c. While it moves there is another way: flow and stream are the new one, or

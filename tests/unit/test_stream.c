@@ -589,7 +589,8 @@ TEST(a_connection_that_nobody_was_woken_for_is_found)
 	int fd;
 
 	open_app(&a);
-	sl_event_del(a.t.worker.loop, &a.t.net->streams.acceptors[0].ev); /* as if it went elsewhere */
+	sl_event_del(a.t.worker.loop,
+		     &a.t.net->streams.acceptors[0].ev); /* as if it went elsewhere */
 	fd = connect_app(&a);
 	CHECK_INT(loop_tick(a.t.worker.loop, 0), 0);
 	CHECK_INT(net_n_conns(a.t.net), 0);

@@ -17,12 +17,18 @@ struct script {
 	unsigned fails;
 	int refuse_segments; /* errno for each message with UDP_SEGMENT; 0: let them pass */
 	unsigned at_most;    /* messages a sendmmsg takes; 0: all */
+	unsigned stop_after; /* calls, then EAGAIN until told otherwise; 0: never */
 };
 static struct script script;
 
 static bool fails(void)
 {
 	script.n_calls++;
+	if (script.stop_after > 0 && --script.stop_after == 0) {
+		script.fails = 1000000;
+		script.fail_with = EAGAIN;
+		return false;
+	}
 	if (script.fails == 0)
 		return false;
 	script.fails--;
@@ -187,6 +193,138 @@ TEST(a_queue_that_waits_is_bounded_and_drops_the_oldest)
 	w.got.in_order = true;
 	NET_UNTIL(&w.t, w.got.n == 1000);
 	CHECK(w.got.in_order);
+	test_net_close(&w.t);
+}
+
+/* ---- a listener's socket, which clients share */
+
+struct line { /* a client with a flow */
+	int fd;
+	struct sl_flow *flow;
+};
+
+static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
+{
+	(void)arg;
+	(void)f;
+	(void)p;
+	return SL_OK;
+}
+
+static struct line open_line(struct world *w, uint32_t share)
+{
+	const struct sl_addr any = test_addr("127.0.0.1");
+	struct sockaddr_storage sa;
+	unsigned len = sl_addr_to_sockaddr(&sa, &any);
+	struct line l = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)};
+	struct sl_addr addr;
+
+	sl_assert(bind(l.fd, (struct sockaddr *)&sa, len) == 0);
+	addr = test_local(l.fd);
+	sl_assert(sl_flow_open(w->from, &addr, NULL, on_flow, NULL, &l.flow) == 0);
+	sl_flow_set_share(l.flow, share);
+	return l;
+}
+
+static void close_line(struct line *l)
+{
+	sl_flow_close(l->flow);
+	close(l->fd);
+}
+
+static void open_shared(struct world *w)
+{
+	memset(w, 0, sizeof *w);
+	script = (struct script){0};
+	(void)test_net_listen(&w->t, true, "127.0.0.1:0");
+	test_net_open(&w->t);
+	w->from = w->t.net->listener_sockets[0];
+}
+
+static void push_to(struct world *w, const struct line *to, unsigned first, unsigned n, size_t len)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_packet *p = sl_packet_new(&w->t.worker);
+
+		sl_put32(sl_packet_append(p, len), first + i);
+		sl_assert(sl_flow_send(to->flow, p) == 0);
+		sl_packet_unref(p);
+	}
+}
+
+/* So many arrived, in order. */
+static unsigned hear_out(const struct line *l)
+{
+	unsigned n = 0, last = 0;
+	uint8_t data[2048];
+
+	while (recv(l->fd, data, sizeof data, 0) > 0) {
+		sl_assert(n == 0 || sl_get32(data) > last);
+		last = sl_get32(data);
+		n++;
+	}
+	return n;
+}
+
+TEST(four_of_one_client_leave_before_the_sixty_of_another_have)
+{
+	struct world w;
+	struct line a, b;
+
+	open_shared(&w);
+	a = open_line(&w, 1);
+	b = open_line(&w, 3);
+	push_to(&w, &a, 0, 60, 1200);
+	script.at_most = 8; /* messages a call: as if the kernel then had enough */
+	script.stop_after = 1;
+	push_to(&w, &b, 0, 4, 160); /* the batch is full and leaves */
+	CHECK_INT(hear_out(&b), 4);
+	CHECK_INT(hear_out(&a), 4);
+	script.stop_after = 0;
+	script.fails = 0;
+	NET_UNTIL(&w.t, w.from->n_waiting == 0);
+	CHECK_INT(hear_out(&a), 56);
+	close_line(&a);
+	close_line(&b);
+	test_net_close(&w.t);
+}
+
+TEST(a_client_who_floods_a_full_socket_loses_and_the_others_do_not)
+{
+	struct world w;
+	struct line a, b;
+	unsigned heard = 0;
+
+	open_shared(&w);
+	a = open_line(&w, 1);
+	b = open_line(&w, 3);
+	script.fail_with = EAGAIN;
+	script.fails = 1;
+	push_to(&w, &b, 0, 1, 160);
+	test_tick(&w.t); /* blocked: the loop says at once that it may go on, so it is held back */
+	script.fails = 1000;
+	w.from->blocked = true;
+	for (unsigned i = 0; i < 100; i++) {
+		push_to(&w, &a, 10 * i, 10, 1200);
+		if (i % 10 == 0)
+			push_to(&w, &b, 1 + i, 1, 160);
+	}
+	CHECK_INT(w.from->n_waiting, 256);
+	CHECK(test_count(&w.t, NET_dropped_queue_full) >= 700);
+	script.fails = 0;
+	script.at_most = 16;
+	script.stop_after = 1;
+	txq_resume(w.from);
+	CHECK(hear_out(&b) >= 10); /* all of them, among the first sixteen */
+	script.stop_after = 0;
+	script.fails = 0;
+	for (unsigned i = 0; i < 100 && w.from->n_waiting > 0; i++) {
+		test_tick(&w.t);
+		heard += hear_out(&a); /* its own buffer is no larger than that */
+	}
+	CHECK(heard > 60);
+	close_line(&a);
+	close_line(&b);
 	test_net_close(&w.t);
 }
 

@@ -90,6 +90,13 @@ SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *re
 				      struct sl_flow **ret_flow);
 /* Accepts NULL */
 SL_API void sl_flow_close(struct sl_flow *f);
+/*
+ * Whose packets these are, any number. Where a worker or a socket has more to do than it can, shares
+ * take turns, and who has most loses first; else nobody looks at it. Without it each flow is a share
+ * of its own, and a module's sockets are looked after singly.
+ */
+SL_API void sl_flow_set_share(struct sl_flow *f, uint32_t share);
+SL_API void sl_udp_set_share(struct sl_udp *u, uint32_t share);
 SL_API struct sl_udp *sl_flow_udp(const struct sl_flow *f);
 SL_API const struct sl_addr *sl_flow_remote(const struct sl_flow *f);
 /* Server address the flow's packets came to */
