@@ -27,6 +27,10 @@ static int realms_init(struct sl_turn *t)
 		struct turn_realm *realm = &t->realms[i];
 
 		realm->conf = &t->conf->realms[i];
+		realm->peers = (struct sl_turn_peers){.deny = realm->conf->deny_peers,
+						      .allow = realm->conf->allow_peers,
+						      .n_deny = realm->conf->n_deny,
+						      .n_allow = realm->conf->n_allow};
 		realm->share.limit = &realm->conf->limits[SL_TURN_PER_REALM];
 		err = turn_index_statics(realm);
 	}
@@ -125,6 +129,35 @@ void sl_turn_drain(struct sl_turn *t)
 void sl_turn_set_alternates(struct sl_turn *t, uint64_t usable)
 {
 	t->alternates = usable;
+}
+
+/* ---- policy */
+
+void sl_turn_set_peers(struct sl_turn *t, unsigned realm, const struct sl_turn_peers *peers)
+{
+	sl_assert(realm < t->conf->n_realms);
+	t->realms[realm].peers = *peers;
+}
+
+static void revoke(struct sl_turn_alloc *a)
+{
+	turn_conns_revoke(a);
+	turn_peers_revoke(a);
+}
+
+/* Nothing here ends an allocation, so that the tables stay as they are. */
+void sl_turn_recheck_peers(struct sl_turn *t)
+{
+	struct sl_hnode *node;
+
+	for (node = sl_htab_first(&t->allocs); node; node = sl_htab_next(&t->allocs, node))
+		revoke(SL_CONTAINER(node, struct sl_turn_alloc, node));
+	for (node = sl_htab_first(&t->tickets); node; node = sl_htab_next(&t->tickets, node)) {
+		struct sl_turn_alloc *a = SL_CONTAINER(node, struct sl_turn_alloc, by_ticket);
+
+		if (a->homeless)
+			revoke(a);
+	}
 }
 
 /* ---- time */

@@ -128,6 +128,17 @@ void turn_conns_drop(struct sl_turn_alloc *a)
 		conn_drop(a->conns);
 }
 
+void turn_conns_revoke(struct sl_turn_alloc *a)
+{
+	struct sl_turn_conn *next;
+
+	for (struct sl_turn_conn *c = a->conns; c; c = next) {
+		next = c->next;
+		if (turn_peer_check(a, &c->peer) != 0)
+			conn_drop(c);
+	}
+}
+
 void sl_turn_conn_ended(struct sl_turn_conn *c)
 {
 	conn_free(c);

@@ -76,6 +76,7 @@ struct turn_party {
 /* A realm and who is known in it. */
 struct turn_realm {
 	const struct sl_turn_realm *conf;
+	struct sl_turn_peers peers; /* the conf's, or what it was changed to */
 	struct turn_share share;
 	struct sl_htab statics, userhashes;
 	struct turn_static *static_users;
@@ -289,6 +290,8 @@ int turn_channel_install(struct sl_turn_alloc *a, uint16_t number, const struct 
 /* Drops the expired; next expiry */
 uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms);
 void turn_peers_drop(struct sl_turn_alloc *a);
+/* Ends permissions and channels that the policy of now would refuse */
+void turn_peers_revoke(struct sl_turn_alloc *a);
 void turn_send_indication(struct turn_req *r);
 
 /* turn_conn.c: each answers, or gives the error code. */
@@ -298,6 +301,8 @@ unsigned turn_on_connection_bind(struct turn_req *r);
 void turn_find_conn(struct turn_req *r);
 /* With io.disconnect */
 void turn_conns_drop(struct sl_turn_alloc *a);
+/* Likewise, those whose peers would be refused now */
+void turn_conns_revoke(struct sl_turn_alloc *a);
 
 /* turn_ticket.c */
 void turn_ticket_keys(struct sl_turn *t);

@@ -38,12 +38,12 @@ static bool is_own(const struct sl_turn_conf *conf, const struct sl_addr *a)
 
 static bool allowed(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
-	return in_cidrs(a->realm->conf->allow_peers, a->realm->conf->n_allow, peer);
+	return in_cidrs(a->realm->peers.allow, a->realm->peers.n_allow, peer);
 }
 
 static bool denied(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
-	return in_cidrs(a->realm->conf->deny_peers, a->realm->conf->n_deny, peer);
+	return in_cidrs(a->realm->peers.deny, a->realm->peers.n_deny, peer);
 }
 
 /*
@@ -72,11 +72,11 @@ static bool is_metadata(const struct sl_addr *a)
 
 static bool allowed_by_itself(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {
-	const struct sl_turn_realm *realm = a->realm->conf;
+	const struct sl_turn_peers *peers = &a->realm->peers;
 
-	for (unsigned i = 0; i < realm->n_allow; i++)
-		if (realm->allow_peers[i].bits == (peer->family == 4 ? 32 : 128) &&
-		    sl_cidr_has(&realm->allow_peers[i], peer))
+	for (unsigned i = 0; i < peers->n_allow; i++)
+		if (peers->allow[i].bits == (peer->family == 4 ? 32 : 128) &&
+		    sl_cidr_has(&peers->allow[i], peer))
 			return true;
 	return false;
 }
@@ -427,6 +427,41 @@ uint64_t turn_peers_sweep(struct sl_turn_alloc *a, uint64_t now_ms)
 void turn_peers_drop(struct sl_turn_alloc *a)
 {
 	(void)turn_peers_sweep(a, UINT64_MAX); /* all is expired, nothing comes next */
+}
+
+/* ---- another policy */
+
+static void channels_revoke(struct sl_turn_alloc *a)
+{
+	for (struct turn_channel **link = &a->channels, *c; (c = *link);) {
+		if (turn_channel_peer_check(a, &c->peer) == 0) {
+			link = &c->next;
+		} else {
+			*link = c->next;
+			channel_free(c);
+		}
+	}
+}
+
+/* After the channels: those whose peers are permitted are left, and hold what is permitted. */
+static void perms_revoke(struct sl_turn_alloc *a)
+{
+	for (struct turn_perm **link = &a->perms, *p; (p = *link);) {
+		if (p->n_channels > 0 || turn_peer_check(a, &p->ip) == 0) {
+			p->relays_only = only_relays(a, &p->ip);
+			link = &p->next;
+		} else {
+			*link = p->next;
+			a->turn->counters.permissions_revoked++;
+			perm_free(p);
+		}
+	}
+}
+
+void turn_peers_revoke(struct sl_turn_alloc *a)
+{
+	channels_revoke(a);
+	perms_revoke(a);
 }
 
 /* ---- data path */

@@ -165,6 +165,11 @@ static void on_message(void *arg, const struct sl_channel_msg *msg)
 	case ALTERNATES_ARE:
 		alternates_on_message(arg, msg);
 		break;
+	case PEERS_ASK:
+	case PEERS_ARE:
+	case PEERS_CHANGED:
+		policy_on_message(arg, msg);
+		break;
 	default: /* of a generation that knows more */
 		break;
 	}

@@ -79,6 +79,10 @@ const struct sl_directive relay_directives[] = {
 	       .doc = "Exceptions from deny_peers and from the denial of the node's own "
 		      "addresses. An address of cloud metadata is opened by an entry for itself "
 		      "only."),
+	SL_DIR(struct relay_conf, recheck_peers, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "With the reload that brings other lists of peers, end standing permissions "
+		      "and channels to peers that these deny, in generations that drain as well. "
+		      "Off: they end within five minutes, since they are not renewed."),
 	SL_DIR(struct relay_conf, default_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "10m",
 	       .min = 60000, .max = 86400000,
 	       .doc = "Life of an allocation whose client does not ask for more."),

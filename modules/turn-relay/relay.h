@@ -7,6 +7,7 @@
  *     turn_relay.c  descriptor, start and stop, the engine's clock
  *     conf.c        directives, and the engine's configuration made from them
  *     realm.c       realms: their directives, and which one a client has come to
+ *     policy.c      peers that a later generation denies
  *     host.c        addresses of this host: which one a relay uses, which are denied as peers
  *     socket.c      relay sockets: ports, even ports, reservations
  *     relay.c       one allocation: its sockets, session, flow or connection; packets from peers
@@ -87,7 +88,7 @@ struct relay_conf {
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
 	int32_t offload; /* enum sl_offload_mode */
 	int64_t max_connections;
-	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility, carry_dscp;
+	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility, carry_dscp, recheck_peers;
 };
 
 /* Rows of the metric table behind those of the engine, in its order. */
@@ -181,6 +182,8 @@ struct turn_relay {
 	unsigned next_held;
 	bool replaying;
 	struct sl_slab *relays, *sockets, *pairs;
+	struct sl_cidr **later_peers;	  /* by realm: a later generation's. W: policy.c */
+	uint32_t later_generation;	  /* whose they are */
 	struct pair *first_pair; /* of all relays */
 	struct sl_timer read_pairs;
 	struct sl_pass *pass;
@@ -302,6 +305,9 @@ enum claim_type {
 	TRANSFER_ANSWER,
 	ALTERNATES_ASK,
 	ALTERNATES_ARE,
+	PEERS_ASK,
+	PEERS_ARE,
+	PEERS_CHANGED,
 };
 int claim_open(struct turn_relay *m);
 /* An Allocate that came through DTLS and cannot be handed over: kept until its port is here. false:
@@ -325,6 +331,12 @@ struct sl_channel_msg;
 int alternates_open(struct turn_relay *m);
 void alternates_close(struct turn_relay *m);
 void alternates_on_message(struct turn_relay *m, const struct sl_channel_msg *msg);
+
+/* ---- policy.c */
+/* A newer generation serves: its lists of peers are asked for, and all who drain are told to */
+void policy_drain(struct turn_relay *m);
+void policy_on_message(struct turn_relay *m, const struct sl_channel_msg *msg);
+void policy_close(struct turn_relay *m);
 
 /* ---- pump.c */
 enum pump_side { PUMP_STREAM, PUMP_OTHER };

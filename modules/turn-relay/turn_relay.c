@@ -50,6 +50,7 @@ static void module_free(struct turn_relay *m)
 	sl_timer_cancel(m->worker->loop, &m->timer);
 	sl_timer_cancel(m->worker->loop, &m->read_pairs);
 	sl_post_cancel(m->worker->loop, &m->post);
+	policy_close(m);
 	relay_engine_conf_free(m);
 	credentials_close(m);
 	unproven_close(m);
@@ -157,6 +158,7 @@ static void worker_drain(void *ctx)
 	struct turn_relay *m = ctx;
 
 	sl_turn_drain(m->engine);
+	policy_drain(m);
 }
 
 static void worker_stop(void *ctx)

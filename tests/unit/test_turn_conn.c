@@ -144,8 +144,7 @@ TEST(connects_obey_policy_form_and_limit)
 	struct sl_addr self;
 
 	setup();
-	net.realm.deny_peers = &deny;
-	net.realm.n_deny = 1;
+	sl_turn_set_peers(net.turn, 0, &(struct sl_turn_peers){.deny = &deny, .n_deny = 1});
 	CHECK_INT(tc_ask_connect(&bob, &peer), 437);
 	CHECK_INT(tc_ask_allocate(&bob), 0);
 	CHECK_INT(tc_ask_connect(&bob, &peer), 403);

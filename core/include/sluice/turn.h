@@ -188,6 +188,7 @@ struct sl_turn_conf {
 	X(allocations, "allocations granted")                                                      \
 	X(refreshes, "refreshes granted")                                                          \
 	X(permissions, "permissions installed or refreshed")                                       \
+	X(permissions_revoked, "permissions ended because a reload denies their peers")            \
 	X(channels, "channels bound or refreshed")                                                 \
 	X(expired, "allocations that expired")                                                     \
 	X(to_peer_packets, "packets relayed to peers")                                             \
@@ -226,6 +227,18 @@ SL_API void sl_turn_free(struct sl_turn *t);
 SL_API const struct sl_turn_counters *sl_turn_counters(const struct sl_turn *t);
 /* No new allocations: 508, or 300 with alternates (existing ones are served) */
 SL_API void sl_turn_drain(struct sl_turn *t);
+/*
+ * Another policy for the peers of a realm, in place of the configuration's: borrowed, from now on
+ * asked for each new or renewed permission. What stands goes on until it expires, unless it is
+ * rechecked: then permissions, channels (io.unbound) and connections to peers that are denied now
+ * end, in all realms.
+ */
+struct sl_turn_peers {
+	const struct sl_cidr *deny, *allow; /* allow opens what deny closes */
+	unsigned n_deny, n_allow;
+};
+SL_API void sl_turn_set_peers(struct sl_turn *t, unsigned realm, const struct sl_turn_peers *peers);
+SL_API void sl_turn_recheck_peers(struct sl_turn *t);
 /* Clients are sent to these only: bit i is alternates[i]. Before it is told, to all. */
 SL_API void sl_turn_set_alternates(struct sl_turn *t, uint64_t usable);
 
