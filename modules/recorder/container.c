@@ -11,7 +11,7 @@
 
 /* ---- Matroska: elements of known size, but for the segment (RFC 8794 section 4 to 6) */
 
-enum { EBML_SEGMENT = 0x18538067, EBML_CLUSTER = 0x1f43b675, EBML_TRACKS = 0x1654ae6b };
+enum { EBML_SEGMENT = 0x18538067, EBML_CLUSTER = 0x1f43b675 };
 
 static uint32_t read_id(struct sl_reader *r)
 {
@@ -58,7 +58,7 @@ static size_t matroska_length(const uint8_t *p, size_t len)
 		if (size > (uint64_t)(r.end - r.p))
 			break;
 		r.p += size;
-		if (id == EBML_TRACKS || good > 0)
+		if (id == EBML_CLUSTER || good > 0)
 			good = (size_t)(r.p - p);
 	}
 	return good;
@@ -81,7 +81,7 @@ static size_t mp4_length(const uint8_t *p, size_t len)
 		if (r.failed || size < (uint64_t)(r.p - box) || size > (uint64_t)(r.end - box))
 			break;
 		r.p = box + size;
-		if (type == 0x6d6f6f76 /* moov */ || type == 0x6d646174 /* mdat */)
+		if (type == 0x6d646174 /* mdat */)
 			good = (size_t)(r.p - p);
 	}
 	return good;
@@ -89,8 +89,11 @@ static size_t mp4_length(const uint8_t *p, size_t len)
 
 /* ---- Ogg: pages (RFC 3533 section 6) */
 
+enum { OGG_HEADS = 2 }; /* pages before the first sound of Opus */
+
 static size_t ogg_length(const uint8_t *p, size_t len)
 {
+	unsigned n_pages = 0;
 	size_t at = 0;
 
 	while (len - at >= 27 && memcmp(p + at, "OggS", 4) == 0) {
@@ -103,8 +106,9 @@ static size_t ogg_length(const uint8_t *p, size_t len)
 		if (size > len - at)
 			break;
 		at += size;
+		n_pages++;
 	}
-	return at;
+	return n_pages > OGG_HEADS ? at : 0;
 }
 
 /* ---- WAV: any length is as good, once samples begin */

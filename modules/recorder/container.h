@@ -20,7 +20,7 @@ struct container {
 	uint32_t codecs; /* bit 1 << enum sl_codec_id */
 	bool many;	 /* several streams in a file */
 	/* Bytes up to which a file that was never closed can be used: whole clusters, fragments,
-	 * pages, blocks. At most len; 0: not even its head is there. */
+	 * pages, blocks. At most len; 0: nothing that could be played is there yet. */
 	size_t (*good_length)(const uint8_t *p, size_t len);
 };
 extern const struct container containers[N_CONTAINERS];

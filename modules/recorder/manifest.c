@@ -54,7 +54,8 @@ int journal_read(struct journal *j, struct sl_str *text, struct sl_str *ret_line
 	told = (struct sl_str){body.p + body.len, tail.len};
 	memcpy(chain, j->chain, sizeof chain);
 	step(chain, body);
-	if (!sl_str_eq(told, tail) || memcmp(told.p + tail.len, chain, HEX) != 0)
+	if (!sl_str_eq(told, tail) || memcmp(told.p + tail.len, chain, HEX) != 0 ||
+	    memcmp(end - 2, "\"}", 2) != 0)
 		return -SL_EAUTH;
 	memcpy(j->chain, chain, sizeof chain);
 	j->n_lines++;

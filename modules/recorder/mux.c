@@ -232,6 +232,7 @@ int mux_open(const struct mux_opts *o, struct mux **ret_mux)
 	m = calloc(1, sizeof *m);
 	if (!m)
 		return -SL_ENOMEM;
+	av_log_set_level(AV_LOG_QUIET); /* it speaks of options, to nobody who could change them */
 	m->sink = o->sink;
 	m->arg = o->arg;
 	sl_buf_init(&m->run, 0);

@@ -337,8 +337,9 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 	}
 	if (t->first_ns < 0)
 		t->first_ns = at;
-	if (at <= t->last_ns && t->n_frames > 0) /* a clock that was set right never runs back */
-		at = t->last_ns + 1;
+	if (at < t->last_ns + MS &&
+	    t->n_frames > 0) /* a clock that was set right never runs back */
+		at = t->last_ns + MS;
 	t->last_ns = t->last_end_ns = at;
 	if (f->codec == SL_CODEC_OPUS)
 		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;

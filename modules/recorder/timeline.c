@@ -3,7 +3,7 @@
  *
  * Output times lie on a line through an anchor with the track's nominal rate. What the reports say
  * is compared with it packet by packet: small errors move the anchor by at most a fiftieth of the
- * time that has passed, larger ones that stay are jumped to.
+ * time that has passed, larger ones by a third, or, forward, by a jump.
  */
 #include "timeline.h"
 
@@ -16,6 +16,8 @@
 #define LATEST_NS (500 * (int64_t)SL_NS_PER_MS)
 #define MAX_REPORT_AGE_S 60
 #define SLEW 50
+#define SLEW_BACK 3 /* for errors that can be heard or seen */
+#define FINE_NS (40 * (int64_t)SL_NS_PER_MS)
 
 int64_t timeline_ntp_ns(uint64_t ntp)
 {
@@ -108,29 +110,37 @@ static bool is_plausible(int64_t at, uint64_t arrival_ns)
 	return delay < EARLIEST_NS && delay > -LATEST_NS;
 }
 
+/* How far an error may be made up for, over so much media. Forward that can be a jump, if the error
+ * stays: a gap. Back it cannot, for time in a file does not run back: frames move together. */
+static int64_t bounded(struct timeline *t, int64_t error, int64_t elapsed, uint64_t arrival_ns)
+{
+	int64_t most = elapsed > 0 ? elapsed / SLEW : 0;
+
+	if (error < -FINE_NS)
+		most = elapsed > 0 ? elapsed / SLEW_BACK : 0;
+	if (error <= JUMP_NS)
+		t->wrong_since_ns = 0;
+	else if (t->wrong_since_ns == 0)
+		t->wrong_since_ns = arrival_ns;
+	else if (arrival_ns > t->wrong_since_ns + JUMP_AFTER_NS)
+		return error;
+	if (error > JUMP_NS)
+		return 0;
+	return error > most ? most : error < -most ? -most : error;
+}
+
 /* Moves the anchor to the newest packet, nearer to what the reports say. */
 static void steer(struct timeline *t, struct peer_clock *c, uint64_t ts, uint64_t arrival_ns)
 {
 	int64_t sender = t->report_ns + ticks_ns(t, t->report_ts, ts);
-	int64_t at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts), error, most;
+	int64_t at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts), error;
 
 	peer_clock_add(c, arrival_ns, sender);
 	error = sender + c->offset_ns - at;
 	if (!is_plausible(at + error, arrival_ns))
 		return;
-	if (error <= JUMP_NS && error >= -JUMP_NS) {
-		most = ticks_ns(t, t->last_ts, ts) / SLEW;
-		most = most > 0 ? most : 0;
-		error = error > most ? most : error < -most ? -most : error;
-		t->wrong_since_ns = 0;
-	} else if (t->wrong_since_ns == 0 || arrival_ns < t->wrong_since_ns + JUMP_AFTER_NS) {
-		t->wrong_since_ns = t->wrong_since_ns ? t->wrong_since_ns : arrival_ns;
-		return;
-	} else {
-		t->wrong_since_ns = 0;
-	}
+	t->anchor_ns = at + bounded(t, error, ticks_ns(t, t->last_ts, ts), arrival_ns);
 	t->anchor_ts = ts;
-	t->anchor_ns = at + error;
 }
 
 int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, uint64_t arrival_ns,

@@ -4,7 +4,6 @@
 #include "writer.h"
 
 #include <fcntl.h>
-#include <libavutil/log.h> /* lint: what libavformat says while it writes is no operator's business */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -202,7 +201,6 @@ int writer_start(struct sl_worker *worker, void *conf, void **ret_ctx)
 
 	if (!w)
 		return -SL_ENOMEM;
-	av_log_set_level(AV_LOG_QUIET);
 	w->w = worker;
 	w->conf = conf;
 	w->m = sl_worker_meters(worker, "recorder");

@@ -1,7 +1,7 @@
 /*
  * Fuzz target: a recorded stream. First byte: the codec; then packets behind their lengths, with
- * time, marker and loss from a byte each. Frames stay within their limits, and what is found in them
- * for headers lies within them.
+ * time, marker and loss from a byte each. Frames stay within their limits, and what is found in
+ * them for headers lies within them.
  */
 #include "modules/recorder/depacket.h"
 #include "modules/recorder/reorder.h"
@@ -28,7 +28,7 @@ static void on_frame(void *arg, const struct frame *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum sl_codec_id codecs[] = {SL_CODEC_VP8, SL_CODEC_VP9, SL_CODEC_H264,
+	static const enum sl_codec_id codecs[] = {SL_CODEC_VP8,	 SL_CODEC_VP9, SL_CODEC_H264,
 						  SL_CODEC_H265, SL_CODEC_AV1, SL_CODEC_RED};
 	struct sl_reader r = sl_reader(data, size);
 	enum sl_codec_id codec = codecs[sl_read_u8(&r) % SL_ARRAY_LEN(codecs)];
@@ -43,7 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint64_t now = 0; r.p < r.end && !r.failed; now += 20) {
 		uint8_t how = sl_read_u8(&r), packet[12 + 255] = {0x80, how & 0x80};
 		struct sl_str payload = sl_read_bytes(&r, sl_read_u8(&r));
-		struct rpacket head = {.seq = seq + (how & 3), .arrival_ns = now, .len = (uint32_t)(12 + payload.len)};
+		struct rpacket head = {.seq = seq + (how & 3),
+				       .arrival_ns = now,
+				       .len = (uint32_t)(12 + payload.len)};
 
 		seq += how >> 2 & 3;
 		ts += how >> 4 & 3;

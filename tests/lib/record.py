@@ -27,7 +27,7 @@ class Recording:
         self.path = path
         with open(os.path.join(path, "manifest.json")) as f:
             self.manifest = json.load(f)
-        self.lines = []
+        self.lines, self.kinds = [], {t["id"]: t["kind"] for t in self.manifest["tracks"]}
         chain = hashlib.sha256(self.manifest["id"].encode()).hexdigest()
         with open(os.path.join(path, "journal.jsonl"), "rb") as f:
             for line in f.read().split(b"\n")[:-1]:
@@ -67,7 +67,7 @@ def recordings(s):
 
 def decode(path):
     """A whole file through ffmpeg: no word of complaint; returns frames of each stream by codec type."""
-    out = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", path, "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True)
+    out = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"], capture_output=True, text=True)
     assert out.returncode == 0 and not out.stderr.strip(), (path, out.stderr)
     probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-show_format", "-of", "json", path],
                                       capture_output=True, text=True, check=True).stdout)

@@ -30,7 +30,8 @@ static void begin(void)
 	n_seen = 0;
 }
 
-static void put_lost(enum sl_codec_id codec, uint32_t ts, bool marker, const char *hex, uint64_t lost)
+static void put_lost(enum sl_codec_id codec, uint32_t ts, bool marker, const char *hex,
+		     uint64_t lost)
 {
 	uint8_t packet[1500] = {0x80, marker ? 0xe0 : 0x60};
 	struct sl_rtp rtp;
@@ -51,14 +52,20 @@ static void put(enum sl_codec_id codec, uint32_t ts, bool marker, const char *he
 			TEST_FAIL("seen \"%s\", not \"%s\"", seen, want);                          \
 	} while (0)
 
-#define VP8_KEY "10" "0000009d012a80026801"
+#define VP8_KEY                                                                                    \
+	"10"                                                                                       \
+	"0000009d012a80026801"
 
 TEST(vp8_frames_lose_their_descriptors)
 {
 	begin();
 	put(SL_CODEC_VP8, 1, false, VP8_KEY "aa");
-	put(SL_CODEC_VP8, 1, true, "00" "bb");
-	put(SL_CODEC_VP8, 2, true, "90800501" "cc");
+	put(SL_CODEC_VP8, 1, true,
+	    "00"
+	    "bb");
+	put(SL_CODEC_VP8, 2, true,
+	    "90800501"
+	    "cc");
 	SEEN("K:0000009d012a80026801aabb d:01cc");
 	CHECK_INT(d.n_broken, 0);
 }
@@ -66,8 +73,12 @@ TEST(vp8_frames_lose_their_descriptors)
 TEST(nothing_comes_before_a_key_frame)
 {
 	begin();
-	put(SL_CODEC_VP8, 1, true, "10" "01");
-	put(SL_CODEC_VP8, 2, true, "10" "01");
+	put(SL_CODEC_VP8, 1, true,
+	    "10"
+	    "01");
+	put(SL_CODEC_VP8, 2, true,
+	    "10"
+	    "01");
 	SEEN("");
 	CHECK(d.wants_key);
 	put(SL_CODEC_VP8, 3, true, VP8_KEY);
@@ -80,13 +91,22 @@ TEST(a_frame_with_a_hole_is_none_and_video_waits_for_a_key_frame)
 {
 	begin();
 	put(SL_CODEC_VP8, 1, true, VP8_KEY);
-	put(SL_CODEC_VP8, 2, false, "10" "01aa");
-	put_lost(SL_CODEC_VP8, 2, true, "00" "bb", 1);
-	put(SL_CODEC_VP8, 3, true, "10" "01cc");
+	put(SL_CODEC_VP8, 2, false,
+	    "10"
+	    "01aa");
+	put_lost(SL_CODEC_VP8, 2, true,
+		 "00"
+		 "bb",
+		 1);
+	put(SL_CODEC_VP8, 3, true,
+	    "10"
+	    "01cc");
 	CHECK_INT(n_seen, 1);
 	CHECK(d.wants_key);
 	put(SL_CODEC_VP8, 4, true, VP8_KEY);
-	put(SL_CODEC_VP8, 5, true, "10" "01dd");
+	put(SL_CODEC_VP8, 5, true,
+	    "10"
+	    "01dd");
 	CHECK_INT(n_seen, 3);
 }
 
@@ -94,7 +114,9 @@ TEST(a_frame_without_a_marker_ends_where_the_next_begins)
 {
 	begin();
 	put(SL_CODEC_VP8, 1, false, VP8_KEY);
-	put(SL_CODEC_VP8, 2, false, "10" "01aa");
+	put(SL_CODEC_VP8, 2, false,
+	    "10"
+	    "01aa");
 	CHECK_INT(n_seen, 1);
 	depacket_end(&d);
 	CHECK_INT(n_seen, 2);
@@ -104,10 +126,21 @@ TEST(vp9_layers_of_a_picture_become_a_superframe)
 {
 	begin();
 	/* I L F B E; layers 0 and 1 of one key picture, flexible */
-	put(SL_CODEC_VP9, 1, false, "bc" "01" "00" "82aa");
-	put(SL_CODEC_VP9, 1, true, "bc" "01" "03" "86bbcc");
+	put(SL_CODEC_VP9, 1, false,
+	    "bc"
+	    "01"
+	    "00"
+	    "82aa");
+	put(SL_CODEC_VP9, 1, true,
+	    "bc"
+	    "01"
+	    "03"
+	    "86bbcc");
 	SEEN("K:82aa86bbccd90200000003000000d9");
-	put(SL_CODEC_VP9, 2, true, "8c" "02" "86dd");
+	put(SL_CODEC_VP9, 2, true,
+	    "8c"
+	    "02"
+	    "86dd");
 	CHECK(strlen(seen) > 0 && n_seen == 2 && last.data.len == 2);
 }
 
@@ -115,19 +148,43 @@ TEST(vp9_descriptors_are_skipped_whole)
 {
 	begin();
 	/* I P F B E V: references, and a structure with sizes and a group of pictures */
-	put(SL_CODEC_VP9, 1, true, "8e" "01" "18" "02800168" "01" "04" "02" "86aa");
+	put(SL_CODEC_VP9, 1, true,
+	    "8e"
+	    "01"
+	    "18"
+	    "02800168"
+	    "01"
+	    "04"
+	    "02"
+	    "86aa");
 	SEEN("K:86aa");
-	put(SL_CODEC_VP9, 2, true, "dc" "02" "03" "04" "86bb");
+	put(SL_CODEC_VP9, 2, true,
+	    "dc"
+	    "02"
+	    "03"
+	    "04"
+	    "86bb");
 	SEEN("K:86aa d:86bb");
 }
 
 TEST(h264_is_put_together_with_start_codes)
 {
 	begin();
-	put(SL_CODEC_H264, 1, false, "18" "0004" "6742c01e" "0002" "68ce");
-	put(SL_CODEC_H264, 1, false, "7c85" "88aa");
-	put(SL_CODEC_H264, 1, false, "7c05" "bb");
-	put(SL_CODEC_H264, 1, true, "7c45" "cc");
+	put(SL_CODEC_H264, 1, false,
+	    "18"
+	    "0004"
+	    "6742c01e"
+	    "0002"
+	    "68ce");
+	put(SL_CODEC_H264, 1, false,
+	    "7c85"
+	    "88aa");
+	put(SL_CODEC_H264, 1, false,
+	    "7c05"
+	    "bb");
+	put(SL_CODEC_H264, 1, true,
+	    "7c45"
+	    "cc");
 	put(SL_CODEC_H264, 2, true, "419a00");
 	SEEN("K:000000016742c01e0000000168ce000000016588aabbcc d:00000001419a00");
 }
@@ -135,21 +192,38 @@ TEST(h264_is_put_together_with_start_codes)
 TEST(h264_fragments_without_beginning_are_no_frame)
 {
 	begin();
-	put(SL_CODEC_H264, 1, true, "7c45" "cc");
+	put(SL_CODEC_H264, 1, true,
+	    "7c45"
+	    "cc");
 	SEEN("");
 	CHECK_INT(d.n_broken, 1);
 	begin();
 	put(SL_CODEC_H264, 1, false, "67420000");
-	put(SL_CODEC_H264, 1, true, "7c85" "88aa"); /* never ends */
+	put(SL_CODEC_H264, 1, true,
+	    "7c85"
+	    "88aa"); /* never ends */
 	SEEN("");
 }
 
 TEST(h265_is_put_together)
 {
 	begin();
-	put(SL_CODEC_H265, 1, false, "6001" "0004" "40010c01" "0004" "42010101" "0004" "4401c172");
-	put(SL_CODEC_H265, 1, false, "6201" "93" "aabb");
-	put(SL_CODEC_H265, 1, true, "6201" "53" "cc");
+	put(SL_CODEC_H265, 1, false,
+	    "6001"
+	    "0004"
+	    "40010c01"
+	    "0004"
+	    "42010101"
+	    "0004"
+	    "4401c172");
+	put(SL_CODEC_H265, 1, false,
+	    "6201"
+	    "93"
+	    "aabb");
+	put(SL_CODEC_H265, 1, true,
+	    "6201"
+	    "53"
+	    "cc");
 	SEEN("K:0000000140010c010000000142010101000000014401c172000000012601aabbcc");
 }
 
@@ -157,11 +231,21 @@ TEST(av1_obus_get_sizes_and_delimiters_go)
 {
 	begin();
 	/* N, W=2: a delimiter, then a sequence header; Y: a frame begins in W=1 */
-	put(SL_CODEC_AV1, 1, false, "28" "01" "10" "08aabbcc");
-	put(SL_CODEC_AV1, 1, false, "50" "30dd");
-	put(SL_CODEC_AV1, 1, true, "90" "eeff");
+	put(SL_CODEC_AV1, 1, false,
+	    "28"
+	    "01"
+	    "10"
+	    "08aabbcc");
+	put(SL_CODEC_AV1, 1, false,
+	    "50"
+	    "30dd");
+	put(SL_CODEC_AV1, 1, true,
+	    "90"
+	    "eeff");
 	SEEN("K:0a03aabbcc3203ddeeff");
-	put(SL_CODEC_AV1, 2, true, "90" "ee"); /* goes on with nothing */
+	put(SL_CODEC_AV1, 2, true,
+	    "90"
+	    "ee"); /* goes on with nothing */
 	CHECK_INT(n_seen, 1);
 }
 
@@ -169,11 +253,28 @@ TEST(redundancy_gives_back_what_was_lost)
 {
 	begin();
 	put(SL_CODEC_OPUS, 960, false, "78aa");
-	put_lost(SL_CODEC_RED, 2880, false, "ef" "1e0002" /* 1920 before */ "ef" "0f0002" "6f" "78aa" "78bb" "78cc", 1);
+	put_lost(SL_CODEC_RED, 2880, false,
+		 "ef"
+		 "1e0002" /* 1920 before */ "ef"
+		 "0f0002"
+		 "6f"
+		 "78aa"
+		 "78bb"
+		 "78cc",
+		 1);
 	SEEN("K:78aa K:78bb K:78cc");
-	put(SL_CODEC_RED, 3840, false, "ef" "0f0002" "6f" "78cc" "78dd");
+	put(SL_CODEC_RED, 3840, false,
+	    "ef"
+	    "0f0002"
+	    "6f"
+	    "78cc"
+	    "78dd");
 	SEEN("K:78aa K:78bb K:78cc K:78dd");
-	put(SL_CODEC_RED, 4800, false, "ef" "0f0042" "6f" "78");
+	put(SL_CODEC_RED, 4800, false,
+	    "ef"
+	    "0f0042"
+	    "6f"
+	    "78");
 	CHECK_INT(d.n_malformed, 1);
 }
 
@@ -199,7 +300,9 @@ TEST(another_codec_begins_with_a_key_frame)
 
 TEST(parameters_are_found_in_key_frames_and_descriptions)
 {
-	const struct frame h264 = {.codec = SL_CODEC_H264, .data = SL_STR_INIT("\0\0\0\1\x67\x42\xc0\0\0\0\1\x68\xce\0\0\0\1\x65\x88")};
+	const struct frame h264 = {
+		.codec = SL_CODEC_H264,
+		.data = SL_STR_INIT("\0\0\0\1\x67\x42\xc0\0\0\0\1\x68\xce\0\0\0\1\x65\x88")};
 	const struct frame av1 = {.codec = SL_CODEC_AV1, .data = SL_STR_INIT("\x0a\x02zz\x32\1x")};
 	struct sl_buf b;
 
@@ -211,7 +314,8 @@ TEST(parameters_are_found_in_key_frames_and_descriptions)
 	CHECK(frame_parameters(&av1, &b));
 	CHECK(b.len == 4 && memcmp(b.p, "\x0a\x02zz", 4) == 0);
 	sl_buf_reset(&b);
-	sdp_parameters(SL_CODEC_H264, SL_STR("packetization-mode=1;sprop-parameter-sets=Z0LA,aM4="), &b);
+	sdp_parameters(SL_CODEC_H264, SL_STR("packetization-mode=1;sprop-parameter-sets=Z0LA,aM4="),
+		       &b);
 	CHECK(b.len == 13 && memcmp(b.p, "\0\0\0\1gB\xc0\0\0\0\1h\xce", 13) == 0);
 	sl_buf_free(&b);
 }

@@ -61,7 +61,8 @@ TEST(sound_and_picture_of_one_sender_come_together)
 
 	/* Pictures need 120 ms more to get here; both clocks begin anywhere. */
 	for (int64_t at = 0; at < 20 * S; at += 20 * MS) {
-		uint32_t ats = (uint32_t)(4000000000u + at * 48 / MS), vts = (uint32_t)(77 + at * 90 / MS);
+		uint32_t ats = (uint32_t)(4000000000u + at * 48 / MS),
+			 vts = (uint32_t)(77 + at * 90 / MS);
 
 		if (at % (2 * S) == 400 * MS) {
 			r = report(at, ats);
@@ -144,7 +145,8 @@ TEST(a_report_from_nowhere_is_left_out)
 	mad.ntp += UINT64_C(9000) << 32; /* two and a half hours later, says the next */
 	timeline_report(&t, &mad);
 	for (int i = 2; i < 200; i++)
-		CHECK(map(&t, (uint32_t)i * 960, 10 * S + i * 20 * MS) / MS <= (10 * S + i * 20 * MS) / MS + 1);
+		CHECK(map(&t, (uint32_t)i * 960, 10 * S + i * 20 * MS) / MS <=
+		      (10 * S + i * 20 * MS) / MS + 1);
 }
 
 TEST(an_early_report_counts_once_media_comes)
