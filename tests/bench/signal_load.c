@@ -9,12 +9,10 @@
  *
  *     signal_load PORT ROOMS BYTES WINDOW SECONDS     SECONDS 0: joins, then idles until stdin ends
  */
-#include <arpa/inet.h>
+#include "bench/load/ws.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +25,15 @@
 #define WARMUP_NS UINT64_C(500000000)
 
 struct peer {
-	int fd;
+	struct ws ws;
 	unsigned number; /* its room is number / 2; the even one talks */
-	size_t len;
-	uint8_t in[16384]; /* not yet a whole frame */
 };
 
 static struct {
 	unsigned port, rooms, bytes, window, seconds;
 	int epoll_fd;
 	struct peer *peers;
-	uint8_t offer[TEXT_MAX + 8]; /* a frame */
+	uint8_t offer[TEXT_MAX + WS_HEAD]; /* a frame */
 	size_t offer_len;
 	uint64_t received;
 } load;
@@ -56,148 +52,56 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* ---- frames (RFC 6455 section 5.2); masked with zeros, which is masked and costs nothing here */
-
-static size_t frame(uint8_t *dst, const char *text, size_t len)
-{
-	size_t head = len < 126 ? 2 : 4;
-
-	dst[0] = 0x81;
-	dst[1] = (uint8_t)(0x80 | (len < 126 ? len : 126));
-	if (head == 4) {
-		dst[2] = (uint8_t)(len >> 8);
-		dst[3] = (uint8_t)len;
-	}
-	memset(dst + head, 0, 4);
-	memcpy(dst + head + 4, text, len);
-	return head + 4 + len;
-}
-
-/* Length of the whole frame at p, 0: not all of it is there. A server's frames are not masked. */
-static size_t frame_at(const uint8_t *p, size_t len, size_t *ret_head)
-{
-	size_t head = 2, body;
-
-	if (len < head)
-		return 0;
-	body = p[1] & 127;
-	if (body == 127)
-		die("frame too long");
-	if (body == 126) {
-		head = 4;
-		if (len < head)
-			return 0;
-		body = (size_t)p[2] << 8 | p[3];
-	}
-	*ret_head = head;
-	return head + body <= len ? head + body : 0;
-}
-
 static bool says(const uint8_t *text, size_t len, const char *word)
 {
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
 
-static void send_all(const struct peer *p, const void *data, size_t len)
-{
-	if (send(p->fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
-		die("send");
-}
-
-/* Reads once; calls on_text for each text frame. */
-static void read_frames(struct peer *p, int flags,
-			void (*on_text)(struct peer *p, const uint8_t *text, size_t len))
-{
-	ssize_t got = recv(p->fd, p->in + p->len, sizeof p->in - p->len, flags);
-	size_t at = 0, head, n;
-
-	if (got == 0)
-		die("closed by the server");
-	if (got < 0)
-		return;
-	p->len += (size_t)got;
-	while ((n = frame_at(p->in + at, p->len - at, &head)) > 0) {
-		if ((p->in[at] & 15) == 1)
-			on_text(p, p->in + at + head, n - head);
-		at += n;
-	}
-	memmove(p->in, p->in + at, p->len - at);
-	p->len -= at;
-}
-
 /* ---- joining, one after the other */
-
-static void upgrade(struct peer *p)
-{
-	static const char request[] =
-		"GET /signal HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-		"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-		"Sec-WebSocket-Version: 13\r\n\r\n";
-	char answer[1024];
-	size_t len = 0;
-
-	send_all(p, request, sizeof request - 1);
-	do {
-		ssize_t got = recv(p->fd, answer + len, sizeof answer - 1 - len, 0);
-
-		if (got <= 0)
-			die("upgrade");
-		len += (size_t)got;
-		answer[len] = '\0';
-	} while (!strstr(answer, "\r\n\r\n"));
-	if (strncmp(answer, "HTTP/1.1 101", 12) != 0)
-		die("no upgrade");
-}
 
 static bool welcomed;
 
-static void on_welcome(struct peer *p, const uint8_t *text, size_t len)
+static void on_welcome(struct ws *w, const uint8_t *text, size_t len)
 {
-	(void)p;
+	(void)w;
 	welcomed = welcomed || says(text, len, "\"welcome\"");
 }
 
 static void join(struct peer *p)
 {
-	uint8_t out[128];
 	char text[96];
 	int len =
 		snprintf(text, sizeof text, "{\"type\":\"join\",\"room\":\"r%u\"}", p->number / 2);
 
-	send_all(p, out, frame(out, text, (size_t)len));
+	ws_say(&p->ws, text, (size_t)len);
 	welcomed = false;
 	while (!welcomed)
-		read_frames(p, 0, on_welcome);
+		(void)ws_read(&p->ws, 0, on_welcome);
 }
 
 static void open_peer(struct peer *p)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)load.port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
 	struct epoll_event e = {.events = EPOLLIN, .data.ptr = p};
-	int on = 1;
 
-	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p->fd < 0 || connect(p->fd, (const struct sockaddr *)&to, sizeof to) < 0)
-		die("connect");
-	(void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* slower without */
-	upgrade(p);
+	p->ws.arg = p;
+	ws_connect(&p->ws, load.port, "/signal", NULL, 16384);
+	while (!ws_read(&p->ws, 0, on_welcome))
+		continue;
 	join(p);
-	if (epoll_ctl(load.epoll_fd, EPOLL_CTL_ADD, p->fd, &e) < 0)
+	if (epoll_ctl(load.epoll_fd, EPOLL_CTL_ADD, p->ws.fd, &e) < 0)
 		die("epoll_ctl");
 }
 
 /* ---- talking */
 
-static void on_offer(struct peer *p, const uint8_t *text, size_t len)
+static void on_offer(struct ws *w, const uint8_t *text, size_t len)
 {
+	const struct peer *p = w->arg;
+
 	if (!says(text, len < 256 ? len : 256, "\"offer\""))
 		return;
 	load.received++;
-	send_all(&load.peers[p->number - p->number % 2], load.offer, load.offer_len);
+	ws_send(&load.peers[p->number - p->number % 2].ws, load.offer, load.offer_len);
 }
 
 static void pump_until(uint64_t end_ns)
@@ -207,7 +111,8 @@ static void pump_until(uint64_t end_ns)
 		int n = epoll_wait(load.epoll_fd, ready, 256, 20);
 
 		for (int i = 0; i < n; i++)
-			read_frames(ready[i].data.ptr, MSG_DONTWAIT, on_offer);
+			(void)ws_read(&((struct peer *)ready[i].data.ptr)->ws, MSG_DONTWAIT,
+				      on_offer);
 	}
 }
 
@@ -218,7 +123,7 @@ static void make_offer(void)
 
 	memset(text + head, 'x', load.bytes);
 	memcpy(text + head + load.bytes, "\"}", 2);
-	load.offer_len = frame(load.offer, text, (size_t)head + load.bytes + 2);
+	load.offer_len = ws_frame(load.offer, text, (size_t)head + load.bytes + 2);
 }
 
 static void talk(void)
@@ -228,7 +133,7 @@ static void talk(void)
 	make_offer();
 	for (unsigned i = 0; i < 2 * load.rooms; i += 2)
 		for (unsigned w = 0; w < load.window; w++)
-			send_all(&load.peers[i], load.offer, load.offer_len);
+			ws_send(&load.peers[i].ws, load.offer, load.offer_len);
 	pump_until(now_ns() + WARMUP_NS);
 	before = load.received;
 	puts("start");
