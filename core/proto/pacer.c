@@ -103,6 +103,15 @@ void pacer_push(struct pacer *p, struct pacer_item *item, uint64_t now_ns)
 			max_u64(p->drain_bps, UINT64_C(8000) * p->queued_bytes / p->max_queue_ms);
 }
 
+bool pacer_pass(struct pacer *p, uint32_t bytes, uint64_t now_ns)
+{
+	fill(p, now_ns);
+	if (p->queued_bytes > 0 || p->budget_bits < 0)
+		return false;
+	charge(p, bytes);
+	return true;
+}
+
 struct pacer_item *pacer_pop(struct pacer *p, uint64_t now_ns)
 {
 	struct pacer_item *item = NULL;

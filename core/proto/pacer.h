@@ -34,6 +34,9 @@ struct pacer {
 void pacer_init(struct pacer *p, uint64_t rate_bps, uint32_t max_queue_ms, uint64_t now_ns);
 void pacer_set_rate(struct pacer *p, uint64_t rate_bps, uint64_t now_ns);
 void pacer_push(struct pacer *p, struct pacer_item *item, uint64_t now_ns);
+/* Whether a packet of so many bytes may leave now without having been queued: nothing waits, and
+ * there is no debt. It is charged then. */
+bool pacer_pass(struct pacer *p, uint32_t bytes, uint64_t now_ns);
 /* The next item that may leave now; NULL: none. Call until NULL. */
 struct pacer_item *pacer_pop(struct pacer *p, uint64_t now_ns);
 /* Any item, for taking a queue down; NULL: empty */

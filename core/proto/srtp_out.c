@@ -1,9 +1,9 @@
 /*
- * proto/srtp_out.c: sealing RTP and RTCP on EVP (RFC 3711, RFC 7714).
+ * proto/srtp_out.c: sealing RTP and RTCP on EVP and gcm.h (RFC 3711, RFC 7714).
  *
  * One packet goes to many peers, each with its key, so what a packet costs is this file. Per peer
- * there are two cipher contexts (RTP, RTCP) whose key schedules are made once; a packet sets the IV
- * and encrypts from where the plain payload lies to where it is sent from: there is no copy and no
+ * there are two ciphers (RTP, RTCP) whose key schedules are made once; a packet sets the IV and
+ * encrypts from where the plain payload lies to where it is sent from: there is no copy and no
  * allocation. The MAC of the counter-mode profiles is built from digests (crypto.c), since EVP_MAC
  * allocates at each use.
  *
@@ -16,11 +16,10 @@
 #include <stdlib.h>
 #include <sluice/buf.h>
 #include <sluice/crypto.h>
+#include "proto/gcm.h"
 
 enum {
-	GCM_IV = 12,
 	CM_IV = 16,
-	GCM_TAG = 16,
 	RTP_HEADER = 12,
 	RTCP_HEADER = 8,
 	INDEX_BYTES = 4,
@@ -33,21 +32,20 @@ enum label { LABEL_KEY, LABEL_AUTH, LABEL_SALT, LABELS_RTCP };
 struct profile {
 	uint8_t key, salt, rtp_tag, rtcp_tag; /* bytes */
 	bool aead;
-	const EVP_CIPHER *(*cipher)(void), *(*kdf)(void);
+	const EVP_CIPHER *(*counter)(void); /* of the key derivation, and of what is no AEAD */
 };
 
 /* RFC 5764 section 4.1.2: the short tag is for SRTP alone. */
 static const struct profile profiles[] = {
-	[SL_SRTP_AES128_CM_SHA1_80] = {16, 14, 10, 10, false, EVP_aes_128_ctr, EVP_aes_128_ctr},
-	[SL_SRTP_AES128_CM_SHA1_32] = {16, 14, 4, 10, false, EVP_aes_128_ctr, EVP_aes_128_ctr},
-	[SL_SRTP_AEAD_AES_128_GCM] = {16, 12, GCM_TAG, GCM_TAG, true, EVP_aes_128_gcm,
-				      EVP_aes_128_ctr},
-	[SL_SRTP_AEAD_AES_256_GCM] = {32, 12, GCM_TAG, GCM_TAG, true, EVP_aes_256_gcm,
-				      EVP_aes_256_ctr},
+	[SL_SRTP_AES128_CM_SHA1_80] = {16, 14, 10, 10, false, EVP_aes_128_ctr},
+	[SL_SRTP_AES128_CM_SHA1_32] = {16, 14, 4, 10, false, EVP_aes_128_ctr},
+	[SL_SRTP_AEAD_AES_128_GCM] = {16, 12, GCM_TAG, GCM_TAG, true, EVP_aes_128_ctr},
+	[SL_SRTP_AEAD_AES_256_GCM] = {32, 12, GCM_TAG, GCM_TAG, true, EVP_aes_256_ctr},
 };
 
 struct keys { /* of RTP or of RTCP */
-	EVP_CIPHER_CTX *cipher;
+	EVP_CIPHER_CTX *counter; /* NULL under an AEAD profile ... */
+	struct gcm *gcm;	 /* ... which has this */
 	uint8_t salt[SRTP_MAX_SALT];
 	uint8_t auth[SRTP_AUTH_KEY];
 };
@@ -116,7 +114,7 @@ int srtp_derive(enum sl_srtp_profile profile, const struct srtp_key *key,
 	if (!prf)
 		return -SL_ENOMEM;
 	memcpy(salt, key->salt, p->salt);
-	ok = EVP_EncryptInit_ex2(prf, p->kdf(), key->key, NULL, NULL) == 1 &&
+	ok = EVP_EncryptInit_ex2(prf, p->counter(), key->key, NULL, NULL) == 1 &&
 	     derive_set(&ret_keys->rtp, p, prf, salt, 0) &&
 	     derive_set(&ret_keys->rtcp, p, prf, salt, LABELS_RTCP);
 	EVP_CIPHER_CTX_free(prf);
@@ -128,8 +126,17 @@ static bool use_keys(struct keys *k, const struct profile *p, const struct srtp_
 {
 	memcpy(k->auth, set->auth, sizeof k->auth);
 	memcpy(k->salt, set->salt, sizeof k->salt);
-	k->cipher = EVP_CIPHER_CTX_new();
-	return k->cipher && EVP_EncryptInit_ex2(k->cipher, p->cipher(), set->key, NULL, NULL) == 1;
+	if (p->aead)
+		return gcm_new(&k->gcm, set->key, p->key) == 0;
+	k->counter = EVP_CIPHER_CTX_new();
+	return k->counter &&
+	       EVP_EncryptInit_ex2(k->counter, p->counter(), set->key, NULL, NULL) == 1;
+}
+
+static void drop_keys(struct keys *k)
+{
+	EVP_CIPHER_CTX_free(k->counter); /* clears what it held */
+	gcm_free(k->gcm);
 }
 
 int srtp_out_new_derived(struct srtp_out **ret_out, enum sl_srtp_profile profile,
@@ -169,26 +176,13 @@ void srtp_out_free(struct srtp_out *out)
 {
 	if (!out)
 		return;
-	EVP_CIPHER_CTX_free(out->rtp.cipher); /* clears what it held */
-	EVP_CIPHER_CTX_free(out->rtcp.cipher);
+	drop_keys(&out->rtp);
+	drop_keys(&out->rtcp);
 	sl_wipe(out, sizeof *out);
 	free(out);
 }
 
 /* ---- ciphers: false means that libcrypto is broken */
-
-static bool gcm_seal(EVP_CIPHER_CTX *c, const uint8_t iv[GCM_IV], struct sl_str aad, uint8_t *dst,
-		     struct sl_str plain, uint8_t *tag)
-{
-	int n;
-
-	return EVP_EncryptInit_ex2(c, NULL, NULL, iv, NULL) == 1 &&
-	       EVP_EncryptUpdate(c, NULL, &n, (const uint8_t *)aad.p, (int)aad.len) == 1 &&
-	       (plain.len == 0 ||
-		EVP_EncryptUpdate(c, dst, &n, (const uint8_t *)plain.p, (int)plain.len) == 1) &&
-	       EVP_EncryptFinal_ex(c, tag, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, GCM_TAG, tag) == 1;
-}
 
 static bool cm_crypt(EVP_CIPHER_CTX *c, const uint8_t iv[CM_IV], uint8_t *dst, const uint8_t *src,
 		     size_t len)
@@ -279,13 +273,15 @@ int srtp_seal_rtp(struct srtp_out *out, struct srtp_out_stream *stream, uint8_t 
 		return err;
 	if (out->profile->aead) {
 		rtp_gcm_iv(iv, dst, roc, k->salt);
-		sl_assert(gcm_seal(k->cipher, iv, (struct sl_str){(char *)dst, header_len},
-				   dst + header_len, (struct sl_str){(const char *)payload, len},
-				   dst + sealed));
+		gcm_seal(k->gcm, &(struct gcm_job){.iv = iv,
+						   .aad = {(char *)dst, header_len},
+						   .plain = {(const char *)payload, len},
+						   .dst = dst + header_len,
+						   .tag = dst + sealed});
 		return (int)(sealed + GCM_TAG);
 	}
 	rtp_cm_iv(iv, dst, roc, k->salt);
-	sl_assert(cm_crypt(k->cipher, iv, dst + header_len, payload, len));
+	sl_assert(cm_crypt(k->counter, iv, dst + header_len, payload, len));
 	cm_tag(dst + sealed, k, (struct sl_str){(char *)dst, sealed}, roc, out->profile->rtp_tag);
 	return (int)(sealed + out->profile->rtp_tag);
 }
@@ -294,17 +290,19 @@ int srtp_seal_rtp(struct srtp_out *out, struct srtp_out_stream *stream, uint8_t 
 
 static size_t seal_rtcp_gcm(struct srtp_out *out, uint8_t *data, size_t len, uint32_t index)
 {
-	uint8_t iv[GCM_IV] = {0}, aad[RTCP_HEADER + INDEX_BYTES];
+	uint8_t iv[GCM_IV] = {0}, aad[RTCP_HEADER + INDEX_BYTES], *body = data + RTCP_HEADER;
 	const struct keys *k = &out->rtcp;
-	struct sl_str plain = {(char *)data + RTCP_HEADER, len - RTCP_HEADER};
 
 	memcpy(iv + 2, data + 4, 4);
 	sl_put32(iv + 8, index);
 	mix(iv, k->salt, GCM_IV);
 	memcpy(aad, data, RTCP_HEADER);
 	sl_put32(aad + RTCP_HEADER, index | UINT32_C(1) << 31);
-	sl_assert(gcm_seal(k->cipher, iv, (struct sl_str){(char *)aad, sizeof aad},
-			   data + RTCP_HEADER, plain, data + len));
+	gcm_seal(k->gcm, &(struct gcm_job){.iv = iv,
+					   .aad = {(char *)aad, sizeof aad},
+					   .plain = {(char *)body, len - RTCP_HEADER},
+					   .dst = body,
+					   .tag = data + len});
 	memcpy(data + len + GCM_TAG, aad + RTCP_HEADER, INDEX_BYTES);
 	return len + GCM_TAG + INDEX_BYTES;
 }
@@ -312,13 +310,12 @@ static size_t seal_rtcp_gcm(struct srtp_out *out, uint8_t *data, size_t len, uin
 static size_t seal_rtcp_cm(struct srtp_out *out, uint8_t *data, size_t len, uint32_t index)
 {
 	const struct keys *k = &out->rtcp;
-	uint8_t iv[CM_IV] = {0}, mac[20];
+	uint8_t iv[CM_IV] = {0}, mac[20], *body = data + RTCP_HEADER;
 
 	memcpy(iv + 4, data + 4, 4);
 	sl_put32(iv + 10, index);
 	mix(iv, k->salt, SRTP_MAX_SALT);
-	sl_assert(
-		cm_crypt(k->cipher, iv, data + RTCP_HEADER, data + RTCP_HEADER, len - RTCP_HEADER));
+	sl_assert(cm_crypt(k->counter, iv, body, body, len - RTCP_HEADER));
 	sl_put32(data + len, index | UINT32_C(1) << 31);
 	sl_hmac_sha1(mac, (struct sl_str){(const char *)k->auth, SRTP_AUTH_KEY}, data,
 		     len + INDEX_BYTES);

@@ -37,7 +37,8 @@ struct load_options opts = {.participants = 3,
 			    .open = 16,
 			    .joins = 1000,
 			    .seconds = 2,
-			    .warmup_ms = 1000};
+			    .warmup_ms = 1000,
+			    .feedback = 1};
 struct load load;
 
 static const struct {
@@ -61,6 +62,8 @@ static const struct {
 	{"warmup", &opts.warmup_ms, 600000, "milliseconds between ready and start"},
 	{"poll", &opts.poll_ms, 10,
 	 "milliseconds between readings of media sockets, so that sends wake nobody; 0: at once"},
+	{"feedback", &opts.feedback, 1,
+	 "transport-wide, of pictures; 0: the server has only reports to find its rate by"},
 	{"pid", &opts.pid, UINT32_MAX, "the server's, whose CPU and that of its children is told"},
 };
 

@@ -37,6 +37,18 @@ static uint64_t drain(uint64_t now_ns)
 	return now_ns;
 }
 
+TEST(what_finds_nothing_in_front_of_it_passes_and_is_charged)
+{
+	start(8000000);
+	CHECK(pacer_pass(&p, 1000, 0));
+	CHECK(!pacer_pass(&p, 1000, 0)); /* in debt */
+	CHECK(pacer_pass(&p, 1000, MS));
+	push(PACER_VIDEO, 1000, MS);
+	CHECK(!pacer_pass(&p, 1000, 100 * MS)); /* something waits */
+	CHECK(pacer_pop(&p, 100 * MS) != NULL);
+	CHECK(pacer_pass(&p, 1000, 100 * MS));
+}
+
 TEST(packets_leave_at_the_rate)
 {
 	uint64_t end_ns;

@@ -261,6 +261,23 @@ static void bind_socket(struct connection *c)
 		watch(c->fd, &c->source, on_readable, c);
 }
 
+/* What the core can do, or without transport-wide numbers. */
+static const struct jsep_caps *caps(void)
+{
+	static uint8_t ext[16];
+	static struct jsep_caps without;
+
+	if (opts.feedback)
+		return &rtc_caps_without_data;
+	without = rtc_caps_without_data;
+	without.n_video_ext = 0;
+	for (unsigned i = 0; i < rtc_caps.n_video_ext && i < sizeof ext; i++)
+		if (rtc_caps.video_ext[i] != SL_RTP_EXT_TWCC)
+			ext[without.n_video_ext++] = rtc_caps.video_ext[i];
+	without.video_ext = ext;
+	return &without;
+}
+
 struct connection *connection_open(struct party *p, bool publishes)
 {
 	struct connection *c = calloc(1, sizeof *c);
@@ -274,7 +291,7 @@ struct connection *connection_open(struct party *p, bool publishes)
 	bind_socket(c);
 	must(ice_new(&c->ice, &i, &ice_io, c), "ICE");
 	must(ice_add_local(c->ice, &c->local, NULL, 0, ICE_UDP), "ICE");
-	must(jsep_new(&c->jsep, &rtc_caps_without_data), "JSEP");
+	must(jsep_new(&c->jsep, caps()), "JSEP");
 	must(twcc_recv_new(&c->twcc), "feedback");
 	return c;
 }

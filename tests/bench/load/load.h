@@ -37,7 +37,7 @@ enum {
 
 extern struct load_options {
 	unsigned port, janus, participants, publishers, rooms, audio, packets, fps, layers, open,
-		loss, joins, seconds, warmup_ms, poll_ms, pid;
+		loss, joins, seconds, warmup_ms, poll_ms, feedback, pid;
 } opts;
 
 struct source { /* what epoll points to */
