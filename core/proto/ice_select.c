@@ -14,6 +14,7 @@ enum {
 	FAST_MS = 500,
 	DEAD_AFTER = 4,
 	ALIVE_MS = 3000,
+	LEFT_MS = 250, /* silence of a pair while the peer shows that it is elsewhere */
 	LITE_DEAD_MS = 6500, /* longer than any peer's interval of checks */
 };
 
@@ -72,6 +73,31 @@ static void return_to_picked(struct ice_agent *a, struct ice_pair *p, uint64_t n
 		choose(a, p, now_ms, "the peer is heard on the nominated pair again");
 }
 
+/* Media goes where the peer is; who controls nominates anew, which RFC 8445 leaves to a restart,
+ * but peers that cannot follow lose nothing. */
+static void move_to(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
+{
+	struct ice_pair *dead = a->selected;
+
+	choose(a, p, now_ms, "the peer is heard on another pair only");
+	if (!dead || dead->old)
+		return;
+	dead->valid = false;
+	dead->state = ICE_PAIR_FAILED;
+	if (a->controlling)
+		a->nominated = dead->nominating = false;
+}
+
+/* A peer with a new address asks from there, and is not heard where it was. Two pairs that both
+ * work would have been validated at the beginning. */
+static bool has_left_for(const struct ice_agent *a, const struct ice_pair *p, uint64_t now_ms)
+{
+	const struct ice_pair *s = a->selected;
+
+	return !a->opts.lite && !s->old && a->nominated && p->request_ms > s->heard_ms &&
+	       silence(s, now_ms) >= LEFT_MS;
+}
+
 void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 {
 	const struct ice_pair *s = a->selected;
@@ -81,9 +107,11 @@ void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 	ice_due(a, now_ms);
 	if (!ice_knows_peer(a))
 		return;
-	if (!s || (s->old && silence(s, now_ms) >= ICE_SILENT_MS) ||
+	if (!s || (s->old && silence(s, now_ms) >= LEFT_MS) ||
 	    (!s->old && !a->nominated && p->priority > s->priority))
 		choose(a, p, now_ms, "a pair of candidates works");
+	else if (has_left_for(a, p, now_ms))
+		move_to(a, p, now_ms);
 	else
 		return_to_picked(a, p, now_ms);
 }
@@ -228,21 +256,6 @@ static void check_all_again(struct ice_agent *a, uint64_t now_ms)
 	for (struct ice_pair *p = a->pairs; p; p = p->next)
 		if (p != a->selected)
 			ice_trigger(a, p, now_ms);
-}
-
-/* Media goes where the peer is; who controls nominates anew, which RFC 8445 leaves to a restart,
- * but peers that cannot follow lose nothing. */
-static void move_to(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
-{
-	struct ice_pair *dead = a->selected;
-
-	choose(a, p, now_ms, "the peer is heard on another pair only");
-	if (!dead || dead->old)
-		return;
-	dead->valid = false;
-	dead->state = ICE_PAIR_FAILED;
-	if (a->controlling)
-		a->nominated = dead->nominating = false;
 }
 
 static void rescue(struct ice_agent *a, uint64_t now_ms)
@@ -402,10 +415,29 @@ static void run_others(struct ice_agent *a, uint64_t now_ms)
 	}
 }
 
+/* A peer may go on along a path of before, and is not cut off there: browsers compare pairs of both
+ * generations. */
+static bool old_is_in_use(const struct ice_agent *a, uint64_t now_ms)
+{
+	for (const struct ice_pair *p = a->pairs; p; p = p->next)
+		if (p->old && p->open && silence(p, now_ms) < ICE_QUIET_MS)
+			return true;
+	return false;
+}
+
+static void retire_if_due(struct ice_agent *a, uint64_t now_ms)
+{
+	if (a->retire_ms > now_ms)
+		return;
+	if (old_is_in_use(a, now_ms))
+		a->retire_ms = now_ms + ICE_RETIRE_MS;
+	else
+		ice_retire_old(a);
+}
+
 void ice_run_consent(struct ice_agent *a, uint64_t now_ms)
 {
-	if (a->retire_ms <= now_ms)
-		ice_retire_old(a);
+	retire_if_due(a, now_ms);
 	ice_due(a, a->retire_ms);
 	if (a->selected)
 		run_selected(a, a->selected, now_ms);

@@ -248,6 +248,42 @@ TEST(a_restart_from_either_side_loses_no_media)
 	}
 }
 
+/* Browsers compare pairs of both generations, and may stay with an old one. */
+TEST(who_goes_on_along_the_path_of_before_is_heard_there)
+{
+	static const uint8_t rtp[] = {0x80, 96, 0, 1};
+	const struct setting s = {.b_controlling = true};
+	struct ice_path before;
+
+	begin(&s, 2);
+	exchange();
+	CHECK(iworld_connect_ms(&world, 2000) < 2000);
+	inet_pass(&world, 2000);
+	before = b->selected;
+	CHECK_INT(ice_restart(b->agent, world.now_ms), 0);
+	CHECK_INT(ice_restart(a->agent, world.now_ms), 0);
+	b->bases[2] = iaddr("198.51.100.3:5002"); /* gathered for the restart; the others are not told again */
+	b->n_bases = 3;
+	ice_base_gone(b->agent, 0, world.now_ms);
+	ice_base_gone(b->agent, 1, world.now_ms);
+	CHECK_INT(ice_add_local(b->agent, &b->bases[2], NULL, 2, ICE_UDP), 0);
+	inode_describe(b, a);
+	inode_trickle(b, a);
+	inode_describe(a, b);
+	inode_trickle(a, b);
+	CHECK(longest_gap(b, 1000) <= 80);
+	CHECK_INT(a->n_media_refused, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		inode_send(b, &before, rtp, sizeof rtp);
+		inet_pass(&world, 20);
+	}
+	CHECK_INT(a->n_media_refused, 0);
+	CHECK(a->agent->has_old);
+	inet_pass(&world, 10000);
+	CHECK(!a->agent->has_old);
+	iworld_stop(&world);
+}
+
 TEST(a_restart_that_is_never_answered_keeps_the_path)
 {
 	CHECK(starts((struct setting){.a_controlling = true}, 1));
@@ -271,6 +307,31 @@ TEST(a_rebinding_is_followed_within_seconds)
 			printf("# seed %u: %llu ms\n", seed, (unsigned long long)gap);
 		CHECK(gap <= (s.a_lite ? 6000 : 5000));
 		CHECK(iworld_connected(&world));
+		CHECK(!world.wrong);
+		iworld_stop(&world);
+	}
+}
+
+/* A browser with a new address asks from there, and who sends to it follows with the answer to one check. */
+TEST(a_peer_that_asks_from_a_new_address_is_followed_at_once)
+{
+	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+		struct setting s = {.a_controlling = seed % 2, .b_controlling = !(seed % 2), .b_nat = INAT_PORT};
+		struct ice_pair *p;
+		uint64_t gap;
+
+		CHECK(starts(s, seed));
+		CHECK(longest_gap(a, 500) <= 80);
+		inat_rebind(b);
+		CHECK(longest_gap(a, 400) >= 300);
+		p = b->agent->selected;
+		ice_ask_alive(b->agent, p, world.now_ms);
+		b->media_ms = world.now_ms;
+		gap = longest_gap(b, 1000);
+		if (gap > 260)
+			printf("# seed %u: %llu ms\n", seed, (unsigned long long)gap);
+		CHECK(gap <= 260);
+		CHECK(iworld_agrees(&world));
 		CHECK(!world.wrong);
 		iworld_stop(&world);
 	}
