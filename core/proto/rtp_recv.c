@@ -18,12 +18,16 @@ enum {
 	MAX_DROPOUT = 3000, /* A.1: a gap that is only a gap */
 	WINDOW_WORDS = RTP_RECV_WINDOW / 64,
 	MAX_TRANSIT_S = 5, /* a step of the sender's clock is not jitter */
+	BROKEN_PACKETS = 16, /* missing at once after such a silence: the way itself was gone */
 };
+
+static const uint64_t broken_ns = UINT64_C(200000000);
 
 struct rtp_recv {
 	uint32_t ssrc, clock_hz;
 	bool nack, started;
 	uint64_t base, highest;	     /* unwrapped; base: of the first packet since a start */
+	uint64_t newest_ns;	     /* when highest came */
 	uint64_t seen[WINDOW_WORDS]; /* bit seq % RTP_RECV_WINDOW, of the window up to highest */
 	bool has_stray;		     /* a packet from afar has come */
 	uint16_t after_stray;	     /* and this number would confirm it */
@@ -137,9 +141,19 @@ static enum rtp_recv_verdict stray(struct rtp_recv *r, uint16_t seq, bool recove
 	return RTP_JUMPED;
 }
 
+/* A peer that has changed its network: what it sent meanwhile is old by now, and repeating it would
+ * only delay the key frame that is needed anyhow. */
+static void give_up_to(struct rtp_recv *r, uint64_t seq)
+{
+	nack_skip_below(&r->nacks, seq);
+	r->nacks.gave_up = true;
+}
+
 static void advance(struct rtp_recv *r, uint64_t seq, uint64_t now_ns)
 {
-	if (r->nack && seq > r->highest + 1)
+	if (r->nack && seq > r->highest + BROKEN_PACKETS && now_ns - r->newest_ns > broken_ns)
+		give_up_to(r, seq);
+	else if (r->nack && seq > r->highest + 1)
 		nack_missing(&r->nacks, r->highest + 1, seq, now_ns);
 	move_window(r, seq);
 	nack_give_up_below(&r->nacks, window_begin(r));
@@ -167,6 +181,8 @@ static enum rtp_recv_verdict place(struct rtp_recv *r, uint16_t seq, bool recove
 		return RTP_DUPLICATE;
 	}
 	mark_seen(r, at);
+	if (at == r->highest)
+		r->newest_ns = now_ns;
 	nack_arrived(&r->nacks, at);
 	if (at < r->base) /* overtaken by the first packet that came */
 		r->base = at;

@@ -246,6 +246,32 @@ TEST(gaps_are_asked_for_until_they_are_filled)
 	CHECK_INT(stats().nacks_sent, 6);
 }
 
+TEST(after_an_outage_a_key_frame_is_wanted_at_once)
+{
+	uint16_t seqs[300];
+	bool gave_up;
+
+	begin();
+	in(10);
+	in(12);
+	now_ns += 300 * MS;
+	CHECK_INT(in(60), RTP_NEW);
+	CHECK_INT(nacks(seqs, &gave_up), 0);
+	CHECK(gave_up);
+	now_ns += 100 * MS; /* as many lost in less time are asked for */
+	in(100);
+	now_ns += 10 * MS;
+	CHECK_INT(nacks(seqs, &gave_up), 39);
+	CHECK(!gave_up);
+	begin();
+	in(10);
+	now_ns += 300 * MS; /* and so is the little that a quiet stream loses */
+	in(20);
+	now_ns += 10 * MS;
+	CHECK_INT(nacks(seqs, &gave_up), 9);
+	CHECK(!gave_up);
+}
+
 TEST(a_key_frame_ends_the_questions_before_it)
 {
 	uint16_t seqs[300];
