@@ -36,7 +36,7 @@
 #define RTC_VIA_TCP 0x80000000u /* bases that are connections; below are listeners */
 
 enum {
-	RTC_MAX_PATHS = 8, /* and TCP connections of one client */
+	RTC_MAX_PATHS = 16, /* and TCP connections of one client */
 	RTC_MAX_STREAMS = 64,  /* SSRCs of one peer, retransmission streams included */
 	RTC_HISTORY = 256,     /* packets of a video section kept for retransmission; power of two */
 	RTC_PACER_MS = 250, /* the longest that video may wait */
@@ -130,6 +130,7 @@ struct sl_rtc {
 	struct ice_agent *ice;
 	struct rtc_ufrag ufrag;
 	struct rtc_path paths[RTC_MAX_PATHS];
+	unsigned next_victim;
 	struct rtc_path *selected; /* where we send; NULL: nowhere yet */
 	struct rtc_tcp *first_tcp;
 

@@ -73,22 +73,31 @@ static void open_flow(struct sl_rtc *c, struct rtc_path *path)
 		path->flow = NULL;
 }
 
+static struct rtc_path *free_place(struct sl_rtc *c)
+{
+	unsigned i = 0;
+
+	while (i < RTC_MAX_PATHS && is_open(&c->paths[i]))
+		i++;
+	return i < RTC_MAX_PATHS ? &c->paths[i] : NULL;
+}
+
+static void open_path(struct sl_rtc *c, struct rtc_path *path, const struct ice_path *ice)
+{
+	path->ice = *ice;
+	if (ice->tcp)
+		path->tcp = rtc_tcp_find(c, ice->via);
+	else
+		open_flow(c, path);
+}
+
 static void on_path_open(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
-	unsigned i = 0;
+	struct rtc_path *place = c->closing || find_path(c, ice) ? NULL : free_place(c);
 
-	if (c->closing || find_path(c, ice))
-		return;
-	while (i < RTC_MAX_PATHS && is_open(&c->paths[i]))
-		i++;
-	if (i == RTC_MAX_PATHS)
-		return; /* ICE goes on without: its checks come by the user fragment */
-	c->paths[i].ice = *ice;
-	if (ice->tcp)
-		c->paths[i].tcp = rtc_tcp_find(c, ice->via);
-	else
-		open_flow(c, &c->paths[i]);
+	if (place) /* ICE goes on without: its checks come by the user fragment */
+		open_path(c, place, ice);
 }
 
 /* A TCP connection is left to its client: a restart may use it again. */
@@ -111,6 +120,22 @@ static void on_path_close(void *ctx, const struct ice_path *ice)
 	shut(path);
 }
 
+/* The selected path finds room always: another one, selected until now or never, gives way. */
+static struct rtc_path *need_path(struct sl_rtc *c, const struct ice_path *ice)
+{
+	struct rtc_path *path = find_path(c, ice);
+
+	if (path)
+		return path;
+	path = free_place(c);
+	if (!path) {
+		path = &c->paths[c->next_victim++ % RTC_MAX_PATHS];
+		shut(path);
+	}
+	open_path(c, path, ice);
+	return is_open(path) ? path : NULL;
+}
+
 static void on_selected(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
@@ -122,8 +147,7 @@ static void on_selected(void *ctx, const struct ice_path *ice)
 		c->selected = NULL;
 		return;
 	}
-	on_path_open(c, ice);
-	c->selected = find_path(c, ice);
+	c->selected = need_path(c, ice);
 	/* Other workers find us by the tuple where no program steers. */
 	if (sl_session_move(c->session, listener_of(c, ice->via), &ice->remote) < 0)
 		sl_log(SL_LOG_DEBUG, "core", "the path's tuple is another session's");
