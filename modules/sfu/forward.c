@@ -11,6 +11,7 @@
 enum {
 	NO_PT = 0xff,
 	KEY_REPEAT_MS = 200,
+	AWAY_MS = 1000, /* an encoding without packets for so long begins anew */
 };
 
 /* ---- in */
@@ -22,11 +23,16 @@ static void count_rate(struct track *t, const struct pending *k, uint32_t bytes,
 	unsigned l = k->info.temporal < SL_MAX_TEMPORAL ? k->info.temporal : SL_MAX_TEMPORAL - 1;
 
 	r->bytes[s][l] += bytes;
+	if (now_ms - r->last_ms >= AWAY_MS)
+		r->begun_ms = now_ms;
 	r->last_ms = now_ms;
-	if (k->info.key && k->info.width > 0) {
-		r->width = k->info.width;
-		r->height = k->info.height;
-	}
+	if (!k->info.key || k->info.width == 0 ||
+	    (r->width == k->info.width && r->height == k->info.height))
+		return;
+	r->width = k->info.width;
+	r->height = k->info.height;
+	if (t->in) /* others choose by it what they fetch */
+		trunk_track(t);
 }
 
 /* RFC 6464: one byte, V and the level in -dBov. */

@@ -307,6 +307,13 @@ void track_codec_changed(struct track *t)
 		subscribe_codec(sub);
 }
 
+void track_asked(struct track *t, uint32_t mask)
+{
+	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
+		if (mask & 1u << e)
+			t->asked_ms[e] = sfu_now_ms(t->room->sfu);
+}
+
 void track_ask_key(struct track *t, unsigned encoding)
 {
 	sfu_count(t->room->sfu, M_key_frames);

@@ -126,7 +126,8 @@ struct encoding_rate {
 	uint64_t bytes[SL_MAX_SPATIAL][SL_MAX_TEMPORAL]; /* since the last look */
 	uint32_t bps[SL_MAX_SPATIAL][SL_MAX_TEMPORAL];
 	uint16_t width, height; /* of the newest key frame */
-	uint64_t last_ms;	/* newest packet */
+	uint64_t begun_ms, last_ms; /* first packet since it was away; newest */
+	uint32_t usual_bps;	    /* of all its layers, when it was steady last; 0: never */
 };
 
 /* A worker that is sent a track, for the encodings of the mask. */
@@ -160,6 +161,8 @@ struct track {
 	/* Everywhere: */
 	struct sl_codec_state *state[SL_RTC_MAX_ENCODINGS];
 	struct encoding_rate rate[SL_RTC_MAX_ENCODINGS];
+	uint8_t arriving; /* encodings, at the last look */
+	uint64_t asked_ms[SL_RTC_MAX_ENCODINGS]; /* when its publisher or home was asked to bring it */
 	struct sub *subs;
 	struct pending pending[MAX_PENDING];
 	unsigned n_pending;
@@ -233,6 +236,8 @@ void track_remove(struct track *t);
 void track_silence(struct track *t, bool silenced);
 /* Its subscribers are offered it anew. */
 void track_codec_changed(struct track *t);
+/* These encodings, which were not made or not fetched until now, are to come. */
+void track_asked(struct track *t, uint32_t mask);
 /* Asks its publisher, wherever that is. */
 void track_ask_key(struct track *t, unsigned encoding);
 void rooms_free(struct sfu *s);

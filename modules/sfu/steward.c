@@ -12,6 +12,9 @@
 enum {
 	RATES_MS = 500,	   /* layers are measured over this */
 	STALE_MS = 1500,   /* an encoding without packets for so long does not arrive */
+	BEHIND_MS = 400,   /* nor does one that is silent while others of its track go on */
+	STEADY_MS = 1000,  /* until the measured rate of one that begins is believed */
+	COMING_MS = 3000,  /* until what was asked for is not counted on any more */
 	UNUSED_MS = 3000,  /* until a publisher stops a layer that nobody wants */
 	MAX_VIDEOS = 128,  /* of one subscriber */
 	AUDIO_BPS = 48000, /* that an audio track may take, kept free */
@@ -20,19 +23,31 @@ enum {
 
 /* ---- rates */
 
+static bool is_steady(const struct encoding_rate *r)
+{
+	return r->last_ms - r->begun_ms >= STEADY_MS;
+}
+
+static void measure_encoding(struct encoding_rate *r, uint64_t elapsed_ms)
+{
+	uint32_t sum = 0;
+
+	for (unsigned s = 0; s < SL_MAX_SPATIAL; s++)
+		for (unsigned l = 0; l < SL_MAX_TEMPORAL; l++) {
+			uint32_t now = (uint32_t)(r->bytes[s][l] * 8000 / elapsed_ms);
+
+			r->bps[s][l] = r->bps[s][l] ? (r->bps[s][l] * 3 + now) / 4 : now;
+			r->bytes[s][l] = 0;
+			sum += r->bps[s][l];
+		}
+	if (is_steady(r))
+		r->usual_bps = sum;
+}
+
 static void measure(struct track *t, uint64_t elapsed_ms)
 {
-	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++) {
-		struct encoding_rate *r = &t->rate[e];
-
-		for (unsigned s = 0; s < SL_MAX_SPATIAL; s++)
-			for (unsigned l = 0; l < SL_MAX_TEMPORAL; l++) {
-				uint32_t now = (uint32_t)(r->bytes[s][l] * 8000 / elapsed_ms);
-
-				r->bps[s][l] = r->bps[s][l] ? (r->bps[s][l] * 3 + now) / 4 : now;
-				r->bytes[s][l] = 0;
-			}
-	}
+	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
+		measure_encoding(&t->rate[e], elapsed_ms);
 }
 
 static void measure_all(struct sfu *s)
@@ -53,9 +68,39 @@ struct view {
 	unsigned n;
 };
 
+/* A publisher whose way has become narrow leaves out the upper encodings. */
+static bool is_behind(const struct track *t, unsigned e, uint64_t now_ms)
+{
+	uint64_t since = t->rate[e].last_ms;
+
+	if (now_ms - since < BEHIND_MS)
+		return false;
+	for (unsigned i = 0; i < t->n_encodings; i++)
+		if (t->rate[i].last_ms >= since + BEHIND_MS &&
+		    now_ms - t->rate[i].last_ms < BEHIND_MS / 4)
+			return true;
+	return false;
+}
+
+static bool is_asked(const struct track *t, unsigned e)
+{
+	return (t->in ? t->told_mask : t->wanted_mask) >> e & 1;
+}
+
+/* A stray packet of one that nobody asked for is no sign that more will follow. */
 static bool arrives(const struct track *t, unsigned e, uint64_t now_ms)
 {
-	return t->rate[e].last_ms > 0 && now_ms - t->rate[e].last_ms < STALE_MS;
+	return is_asked(t, e) && t->rate[e].last_ms > 0 && now_ms - t->rate[e].last_ms < STALE_MS &&
+	       !is_behind(t, e, now_ms);
+}
+
+static uint32_t arriving(const struct track *t, uint64_t now_ms)
+{
+	uint32_t mask = 0;
+
+	for (unsigned e = 0; e < t->n_encodings; e++)
+		mask |= (uint32_t)arrives(t, e, now_ms) << e;
+	return mask;
 }
 
 static unsigned n_spatial(const struct encoding_rate *r)
@@ -108,7 +153,8 @@ static void sort_layers(struct view *v)
 
 /*
  * An encoding that is not fetched from another worker, or that its publisher does not make, has no
- * rate: it is offered by a guess, so that wanting it can begin.
+ * rate: it is offered by a guess, so that wanting it can begin, and as long as it may be on its
+ * way. Where one begins, its first packets would make it look cheap.
  */
 static void add_guess(struct view *v, const struct track *t, unsigned e)
 {
@@ -120,17 +166,26 @@ static void add_guess(struct view *v, const struct track *t, unsigned e)
 		.encoding = (uint8_t)e,
 		.temporal = SL_MAX_TEMPORAL - 1,
 		.spatial = SL_MAX_SPATIAL - 1,
-		.bps = t->n_encodings == 1 ? usual[1] : usual[e],
+		.width = t->rate[e].width, /* of before, or as its home has told */
+		.height = t->rate[e].height,
+		.bps = t->rate[e].usual_bps  ? t->rate[e].usual_bps
+		       : t->n_encodings == 1 ? usual[1]
+					     : usual[e],
 	};
+}
+
+static bool may_come(const struct track *t, unsigned e, uint64_t now_ms)
+{
+	return !is_asked(t, e) || now_ms - t->asked_ms[e] < COMING_MS;
 }
 
 static void look_at(struct view *v, const struct track *t, uint64_t now_ms)
 {
 	v->n = 0;
 	for (unsigned e = 0; e < t->n_encodings; e++)
-		if (arrives(t, e, now_ms))
+		if (arrives(t, e, now_ms) && is_steady(&t->rate[e]))
 			add_layers(v, &t->rate[e], e);
-		else if (t->in ? !(t->told_mask & 1u << e) : !(t->wanted_mask & 1u << e))
+		else if (arrives(t, e, now_ms) || may_come(t, e, now_ms))
 			add_guess(v, t, e);
 	sort_layers(v);
 }
@@ -270,6 +325,7 @@ static void tell_publisher(struct track *t)
 	}
 	if (mask == t->told_mask || t->n_encodings < 2)
 		return;
+	track_asked(t, mask & ~t->told_mask);
 	t->told_mask = mask;
 	say_encodings(t->publisher, t, mask);
 }
@@ -320,6 +376,19 @@ static void tell_speakers(struct room *r)
 	}
 }
 
+/* Who gets an encoding that has ceased is given another without waiting. */
+static void look_for_changes(struct track *t)
+{
+	uint32_t now = arriving(t, sfu_now_ms(t->room->sfu)), before = t->arriving;
+
+	t->arriving = (uint8_t)now;
+	if (!(before & ~now))
+		return;
+	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)
+		if (sub->layers && (before & ~now & 1u << sub->target.encoding))
+			steward_allocate(sub->participant);
+}
+
 static void tick_room(struct room *r)
 {
 	bool changed = speakers_tick(r->speakers, sfu_now_ms(r->sfu));
@@ -327,7 +396,9 @@ static void tick_room(struct room *r)
 	for (struct track *t = r->tracks; t; t = t->next) {
 		if (t->kind == SL_MEDIA_AUDIO)
 			t->audible = speakers_audible(r->speakers, t->id);
-		else if (t->in)
+		else
+			look_for_changes(t);
+		if (t->in && t->kind == SL_MEDIA_VIDEO)
 			tell_publisher(t);
 		share_levels(t);
 	}

@@ -97,6 +97,10 @@ static void put_track(struct sl_buf *b, const struct track *t)
 	sl_buf_lstr(b, (struct sl_str){(const char *)t->ext.id, sizeof t->ext.id});
 	for (unsigned i = 0; i < t->n_encodings; i++)
 		sl_buf_lstr(b, sl_str_c(t->rids[i]));
+	for (unsigned i = 0; i < t->n_encodings; i++) {
+		sl_buf_u16(b, t->rate[i].width);
+		sl_buf_u16(b, t->rate[i].height);
+	}
 }
 
 void trunk_track(const struct track *t)
@@ -121,6 +125,7 @@ void trunk_want(struct track *t, uint32_t mask)
 
 	if (t->wanted_mask == mask)
 		return;
+	track_asked(t, mask & ~t->wanted_mask);
 	t->wanted_mask = mask;
 	begin(&b, t->id);
 	sl_buf_u32(&b, mask);
@@ -361,6 +366,11 @@ static void read_track(struct track *t, struct sl_reader *r)
 		memcpy(t->ext.id, ext.p, ext.len);
 	for (unsigned i = 0; i < t->n_encodings; i++)
 		(void)sl_str_copy(t->rids[i], sizeof t->rids[i], sl_read_lstr(r));
+	/* Workers of a generation before end here. */
+	for (unsigned i = 0; r->p < r->end && i < t->n_encodings; i++) {
+		t->rate[i].width = sl_read_u16(r);
+		t->rate[i].height = sl_read_u16(r);
+	}
 }
 
 static void tell_room(struct track *t, bool is_new, bool was_muted)
