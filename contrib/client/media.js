@@ -11,8 +11,11 @@ const LAYERS = [
 	{rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500000},
 	{rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1700000},
 ];
-const RESTART_AFTER_MS = 1500; // of a connection that says disconnected
-const RESTART_PAUSE_MS = 4000;
+const RESTART_AFTER_MS = 500; // of a connection that says disconnected
+const RESTART_PAUSE_MS = 2000;
+const WATCH_MS = 150; // how often it is looked whether anything comes in
+const STALL_MS = 500; // nothing did for so long, where it had come all the time: another path
+const STEADY = 10; // looks in a row that saw something new
 const STATS_WITHIN_MS = 2000;
 const SIZES_MS = 500; // how often the shown sizes are looked at
 
@@ -22,13 +25,70 @@ const sourceOf = track => track.kind === 'audio' ? 'microphone' : track.contentH
 /* Some browsers never answer for a connection that is closed meanwhile. */
 const reportOf = (pc, track) => Promise.race([pc.getStats(track), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))]);
 
+/*
+ * Where a page may use the camera, Chromium binds sockets to each network that it knows of, and learns of a new network up
+ * to two seconds late. In a frame that may not, it binds them to none: they outlive a change of the address, and an ICE
+ * restart works at once. Our only peer is the server, so that the way of the default route is the right one.
+ */
+let frame = null;
+
+function peerConnectionClass(room) {
+	const mayFrame = room.RTCPeerConnection === globalThis.RTCPeerConnection && globalThis.document?.body;
+	if (!mayFrame || !/Chrom(e|ium)\//.test(globalThis.navigator?.userAgent))
+		return room.RTCPeerConnection;
+	if (!frame?.isConnected) {
+		frame = document.createElement('iframe');
+		frame.hidden = true;
+		frame.allow = "camera 'none'; microphone 'none'";
+		document.body.append(frame);
+	}
+	return frame.contentWindow.RTCPeerConnection ?? room.RTCPeerConnection;
+}
+
+async function bytesReceived(pc) {
+	let sum = 0;
+	(await reportOf(pc)).forEach(s => sum += s.type === 'candidate-pair' ? s.bytesReceived ?? 0 : 0);
+	return sum;
+}
+
+/* Tells from what comes in, look by look, that a path has died: there was something new all the time, and now nothing is. */
+export class Pulse {
+	constructor({every = WATCH_MS, stall = STALL_MS, steady = STEADY} = {}) {
+		Object.assign(this, {every, stall, steady, beats: 0, heardAt: 0, lookedAt: 0, sum: 0});
+	}
+
+	/* What stays silent after a restart is no reason for another. */
+	calm() {
+		this.beats = 0;
+	}
+
+	get isWeak() {
+		return this.beats < this.steady;
+	}
+
+	/* True: it has just died. A look that comes late says that this page slept, and nothing about the path. */
+	look(sum, now) {
+		const late = now - this.lookedAt > 3 * this.every, isNew = sum !== this.sum;
+		this.lookedAt = now;
+		this.sum = sum;
+		this.beats += isNew;
+		if (isNew || late)
+			this.heardAt = now;
+		if (now - this.heardAt < this.stall)
+			return false;
+		const died = !this.isWeak;
+		this.calm();
+		return died;
+	}
+}
+
 /* ---- one of the two connections */
 
 class Connection {
 	constructor(media, name) {
-		Object.assign(this, {media, name, restartedAt: -Infinity, restarts: 0});
+		Object.assign(this, {media, name, restartedAt: -Infinity, restarts: 0, pulse: new Pulse()});
 		this.queue = Promise.resolve(); // one description after the other
-		this.pc = new media.room.RTCPeerConnection({iceServers: media.room.relays(), bundlePolicy: 'max-bundle'});
+		this.pc = new (peerConnectionClass(media.room))({iceServers: media.room.relays(), bundlePolicy: 'max-bundle'});
 		this.pc.onicecandidate = ({candidate}) => candidate?.candidate && this.say({type: 'trickle', pc: name, candidate: candidate.candidate});
 		this.pc.oniceconnectionstatechange = () => this.iceChanged();
 		this.pc.onconnectionstatechange = () => {
@@ -66,6 +126,7 @@ class Connection {
 			return;
 		this.restartedAt = now;
 		this.restarts++;
+		this.pulse.calm();
 		emit(this.media.room, 'restart', {peer: this, reason});
 		this.begin(true);
 	}
@@ -202,6 +263,7 @@ export class Media {
 		this.speakers = [];
 		this.open();
 		this.looker = setInterval(() => this.lookAtSizes(), SIZES_MS);
+		this.watcher = setInterval(() => this.watch(), WATCH_MS);
 	}
 
 	open() {
@@ -341,6 +403,23 @@ export class Media {
 		}
 	}
 
+	/*
+	 * A path that has died is seen here seconds before the browser says it. To the publishing connection the server sends
+	 * reports all the time; who is silent in the other may just have nothing to say, unless both are.
+	 */
+	async watch() {
+		if (this.looking || globalThis.navigator?.onLine === false)
+			return;
+		this.looking = true;
+		const connections = [this.publish, this.subscribe];
+		const sums = await Promise.all(connections.map(c => bytesReceived(c.pc)));
+		this.looking = false;
+		const now = performance.now(), [published, subscribed] = connections.map((c, i) => c.pulse.look(sums[i], now));
+		if (this.closed || !(published || subscribed && this.publish.pulse.isWeak))
+			return;
+		this.room.networkChanged(() => this.room.socket.renew(), 'stalled');
+	}
+
 	changed() {
 		emit(this.room, 'state', this.room.state);
 		for (const remote of this.remotes.values())
@@ -358,7 +437,9 @@ export class Media {
 	}
 
 	close() {
+		this.closed = true;
 		clearInterval(this.looker);
+		clearInterval(this.watcher);
 		this.publish.close();
 		this.subscribe.close();
 		for (const id of [...this.remotes.keys()])

@@ -18,6 +18,8 @@ const PING_AFTER_MS = 10000; // of silence
 const PONG_WITHIN_MS = 4000;
 const PROBE_WITHIN_MS = 1000; // when the network is known to have changed
 const CONNECT_WITHIN_MS = 6000;
+const RENEW_WITHIN_MS = 300; // in a network that has just come up, what is sent first is often lost; longer with each attempt
+const RENEW_PAUSE_MS = 50;
 const ACK_AFTER_MS = 200;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 10000;
@@ -51,6 +53,7 @@ export class Socket extends EventTarget {
 		this.nextId = 1;
 		this.unacked = []; // {id, text}: resent after a resume
 		this.attempts = 0;
+		this.hurried = false; // the network has changed
 		this.connects = 0;
 		this.timers = {};
 		this.pongDue = Infinity;
@@ -82,8 +85,11 @@ export class Socket extends EventTarget {
 
 	/* The network was away: the connection of before seldom lives on, and a new one resumes within a round trip or two. */
 	renew() {
-		if (this.state !== 'closed')
-			this.connect();
+		if (this.state === 'closed')
+			return;
+		this.attempts = 0;
+		this.hurried = true;
+		this.connect();
 	}
 
 	/* -- below: private */
@@ -125,7 +131,12 @@ export class Socket extends EventTarget {
 		ws.onopen = () => this.greet();
 		ws.onmessage = e => ws === this.ws && this.heard(JSON.parse(e.data));
 		ws.onclose = e => ws === this.ws && this.lost(e);
-		this.setTimer('connect', CONNECT_WITHIN_MS, () => this.lost({code: 0}));
+		this.setTimer('connect', this.patience(RENEW_WITHIN_MS, CONNECT_WITHIN_MS), () => this.lost({code: 0}));
+	}
+
+	/* How long an attempt may take: first, doubled with each one, where the network has changed; at most as long as any other. */
+	patience(first, most) {
+		return this.hurried ? Math.min(most, first * 2 ** this.attempts) : most;
 	}
 
 	/* Nothing that the old connection still says or does counts. */
@@ -159,7 +170,8 @@ export class Socket extends EventTarget {
 			return this.end(reason);
 		this.retire();
 		this.setState('waiting');
-		const ms = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.attempts++);
+		const ms = this.hurried && this.attempts < 3 ? RENEW_PAUSE_MS : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.attempts);
+		this.attempts++;
 		this.setTimer('retry', ms * (0.5 + Math.random() / 2), () => this.connect());
 		emit(this, 'lost', {code, reason});
 	}
@@ -208,6 +220,7 @@ export class Socket extends EventTarget {
 	welcome(m) {
 		clearTimeout(this.timers.connect);
 		this.attempts = 0;
+		this.hurried = false;
 		this.resumeToken = m.token;
 		if (!m.resumed) { // what was meant for peers of before has no receiver any more
 			this.unacked = [];
@@ -641,13 +654,13 @@ export class Room extends EventTarget {
 	}
 
 	/* Between two networks there is none, and what is gathered then would lead nowhere: 'online' follows. */
-	networkChanged(reviveSocket) {
+	networkChanged(reviveSocket, reason = 'network') {
 		if (globalThis.navigator?.onLine === false)
 			return;
 		reviveSocket();
-		this.media?.restart('network');
+		this.media?.restart(reason);
 		for (const link of this.links.values())
-			link.restart('network');
+			link.restart(reason);
 	}
 
 	welcomed(m) {
