@@ -98,6 +98,24 @@ static bool has_left_for(const struct ice_agent *a, const struct ice_pair *p, ui
 	       silence(s, now_ms) >= LEFT_MS;
 }
 
+/* Type preferences of relays are 0 to 2 in all browsers (RFC 8445 section 5.1.2.2 says 0). */
+static bool is_relayed(const struct ice_agent *a, const struct ice_pair *p)
+{
+	for (unsigned i = 0; i < a->n_remotes; i++)
+		if (sl_addr_eq(&a->remotes[i].addr, &p->path.remote))
+			return a->remotes[i].priority >> 24 <= 2;
+	return false;
+}
+
+/* A direct pair that works later than a relay's is worth a second nomination, which browsers
+ * follow. */
+static bool saves_a_relay(const struct ice_agent *a, const struct ice_pair *p)
+{
+	const struct ice_pair *s = a->selected;
+
+	return a->controlling && a->nominated && !s->old && is_relayed(a, s) && !is_relayed(a, p);
+}
+
 void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 {
 	const struct ice_pair *s = a->selected;
@@ -112,6 +130,8 @@ void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 		choose(a, p, now_ms, "a pair of candidates works");
 	else if (has_left_for(a, p, now_ms))
 		move_to(a, p, now_ms);
+	else if (saves_a_relay(a, p))
+		a->nominated = false; /* ice_run_nomination takes the best */
 	else
 		return_to_picked(a, p, now_ms);
 }

@@ -87,9 +87,18 @@ static bool only_relays(const struct sl_turn_alloc *a, const struct sl_addr *pee
 	return is_own(a->turn->conf, peer) && !allowed(a, peer);
 }
 
+static bool is_media_port(const struct sl_turn_conf *conf, uint16_t port)
+{
+	for (unsigned i = 0; conf->own_media && i < SL_TURN_OWN_MEDIA; i++)
+		if (conf->own_media[i] == port)
+			return port > 0;
+	return false;
+}
+
 static bool is_relay_port(const struct sl_turn_conf *conf, uint16_t port)
 {
-	return port >= conf->own_ports_lo && port <= conf->own_ports_hi;
+	return (port >= conf->own_ports_lo && port <= conf->own_ports_hi) ||
+	       is_media_port(conf, port);
 }
 
 /* 0, 403 or 443. The port is judged later, with each packet's permission, or here for a channel. */

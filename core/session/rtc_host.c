@@ -123,6 +123,32 @@ static void find_bases(struct rtc_host *h, bool tcp)
 	drop_loopback(h, first);
 }
 
+static void add_port(struct rtc_host *h, uint16_t port)
+{
+	unsigned i = 0;
+
+	while (i < SL_RTC_PORTS && h->ports[i] != 0 && h->ports[i] != port)
+		i++;
+	if (i < SL_RTC_PORTS)
+		h->ports[i] = port;
+}
+
+void sl_rtc_use(struct sl_worker *w)
+{
+	struct rtc_host *h = w->rtc;
+
+	for (unsigned i = 0; h && i < h->n_bases; i++)
+		if (!h->bases[i].tcp)
+			add_port(h, h->bases[i].told.port);
+}
+
+const uint16_t *sl_rtc_ports(const struct sl_worker *w)
+{
+	const struct rtc_host *h = w->rtc;
+
+	return h ? h->ports : NULL;
+}
+
 /* ---- life */
 
 int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf,

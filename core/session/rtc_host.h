@@ -14,6 +14,7 @@
 #include <sluice/metric.h>
 #include <sluice/packet.h>
 #include <sluice/pool.h>
+#include <sluice/rtc.h>
 #include <sluice/worker.h>
 #include "proto/ice.h"
 
@@ -91,6 +92,7 @@ struct rtc_host {
 	struct sl_htab by_ufrag;
 	struct rtc_base bases[ICE_MAX_LOCAL];
 	unsigned n_bases;
+	uint16_t ports[SL_RTC_PORTS]; /* of UDP bases, once a module uses them */
 	struct sl_rtc *first, *closed; /* closed: until the tick ends */
 	struct sl_post reap;
 	unsigned n_connections, n_data; /* n_data: with data channels */

@@ -147,6 +147,7 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 		free(s);
 		return rc;
 	}
+	sl_rtc_use(w);
 	sl_timer_set(w->loop, &s->tick, TICK_MS);
 	*ret_ctx = s;
 	return 0;

@@ -4,6 +4,7 @@
 #include "relay.h"
 
 #include <stdio.h>
+#include <sluice/rtc.h>
 
 const struct sl_directive user_fields[] = {
 	SL_FIELD(struct relay_user, name, SL_T_STR, .required = true, .min = 1, .max = 256,
@@ -323,6 +324,7 @@ int relay_engine_conf(struct turn_relay *m)
 		.n_own = m->n_host,
 		.own_ports_lo = rc->ports.lo,
 		.own_ports_hi = rc->ports.hi,
+		.own_media = sl_rtc_ports(m->worker),
 		.relay_v4 = rc->ipv4 && host_has_family(m, 4),
 		.relay_v6 = rc->ipv6 && host_has_family(m, 6),
 		.tcp = rc->tcp_relays,

@@ -337,6 +337,41 @@ TEST(a_peer_that_asks_from_a_new_address_is_followed_at_once)
 	}
 }
 
+/* The relay answers first; what is direct comes when its packets pass at last. */
+TEST(a_direct_path_replaces_a_relay)
+{
+	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+		const struct setting s = {.a_controlling = true};
+		struct ice_candidate c[INET_BASES];
+
+		begin(&s, seed * 3);
+		inode_base(b, "203.0.113.77:50000");
+		CHECK_INT(ice_add_local(b->agent, &b->bases[1], NULL, 1, ICE_UDP), 0);
+		b->dead_bases = 1;
+		inode_describe(b, a);
+		inode_describe(a, b);
+		inode_trickle(a, b);
+		CHECK_INT(ice_local_candidates(b->agent, c, INET_BASES), 2);
+		c[1].type = ICE_RELAY;
+		c[1].priority = 2u << 24 | 255;
+		CHECK_INT(ice_add_remote(a->agent, &c[0], world.now_ms), 0);
+		CHECK_INT(ice_add_remote(a->agent, &c[1], world.now_ms), 0);
+		CHECK(iworld_connect_ms(&world, 3000) < 3000);
+		inet_pass(&world, 1500);
+		CHECK(sl_addr_eq(&a->selected.remote, &b->bases[1]));
+		b->dead_bases = 0;
+		for (struct ice_pair *p = b->agent->pairs; p; p = p->next) /* as browsers go on asking */
+			if (p->path.via == 0)
+				ice_trigger(b->agent, p, world.now_ms);
+		inet_pass(&world, 2000);
+		CHECK(sl_addr_eq(&a->selected.remote, &b->bases[0]));
+		CHECK(iworld_agrees(&world));
+		CHECK(media_flows());
+		CHECK(!world.wrong);
+		iworld_stop(&world);
+	}
+}
+
 /* Another network, and a restart as a client does that watches its network. */
 TEST(a_roaming_peer_is_back_within_a_second_of_its_restart)
 {

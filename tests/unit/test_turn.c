@@ -589,6 +589,35 @@ TEST(on_this_node_only_the_ports_of_relays_are_reachable)
 	CHECK(tnet_stop(&net));
 }
 
+/* A client that reaches this node by a relay of it only takes part in its group calls. */
+TEST(the_port_of_this_nodes_media_is_reachable_and_no_other)
+{
+	const struct sl_addr own = taddr("203.0.113.1"), media = taddr("203.0.113.1:443"),
+			     other = taddr("203.0.113.1:22"), none = taddr("203.0.113.1:0"),
+			     inside = taddr("127.0.0.1:443");
+	const struct sl_addr both[] = {own, taddr("127.0.0.1")};
+	uint16_t ports[SL_TURN_OWN_MEDIA] = {0};
+
+	tnet_init(&net);
+	net.conf.own = both;
+	net.conf.n_own = 2;
+	net.conf.own_ports_lo = 49152;
+	net.conf.own_ports_hi = 65535;
+	net.conf.own_media = ports;
+	start();
+	CHECK_INT(tc_ask_allocate(&alice), 0);
+	CHECK_INT(tc_ask_channel(&alice, 0x4000, &media), 403);
+	ports[1] = 443;
+	CHECK_INT(tc_ask_permission(&alice, &own), 0);
+	CHECK_INT(tc_peer_data(&alice, &media), 0);
+	CHECK_INT(tc_peer_data(&alice, &other), -SL_EDENIED);
+	CHECK_INT(tc_peer_data(&alice, &none), -SL_EDENIED);
+	CHECK_INT(tc_ask_channel(&alice, 0x4000, &media), 0);
+	CHECK_INT(tc_ask_channel(&alice, 0x4001, &other), 403);
+	CHECK_INT(tc_ask_channel(&alice, 0x4001, &inside), 403);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(peers_are_denied_by_list_and_as_own_address_and_allowed_by_exception)
 {
 	static const struct sl_cidr deny[] = {{.base = {.family = 4, .ip = {10}}, .bits = 8}};

@@ -87,6 +87,15 @@ struct sl_rtc_opts {
 	uint32_t max_bps;		 /* of what we send; 0: no limit but the core's */
 };
 
+/*
+ * A module that opens connections says so when it starts: the node's relays then lead to the UDP
+ * ports where connections are offered. These, in SL_RTC_PORTS places, 0: none; they live as long as
+ * the worker. NULL: this process has no connections.
+ */
+enum { SL_RTC_PORTS = 16 };
+SL_API void sl_rtc_use(struct sl_worker *w);
+SL_API const uint16_t *sl_rtc_ports(const struct sl_worker *w);
+
 /* -SL_ELIMIT, -SL_EFULL: no room for another session; -SL_EUNSUPP: no UDP listener to offer */
 SL_API SL_MUST_CHECK int sl_rtc_open(struct sl_worker *w, const struct sl_rtc_opts *o,
 				     struct sl_rtc **ret_rtc);

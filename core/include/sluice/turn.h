@@ -134,6 +134,8 @@ struct sl_turn_realm {
 	unsigned n_deny, n_allow;
 };
 
+enum { SL_TURN_OWN_MEDIA = 16 };
+
 struct sl_turn_conf {
 	const struct sl_turn_realm *realms; /* at least one; sl_turn_client.realm counts them */
 	unsigned n_realms;
@@ -151,11 +153,13 @@ struct sl_turn_conf {
 	/*
 	 * Addresses of this node. As peers they are denied unless allowed, but for ports in
 	 * own_ports_lo..hi, where other allocations live: two clients that only have relays reach
-	 * each other through them. hi 0: no such ports. Never on loopback.
+	 * each other through them. hi 0: no such ports. Never on loopback. own_media: where this
+	 * node's own media are, in SL_TURN_OWN_MEDIA places that may change, 0: none; NULL: none.
 	 */
 	const struct sl_addr *own;
 	unsigned n_own;
 	uint16_t own_ports_lo, own_ports_hi;
+	const uint16_t *own_media;
 	bool relay_v4, relay_v6;  /* families offered */
 	bool tcp;		  /* TCP relays are offered, to clients over TCP and TLS */
 	uint32_t max_connections; /* of one TCP relay with peers, waiting or bound; 0: no limit */
