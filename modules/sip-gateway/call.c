@@ -1,0 +1,595 @@
+/*
+ * sip-gateway/call.c: who is joined with whom; targets tried one after the other, contacts of a
+ * user all at once; and the end, after which the record is written and everything goes.
+ *
+ * A call is freed from a timer of its own, never from within what one of its parties does.
+ */
+#include "call.h"
+
+#include <sluice/crypto.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "leg.h"
+
+enum { STATS_MS = 3000, SECOND = 1000 };
+
+/* ---- limits */
+
+static bool is_full(struct stack *s)
+{
+	uint64_t second = stack_now(s) / SECOND;
+
+	if (second != s->second) {
+		s->second = second;
+		s->n_in_second = 0;
+	}
+	return s->n_calls >= s->conf->max_calls || s->n_in_second >= s->conf->max_cps;
+}
+
+unsigned calls_admit(struct stack *s, const struct auth_who *who)
+{
+	unsigned status = 0;
+
+	if (s->draining || is_full(s))
+		status = 503;
+	else if (who->user && who->user->conf->max_calls &&
+		 who->user->n_calls >= who->user->conf->max_calls)
+		status = 486;
+	else if (who->trunk && who->trunk->conf->max_calls &&
+		 who->trunk->n_calls >= who->trunk->conf->max_calls)
+		status = 503;
+	if (status)
+		sl_count(&s->m[M_CALLS_REFUSED]);
+	return status;
+}
+
+void party_charge(struct party *p)
+{
+	p->charged = true;
+	if (p->user) {
+		p->user->n_calls++;
+		p->user->worker = p->call->worker;
+	}
+	if (p->trunk)
+		p->trunk->n_calls++;
+}
+
+void party_discharge(struct party *p)
+{
+	if (!p->charged)
+		return;
+	p->charged = false;
+	if (p->user)
+		p->user->n_calls--;
+	if (p->trunk)
+		p->trunk->n_calls--;
+}
+
+/* ---- life */
+
+static void on_ring(struct alarm *a)
+{
+	struct call *c = a->arg;
+
+	if (!c->answered)
+		call_end(c, "node", 408);
+	else if (c->transfer.by)
+		transfer_progress(c, 408);
+}
+
+static void on_longest(struct alarm *a)
+{
+	call_end(a->arg, "node", 200);
+}
+
+static void on_linger(struct alarm *a);
+
+struct call *call_new(struct stack *s)
+{
+	struct call *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	if (sl_random(c->id, sizeof c->id) < 0) {
+		free(c);
+		return NULL;
+	}
+	c->stack = s;
+	c->ring = (struct alarm){.fn = on_ring, .arg = c};
+	c->longest = (struct alarm){.fn = on_longest, .arg = c};
+	c->linger = (struct alarm){.fn = on_linger, .arg = c};
+	c->begun_ms = stack_now(s);
+	c->begun_unix_ms = s->io->unix_ms(s->io->arg);
+	c->next = s->first_call;
+	if (c->next)
+		c->next->prev = c;
+	s->first_call = c;
+	s->n_calls++;
+	s->n_in_second++;
+	sl_gauge_add(&s->m[M_CALLS], 1);
+	sl_count(&s->m[M_CALLS_TOTAL]);
+	return c;
+}
+
+struct party *party_new(struct call *c, enum party_kind kind)
+{
+	struct party *p = calloc(1, sizeof *p), **at = &c->parties;
+
+	if (!p)
+		return NULL;
+	p->call = c;
+	p->kind = kind;
+	p->begun_ms = stack_now(c->stack);
+	session_init(p);
+	while (*at)
+		at = &(*at)->next;
+	*at = p;
+	return p;
+}
+
+static void call_free(struct call *c)
+{
+	struct stack *s = c->stack;
+
+	while (c->parties) {
+		struct party *p = c->parties;
+
+		c->parties = p->next;
+		party_free(p);
+	}
+	alarm_cancel(&s->alarms, &c->ring);
+	alarm_cancel(&s->alarms, &c->longest);
+	alarm_cancel(&s->alarms, &c->linger);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->first_call = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	free(c->plan_header);
+	free(c);
+}
+
+static bool waits(const struct call *c, bool for_stats)
+{
+	for (const struct party *p = c->parties; p; p = p->next)
+		if (for_stats ? p->waits_for_stats
+			      : p->inviting && p->inviting->state < CTRANS_COMPLETED)
+			return true;
+	return false;
+}
+
+static void arm(struct call *c, struct alarm *a, uint64_t ms)
+{
+	if (alarm_set(&c->stack->alarms, a, ms) < 0)
+		sl_log(SL_LOG_ERROR, "sip-gateway", "out of memory for a timer");
+}
+
+/* Statistics that do not come in time are done without; an INVITE that is being cancelled is not.
+ */
+static void on_linger(struct alarm *a)
+{
+	struct call *c = a->arg;
+
+	if (!c->recorded)
+		cdr_write(c);
+	c->recorded = true;
+	if (waits(c, false)) {
+		arm(c, &c->linger, STATS_MS);
+		return;
+	}
+	call_free(c);
+}
+
+void call_settle(struct call *c)
+{
+	if (c->over && !waits(c, true))
+		arm(c, &c->linger, 0);
+}
+
+void call_end(struct call *c, const char *by, unsigned status)
+{
+	if (c->over)
+		return;
+	c->over = true;
+	c->ended_by = by;
+	c->end_status = status;
+	alarm_cancel(&c->stack->alarms, &c->ring);
+	alarm_cancel(&c->stack->alarms, &c->longest);
+	for (struct party *p = c->parties; p; p = p->next) {
+		party_end(p, status);
+		party_leg_close(p, "the call has ended");
+	}
+	c->stack->n_calls--;
+	sl_gauge_add(&c->stack->m[M_CALLS], -1);
+	arm(c, &c->linger, STATS_MS);
+	call_settle(c);
+}
+
+void calls_end_all(struct stack *s)
+{
+	struct call *next;
+
+	for (struct call *c = s->first_call; c; c = next) {
+		next = c->next;
+		call_end(c, "node", 503);
+		call_free(c);
+	}
+}
+
+struct party *call_other(const struct call *c, const struct party *p)
+{
+	return p == c->a ? c->b : p == c->b ? c->a : NULL;
+}
+
+/* ---- joining */
+
+static void play_builtin(struct call *c)
+{
+	const struct dial_target *t = &c->plan.targets[c->next_target - 1];
+
+	if (t->kind == DIAL_ECHO)
+		party_leg_tell(c->a, WIRE_LEG_ECHO, 0, SL_STR_NULL);
+	else if (t->kind == DIAL_MUSIC)
+		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
+	else
+		party_leg_tell(c->a, WIRE_LEG_ROOM, 0, sl_str_c(t->name));
+}
+
+/* Each of two parties with media hears the other, or music while that one holds. */
+void call_join(struct call *c)
+{
+	struct party *a = c->a, *b = c->b ? c->b : c->early;
+
+	if (c->over || !a || !a->has_media)
+		return;
+	if (c->builtin) {
+		if (!c->joined)
+			play_builtin(c);
+		c->joined = true;
+		return;
+	}
+	if (!b || !b->has_media)
+		return;
+	c->joined = true;
+	if (a->held)
+		party_leg_tell(b, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
+	if (b->held)
+		party_leg_tell(a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
+	if (!a->held && !b->held)
+		party_leg_tell(a, WIRE_LEG_BRIDGE, b->leg, SL_STR_NULL);
+}
+
+void call_held(struct call *c, struct party *p, bool held)
+{
+	struct party *other = call_other(c, p);
+
+	if (p->held == held)
+		return;
+	p->held = held;
+	if (held)
+		party_leg_tell(p, WIRE_LEG_UNBRIDGE, 0, SL_STR_NULL);
+	if (other && other->kind == PARTY_BROWSER)
+		browser_held(other, held);
+	call_join(c);
+}
+
+/* ---- targets */
+
+static void put_number(struct sl_buf *b, const struct call *c, const struct dial_target *t)
+{
+	sl_buf_str(b, sl_str_c(t->number[0] ? t->number : c->called));
+}
+
+static struct party *new_callee(struct call *c, const char *name, const char *headers)
+{
+	struct party *p = party_new(c, PARTY_SIP);
+
+	if (!p)
+		return NULL;
+	(void)sl_str_copy(p->name, sizeof p->name, sl_str_c(name));
+	if (headers)
+		(void)keep_text(&p->headers, sl_str_c(headers));
+	else if (c->plan_header)
+		(void)keep_text(&p->headers, sl_str_c(c->plan_header));
+	return p;
+}
+
+static bool is_webrtc_transport(unsigned transport)
+{
+	return transport == SIP_WS || transport == SIP_WSS;
+}
+
+static int call_binding(struct call *c, struct user *u, const struct binding *b,
+			const char *headers)
+{
+	struct party *p = new_callee(c, u->conf->name.p, headers);
+	struct sl_buf to;
+
+	if (!p)
+		return -SL_ENOMEM;
+	p->user = u;
+	p->flow = b->flow;
+	p->profile = (enum sip_profile)u->conf->profile;
+	if (p->profile == SIP_PROFILE_AUTO && is_webrtc_transport(b->flow.transport))
+		p->profile = SIP_PROFILE_WEBRTC;
+	(void)keep_text(&p->routes, b->path);
+	party_charge(p);
+	sl_buf_init(&to, 1024);
+	sl_buf_printf(&to, "<sip:%.*s@%.*s>", SL_FMT(u->conf->name), SL_FMT(c->stack->conf->realm));
+	party_sip_call(p, b->contact, sl_buf_view(&to));
+	sl_buf_free(&to);
+	return 0;
+}
+
+static int call_user(struct call *c, const struct dial_target *t, const char *headers)
+{
+	struct user *u = stack_user(c->stack, sl_str_c(t->name));
+	unsigned n = browsers_call(c, sl_str_c(t->name));
+
+	if (!u)
+		return n > 0 ? 0 : -SL_ENOENT;
+	if (u->conf->max_calls && u->n_calls >= u->conf->max_calls) {
+		c->best_status = 486;
+		return n > 0 ? 0 : -SL_ELIMIT;
+	}
+	for (const struct binding *b = u->bindings; b; b = b->next)
+		n += call_binding(c, u, b, headers) == 0;
+	if (n == 0 && c->best_status == 0)
+		c->best_status = 480;
+	return n > 0 ? 0 : -SL_ENOENT;
+}
+
+static int call_trunk(struct call *c, const struct dial_target *t, const char *headers)
+{
+	struct trunk *trunk = trunk_by_name(c->stack, sl_str_c(t->name));
+	struct sl_buf uri, number;
+	struct party *p;
+
+	if (!trunk || !trunk_is_usable(trunk) ||
+	    (trunk->conf->max_calls && trunk->n_calls >= trunk->conf->max_calls)) {
+		c->best_status = 503;
+		return -SL_ENOENT;
+	}
+	p = new_callee(c, t->number[0] ? t->number : c->called, headers);
+	if (!p)
+		return -SL_ENOMEM;
+	p->trunk = trunk;
+	p->flow = trunk->flow;
+	p->profile = (enum sip_profile)trunk->conf->profile;
+	party_charge(p);
+	sl_buf_init(&uri, 2048);
+	sl_buf_init(&number, 1024);
+	put_number(&number, c, t);
+	sl_buf_u8(&uri, '<');
+	trunk_put_uri(trunk, &uri, sl_buf_view(&number));
+	sl_buf_u8(&uri, '>');
+	party_sip_call(p, (struct sl_str){(char *)uri.p + 1, uri.len - 2}, sl_buf_view(&uri));
+	sl_buf_free(&uri);
+	sl_buf_free(&number);
+	return 0;
+}
+
+int call_add_target(struct call *c, const struct dial_target *t, const char *headers)
+{
+	switch (t->kind) {
+	case DIAL_USER:
+		return call_user(c, t, headers);
+	case DIAL_TRUNK:
+		return call_trunk(c, t, headers);
+	default:
+		return -SL_EUNSUPP;
+	}
+}
+
+static int try_target(struct call *c, const struct dial_target *t)
+{
+	switch (t->kind) {
+	case DIAL_REJECT:
+		c->best_status = t->status;
+		return -SL_ENOENT;
+	case DIAL_ECHO:
+	case DIAL_MUSIC:
+	case DIAL_ROOM:
+		c->builtin = true;
+		c->answered = true;
+		c->answered_ms = stack_now(c->stack);
+		sl_count(&c->stack->m[M_CALLS_ANSWERED]);
+		party_answer(c->a);
+		return 0;
+	default:
+		return call_add_target(c, t, NULL);
+	}
+}
+
+void call_proceed(struct call *c)
+{
+	while (c->next_target < c->plan.n_targets && !c->over)
+		if (try_target(c, &c->plan.targets[c->next_target++]) == 0)
+			return;
+	call_end(c, "node", c->best_status ? c->best_status : 480);
+}
+
+static void keep_headers(struct call *c)
+{
+	const struct route_conf *r = c->plan.route;
+	struct sl_buf b;
+
+	if (!r || r->headers.n == 0)
+		return;
+	sl_buf_init(&b, 4096);
+	for (size_t i = 0; i < r->headers.n; i++)
+		sl_buf_printf(&b, "%.*s\r\n", SL_FMT(*SL_LIST_AT(r->headers, struct sl_str, i)));
+	(void)keep_text(&c->plan_header, sl_buf_view(&b));
+	sl_buf_free(&b);
+}
+
+int call_route(struct call *c, const struct dial_call *dial)
+{
+	int rc;
+
+	(void)sl_str_copy(c->called, sizeof c->called, dial->called);
+	rc = dialplan_route(c->stack->conf, dial, &c->plan);
+	if (rc == 0)
+		keep_headers(c);
+	return rc;
+}
+
+void call_begin(struct call *c, struct party *caller)
+{
+	c->a = caller;
+	arm(c, &c->ring, c->stack->conf->ring_timeout);
+	call_proceed(c);
+}
+
+/* ---- what callees do */
+
+void call_ringing(struct call *c, struct party *callee)
+{
+	if (callee->ringing_ms == 0)
+		callee->ringing_ms = stack_now(c->stack);
+	if (c->transfer.by) {
+		transfer_progress(c, 180);
+		return;
+	}
+	if (c->answered || c->over)
+		return;
+	if (c->ringing_ms == 0)
+		c->ringing_ms = stack_now(c->stack);
+	if (!c->early)
+		party_ring(c->a);
+}
+
+void call_early_media(struct call *c, struct party *callee)
+{
+	if (c->answered || c->over || c->early || c->transfer.by)
+		return;
+	if (c->ringing_ms == 0)
+		c->ringing_ms = stack_now(c->stack);
+	c->early = callee;
+	c->a->prefer = callee->leg;
+	party_early(c->a);
+}
+
+static bool is_tried(const struct party *p)
+{
+	return !p->caller &&
+	       (p->state == PARTY_NEW || p->state == PARTY_CALLING || p->state == PARTY_RINGING);
+}
+
+static void let_others_go(struct call *c, const struct party *winner)
+{
+	for (struct party *p = c->parties; p; p = p->next) {
+		if (p == winner || !is_tried(p))
+			continue;
+		party_end(p, 200); /* answered elsewhere */
+		party_leg_close(p, "answered elsewhere");
+	}
+}
+
+static void transfer_answered(struct call *c, struct party *callee)
+{
+	let_others_go(c, callee);
+	c->a = c->transfer.other;
+	c->b = callee;
+	alarm_cancel(&c->stack->alarms, &c->ring);
+	call_join(c);
+	transfer_progress(c, 200);
+}
+
+void call_answered(struct call *c, struct party *callee)
+{
+	callee->answered_ms = stack_now(c->stack);
+	if (c->transfer.by && !c->over) {
+		transfer_answered(c, callee);
+		return;
+	}
+	if (c->answered || c->over) { /* two picked up at once: the first has it */
+		party_end(callee, 200);
+		party_leg_close(callee, "answered elsewhere");
+		return;
+	}
+	c->answered = true;
+	c->answered_ms = stack_now(c->stack);
+	c->b = callee;
+	sl_count(&c->stack->m[M_CALLS_ANSWERED]);
+	let_others_go(c, callee);
+	alarm_cancel(&c->stack->alarms, &c->ring);
+	if (c->stack->conf->max_duration)
+		arm(c, &c->longest, c->stack->conf->max_duration);
+	c->a->prefer = callee->leg;
+	party_answer(c->a);
+}
+
+/* Which of two failures says more to the caller (RFC 3261 section 16.7, step 6) */
+static unsigned better(unsigned a, unsigned b)
+{
+	if (a == 0 || b >= 600)
+		return b;
+	if (a >= 600)
+		return a;
+	if (a == 408 || a == 480 || a == 487 || a >= 500)
+		return b;
+	return a;
+}
+
+static bool is_final_for_all(const struct party *p, unsigned status)
+{
+	if (status >= 600)
+		return true;
+	return p->trunk && status != 408 && status < 500; /* the number is busy, not the trunk */
+}
+
+void call_failed(struct call *c, struct party *p, unsigned status)
+{
+	p->state = PARTY_ENDED;
+	p->ended_ms = stack_now(c->stack);
+	p->status = status;
+	party_discharge(p);
+	party_leg_close(p, "not answered");
+	if (c->early == p)
+		c->early = NULL;
+	if (c->over) {
+		call_settle(c);
+		return;
+	}
+	for (const struct party *q = c->parties; q; q = q->next)
+		if (is_tried(q) && status < 600)
+			return;
+	if (c->transfer.by) {
+		transfer_progress(c, status);
+		return;
+	}
+	if (c->answered)
+		return;
+	c->best_status = better(c->best_status, status);
+	if (is_final_for_all(p, status))
+		call_end(c, "callee", c->best_status);
+	else
+		call_proceed(c);
+}
+
+void call_left(struct call *c, struct party *p, unsigned status)
+{
+	const char *by = p->caller ? "caller" : "callee";
+	bool talks = p == c->a || p == c->b;
+
+	p->state = PARTY_ENDED;
+	p->ended_ms = stack_now(c->stack);
+	session_stop(p);
+	party_discharge(p);
+	party_leg_close(p, "has left");
+	if (c->over) {
+		call_settle(c);
+		return;
+	}
+	if (p == c->transfer.by) { /* as it should; the rest goes on without it */
+		c->transfer.subscribed = false;
+		party_leg_tell(c->transfer.other, WIRE_LEG_PLAY, LEG_TONE_RINGBACK, SL_STR_NULL);
+		return;
+	}
+	if (talks || p == c->transfer.other)
+		call_end(c, by, status);
+}

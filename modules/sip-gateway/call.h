@@ -1,0 +1,229 @@
+/*
+ * sip-gateway/call.h: calls: parties, each with signalling of its own and a media leg, joined in
+ * pairs.
+ *
+ * A back-to-back user agent: every party negotiates with us and knows nothing of the others. Media
+ * is agreed on each side apart, so hold, transfer, and a codec that one side does not have, stay on
+ * the side where they are.
+ *
+ *     call.c     who is joined with whom, targets one after the other, the end
+ *     party.c    a party's SIP dialog: INVITE both ways, answers, BYE
+ *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
+ *     transfer.c REFER and Replaces                   browsers.c parties without SIP
+ *     timers.c   session timers                       cdr.c      the record
+ */
+#ifndef SIP_CALL_H
+#define SIP_CALL_H
+
+#include "dialplan.h"
+#include "stack.h"
+
+struct call;
+struct party;
+
+enum party_kind { PARTY_SIP, PARTY_BROWSER };
+enum party_state {
+	PARTY_NEW,     /* nothing said yet */
+	PARTY_CALLING, /* its INVITE, or ours, is open */
+	PARTY_RINGING,
+	PARTY_UP,
+	PARTY_ENDED
+};
+
+/* What to do when the worker has answered. rc and text as in struct wire_reply. */
+typedef void leg_then_fn(struct party *p, int rc, struct sl_str text);
+enum { LEG_ASKS = 6 };
+
+struct party {
+	struct party *next;
+	struct call *call;
+	enum party_kind kind;
+	enum party_state state;
+	bool caller;  /* it called us */
+	bool charged; /* counts for its user and trunk */
+	struct user *user;
+	struct trunk *trunk;	    /* at most one of them counts */
+	char name[64], display[64]; /* who it is, for the others and the record */
+
+	/* media */
+	struct sl_hnode by_leg;
+	uint32_t leg;	 /* 0: none yet */
+	uint32_t prefer; /* the leg whose codecs it would like */
+	enum sip_profile profile;
+	struct {
+		uint32_t seq;
+		leg_then_fn *then;
+	} asks[LEG_ASKS];
+	bool has_media; /* a description was agreed */
+	bool held;	/* by itself */
+	char *stats;	/* owned: JSON, when its leg is closed */
+	bool waits_for_stats;
+
+	/* SIP */
+	struct sl_hnode by_tag;
+	bool in_table;
+	char tag[SIP_NAME_LEN + 1]; /* ours */
+	struct sip_flow flow;
+	char *call_id, *remote_tag, *local, *remote, *target, *routes; /* owned */
+	uint32_t cseq, remote_cseq;
+	struct strans *invite;	 /* its INVITE that began the call */
+	struct strans *asking;	 /* a re-INVITE or UPDATE of its that waits for media */
+	struct strans *unacked;	 /* answered with an offer of ours, or with 200: until its ACK */
+	struct ctrans *inviting; /* our INVITE, first or again */
+	char *offer;		 /* owned: what its INVITE offered, or what ours does */
+	char *answer;		 /* owned: what we answered to it */
+	char *headers;		 /* owned: more lines for our INVITE */
+	char *session;		 /* owned: lines about session timers for our answer */
+	bool offer_in_ok;	 /* its answer comes with the ACK */
+	bool reliable;		 /* wants provisional responses acknowledged */
+	bool has_answered_challenge, allows_update, prack_is_open;
+	bool answers;	      /* the media's answer is under way */
+	bool answer_is_final; /* ... for a 200 */
+	uint32_t rseq;
+	struct alarm refresh, expire; /* session timers */
+	uint32_t session_s;
+	bool we_refresh;
+	unsigned status; /* of the last final answer */
+
+	/* browsers */
+	uint64_t peer;
+	uint32_t peer_worker;
+
+	uint64_t begun_ms, ringing_ms, answered_ms, ended_ms;
+};
+
+struct call {
+	struct call *prev, *next;
+	struct stack *stack;
+	uint8_t id[16];
+	struct party *parties;
+	struct party *a, *b; /* who talk, or are about to: a is the caller at first */
+	struct party *early; /* whose early media a hears */
+	struct dial_result plan;
+	char *plan_header; /* owned: lines that the route adds */
+	unsigned next_target;
+	unsigned best_status;
+	bool answered, over, joined, builtin, recorded;
+	uint32_t worker; /* where its media is */
+	struct alarm ring, longest, linger;
+	char called[DIAL_TEXT];
+	char reason[128];     /* value of Reason for who is still there; empty: by status */
+	const char *ended_by; /* "caller", "callee", "node" */
+	unsigned end_status;
+	uint64_t begun_unix_ms, begun_ms, ringing_ms, answered_ms;
+	struct transfer {
+		struct party *by, *other; /* NULL: none is under way */
+		bool subscribed;
+	} transfer;
+};
+
+/* ---- call.c */
+struct call *call_new(struct stack *s);
+struct party *party_new(struct call *c, enum party_kind kind);
+/* Tries its next targets; ends it when there are none. */
+void call_proceed(struct call *c);
+void call_ringing(struct call *c, struct party *callee);
+/* Its description has been accepted, in a provisional answer */
+void call_early_media(struct call *c, struct party *callee);
+void call_answered(struct call *c, struct party *callee);
+/* A callee that was being called has failed. */
+void call_failed(struct call *c, struct party *callee, unsigned status);
+/* A party that talked, or the caller before that, is gone. */
+void call_left(struct call *c, struct party *p, unsigned status);
+/* Everybody is told; status: for those who still wait for an answer */
+void call_end(struct call *c, const char *by, unsigned status);
+void call_join(struct call *c);
+/* p's media is agreed anew: did it put us on hold? */
+void call_held(struct call *c, struct party *p, bool held);
+struct party *call_other(const struct call *c, const struct party *p);
+/* Frees it when everything has ended. */
+void call_settle(struct call *c);
+/* May one more begin? Else the status to refuse with, counted */
+unsigned calls_admit(struct stack *s, const struct auth_who *who);
+int call_route(struct call *c, const struct dial_call *dial);
+void call_begin(struct call *c, struct party *caller);
+/* Calls a target beside what goes on, for a transfer; -SL_ENOENT: nobody there */
+int call_add_target(struct call *c, const struct dial_target *t, const char *headers);
+/* One party less that counts for its user and trunk */
+void party_discharge(struct party *p);
+void party_charge(struct party *p);
+
+/* ---- party.c: SIP; each does what its state permits */
+void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to);
+void party_ring(struct party *p);
+void party_early(struct party *p);
+void party_answer(struct party *p);
+/* Says goodbye in whatever way fits. */
+void party_end(struct party *p, unsigned status);
+void party_free(struct party *p);
+struct party *party_by_tag(const struct stack *s, struct sl_str tag);
+/* What both sides of its dialog keep, from a request of its peer's */
+int party_dialog_from_request(struct party *p, const struct sip_msg *m);
+void party_on_invite_event(void *arg, struct strans *t, enum strans_event event);
+void party_put_contact(struct party *p, struct sl_buf *b);
+/* A request within the dialog: lines up to and without Content-Length. branch is filled. */
+void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t cseq,
+		 char branch[SIP_NAME_LEN + 1]);
+/* Sends it; nobody hears the answer but fn (or NULL). Takes b. */
+void party_request(struct party *p, const char *method, struct sl_str lines, const char *body_type,
+		   struct sl_str body, ctrans_fn *fn);
+/* Our own re-INVITE, with a new offer */
+void party_reinvite(struct party *p);
+/* Sets *field to a copy; false: out of memory, as it was */
+bool keep_text(char **field, struct sl_str s);
+void party_refresh_target(struct party *p, const struct sip_msg *m);
+
+/* ---- leg_ctl.c */
+int party_leg_open(struct party *p);
+void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text);
+void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
+		   leg_then_fn *then);
+void party_leg_close(struct party *p, const char *why);
+struct party *party_by_leg(const struct stack *s, uint32_t leg);
+enum sip_profile profile_of_sdp(struct sl_str sdp);
+bool sdp_is_hold(struct sl_str sdp);
+
+/* ---- dialog.c */
+void party_on_request(struct party *p, const struct sip_msg *m);
+
+/* ---- transfer.c */
+void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m);
+/* The other side of p's call is to be joined with a user or number. */
+void transfer_to(struct party *p, struct sl_str number);
+/* The call's transfer has succeeded (200), failed (others), or rings (180). */
+void transfer_progress(struct call *c, unsigned status);
+/* An INVITE that replaces a dialog: true: taken care of */
+bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *t,
+		       const struct auth_who *who);
+
+/* ---- invite.c */
+/* m's sender takes q's place: q is ended, its other side is joined with the new one. */
+void invite_replace(struct party *q, const struct sip_msg *m, struct strans *t,
+		    const struct auth_who *who);
+
+/* ---- timers.c */
+/* Reads what m says of session timers, appends our lines to its answer, and arms. */
+void session_from_request(struct party *p, const struct sip_msg *m, struct sl_buf *headers);
+void session_from_response(struct party *p, const struct sip_msg *m);
+void session_put(struct party *p, struct sl_buf *b);
+void session_stop(struct party *p);
+/* With what was agreed */
+void session_start(struct party *p);
+void session_init(struct party *p);
+
+/* ---- browsers.c */
+void browser_ring(struct party *p);
+void browser_early(struct party *p);
+void browser_answer(struct party *p);
+void browser_end(struct party *p, unsigned status);
+/* Calls the clients that have registered the name; returns how many. */
+unsigned browsers_call(struct call *c, struct sl_str name);
+void browser_held(struct party *p, bool held);
+
+/* ---- cdr.c */
+void cdr_write(struct call *c);
+/* Q.850 cause for a final status */
+unsigned cause_of(unsigned status);
+const char *cause_text(unsigned cause);
+
+#endif

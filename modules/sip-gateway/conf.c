@@ -1,0 +1,328 @@
+/*
+ * sip-gateway/conf.c: the directives, and what their table cannot say.
+ */
+#include "conf.h"
+
+#include "dialplan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *const sip_algorithm_names[] = {"md5", "sha256", NULL};
+static const char *const profile_names[] = {"auto", "rtp", "sdes", "webrtc", NULL};
+static const char *const transport_names[] = {"udp", "tcp", NULL};
+
+static const struct sl_directive user_fields[] = {
+	SL_FIELD(struct user_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
+		 .doc = "The extension: the user part of its address, and its name in digests."),
+	SL_FIELD(struct user_conf, password, SL_T_SECRET, .required = true, .min = 1, .max = 128,
+		 .doc = "Password for registrations and calls."),
+	SL_FIELD(struct user_conf, display, SL_T_STR, .max = 64,
+		 .doc = "The name that is shown to who is called. Unset: the one the phone says."),
+	SL_FIELD(
+		struct user_conf, profile, SL_T_ENUM, .names = profile_names, .dflt = "auto",
+		.doc = "Media towards its devices: plain RTP, RTP with keys in the description, or "
+		       "WebRTC. auto: WebRTC for those registered over WebSocket, else plain."),
+	SL_FIELD(struct user_conf, max_contacts, SL_T_INT, .dflt = "8", .min = 1, .max = 64,
+		 .doc = "Devices that may be registered at once."),
+	SL_FIELD(struct user_conf, max_calls, SL_T_INT, .dflt = "0", .min = 0, .max = 10000,
+		 .doc = "Calls of this user at once (486 beyond). 0: no limit."),
+	SL_DIRS_END,
+};
+
+static const struct sl_directive trunk_fields[] = {
+	SL_FIELD(struct trunk_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
+		 .doc = "What routes call it."),
+	SL_FIELD(struct trunk_conf, server, SL_T_STR, .required = true, .min = 1, .max = 253,
+		 .doc = "Host or host:port of the PBX or carrier; default port 5060. A name is "
+			"looked up when the stack starts, and anew while it does not answer."),
+	SL_FIELD(struct trunk_conf, domain, SL_T_STR, .max = 253,
+		 .doc = "Host part of addresses there. Unset: the server."),
+	SL_FIELD(struct trunk_conf, transport, SL_T_ENUM, .names = transport_names, .dflt = "udp",
+		 .doc = "How it is reached."),
+	SL_FIELD(struct trunk_conf, user, SL_T_STR, .max = 64,
+		 .doc = "Our name there: in From, Contact, and in digests unless auth_user says "
+			"otherwise."),
+	SL_FIELD(struct trunk_conf, auth_user, SL_T_STR, .max = 64,
+		 .doc = "Name in digests, where it differs."),
+	SL_FIELD(struct trunk_conf, password, SL_T_SECRET, .max = 128,
+		 .doc = "Password for digests. Unset: a challenge is a failure."),
+	SL_FIELD(struct trunk_conf, registers, SL_T_BOOL, .dflt = "off",
+		 .doc = "Register there, so that it can call us."),
+	SL_FIELD(struct trunk_conf, expires, SL_T_MSEC, .dflt = "10m", .min = 30000,
+		 .max = 86400000,
+		 .doc = "Life of that registration; it is renewed after half of it."),
+	SL_FIELD(struct trunk_conf, options_interval, SL_T_MSEC, .dflt = "30s", .min = 0,
+		 .max = 3600000,
+		 .doc = "Asked by OPTIONS this often whether it lives; one that does not answer is "
+			"passed over by routes and asked less and less often, up to 8 times the "
+			"interval. 0: taken to live."),
+	SL_FIELD(struct trunk_conf, profile, SL_T_ENUM, .names = profile_names, .dflt = "auto",
+		 .doc = "Media towards it, as for users. auto: plain RTP."),
+	SL_FIELD(struct trunk_conf, codecs, SL_T_STR, .list = true, .max = 8,
+		 .doc = "Codecs for it, in order: opus, g722, pcma, pcmu, l16. Unset: the "
+			"module's."),
+	SL_FIELD(struct trunk_conf, allow, SL_T_CIDR, .list = true, .max = 64,
+		 .doc = "Where its calls come from, which need no password; beside the server "
+			"itself, when that is an address."),
+	SL_FIELD(struct trunk_conf, max_calls, SL_T_INT, .dflt = "0", .min = 0, .max = 100000,
+		 .doc = "Calls over it at once (503 beyond, or the next trunk). 0: no limit."),
+	SL_FIELD(struct trunk_conf, headers, SL_T_STR, .list = true, .max = 16,
+		 .doc = "Headers that our INVITEs there carry: \"Name: value\"."),
+	SL_DIRS_END,
+};
+
+static const struct sl_directive route_fields[] = {
+	SL_FIELD(struct route_conf, name, SL_T_STR, .max = 64,
+		 .doc = "For people: in the log, in records of calls, and in `sluice route`."),
+	SL_FIELD(struct route_conf, match, SL_T_REGEX, .required = true,
+		 .doc = "Pattern that the called user or number has to match."),
+	SL_FIELD(struct route_conf, from, SL_T_REGEX,
+		 .doc = "Pattern that the calling user or number has to match, too."),
+	SL_FIELD(struct route_conf, trunk, SL_T_STR, .max = 64,
+		 .doc = "Only calls that come from there: a trunk's name, `users` (registered or "
+			"with "
+			"a password), or `anyone`. Unset: users and trunks, but not strangers."),
+	SL_FIELD(
+		struct route_conf, to, SL_T_STR, .required = true, .min = 1, .max = 1024,
+		.doc = "Where the call goes; $0 is what matched, $1 to $9 its groups: user:NAME, "
+		       "trunk:NAME/NUMBER, room:NAME, echo, music-on-hold, reject:STATUS. Several, "
+		       "separated by |, are tried in turn; trunks that fail make room for the "
+		       "next."),
+	SL_FIELD(struct route_conf, headers, SL_T_STR, .list = true, .max = 16,
+		 .doc = "Headers that the INVITE which goes on carries: \"Name: value\"."),
+	SL_DIRS_END,
+};
+
+const struct sl_directive sip_directives[] = {
+	SL_DIR(struct sip_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1, .max = 127,
+	       .doc = "Realm of digests, and the host part of users' addresses that this node is "
+		      "responsible for beside its own addresses."),
+	SL_DIR(struct sip_conf, users, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 100000,
+	       .fields = user_fields, .record_bytes = sizeof(struct user_conf),
+	       .doc = "Extensions of this node."),
+	SL_DIR(struct sip_conf, trunks, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 256,
+	       .fields = trunk_fields, .record_bytes = sizeof(struct trunk_conf),
+	       .doc = "PBXs and carriers."),
+	SL_DIR(struct sip_conf, routes, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 1024,
+	       .fields = route_fields, .record_bytes = sizeof(struct route_conf),
+	       .doc = "The dial plan: the first route that matches counts. Without one, users are "
+		      "called by their names, and `echo` and `music-on-hold` by theirs."),
+	SL_DIR(struct sip_conf, websocket, SL_T_STR, SL_S_MAIN, .dflt = "/sip", .max = 255,
+	       .doc = "Path of SIP over WebSocket (RFC 7118), where the module http is active. "
+		      "Empty: none."),
+	SL_DIR(struct sip_conf, browsers, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Clients in rooms of signaling-ws may call, without SIP."),
+	SL_DIR(struct sip_conf, user_agent, SL_T_STR, SL_S_MAIN, .dflt = "Sluice", .max = 64,
+	       .doc = "What we call ourselves in Server and User-Agent. Empty: nothing."),
+	SL_DIR(struct sip_conf, records, SL_T_PATH, SL_S_MAIN,
+	       .doc = "File to which the record of each call is appended as a line of JSON; it has "
+		      "to be writable for the node's user, and may be moved away at any time. "
+		      "Unset: "
+		      "records go to the bus only."),
+	SL_DIR(struct sip_conf, advertise, SL_T_ADDR, SL_S_MAIN,
+	       .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
+		      "behind 1:1 NAT. Unset: the address that they came to."),
+	SL_DIR(struct sip_conf, algorithms, SL_T_ENUM, SL_S_MAIN, .list = true,
+	       .names = sip_algorithm_names, .dflt = "[md5, sha256]", .min = 1, .max = 2,
+	       .doc = "Digests that phones may choose from, in the order of our challenges (RFC "
+		      "8760). Over WebSocket only the first is offered, since JsSIP and SIP.js "
+		      "abort on two."),
+	SL_DIR(struct sip_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
+	       .max = 86400000, .doc = "After this a nonce is stale and a new one is given."),
+	SL_DIR(struct sip_conf, min_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
+	       .max = 3600000, .doc = "Registrations for less are refused (423)."),
+	SL_DIR(struct sip_conf, max_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000,
+	       .max = 604800000, .doc = "Registrations for more are granted this."),
+	SL_DIR(struct sip_conf, max_bindings, SL_T_INT, SL_S_MAIN, .dflt = "100000", .min = 1,
+	       .max = 10000000, .doc = "Contacts of all users (503 beyond)."),
+	SL_DIR(struct sip_conf, max_calls, SL_T_INT, SL_S_MAIN, .dflt = "1000", .min = 1,
+	       .max = 1000000, .doc = "Calls at once (503 with Retry-After beyond)."),
+	SL_DIR(struct sip_conf, max_cps, SL_T_INT, SL_S_MAIN, .dflt = "100", .min = 1,
+	       .max = 100000, .doc = "New calls a second (503 with Retry-After beyond)."),
+	SL_DIR(struct sip_conf, ring_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
+	       .max = 3600000, .doc = "A call that nobody answers for so long ends with 408."),
+	SL_DIR(struct sip_conf, session_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "30m", .min = 90000,
+	       .max = 86400000,
+	       .doc = "Session timer (RFC 4028) that we ask for: a dialog that is not refreshed "
+		      "for "
+		      "so long is over."),
+	SL_DIR(struct sip_conf, max_duration, SL_T_MSEC, SL_S_MAIN, .dflt = "0", .min = 0,
+	       .max = 604800000, .doc = "A call longer than this is ended. 0: no limit."),
+	SL_DIR(struct sip_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
+	       .max = 86400000,
+	       .doc = "A TCP connection on which nothing is said for so long is closed; phones "
+		      "keep theirs alive by pings."),
+	SL_DIR(struct sip_conf, scanners, SL_T_REGEX, SL_S_MAIN,
+	       .dflt = "(?i)friendly-?scanner|sipvicious|sipcli|sip-?scan|sundayddr|iWar|VaxSIP|"
+		       "smap |pplsip|sipsak|gulp|sivus|eyeBeam release 3006o",
+	       .doc = "A message whose User-Agent matches gets no answer."),
+	SL_DIR(struct sip_conf, rate, SL_T_INT, SL_S_MAIN, .dflt = "50", .min = 0, .max = 1000000,
+	       .doc = "New requests a second that a worker takes from one source; trunks are not "
+		      "counted. 0: no limit."),
+	SL_DIR(struct sip_conf, burst, SL_T_INT, SL_S_MAIN, .dflt = "200", .min = 1, .max = 1000000,
+	       .doc = "So many at once before rate counts."),
+	SL_DIR(struct sip_conf, auth_failures, SL_T_INT, SL_S_MAIN, .dflt = "20", .min = 0,
+	       .max = 1000000,
+	       .doc = "Failed authentications of one source before it is blocked; one a second is "
+		      "forgiven. 0: never."),
+	SL_DIR(struct sip_conf, block_time, SL_T_MSEC, SL_S_MAIN, .dflt = "10m", .min = 1000,
+	       .max = 86400000, .doc = "How long such a source gets no answer."),
+	SL_DIR(struct sip_conf, codecs, SL_T_STR, SL_S_MAIN, .list = true, .min = 1, .max = 8,
+	       .dflt = "[opus, g722, pcma, pcmu]",
+	       .doc = "Audio codecs, in order: opus, g722, pcma, pcmu, l16."),
+	SL_DIR(struct sip_conf, media, SL_T_RECORD, SL_S_MAIN, .fields = legs_fields,
+	       .doc = "Sockets and codecs of media that is not WebRTC."),
+	SL_DIRS_END,
+};
+
+const struct sl_metric sip_metrics[] = {
+#define COUNTER SL_M_COUNTER
+#define GAUGE SL_M_GAUGE
+#define X(id, n, k, h) {.name = #n, .kind = k, .help = h},
+	SIP_METERS(X)
+#undef X
+		SL_METRICS_END};
+
+bool trunk_conf_has(const struct trunk_conf *t, const struct sl_addr *remote)
+{
+	if (t->address.family && sl_addr_same_ip(&t->address, remote))
+		return true;
+	for (size_t i = 0; i < t->allow.n; i++)
+		if (sl_cidr_has(SL_LIST_AT(t->allow, struct sl_cidr, i), remote))
+			return true;
+	return false;
+}
+
+const struct user_conf *sip_conf_user(const struct sip_conf *c, struct sl_str name)
+{
+	for (size_t i = 0; i < c->users.n; i++) {
+		const struct user_conf *u = SL_LIST_AT(c->users, struct user_conf, i);
+
+		if (sl_str_eq(u->name, name))
+			return u;
+	}
+	return NULL;
+}
+
+const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str name)
+{
+	for (size_t i = 0; i < c->trunks.n; i++) {
+		const struct trunk_conf *t = SL_LIST_AT(c->trunks, struct trunk_conf, i);
+
+		if (sl_str_eq(t->name, name))
+			return t;
+	}
+	return NULL;
+}
+
+/* ---- checks */
+
+static void path_of(char dst[64], const char *list, size_t i, const char *field)
+{
+	(void)snprintf(dst, 64, "%s[%zu]%s%s", list, i, *field ? "." : "", field);
+}
+
+static void check_codecs(struct sl_conf *c, const char *path, const struct sl_list *codecs)
+{
+	for (size_t i = 0; i < codecs->n; i++) {
+		struct sl_str name = *SL_LIST_AT(*codecs, struct sl_str, i);
+		enum sl_codec_id id = sl_codec_by_name(name);
+
+		if (id < SL_CODEC_OPUS || id > SL_CODEC_L16)
+			sl_conf_error(c, path,
+				      "\"%.*s\" is no audio codec of ours; there are opus, g722, "
+				      "pcma, pcmu and l16",
+				      SL_FMT(name));
+	}
+}
+
+/* A header that breaks the message's own would be worse than none. */
+static bool header_is_good(struct sl_str h)
+{
+	const char *colon = h.len ? memchr(h.p, ':', h.len) : NULL;
+
+	for (size_t i = 0; i < h.len; i++)
+		if ((unsigned char)h.p[i] < ' ')
+			return false;
+	return colon && colon > h.p;
+}
+
+static void check_headers(struct sl_conf *c, const char *path, const struct sl_list *headers)
+{
+	for (size_t i = 0; i < headers->n; i++)
+		if (!header_is_good(*SL_LIST_AT(*headers, struct sl_str, i)))
+			sl_conf_error(c, path, "a header is written \"Name: value\"");
+}
+
+static void check_trunk(struct sl_conf *c, size_t i, struct trunk_conf *t)
+{
+	char path[64];
+
+	if (sl_addr_parse(&t->address, t->server) == 0 && t->address.port == 0)
+		t->address.port = 5060;
+	path_of(path, "trunks", i, "codecs");
+	check_codecs(c, path, &t->codecs);
+	path_of(path, "trunks", i, "headers");
+	check_headers(c, path, &t->headers);
+	path_of(path, "trunks", i, "user");
+	if (t->registers && t->user.len == 0)
+		sl_conf_error(c, path, "to register needs a user");
+}
+
+static void check_routes(struct sl_conf *c, const struct sip_conf *conf)
+{
+	for (size_t i = 0; i < conf->routes.n; i++) {
+		const struct route_conf *r = SL_LIST_AT(conf->routes, struct route_conf, i);
+		char path[64], err[128];
+
+		path_of(path, "routes", i, "to");
+		if (dialplan_check(conf, r, err, sizeof err) < 0)
+			sl_conf_error(c, path, "%s", err);
+		path_of(path, "routes", i, "headers");
+		check_headers(c, path, &r->headers);
+	}
+}
+
+struct named {
+	struct sl_hnode node;
+	struct sl_str name;
+};
+
+static bool has_name(const struct sl_hnode *node, const void *key)
+{
+	return sl_str_eq(SL_CONTAINER(node, struct named, node)->name, *(const struct sl_str *)key);
+}
+
+static void check_users(struct sl_conf *c, const struct sip_conf *conf)
+{
+	struct named *all = calloc(conf->users.n + 1, sizeof *all);
+	struct sl_htab seen = {0};
+
+	for (size_t i = 0; all && i < conf->users.n; i++) {
+		struct sl_str name = SL_LIST_AT(conf->users, struct user_conf, i)->name;
+		uint64_t hash = sl_hash(name.p, name.len);
+		char path[64];
+
+		all[i].name = name;
+		path_of(path, "users", i, "name");
+		if (sl_htab_find(&seen, hash, has_name, &name))
+			sl_conf_error(c, path, "there is a user \"%.*s\" already", SL_FMT(name));
+		else if (sl_htab_insert(&seen, &all[i].node, hash) < 0)
+			break;
+	}
+	sl_htab_free(&seen);
+	free(all);
+}
+
+int sip_conf_check(struct sl_conf *c, void *conf_)
+{
+	struct sip_conf *conf = conf_;
+
+	check_codecs(c, "codecs", &conf->codecs);
+	check_users(c, conf);
+	for (size_t i = 0; i < conf->trunks.n; i++)
+		check_trunk(c, i, SL_LIST_AT(conf->trunks, struct trunk_conf, i));
+	check_routes(c, conf);
+	return 0;
+}

@@ -1,0 +1,99 @@
+/*
+ * sip-gateway/conf.h: what the operator sets, as the directives fill it, and the module's counters.
+ */
+#ifndef SIP_CONF_H
+#define SIP_CONF_H
+
+#include <sluice/conf.h>
+#include <sluice/metric.h>
+#include <sluice/module.h>
+#include <sluice/regex.h>
+#include "leg.h"
+
+/* In the order of `algorithm_names`. */
+enum sip_algorithm { SIP_MD5, SIP_SHA256, SIP_N_ALGORITHMS };
+extern const char *const sip_algorithm_names[];
+
+enum sip_profile { SIP_PROFILE_AUTO, SIP_PROFILE_RTP, SIP_PROFILE_SDES, SIP_PROFILE_WEBRTC };
+
+struct user_conf { /* users */
+	struct sl_str name, password, display;
+	int32_t profile; /* enum sip_profile */
+	int64_t max_contacts, max_calls;
+};
+
+struct trunk_conf {			    /* trunks */
+	struct sl_str name, server, domain; /* server: host or host:port */
+	int32_t transport;		    /* 0 udp, 1 tcp */
+	struct sl_str user, auth_user, password;
+	bool registers;
+	uint64_t expires, options_interval;
+	int32_t profile;
+	struct sl_list codecs;	/* int32_t: index of codec_names */
+	struct sl_list allow;	/* struct sl_cidr: where its calls come from */
+	struct sl_addr address; /* of server, when it is a literal; by check */
+	int64_t max_calls;
+	struct sl_list headers; /* struct sl_str: "Name: value" */
+};
+/* May calls of this trunk come from there? */
+bool trunk_conf_has(const struct trunk_conf *t, const struct sl_addr *remote);
+
+struct route_conf { /* routes */
+	struct sl_str name;
+	struct sl_regex *match, *from;
+	struct sl_str trunk; /* source: a trunk's name, "users", "anyone" or empty: any */
+	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "room:x", "echo", "reject:603" ... */
+	struct sl_list headers; /* struct sl_str */
+};
+
+struct sip_conf {
+	struct sl_str realm, websocket, user_agent, records;
+	struct sl_list users, trunks, routes;
+	struct sl_list algorithms; /* int32_t: enum sip_algorithm */
+	struct sl_addr advertise;
+	uint64_t min_expires, max_expires, nonce_lifetime;
+	int64_t max_bindings, max_calls, max_cps;
+	uint64_t ring_timeout, session_expires, idle_timeout, block_time, max_duration;
+	struct sl_regex *scanners;
+	int64_t rate, burst, auth_failures;
+	bool browsers;
+	struct sl_list codecs;
+	struct legs_conf media;
+};
+extern const struct sl_directive sip_directives[];
+int sip_conf_check(struct sl_conf *c, void *conf);
+const struct user_conf *sip_conf_user(const struct sip_conf *c, struct sl_str name);
+const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str name);
+
+#define SIP_METERS(X)                                                                              \
+	X(CONNECTIONS, connections, GAUGE, "Open streams and WebSockets that carry SIP.")          \
+	X(MESSAGES_IN, messages_in, COUNTER, "SIP messages received.")                             \
+	X(MESSAGES_OUT, messages_out, COUNTER, "SIP messages sent.")                               \
+	X(MALFORMED, malformed, COUNTER, "What claimed to be SIP and was not; dropped.")           \
+	X(UNSENT, unsent, COUNTER, "SIP messages that could not be sent.")                         \
+	X(UNDELIVERED, undelivered, COUNTER, "SIP messages while no process of the stack ran.")    \
+	X(SCANNERS, scanners, COUNTER, "Messages of scanners and of blocked sources; no answer.")  \
+	X(RATE_LIMITED, rate_limited, COUNTER, "Requests over the rate of their source; dropped.") \
+	X(AUTH_FAILURES, auth_failures, COUNTER, "Wrong passwords and unknown users.")             \
+	X(BLOCKED, blocked, COUNTER, "Sources that were blocked for guessing.")                    \
+	X(LEGS, legs, GAUGE, "Media legs.")                                                        \
+	X(BINDINGS, bindings, GAUGE, "Contacts that are registered.")                              \
+	X(REGISTRATIONS, registrations, COUNTER, "REGISTER requests that were granted.")           \
+	X(CHALLENGES, challenges, COUNTER, "Requests that were asked for credentials.")            \
+	X(CALLS, calls, GAUGE, "Calls that are up or being set up.")                               \
+	X(CALLS_TOTAL, calls_begun, COUNTER, "Calls that have begun.")                             \
+	X(CALLS_ANSWERED, calls_answered, COUNTER, "Calls that were answered.")                    \
+	X(CALLS_REFUSED, calls_refused, COUNTER, "Calls refused for a limit.")                     \
+	X(RETRANSMISSIONS, retransmissions, COUNTER, "Messages sent again over UDP.")              \
+	X(TIMEOUTS, timeouts, COUNTER, "Requests that nobody answered.")                           \
+	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.")
+
+enum sip_meter {
+#define X(id, name, kind, help) M_##id,
+	SIP_METERS(X)
+#undef X
+		N_METERS
+};
+extern const struct sl_metric sip_metrics[];
+
+#endif

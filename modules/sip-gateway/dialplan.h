@@ -1,0 +1,53 @@
+/*
+ * sip-gateway/dialplan.h: where a call goes: routes of the configuration, read from above; pure.
+ */
+#ifndef SIP_DIALPLAN_H
+#define SIP_DIALPLAN_H
+
+#include "conf.h"
+
+enum dial_kind {
+	DIAL_USER,
+	DIAL_TRUNK,
+	DIAL_ROOM,
+	DIAL_ECHO,
+	DIAL_MUSIC,
+	DIAL_REJECT,
+};
+const char *dial_kind_name(unsigned kind);
+
+/* A browser is a stranger who has been let into a room: what is built in is there for it. */
+enum dial_source { DIAL_FROM_STRANGER, DIAL_FROM_BROWSER, DIAL_FROM_USER, DIAL_FROM_TRUNK };
+
+struct dial_call {
+	struct sl_str called, caller; /* user parts */
+	enum dial_source source;
+	struct sl_str trunk; /* of DIAL_FROM_TRUNK */
+};
+
+enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
+
+struct dial_target {
+	enum dial_kind kind;
+	unsigned status;	/* DIAL_REJECT */
+	char name[DIAL_TEXT];	/* user, trunk or room */
+	char number[DIAL_TEXT]; /* DIAL_TRUNK: the user part there */
+};
+
+struct dial_result {
+	const struct route_conf *route; /* NULL: none matched, and the built-in rules did */
+	size_t index;			/* of route */
+	struct dial_target targets[DIAL_MAX_TARGETS];
+	unsigned n_targets;
+};
+
+/* -SL_ENOENT: nobody there; -SL_EDENIED: there is somebody, but not for this caller */
+SL_MUST_CHECK int dialplan_route(const struct sip_conf *conf, const struct dial_call *call,
+				 struct dial_result *ret_result);
+/* Why route i does not take the call; NULL: it does. */
+const char *dialplan_why_not(const struct route_conf *r, const struct dial_call *call);
+/* Is `to` well-formed, and are its users and trunks there? err: a sentence */
+SL_MUST_CHECK int dialplan_check(const struct sip_conf *conf, const struct route_conf *r, char *err,
+				 size_t err_len);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * sip-gateway/edge.h: the workers' half: sockets, the first judgement of what comes in, media legs.
+ *
+ * Nothing here understands a dialog. A message that is one, from a source that behaves, goes to the
+ * stack's process whole; what the stack says goes out on the flow it names.
+ *
+ *     edge.c       life, the channel, whom a message belongs to
+ *     guard.c      who is not worth an answer: scanners, floods, guessers of passwords
+ *     datagram.c   UDP            stream.c  TCP and TLS, both directions       socket.c  WebSocket
+ *     media.c      legs at the stack's command        browser.c  rooms' clients that call
+ */
+#ifndef SIP_EDGE_H
+#define SIP_EDGE_H
+
+#include <sluice/http.h>
+#include <sluice/module.h>
+#include <sluice/rate.h>
+#include <sluice/signal.h>
+#include "conf.h"
+#include "leg.h"
+#include "preparse.h"
+#include "wire.h"
+
+enum {
+	EDGE_STICKY = 8192,  /* calls whose process is remembered */
+	EDGE_BLOCKED = 4096, /* sources that get nothing */
+};
+
+struct edge;
+
+/* A stream that carries SIP. */
+struct edge_conn {
+	struct sl_hnode by_id;
+	struct edge *edge;
+	uint32_t id;
+	uint8_t transport;
+	uint16_t listener;
+	struct sl_conn *conn; /* TCP, TLS */
+	struct sl_ws *ws;     /* WS, WSS */
+	struct sl_addr remote, local;
+	/* Of one that we make: what waits until it is connected */
+	struct sl_event connecting;
+	struct sl_timer patience;
+	struct sl_buf waiting;
+	bool outgoing;
+};
+
+/* Which process has the transactions of a Call-ID that begin without a name of ours. */
+struct edge_sticky {
+	uint64_t hash;
+	uint32_t owner;
+};
+
+struct edge_block {
+	struct sl_addr source;
+	uint64_t until_ms;
+};
+
+/* A leg with the number the stack gave it. */
+struct edge_leg {
+	struct sl_hnode node;
+	struct edge *edge;
+	uint32_t owner, id;
+	struct leg *leg;
+	bool orphan; /* its process has died */
+};
+
+struct edge {
+	struct sl_worker *w;
+	const struct sip_conf *conf;
+	const struct sl_meter *m;
+	struct sl_channel *channel;
+	struct sl_conn_ops stream_ops;
+	const struct sl_http_iface *http;
+	struct sl_ws_ops ws_ops;
+	const struct sl_signal_iface *signal;
+	void *signal_self;
+	struct sl_htab conns; /* edge_conn.by_id */
+	uint32_t last_id;
+	struct sl_rate *requests, *failures;
+	struct edge_block blocked[EDGE_BLOCKED];
+	struct edge_sticky sticky[EDGE_STICKY];
+	struct legs *legs;
+	struct sl_htab leg_table; /* edge_leg.node */
+	struct sl_buf out;	  /* scratch of one message */
+	bool draining;
+};
+
+/* ---- edge.c */
+/* To the process that new work goes to; false: there is none. */
+bool edge_tell(struct edge *e, uint32_t owner, enum wire_type type, const struct sl_buf *msg);
+/* One whole message of a flow. False: not SIP; a stream is out of step then. */
+bool edge_receive(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+void edge_flow_gone(struct edge *e, const struct sip_flow *flow);
+struct edge_conn *edge_conn_new(struct edge *e, unsigned transport);
+struct edge_conn *edge_conn_find(struct edge *e, uint32_t id);
+void edge_conn_free(struct edge_conn *c);
+struct sip_flow edge_conn_flow(const struct edge_conn *c);
+int edge_conn_send(struct edge_conn *c, struct sl_str bytes);
+
+/* ---- guard.c */
+int guard_open(struct edge *e);
+void guard_close(struct edge *e);
+/* Is this message to be looked at? Counts why not. */
+bool guard_allows(struct edge *e, const struct sip_flow *flow, const struct sip_peek *peek);
+/* Its sender has failed to authenticate. */
+void guard_suspect(struct edge *e, const struct sl_addr *source);
+bool guard_is_blocked(const struct edge *e, const struct sl_addr *source);
+
+/* ---- transports */
+int datagram_hook(void *ctx, struct sl_packet *p);
+int datagram_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+void stream_init(struct edge *e);
+int stream_preread(void *ctx, struct sl_conn *c);
+/* To the address of the flow, over a connection that is there or is made. */
+int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+void stream_stop(struct edge *e);
+int socket_open(struct edge *e);
+
+/* ---- media.c */
+int media_open(struct edge *e);
+void media_close(struct edge *e);
+void media_command(struct edge *e, uint32_t owner, struct sl_str data);
+/* A process of the stack has ended: its legs go on until they fall silent. */
+void media_orphan(struct edge *e, uint32_t owner);
+
+/* ---- browser.c */
+int browser_open(struct edge *e);
+void browser_send(struct edge *e, struct sl_str data);
+
+#endif

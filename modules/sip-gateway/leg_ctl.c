@@ -1,0 +1,182 @@
+/*
+ * sip-gateway/leg_ctl.c: a party's media leg, which lives in a worker: commands go there, what was
+ * asked comes back with its number. A party asks little at once, so what waits is a short list.
+ */
+#include "call.h"
+
+#include <stdlib.h>
+
+#include "leg.h"
+
+static bool has_leg(const struct sl_hnode *n, const void *key)
+{
+	return SL_CONTAINER(n, struct party, by_leg)->leg == *(const uint32_t *)key;
+}
+
+static uint64_t leg_hash(uint32_t leg)
+{
+	return (uint64_t)leg * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+struct party *party_by_leg(const struct stack *s, uint32_t leg)
+{
+	struct sl_hnode *n = sl_htab_find(&s->legs, leg_hash(leg), has_leg, &leg);
+
+	return n ? SL_CONTAINER(n, struct party, by_leg) : NULL;
+}
+
+static int send_command(struct party *p, const struct wire_leg *m)
+{
+	struct stack *s = p->call->stack;
+
+	sl_buf_reset(&s->out);
+	wire_put_leg(&s->out, m);
+	if (sl_buf_ok(&s->out) < 0)
+		return -SL_ELIMIT;
+	return s->io->tell(s->io->arg, p->call->worker, WIRE_LEG, &s->out);
+}
+
+void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text)
+{
+	const struct wire_leg m = {.leg = p->leg, .verb = (uint8_t)verb, .a = a, .text = text};
+
+	if (p->leg && send_command(p, &m) < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s cannot be reached", p->name);
+}
+
+void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
+		   leg_then_fn *then)
+{
+	struct wire_leg m = {.leg = p->leg, .verb = (uint8_t)verb, .a = a, .text = text};
+	struct stack *s = p->call->stack;
+	unsigned i = 0;
+	int rc;
+
+	while (i < LEG_ASKS && p->asks[i].seq)
+		i++;
+	if (i == LEG_ASKS || !p->leg) {
+		then(p, -SL_EFULL, SL_STR("the media of this call is busy"));
+		return;
+	}
+	if (++s->last_seq == 0)
+		s->last_seq = 1;
+	m.seq = s->last_seq;
+	rc = send_command(p, &m);
+	if (rc < 0) {
+		then(p, rc, SL_STR("the media of this call is gone"));
+		return;
+	}
+	p->asks[i].seq = m.seq;
+	p->asks[i].then = then;
+}
+
+static uint32_t profile_of(enum sip_profile p)
+{
+	switch (p) {
+	case SIP_PROFILE_WEBRTC:
+		return LEG_WEBRTC;
+	case SIP_PROFILE_SDES:
+		return LEG_SDES;
+	default:
+		return LEG_RTP;
+	}
+}
+
+static const struct sl_list *codecs_of(const struct party *p)
+{
+	if (p->trunk && p->trunk->conf->codecs.n > 0)
+		return &p->trunk->conf->codecs;
+	return &p->call->stack->conf->codecs;
+}
+
+int party_leg_open(struct party *p)
+{
+	struct stack *s = p->call->stack;
+	const struct sl_list *codecs = codecs_of(p);
+	struct wire_leg m = {.verb = WIRE_LEG_OPEN, .a = profile_of(p->profile)};
+	int rc;
+
+	do
+		p->leg = ++s->last_leg;
+	while (p->leg == 0);
+	rc = sl_htab_insert(&s->legs, &p->by_leg, leg_hash(p->leg));
+	if (rc < 0) {
+		p->leg = 0;
+		return rc;
+	}
+	m.leg = p->leg;
+	m.b = p->profile == SIP_PROFILE_WEBRTC ? 0 : p->flow.remote.family;
+	m.text = sl_str_c(p->name);
+	for (size_t i = 0; i < codecs->n && i < WIRE_MAX_CODECS; i++)
+		m.list[m.n_list++] =
+			(uint8_t)sl_codec_by_name(*SL_LIST_AT(*codecs, struct sl_str, i));
+	return send_command(p, &m);
+}
+
+static void on_stats(struct party *p, int rc, struct sl_str text)
+{
+	(void)rc;
+	free(p->stats);
+	p->stats = strndup(text.p ? text.p : "", text.len);
+	p->waits_for_stats = false;
+	if (p->leg)
+		sl_htab_remove(&p->call->stack->legs, &p->by_leg);
+	p->leg = 0;
+	call_settle(p->call);
+}
+
+void party_leg_close(struct party *p, const char *why)
+{
+	if (!p->leg || p->waits_for_stats)
+		return;
+	memset(p->asks, 0, sizeof p->asks);
+	p->waits_for_stats = true;
+	party_leg_ask(p, WIRE_LEG_CLOSE, 0, sl_str_c(why), on_stats);
+}
+
+void calls_reply(struct stack *s, struct sl_str data)
+{
+	struct wire_reply r;
+	struct party *p;
+
+	if (wire_get_reply(data, &r) < 0)
+		return;
+	p = party_by_leg(s, r.leg);
+	for (unsigned i = 0; p && i < LEG_ASKS; i++) {
+		leg_then_fn *then = p->asks[i].then;
+
+		if (p->asks[i].seq != r.seq)
+			continue;
+		p->asks[i].seq = 0;
+		then(p, r.rc, r.text);
+		return;
+	}
+}
+
+/* ---- what a description says, as far as signalling has to know */
+
+static bool has_line(struct sl_str sdp, const char *start)
+{
+	struct sl_str wanted = sl_str_c(start);
+
+	while (sdp.len > 0)
+		if (sl_str_starts(sl_str_split(&sdp, '\n'), wanted))
+			return true;
+	return false;
+}
+
+enum sip_profile profile_of_sdp(struct sl_str sdp)
+{
+	if (has_line(sdp, "a=ice-ufrag:") && has_line(sdp, "a=fingerprint:"))
+		return SIP_PROFILE_WEBRTC;
+	if (has_line(sdp, "a=crypto:"))
+		return SIP_PROFILE_SDES;
+	return SIP_PROFILE_RTP;
+}
+
+/* In today's spelling and in the old one (RFC 3264 section 8.4, RFC 2543) */
+bool sdp_is_hold(struct sl_str sdp)
+{
+	return has_line(sdp, "a=sendonly") || has_line(sdp, "a=inactive") ||
+	       has_line(sdp, "c=IN IP4 0.0.0.0");
+}

@@ -1,0 +1,312 @@
+/*
+ * sip-gateway/media.c: media legs of this worker at the command of the stack's process.
+ *
+ * A leg is known by the process that commands it and that process's number for it. When the process
+ * has died nobody can end its legs: they go on, since people are talking, until they fall silent.
+ */
+#include "edge.h"
+
+#include <stdlib.h>
+
+enum { SILENCE_MS = 30000 };
+
+struct leg_key {
+	uint32_t owner, id;
+};
+
+static bool has_key(const struct sl_hnode *n, const void *key)
+{
+	const struct edge_leg *l = SL_CONTAINER(n, struct edge_leg, node);
+	const struct leg_key *k = key;
+
+	return l->owner == k->owner && l->id == k->id;
+}
+
+static uint64_t key_hash(const struct leg_key *k)
+{
+	return ((uint64_t)k->owner << 32 | k->id) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static struct edge_leg *find(struct edge *e, uint32_t owner, uint32_t id)
+{
+	const struct leg_key key = {owner, id};
+	struct sl_hnode *n = sl_htab_find(&e->leg_table, key_hash(&key), has_key, &key);
+
+	return n ? SL_CONTAINER(n, struct edge_leg, node) : NULL;
+}
+
+static void forget(struct edge_leg *l, const char *why)
+{
+	struct edge *e = l->edge;
+
+	sl_htab_remove(&e->leg_table, &l->node);
+	leg_close(l->leg, why);
+	e->w->n_holds--; /* a draining worker stays as long as people talk */
+	sl_gauge_add(&e->m[M_LEGS], -1);
+	free(l);
+}
+
+/* ---- to the stack */
+
+static void reply(struct edge *e, uint32_t owner, const struct wire_reply *r)
+{
+	sl_buf_reset(&e->out);
+	wire_put_reply(&e->out, r);
+	if (sl_buf_ok(&e->out) == 0 && edge_tell(e, owner, WIRE_LEG_REPLY, &e->out))
+		return;
+	sl_count(&e->m[M_UNDELIVERED]);
+}
+
+static void tell_event(const struct edge_leg *l, const struct wire_leg_event *ev)
+{
+	struct edge *e = l->edge;
+
+	sl_buf_reset(&e->out);
+	wire_put_leg_event(&e->out, ev);
+	if (!edge_tell(e, l->owner, WIRE_LEG_EVENT, &e->out))
+		sl_count(&e->m[M_UNDELIVERED]);
+}
+
+static void on_state(void *arg, struct leg *leg, enum leg_state state, const char *why)
+{
+	struct edge_leg *l = arg;
+
+	(void)leg;
+	if (l->orphan && (state == LEG_SILENT || state == LEG_FAILED)) {
+		forget(l, "its signalling has died");
+		return;
+	}
+	tell_event(l, &(struct wire_leg_event){.leg = l->id,
+					       .kind = WIRE_EV_STATE,
+					       .value = state,
+					       .text = sl_str_c(why)});
+}
+
+static void on_dtmf(void *arg, struct leg *leg, char digit, unsigned ms)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	tell_event(l,
+		   &(struct wire_leg_event){
+			   .leg = l->id, .kind = WIRE_EV_DTMF, .value = (uint8_t)digit, .ms = ms});
+}
+
+static void on_played(void *arg, struct leg *leg)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
+}
+
+static void on_negotiate(void *arg, struct leg *leg)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
+}
+
+static const struct leg_handler handler = {
+	.state = on_state, .dtmf = on_dtmf, .played = on_played, .negotiate = on_negotiate};
+
+/* ---- commands */
+
+static void open_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
+{
+	struct edge_leg *l = calloc(1, sizeof *l);
+	struct leg_opts o = {.profile = (enum leg_profile)m->a,
+			     .family = (uint8_t)m->b,
+			     .n_codecs = m->n_list,
+			     .silence_ms = SILENCE_MS,
+			     .peer = m->text,
+			     .label = m->text,
+			     .detect_in_band = true,
+			     .handler = &handler,
+			     .arg = l};
+	const struct leg_key key = {owner, m->leg};
+	int rc = l ? 0 : -SL_ENOMEM;
+
+	for (unsigned i = 0; i < m->n_list && i < LEG_MAX_CODECS; i++)
+		o.codecs[i] = (enum sl_codec_id)m->list[i];
+	if (rc == 0)
+		rc = leg_open(e->legs, &o, &l->leg);
+	if (rc == 0) {
+		*l = (struct edge_leg){.edge = e, .owner = owner, .id = m->leg, .leg = l->leg};
+		rc = sl_htab_insert(&e->leg_table, &l->node, key_hash(&key));
+		if (rc < 0)
+			leg_close(l->leg, "out of memory");
+	}
+	if (rc < 0) { /* what is asked of it next is answered so */
+		sl_log(SL_LOG_WARN, "sip-gateway", "no media leg: %s", sl_strerror(rc));
+		free(l);
+		return;
+	}
+	e->w->n_holds++;
+	sl_gauge_add(&e->m[M_LEGS], 1);
+}
+
+/* One leg prefers what the other has agreed on, so that nothing has to be transcoded. */
+static void prefer(struct edge_leg *l, const struct edge_leg *other)
+{
+	enum sl_codec_id codecs[2 * LEG_MAX_CODECS];
+	unsigned n = leg_codecs(other->leg, codecs), n_first = n;
+	const struct sl_list *own = &l->edge->conf->codecs;
+
+	for (size_t i = 0; i < own->n && n < LEG_MAX_CODECS; i++) {
+		enum sl_codec_id id = sl_codec_by_name(*SL_LIST_AT(*own, struct sl_str, i));
+		bool known = false;
+
+		for (unsigned k = 0; k < n_first; k++)
+			known |= codecs[k] == id;
+		if (!known)
+			codecs[n++] = id;
+	}
+	if (n_first > 0)
+		leg_set_codecs(l->leg, codecs, n);
+}
+
+static int describe(struct edge_leg *l, const struct wire_leg *m, struct sl_buf *text)
+{
+	char err[LEG_ERR] = "";
+	int rc;
+
+	if (m->verb == WIRE_LEG_OFFER)
+		rc = leg_offer(l->leg, m->a != 0, text);
+	else if (m->verb == WIRE_LEG_ANSWER)
+		rc = leg_answer(l->leg, m->text, text, err);
+	else
+		rc = leg_accept(l->leg, m->text, err);
+	if (rc == 0)
+		return sl_buf_ok(text);
+	sl_buf_reset(text);
+	sl_buf_str(text, sl_str_c(err[0] ? err : sl_strerror(rc)));
+	return rc;
+}
+
+static void describe_and_reply(struct edge_leg *l, const struct wire_leg *m)
+{
+	struct sl_buf text;
+	int rc;
+
+	sl_buf_init(&text, SIP_MAX_MESSAGE / 2);
+	rc = describe(l, m, &text);
+	reply(l->edge, l->owner,
+	      &(struct wire_reply){
+		      .leg = l->id, .seq = m->seq, .rc = rc, .text = sl_buf_view(&text)});
+	sl_buf_free(&text);
+}
+
+static void close_leg(struct edge_leg *l, const struct wire_leg *m)
+{
+	struct sl_buf stats;
+
+	sl_buf_init(&stats, 8192);
+	leg_stats_json(l->leg, &stats);
+	reply(l->edge, l->owner,
+	      &(struct wire_reply){.leg = l->id, .seq = m->seq, .text = sl_buf_view(&stats)});
+	sl_buf_free(&stats);
+	forget(l, "its call has ended");
+}
+
+static int command(struct edge_leg *l, const struct wire_leg *m)
+{
+	struct edge_leg *other = find(l->edge, l->owner, m->a);
+
+	switch (m->verb) {
+	case WIRE_LEG_ROLLBACK:
+		leg_rollback(l->leg);
+		return 0;
+	case WIRE_LEG_BRIDGE:
+		return other ? leg_bridge(l->leg, other->leg) : -SL_ENOENT;
+	case WIRE_LEG_UNBRIDGE:
+		leg_unbridge(l->leg);
+		return 0;
+	case WIRE_LEG_PLAY:
+		return m->a < LEG_N_TONES ? leg_play(l->leg, (enum leg_tone)m->a) : -SL_EINVAL;
+	case WIRE_LEG_ECHO:
+		return leg_echo(l->leg);
+	case WIRE_LEG_DIRECTION:
+		leg_set_direction(l->leg, (enum sl_sdp_direction)(m->a & 3));
+		return 0;
+	case WIRE_LEG_PREFER:
+		if (other)
+			prefer(l, other);
+		return 0;
+	case WIRE_LEG_DTMF:
+		return leg_send_dtmf(l->leg, m->text, m->a);
+	case WIRE_LEG_CANDIDATE:
+		return leg_candidate(l->leg, m->text);
+	default:
+		return -SL_EUNSUPP;
+	}
+}
+
+static void dispatch(struct edge_leg *l, const struct wire_leg *m)
+{
+	int rc;
+
+	if (m->verb == WIRE_LEG_OFFER || m->verb == WIRE_LEG_ANSWER || m->verb == WIRE_LEG_ACCEPT) {
+		describe_and_reply(l, m);
+		return;
+	}
+	if (m->verb == WIRE_LEG_CLOSE) {
+		close_leg(l, m);
+		return;
+	}
+	rc = command(l, m);
+	if (rc < 0)
+		sl_log(SL_LOG_INFO, "sip-gateway", "media command %u: %s", m->verb,
+		       sl_strerror(rc));
+}
+
+void media_command(struct edge *e, uint32_t owner, struct sl_str data)
+{
+	struct wire_leg m;
+	struct edge_leg *l;
+
+	if (wire_get_leg(data, &m) < 0)
+		return;
+	if (m.verb == WIRE_LEG_OPEN) {
+		open_leg(e, owner, &m);
+		return;
+	}
+	l = find(e, owner, m.leg);
+	if (l)
+		dispatch(l, &m);
+	else if (m.seq)
+		reply(e, owner,
+		      &(struct wire_reply){.leg = m.leg,
+					   .seq = m.seq,
+					   .rc = -SL_ENOENT,
+					   .text = SL_STR("there is no such media leg")});
+}
+
+/* ---- life */
+
+void media_orphan(struct edge *e, uint32_t owner)
+{
+	for (struct sl_hnode *n = sl_htab_first(&e->leg_table); n;
+	     n = sl_htab_next(&e->leg_table, n)) {
+		struct edge_leg *l = SL_CONTAINER(n, struct edge_leg, node);
+
+		if (l->owner == owner)
+			l->orphan = true;
+	}
+}
+
+int media_open(struct edge *e)
+{
+	return legs_open(e->w, &e->conf->media, &e->legs);
+}
+
+void media_close(struct edge *e)
+{
+	struct sl_hnode *n;
+
+	while ((n = sl_htab_first(&e->leg_table)))
+		forget(SL_CONTAINER(n, struct edge_leg, node), "the worker ends");
+	sl_htab_free(&e->leg_table);
+	legs_close(e->legs);
+}

@@ -1,0 +1,105 @@
+/*
+ * sip-gateway/route_tool.c: `sluice route`: which route takes a call, where it goes, and why the
+ * routes before it do not take it.
+ */
+#include "route_tool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dialplan.h"
+#include "preparse.h"
+
+static int usage(void)
+{
+	fputs("usage: sluice route URI|NUMBER [from USER | trunk NAME | anyone]\n", stderr);
+	return 2;
+}
+
+/* A bare number is as good as a URI. */
+static struct sl_str number_of(const char *word)
+{
+	struct sl_str text = sl_str_c(word), user = sip_user_of(text);
+
+	return user.len > 0 ? user : text;
+}
+
+/* Who calls: a user, unless the words behind the number say otherwise. */
+static bool read_source(int argc, char **argv, struct dial_call *call)
+{
+	call->source = DIAL_FROM_USER;
+	if (argc == 2)
+		return true;
+	if (argc == 3 && strcmp(argv[2], "anyone") == 0) {
+		call->source = DIAL_FROM_STRANGER;
+		return true;
+	}
+	if (argc != 4)
+		return false;
+	if (strcmp(argv[2], "from") == 0) {
+		call->caller = number_of(argv[3]);
+		return true;
+	}
+	call->source = DIAL_FROM_TRUNK;
+	call->trunk = sl_str_c(argv[3]);
+	return strcmp(argv[2], "trunk") == 0;
+}
+
+static void print_route(const struct route_conf *r, size_t i)
+{
+	printf("route %zu%s%.*s%s", i + 1, r->name.len ? " (" : "", SL_FMT(r->name),
+	       r->name.len ? ")" : "");
+}
+
+static void print_passed_over(const struct sip_conf *conf, const struct dial_call *call, size_t end)
+{
+	for (size_t i = 0; i < end; i++) {
+		const struct route_conf *r = SL_LIST_AT(conf->routes, struct route_conf, i);
+
+		print_route(r, i);
+		printf(": no, %s\n", dialplan_why_not(r, call));
+	}
+}
+
+static void print_target(const struct dial_target *t)
+{
+	printf("  -> %s", dial_kind_name(t->kind));
+	if (t->kind == DIAL_REJECT)
+		printf(" %u", t->status);
+	else if (t->name[0])
+		printf(" %s", t->name);
+	if (t->number[0])
+		printf(", as %s", t->number);
+	putchar('\n');
+}
+
+static int explain(const struct sip_conf *conf, const struct dial_call *call)
+{
+	struct dial_result r;
+	int rc = dialplan_route(conf, call, &r);
+
+	print_passed_over(conf, call, r.route ? r.index : conf->routes.n);
+	if (r.route) {
+		print_route(r.route, r.index);
+		printf(": matches %.*s\n", SL_FMT(sl_regex_pattern(r.route->match)));
+	} else if (rc == 0) {
+		puts("no route matches; it is a name of this node");
+	}
+	for (unsigned i = 0; rc == 0 && i < r.n_targets; i++)
+		print_target(&r.targets[i]);
+	if (rc < 0)
+		printf("nobody: the call is refused with %d\n", rc == -SL_EDENIED ? 403 : 404);
+	return rc < 0;
+}
+
+int route_tool(const struct sl_tool_env *env, int argc, char **argv)
+{
+	struct dial_call call = {0};
+	const struct sip_conf *conf;
+
+	if (argc < 2 || !read_source(argc, argv, &call))
+		return usage();
+	call.called = number_of(argv[1]);
+	conf = sl_tool_conf(env, "sip-gateway");
+	return conf ? explain(conf, &call) : 1;
+}

@@ -1,0 +1,376 @@
+/*
+ * sip-gateway/stack.c: what comes in, and to whom it goes: a transaction that knows it, the dialog
+ * it is in, or, as something new, the registrar, the calls, or an answer from here.
+ *
+ * What this process does not know may be another's: a response or a CANCEL that a worker could not
+ * place is passed on once by the edge's table, so 481 is said here without asking around.
+ */
+#include "stack.h"
+
+#include <sluice/crypto.h>
+
+#include <stdlib.h>
+
+#define ALLOWED                                                                                    \
+	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, "         \
+	"NOTIFY\r\n"
+#define SUPPORTED                                                                                  \
+	"Accept: application/sdp\r\nSupported: replaces, timer, 100rel, path, outbound\r\n"
+
+/* ---- out */
+
+void stack_put_here(struct stack *s, struct sl_buf *b, const struct sip_flow *flow)
+{
+	struct sl_addr here = flow->local;
+	char text[SL_ADDR_STRLEN];
+
+	if (s->conf->advertise.family == flow->remote.family && s->conf->advertise.family) {
+		uint16_t port = here.port;
+
+		here = s->conf->advertise;
+		if (here.port == 0)
+			here.port = port;
+	}
+	if (here.family == 0) {
+		sl_buf_str(b, SL_STR("sluice.invalid")); /* a WebSocket's: nobody looks it up */
+		return;
+	}
+	sl_buf_str(b, sl_str_c(sl_addr_format(text, &here)));
+}
+
+int stack_send(struct stack *s, const struct sip_flow *flow, struct sl_str message)
+{
+	sl_buf_reset(&s->out);
+	wire_put_flow(&s->out, flow);
+	sl_buf_str(&s->out, message);
+	if (sl_buf_ok(&s->out) < 0)
+		return -SL_ELIMIT;
+	return s->io->tell(s->io->arg, flow->worker, WIRE_SEND, &s->out);
+}
+
+/* ---- in */
+
+static void answer_options(struct stack *s, const struct sip_msg *m)
+{
+	struct strans *t;
+
+	if (strans_new(s, m, &t) < 0)
+		return;
+	strans_reply(t, &(struct strans_reply){.status = s->draining ? 503 : 200,
+					       .headers = SL_STR(ALLOWED SUPPORTED)});
+}
+
+static bool scheme_is_known(const struct sip_msg *m)
+{
+	int type = m->sip->sip_request->rq_url->url_type;
+
+	return type == url_sip || type == url_sips || type == url_tel;
+}
+
+/* Extensions that must be understood and are not (section 8.2.2.3) */
+static bool refuse_extensions(struct stack *s, const struct sip_msg *m)
+{
+	static const char *const known[] = {"100rel",	"timer",      "replaces", "path",
+					    "outbound", "norefersub", NULL};
+	struct sl_str rest = message_header(m, "Require"), item;
+	struct sl_buf bad;
+	bool refused;
+
+	if (message_is(m, "CANCEL") || message_is(m, "ACK"))
+		return false;
+	sl_buf_init(&bad, 1024);
+	while (sip_list_next(&rest, &item)) {
+		bool found = false;
+
+		for (const char *const *k = known; *k; k++)
+			found |= sl_str_eq_nocase(item, sl_str_c(*k));
+		if (!found)
+			sl_buf_printf(&bad, "Unsupported: %.*s\r\n", SL_FMT(item));
+	}
+	refused = bad.len > 0;
+	if (refused)
+		strans_refuse(s, m, 420, sl_buf_view(&bad));
+	sl_buf_free(&bad);
+	return refused;
+}
+
+static bool is_outside(const struct sip_msg *m)
+{
+	return m->peek.to_tag.len == 0;
+}
+
+static void on_new_request(struct stack *s, const struct sip_msg *m)
+{
+	if (refuse_extensions(s, m))
+		return;
+	if (m->sip->sip_max_forwards && m->sip->sip_max_forwards->mf_count == 0 &&
+	    !message_is(m, "OPTIONS"))
+		strans_refuse(s, m, 483, SL_STR_NULL);
+	else if (!scheme_is_known(m))
+		strans_refuse(s, m, 416, SL_STR_NULL);
+	else if (!is_outside(m))
+		calls_request(s, m);
+	else if (message_is(m, "REGISTER"))
+		registrar_request(s, m);
+	else if (message_is(m, "INVITE"))
+		calls_invite(s, m);
+	else if (message_is(m, "OPTIONS"))
+		answer_options(s, m);
+	else if (message_is(m, "ACK"))
+		return; /* of what is long over */
+	else if (message_is(m, "CANCEL") || message_is(m, "BYE"))
+		strans_refuse(s, m, 481, SL_STR_NULL);
+	else if (message_is(m, "NOTIFY")) /* phones tell of voice mail unasked */
+		strans_refuse(s, m, 481, SL_STR_NULL);
+	else
+		strans_refuse(s, m, 405, SL_STR(ALLOWED));
+}
+
+/* A CANCEL has the branch of what it cancels, and is answered by itself (section 9.2). */
+static bool on_cancel(struct stack *s, const struct sip_msg *m)
+{
+	struct sip_msg like = *m;
+	struct strans *invite, *t;
+
+	like.peek.method = SL_STR("INVITE");
+	invite = strans_find(s, &like);
+	if (!invite)
+		return false;
+	if (strans_new(s, m, &t) < 0)
+		return true;
+	if (!invite->has_tag)
+		(void)sl_str_copy(t->to_tag, sizeof t->to_tag, sl_str_c(invite->to_tag));
+	strans_answer(t, 200);
+	if (invite->fn && invite->status < 200)
+		invite->fn(invite->arg, invite, STRANS_CANCELLED);
+	return true;
+}
+
+static void on_request(struct stack *s, const struct sip_msg *m)
+{
+	struct strans *t = strans_find(s, m);
+
+	if (t && !(message_is(m, "ACK") && t->status < 300)) {
+		strans_again(t, m);
+		return;
+	}
+	if (message_is(m, "CANCEL") && on_cancel(s, m))
+		return;
+	on_new_request(s, m);
+}
+
+static void on_response(struct stack *s, const struct sip_msg *m)
+{
+	struct ctrans *t = ctrans_find(s, m);
+
+	if (t)
+		ctrans_input(t, m);
+}
+
+/* A request whose head can be understood so far as to say no to it. */
+static void refuse_broken(struct stack *s, const struct sip_flow *flow, struct sl_str raw)
+{
+	struct sip_peek m;
+	struct sl_buf b;
+
+	if (sip_peek(&m, raw) < 0 || m.status || sl_str_eq(m.method, SL_STR("ACK")))
+		return;
+	sl_buf_init(&b, 16 * 1024);
+	sl_buf_str(&b, SL_STR("SIP/2.0 400 Bad Request\r\n"));
+	for (struct sl_str rest = {raw.p, m.head_len}, n, v; sip_header_next(&rest, &n, &v);)
+		if (sip_header_is(n, "Via"))
+			sl_buf_printf(&b, "Via: %.*s\r\n", SL_FMT(v));
+	sl_buf_printf(&b, "From: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\nCSeq: %u %.*s\r\n",
+		      SL_FMT(m.from), SL_FMT(m.to), SL_FMT(m.call_id), m.cseq, SL_FMT(m.method));
+	message_end(&b, NULL, SL_STR_NULL);
+	if (sl_buf_ok(&b) == 0)
+		(void)stack_send(s, flow, sl_buf_view(&b));
+	sl_buf_free(&b);
+}
+
+static void on_received(struct stack *s, struct sl_str data)
+{
+	struct sl_reader r = sl_reader(data.p, data.len);
+	struct sip_flow flow;
+	struct sip_msg m;
+	struct sl_str raw;
+
+	wire_get_flow(&r, &flow);
+	if (r.failed)
+		return;
+	raw = (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)};
+	if (message_read(&m, &flow, raw) < 0) {
+		refuse_broken(s, &flow, raw);
+		return;
+	}
+	if (m.peek.status)
+		on_response(s, &m);
+	else
+		on_request(s, &m);
+	message_free(&m);
+}
+
+static void on_flow_gone(struct stack *s, struct sl_str data)
+{
+	struct sl_reader r = sl_reader(data.p, data.len);
+	struct sip_flow flow;
+
+	wire_get_flow(&r, &flow);
+	if (!r.failed)
+		bindings_flow_gone(s, &flow);
+}
+
+void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data)
+{
+	switch (type) {
+	case WIRE_RECEIVED:
+		on_received(s, data);
+		break;
+	case WIRE_FLOW_GONE:
+		on_flow_gone(s, data);
+		break;
+	case WIRE_LEG_REPLY:
+		calls_reply(s, data);
+		break;
+	case WIRE_LEG_EVENT:
+		calls_leg_event(s, data);
+		break;
+	case WIRE_SIGNAL:
+		browsers_signal(s, from, data);
+		break;
+	case WIRE_PEER_LEFT:
+		browsers_left(s, data);
+		break;
+	case WIRE_BINDING:
+		bindings_import(s, data);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- users */
+
+static bool user_has_name(const struct sl_hnode *n, const void *key)
+{
+	return sl_str_eq(SL_CONTAINER(n, struct user, node)->conf->name,
+			 *(const struct sl_str *)key);
+}
+
+struct user *stack_user(const struct stack *s, struct sl_str name)
+{
+	struct sl_hnode *n =
+		sl_htab_find(&s->users, sl_hash(name.p, name.len), user_has_name, &name);
+
+	return n ? SL_CONTAINER(n, struct user, node) : NULL;
+}
+
+static int open_users(struct stack *s)
+{
+	const struct sl_list *list = &s->conf->users;
+
+	s->all_users = calloc(list->n + 1, sizeof *s->all_users);
+	if (!s->all_users)
+		return -SL_ENOMEM;
+	for (size_t i = 0; i < list->n; i++) {
+		struct user *u = &s->all_users[i];
+		int rc;
+
+		u->conf = SL_LIST_AT(*list, struct user_conf, i);
+		rc = sl_htab_insert(&s->users, &u->node,
+				    sl_hash(u->conf->name.p, u->conf->name.len));
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- life */
+
+int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
+	      uint32_t owner, const uint8_t node_key[32], struct stack **ret_stack)
+{
+	struct stack *s = calloc(1, sizeof *s);
+	int rc;
+
+	if (!s)
+		return -SL_ENOMEM;
+	s->conf = conf;
+	s->io = io;
+	s->m = m;
+	s->owner = owner;
+	sl_buf_init(&s->out, 64 * 1024);
+	sl_hmac_sha256(s->nonce_key.bytes, (struct sl_str){(const char *)node_key, 32}, "sip nonce",
+		       9);
+	rc = open_users(s);
+	if (rc == 0)
+		rc = trunks_open(s);
+	if (rc < 0) {
+		stack_free(s);
+		return rc;
+	}
+	*ret_stack = s;
+	return 0;
+}
+
+void stack_begin(struct stack *s)
+{
+	trunks_start(s);
+}
+
+uint64_t stack_run(struct stack *s, uint64_t now_ms)
+{
+	return alarms_run(&s->alarms, now_ms);
+}
+
+bool stack_is_idle(const struct stack *s)
+{
+	return s->n_calls == 0;
+}
+
+void stack_drain(struct stack *s, uint32_t successor)
+{
+	s->draining = true;
+	if (successor)
+		bindings_export(s, successor);
+}
+
+void stack_worker_gone(struct stack *s, uint32_t worker)
+{
+	bindings_worker_gone(s, worker);
+}
+
+static void free_transactions(struct stack *s)
+{
+	struct sl_hnode *n;
+
+	while ((n = sl_htab_first(&s->strans)))
+		strans_free(SL_CONTAINER(n, struct strans, node));
+	while ((n = sl_htab_first(&s->ctrans)))
+		ctrans_free(SL_CONTAINER(n, struct ctrans, node));
+}
+
+void stack_free(struct stack *s)
+{
+	if (!s)
+		return;
+	calls_end_all(s);
+	browsers_free(s);
+	free_transactions(s);
+	for (size_t i = 0; s->all_users && i < s->conf->users.n; i++)
+		while (s->all_users[i].bindings)
+			binding_free(s->all_users[i].bindings);
+	trunks_close(s);
+	sl_htab_free(&s->strans);
+	sl_htab_free(&s->ctrans);
+	sl_htab_free(&s->dialogs);
+	sl_htab_free(&s->legs);
+	sl_htab_free(&s->users);
+	sl_htab_free(&s->flows);
+	sl_htab_free(&s->browsers);
+	free(s->all_users);
+	alarms_free(&s->alarms);
+	sl_buf_free(&s->out);
+	sl_wipe(&s->nonce_key, sizeof s->nonce_key);
+	free(s);
+}

@@ -1,0 +1,281 @@
+/*
+ * sip-gateway/stack.h: the half that has dialogs: one process, told what comes in and what time it
+ * is.
+ *
+ * It acts through struct stack_io alone, so that tests drive it by texts in virtual time.
+ *
+ *     stack.c      what comes in, to whom it goes          alarm.c      timers
+ *     strans.c     server transactions (RFC 3261 s. 17.2)  ctrans.c     client transactions (17.1)
+ *     auth.c       who asks                                registrar.c  REGISTER
+ *     location.c   bindings                                trunk.c      PBXs and carriers
+ */
+#ifndef SIP_STACK_H
+#define SIP_STACK_H
+
+#include <sluice/hash.h>
+#include "alarm.h"
+#include "conf.h"
+#include "digest.h"
+#include "message.h"
+#include "wire.h"
+
+struct call;
+struct ctrans;
+struct party;
+struct stack;
+struct strans;
+struct trunk;
+
+/* Times of RFC 3261 section 17, in ms */
+enum { SIP_T1 = 500, SIP_T2 = 4000, SIP_T4 = 5000, SIP_PATIENCE = 64 * SIP_T1 };
+
+struct stack_io {
+	/* To a worker (its owner word; 0: any). -SL_ENOENT: it is gone */
+	int (*tell)(void *arg, uint32_t worker, enum wire_type type, const struct sl_buf *msg);
+	/* Is it one that new media goes to? 0: any such worker, or 0 */
+	uint32_t (*worker)(void *arg, uint32_t wanted);
+	/* The address of this host towards remote, with the port of a UDP listener; for messages on
+	 * flows that nobody has used before. */
+	int (*local)(void *arg, const struct sl_addr *remote, struct sl_addr *ret_local);
+	void (*resolve)(void *arg, struct trunk *t);   /* answered by trunk_resolved */
+	void (*record)(void *arg, struct sl_str json); /* of a call that is over */
+	uint64_t (*unix_ms)(void *arg);
+	void *arg;
+};
+
+struct stack {
+	const struct sip_conf *conf;
+	const struct stack_io *io;
+	const struct sl_meter *m;
+	uint32_t owner; /* our owner word: in names */
+	struct digest_key nonce_key;
+	struct alarms alarms;
+	struct sl_htab strans, ctrans; /* by key, by branch name */
+	struct sl_htab dialogs;	       /* by our tag */
+	struct sl_htab legs;	       /* parties by leg */
+	struct sl_htab users;	       /* struct user by name */
+	struct user *all_users;
+	struct sl_htab flows; /* struct binding by connection */
+	uint32_t n_bindings;
+	struct trunk *trunks;	 /* conf->trunks.n */
+	struct sl_htab browsers; /* by peer: browser.c */
+	struct call *first_call;
+	uint32_t n_calls, last_leg, last_seq;
+	uint64_t second;      /* now_s of n_in_second */
+	uint32_t n_in_second; /* calls begun in it */
+	struct sl_buf out;    /* scratch: one message to a worker */
+	bool draining;
+};
+
+/* A user of the configuration, with what it has going on. */
+struct user {
+	struct sl_hnode node;
+	const struct user_conf *conf;
+	struct binding *bindings;
+	uint32_t n_calls, n_bindings;
+	uint32_t worker; /* that has the media of its calls */
+};
+
+int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
+	      uint32_t owner, const uint8_t node_key[32], struct stack **ret_stack);
+void stack_free(struct stack *s);
+void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data);
+/* Runs what is due; when to come again, UINT64_MAX: never */
+uint64_t stack_run(struct stack *s, uint64_t now_ms);
+/* Nothing is going on that would have to end first. */
+bool stack_is_idle(const struct stack *s);
+/* A newer process takes new work: bindings go to it. */
+void stack_drain(struct stack *s, uint32_t successor);
+/* A worker has died: what had its media or its connections there. */
+void stack_worker_gone(struct stack *s, uint32_t worker);
+/* There are sockets to send from: trunks are asked and registered at. */
+void stack_begin(struct stack *s);
+
+static inline uint64_t stack_now(const struct stack *s)
+{
+	return s->alarms.now_ms;
+}
+struct user *stack_user(const struct stack *s, struct sl_str name);
+/* A SIP message on a flow. Negative: it will not arrive. */
+int stack_send(struct stack *s, const struct sip_flow *flow, struct sl_str message);
+/* The part of Via and Contact that says where we are on this flow: host:port */
+void stack_put_here(struct stack *s, struct sl_buf *b, const struct sip_flow *flow);
+
+/* ---- server transactions */
+enum strans_event {
+	STRANS_CANCELLED, /* answer it with 487 */
+	STRANS_UNACKED,	  /* a 2xx that was never acknowledged */
+	STRANS_GONE	  /* forget the pointer */
+};
+typedef void strans_fn(void *arg, struct strans *t, enum strans_event event);
+
+struct strans {
+	struct sl_hnode node;
+	struct stack *stack;
+	struct sip_flow flow;	       /* of answers */
+	char *key;		       /* owned */
+	struct sl_buf echo;	       /* lines of every response */
+	struct sl_buf routes;	       /* Record-Route lines, of those that make a dialog */
+	struct sl_buf last;	       /* the newest response */
+	char *to;		       /* owned: value of To as it came */
+	char to_tag[SIP_NAME_LEN + 1]; /* ours; empty: To has one */
+	struct alarm resend, end;
+	uint32_t interval, cseq;
+	uint16_t status; /* of the newest response */
+	bool invite, acked, has_tag;
+	uint32_t rseq; /* of the newest reliable provisional response */
+	bool unacked_provisional;
+	strans_fn *fn;
+	void *arg;
+};
+/* The transaction that m belongs to; NULL: none. An ACK finds that of its INVITE. */
+struct strans *strans_find(struct stack *s, const struct sip_msg *m);
+/* m repeats its request, or acknowledges its failure. */
+void strans_again(struct strans *t, const struct sip_msg *m);
+SL_MUST_CHECK int strans_new(struct stack *s, const struct sip_msg *m, struct strans **ret_trans);
+/* headers: whole lines, or empty */
+struct strans_reply {
+	unsigned status;
+	const char *reason; /* NULL: the RFC's */
+	struct sl_str headers;
+	const char *body_type;
+	struct sl_str body;
+	bool reliable; /* a provisional one that wants a PRACK (RFC 3262) */
+};
+void strans_reply(struct strans *t, const struct strans_reply *r);
+/* Without anything else */
+void strans_answer(struct strans *t, unsigned status);
+/* The ACK of a 2xx has come, in the dialog. */
+void strans_acked(struct strans *t);
+/* The PRACK of a reliable provisional response */
+bool strans_pracked(struct strans *t, uint32_t rseq);
+/* No callbacks any more; it ends by itself, answered with 500 if it was not answered at all. */
+void strans_release(struct strans *t);
+void strans_free(struct strans *t);
+/* A response to a request that gets no transaction */
+void strans_refuse(struct stack *s, const struct sip_msg *m, unsigned status,
+		   struct sl_str headers);
+
+/* ---- client transactions */
+/* resp NULL: status says what happened, 408 nobody answered, 503 it could not be sent. 2xx of
+ * INVITE come as often as they come. t is gone after a final answer to anything but INVITE. */
+typedef void ctrans_fn(void *arg, struct ctrans *t, const struct sip_msg *resp, unsigned status);
+
+struct ctrans {
+	struct sl_hnode node;
+	struct stack *stack;
+	struct sip_flow flow;
+	char name[SIP_NAME_LEN + 1]; /* of the branch */
+	struct sl_buf request;	     /* owned */
+	struct alarm resend, end;
+	uint32_t interval;
+	enum { CTRANS_CALLING, CTRANS_PROCEEDING, CTRANS_COMPLETED, CTRANS_ACCEPTED } state;
+	bool invite, cancel_wanted, cancelled;
+	ctrans_fn *fn;
+	void *arg;
+};
+/* request: whole, with the branch z9hG4bK<name>; taken */
+SL_MUST_CHECK int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
+			     struct sl_buf *request, struct ctrans **ret_trans);
+void ctrans_on(struct ctrans *t, ctrans_fn *fn, void *arg);
+struct ctrans *ctrans_find(struct stack *s, const struct sip_msg *m);
+void ctrans_input(struct ctrans *t, const struct sip_msg *m);
+/* An INVITE: a CANCEL goes as soon as it may. */
+void ctrans_cancel(struct ctrans *t);
+void ctrans_release(struct ctrans *t);
+void ctrans_free(struct ctrans *t);
+
+/* Begins a request: its first line, Via, Max-Forwards, User-Agent. */
+void request_begin(struct stack *s, struct sl_buf *b, const char *method, struct sl_str uri,
+		   const struct sip_flow *flow, const char *branch);
+
+/* ---- who asks (auth.c) */
+enum auth_verdict {
+	AUTH_OK,
+	AUTH_ANSWERED, /* challenged or refused */
+};
+enum auth_kind { AUTH_STRANGER, AUTH_USER, AUTH_TRUNK };
+struct auth_who {
+	enum auth_kind kind;
+	struct user *user;
+	struct trunk *trunk;
+};
+/* Credentials of a user; without any, a challenge is sent. */
+enum auth_verdict auth_request(struct strans *t, const struct sip_msg *m, struct auth_who *ret_who);
+
+/* ---- REGISTER (registrar.c), and where users are (location.c) */
+void registrar_request(struct stack *s, const struct sip_msg *m);
+
+/* A contact of a user. */
+struct binding {
+	struct binding *next; /* of the user */
+	struct sl_hnode by_flow;
+	bool on_flow; /* by_flow is in the table */
+	struct stack *stack;
+	struct user *user;
+	struct sip_flow flow;
+	struct alarm expiry;
+	uint64_t expires_ms; /* stack time */
+	uint32_t cseq;
+	struct sl_str contact, call_id, path, instance, agent; /* in text */
+	char text[];
+};
+struct binding_text {
+	struct sl_str contact, call_id, path, instance, agent;
+};
+/* One that has this contact, or this instance and its registration (RFC 5626); NULL: none */
+struct binding *binding_find(const struct user *u, const struct binding_text *t);
+/* Replaces the one that binding_find finds. -SL_ELIMIT: too many; -SL_ENOMEM */
+SL_MUST_CHECK int binding_set(struct stack *s, struct user *u, const struct binding_text *t,
+			      const struct sip_flow *flow, uint32_t cseq, uint64_t life_ms,
+			      struct binding **ret_binding);
+void binding_free(struct binding *b);
+void bindings_flow_gone(struct stack *s, const struct sip_flow *flow);
+void bindings_worker_gone(struct stack *s, uint32_t worker);
+/* For the process that follows, one message each */
+void bindings_export(struct stack *s, uint32_t to);
+void bindings_import(struct stack *s, struct sl_str data);
+
+/* ---- PBXs and carriers (trunk.c) */
+struct trunk {
+	struct stack *stack;
+	const struct trunk_conf *conf;
+	struct sl_addr addr; /* unset: not looked up yet */
+	struct sip_flow flow;
+	bool up, registered;
+	uint32_t n_calls, n_silent, cseq, n_failed;
+	struct alarm renew, probe;
+	struct ctrans *registering, *probing;
+	char call_id[SIP_NAME_LEN + 1], tag[SIP_NAME_LEN + 1];
+	bool answered; /* the REGISTER under way answers a challenge */
+};
+int trunks_open(struct stack *s);
+/* Once there is a socket to send from */
+void trunks_start(struct stack *s);
+void trunks_close(struct stack *s);
+void trunk_resolved(struct trunk *t, const struct sl_addr *addr);
+bool trunk_is_usable(const struct trunk *t);
+struct trunk *trunk_by_name(const struct stack *s, struct sl_str name);
+/* Whose calls come from there; NULL: nobody's */
+struct trunk *trunk_by_source(const struct stack *s, const struct sl_addr *remote);
+/* sip:user@domain, or the server's address */
+void trunk_put_uri(const struct trunk *t, struct sl_buf *b, struct sl_str user);
+/* Appends the header that answers the challenge in resp. -SL_EUNSUPP: there is none we can answer
+ */
+SL_MUST_CHECK int trunk_put_credentials(struct trunk *t, struct sl_buf *b,
+					const struct sip_msg *resp, const char *method,
+					struct sl_str uri);
+
+/* ---- calls */
+void calls_invite(struct stack *s, const struct sip_msg *m);
+void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
+void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
+void calls_leg_event(struct stack *s, struct sl_str data);
+void calls_end_all(struct stack *s);
+
+/* ---- browsers.c */
+void browsers_signal(struct stack *s, uint32_t worker, struct sl_str data);
+void browsers_left(struct stack *s, struct sl_str data);
+void browsers_free(struct stack *s);
+
+#endif

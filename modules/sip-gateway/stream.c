@@ -1,0 +1,228 @@
+/*
+ * sip-gateway/stream.c: SIP over TCP, and over TLS that the core has decrypted: messages cut by
+ * their Content-Length (RFC 3261 section 18.3), pings answered by pongs (RFC 5626).
+ *
+ * Connections come in, or are made when the stack wants to reach a trunk over TCP. A stream that is
+ * out of step ends.
+ */
+#include "edge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CONNECT_MS = 8000 };
+
+static ptrdiff_t take_next(struct edge_conn *c, struct sl_str rest)
+{
+	const struct sip_flow flow = edge_conn_flow(c);
+	enum sip_frame_kind kind;
+	size_t n;
+	int err = sip_frame(rest, &kind, &n);
+
+	if (err < 0) {
+		sl_count(&c->edge->m[M_MALFORMED]);
+		return err;
+	}
+	if (kind == SIP_FRAME_PING && sl_conn_write(c->conn, "\r\n", 2) < 0)
+		return -SL_ELIMIT;
+	if (kind == SIP_FRAME_MESSAGE && !edge_receive(c->edge, &flow, (struct sl_str){rest.p, n}))
+		return -SL_EPARSE;
+	return (ptrdiff_t)n;
+}
+
+static ptrdiff_t on_input(void *arg, struct sl_conn *conn, const uint8_t *data, size_t len)
+{
+	struct edge_conn *c = arg;
+	size_t used = 0;
+
+	(void)conn;
+	if (guard_is_blocked(c->edge, &c->remote))
+		return -SL_EDENIED;
+	while (used < len) {
+		ptrdiff_t n = take_next(c, (struct sl_str){(const char *)data + used, len - used});
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ptrdiff_t)used;
+}
+
+static void on_closed(void *arg, struct sl_conn *conn, enum sl_close_reason why)
+{
+	struct edge_conn *c = arg;
+	struct sip_flow flow;
+
+	(void)conn;
+	(void)why;
+	if (!c->edge) { /* this half has stopped before */
+		free(c);
+		return;
+	}
+	flow = edge_conn_flow(c);
+	edge_flow_gone(c->edge, &flow);
+	edge_conn_free(c);
+}
+
+void stream_init(struct edge *e)
+{
+	e->stream_ops = (struct sl_conn_ops){
+		.input = on_input,
+		.closed = on_closed,
+		.max_input = SIP_MAX_MESSAGE + 4,
+		.max_output = 8 * (size_t)SIP_MAX_MESSAGE,
+		.idle_timeout_ms = e->conf->idle_timeout,
+	};
+}
+
+int stream_preread(void *ctx, struct sl_conn *conn)
+{
+	struct edge *e = ctx;
+	int verdict = sip_judge(sl_conn_peek(conn));
+	struct edge_conn *c;
+
+	if (sl_conn_hello(conn) || verdict < 0)
+		return SL_DECLINED;
+	if (verdict == 0)
+		return SL_AGAIN;
+	if (guard_is_blocked(e, sl_conn_remote(conn)))
+		return SL_DROP;
+	c = edge_conn_new(e, sl_conn_is_tls(conn) ? SIP_TLS : SIP_TCP);
+	if (!c)
+		return -SL_ENOMEM;
+	c->conn = conn;
+	c->listener = sl_conn_listener(conn)->index;
+	c->remote = *sl_conn_remote(conn);
+	c->local = *sl_conn_local(conn);
+	sl_conn_take(conn, &e->stream_ops, c);
+	return SL_DONE;
+}
+
+/* ---- connections that we make */
+
+static struct edge_conn *find_outgoing(struct edge *e, const struct sl_addr *remote)
+{
+	for (struct sl_hnode *n = sl_htab_first(&e->conns); n; n = sl_htab_next(&e->conns, n)) {
+		struct edge_conn *c = SL_CONTAINER(n, struct edge_conn, by_id);
+
+		if (c->outgoing && sl_addr_eq(&c->remote, remote))
+			return c;
+	}
+	return NULL;
+}
+
+static void give_up(struct edge_conn *c)
+{
+	const struct sip_flow flow = edge_conn_flow(c);
+
+	if (c->connecting.wanted)
+		close(c->connecting.fd);
+	edge_flow_gone(c->edge, &flow);
+	edge_conn_free(c);
+}
+
+static void on_patience(struct sl_timer *t)
+{
+	give_up(t->arg);
+}
+
+static void on_connected(struct sl_event *ev, unsigned ready)
+{
+	struct edge_conn *c = ev->arg;
+	struct sl_conn_source from = {.remote = c->remote, .local = c->local, .fd = ev->fd};
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	(void)ready;
+	if (getsockopt(ev->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0) {
+		give_up(c);
+		return;
+	}
+	sl_event_del(c->edge->w->loop, ev);
+	sl_timer_cancel(c->edge->w->loop, &c->patience);
+	if (sl_conn_adopt(c->edge->w, &from, &c->edge->stream_ops, c, &c->conn) < 0) {
+		give_up(c); /* the descriptor was the core's */
+		return;
+	}
+	if (sl_conn_write(c->conn, c->waiting.p, c->waiting.len) < 0)
+		sl_conn_close(c->conn, SL_CLOSE_ERROR);
+	sl_buf_free(&c->waiting);
+}
+
+static int begin_connect(struct edge_conn *c)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sl_addr_to_sockaddr(&sa, &c->remote);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -SL_ESYS;
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS) {
+		close(fd);
+		return -SL_ESYS;
+	}
+	len = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    sl_addr_from_sockaddr(&c->local, (struct sockaddr *)&sa) < 0)
+		c->local.family = 0;
+	c->connecting = (struct sl_event){.fd = fd, .fn = on_connected, .arg = c};
+	c->patience = (struct sl_timer){.fn = on_patience, .arg = c};
+	sl_timer_set(c->edge->w->loop, &c->patience, CONNECT_MS);
+	if (sl_event_add(c->edge->w->loop, &c->connecting, SL_WRITE) < 0) {
+		close(fd);
+		return -SL_ESYS;
+	}
+	return 0;
+}
+
+int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message)
+{
+	struct edge_conn *c = find_outgoing(e, &flow->remote);
+	int rc;
+
+	if (flow->transport != SIP_TCP)
+		return -SL_EUNSUPP;
+	if (c)
+		return edge_conn_send(c, message);
+	c = edge_conn_new(e, SIP_TCP);
+	if (!c)
+		return -SL_ENOMEM;
+	c->outgoing = true;
+	c->remote = flow->remote;
+	rc = begin_connect(c);
+	if (rc == 0)
+		return edge_conn_send(c, message);
+	edge_conn_free(c);
+	return rc;
+}
+
+/* A connection that is closed says so later, when there is no edge any more. */
+static void detach(struct edge_conn *c)
+{
+	sl_htab_remove(&c->edge->conns, &c->by_id);
+	sl_buf_free(&c->waiting);
+	c->edge = NULL;
+	sl_conn_close(c->conn, SL_CLOSE_OURS);
+}
+
+void stream_stop(struct edge *e)
+{
+	struct sl_hnode *next;
+
+	for (struct sl_hnode *n = sl_htab_first(&e->conns); n; n = next) {
+		struct edge_conn *c = SL_CONTAINER(n, struct edge_conn, by_id);
+
+		next = sl_htab_next(&e->conns, n);
+		if (c->conn) {
+			detach(c);
+			continue;
+		}
+		if (c->outgoing)
+			close(c->connecting.fd);
+		edge_conn_free(c);
+	}
+}

@@ -1,0 +1,351 @@
+/*
+ * sip-gateway/trunk.c: PBXs and carriers: whether they live (OPTIONS), and our registrations there.
+ *
+ * One that does not answer is passed over by routes and asked less and less often. A registration
+ * is renewed at half its life, tried again after a failure with growing pauses, and taken back when
+ * the stack ends for good.
+ */
+#include "stack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_PAUSES = 8, RETRY_MS = 5000, MAX_RETRY_MS = 120 * 1000, SECOND = 1000 };
+
+static void arm(struct trunk *t, struct alarm *a, uint64_t ms)
+{
+	if (alarm_set(&t->stack->alarms, a, ms) < 0)
+		sl_log(SL_LOG_ERROR, "sip-gateway", "trunk %.*s: out of memory for a timer",
+		       SL_FMT(t->conf->name));
+}
+
+bool trunk_is_usable(const struct trunk *t)
+{
+	return t->addr.family && (t->up || t->conf->options_interval == 0) &&
+	       (!t->conf->registers || t->registered);
+}
+
+struct trunk *trunk_by_name(const struct stack *s, struct sl_str name)
+{
+	for (size_t i = 0; i < s->conf->trunks.n; i++)
+		if (sl_str_eq(s->trunks[i].conf->name, name))
+			return &s->trunks[i];
+	return NULL;
+}
+
+struct trunk *trunk_by_source(const struct stack *s, const struct sl_addr *remote)
+{
+	for (size_t i = 0; i < s->conf->trunks.n; i++) {
+		struct trunk *t = &s->trunks[i];
+
+		if ((t->addr.family && sl_addr_same_ip(&t->addr, remote)) ||
+		    trunk_conf_has(t->conf, remote))
+			return t;
+	}
+	return NULL;
+}
+
+void trunk_put_uri(const struct trunk *t, struct sl_buf *b, struct sl_str user)
+{
+	struct sl_str host = t->conf->domain.len ? t->conf->domain : t->conf->server;
+
+	sl_buf_printf(b, "sip:%.*s%s%.*s", SL_FMT(user), user.len ? "@" : "", SL_FMT(host));
+	if (t->conf->transport == 1)
+		sl_buf_str(b, SL_STR(";transport=tcp"));
+}
+
+/* ---- credentials */
+
+static struct sl_str find_challenge(const struct sip_msg *m, struct digest *ret_digest)
+{
+	struct sl_str rest = {m->raw.p, m->peek.head_len}, n, v, best = SL_STR_NULL;
+	enum sip_algorithm a, best_a = SIP_MD5;
+
+	while (sip_header_next(&rest, &n, &v)) {
+		struct digest d;
+
+		if (!sl_str_eq_nocase(n, SL_STR("WWW-Authenticate")) &&
+		    !sl_str_eq_nocase(n, SL_STR("Proxy-Authenticate")))
+			continue;
+		if (digest_parse(&d, v) < 0 || digest_algorithm(&d, &a) < 0)
+			continue;
+		if (best.len > 0 && a <= best_a)
+			continue;
+		best = v;
+		best_a = a;
+		*ret_digest = d;
+	}
+	return best;
+}
+
+int trunk_put_credentials(struct trunk *t, struct sl_buf *b, const struct sip_msg *resp,
+			  const char *method, struct sl_str uri)
+{
+	const struct digest_answer a = {
+		.username = t->conf->auth_user.len ? t->conf->auth_user : t->conf->user,
+		.password = t->conf->password,
+		.method = sl_str_c(method),
+		.uri = uri,
+		.n = 1,
+	};
+	struct digest d;
+
+	if (t->conf->password.len == 0 || find_challenge(resp, &d).len == 0)
+		return -SL_EUNSUPP;
+	sl_buf_str(b, resp->peek.status == 407 ? SL_STR("Proxy-Authorization: ")
+					       : SL_STR("Authorization: "));
+	if (digest_answer(b, &d, &a) < 0)
+		return -SL_EUNSUPP;
+	sl_buf_str(b, SL_STR("\r\n"));
+	return sl_buf_ok(b);
+}
+
+/* ---- requests of our own */
+
+static void put_request(struct trunk *t, struct sl_buf *b, const char *method, struct sl_str uri,
+			const char *name)
+{
+	struct sl_str user = t->conf->user.len ? t->conf->user : SL_STR("sluice");
+
+	request_begin(t->stack, b, method, uri, &t->flow, name);
+	sl_buf_str(b, SL_STR("From: <"));
+	trunk_put_uri(t, b, user);
+	sl_buf_printf(b, ">;tag=%s\r\nTo: <", t->tag);
+	trunk_put_uri(t, b, t->conf->registers ? user : SL_STR_NULL);
+	sl_buf_printf(b, ">\r\nCall-ID: %s\r\nCSeq: %u %s\r\n", t->call_id, ++t->cseq, method);
+	sl_buf_printf(b, "Contact: <sip:%.*s@", SL_FMT(user));
+	stack_put_here(t->stack, b, &t->flow);
+	sl_buf_str(b, t->conf->transport == 1 ? SL_STR(";transport=tcp>\r\n") : SL_STR(">\r\n"));
+}
+
+/* resp: the challenge to answer, or NULL */
+static struct ctrans *ask(struct trunk *t, const char *method, uint64_t expires_s,
+			  const struct sip_msg *resp)
+{
+	bool registers = sl_str_eq(sl_str_c(method), SL_STR("REGISTER"));
+	char name[SIP_NAME_LEN + 1];
+	struct ctrans *c = NULL;
+	struct sl_buf b, uri;
+	int rc = sip_name_new(name, t->stack->owner);
+
+	sl_buf_init(&b, SIP_MAX_MESSAGE);
+	sl_buf_init(&uri, 1024);
+	trunk_put_uri(t, &uri, SL_STR_NULL);
+	put_request(t, &b, method, sl_buf_view(&uri), name);
+	if (registers)
+		sl_buf_printf(&b, "Expires: %llu\r\n", (unsigned long long)expires_s);
+	if (rc == 0 && resp)
+		rc = trunk_put_credentials(t, &b, resp, method, sl_buf_view(&uri));
+	message_end(&b, NULL, SL_STR_NULL);
+	if (rc == 0)
+		rc = ctrans_new(t->stack, &t->flow, name, &b, &c);
+	sl_buf_free(&uri);
+	sl_buf_free(&b);
+	return rc == 0 ? c : NULL;
+}
+
+static void count_up(struct stack *s)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < s->conf->trunks.n; i++)
+		n += trunk_is_usable(&s->trunks[i]);
+	sl_gauge_set(&s->m[M_TRUNKS_UP], n);
+}
+
+static void set_up(struct trunk *t, bool up)
+{
+	if (t->up != up)
+		sl_log(up ? SL_LOG_NOTICE : SL_LOG_WARN, "sip-gateway", "trunk %.*s %s",
+		       SL_FMT(t->conf->name), up ? "answers" : "does not answer");
+	t->up = up;
+	t->n_silent = up ? 0 : t->n_silent + 1;
+	count_up(t->stack);
+}
+
+/* ---- is it there? */
+
+/* Any answer is one; a PBX that says 404 to us is alive. What says 503 wants no calls. */
+static void on_options(void *arg, struct ctrans *c, const struct sip_msg *resp, unsigned status)
+{
+	struct trunk *t = arg;
+	uint64_t pause = t->conf->options_interval;
+
+	(void)c;
+	if (resp && status < 200)
+		return;
+	t->probing = NULL;
+	set_up(t, resp && status != 503);
+	for (unsigned i = 1; i < t->n_silent && i < MAX_PAUSES && !t->up; i *= 2)
+		pause *= 2;
+	arm(t, &t->probe, pause);
+	if (!t->up && sl_addr_parse(&(struct sl_addr){0}, t->conf->server) < 0)
+		t->stack->io->resolve(t->stack->io->arg, t);
+}
+
+static void on_probe(struct alarm *a)
+{
+	struct trunk *t = a->arg;
+
+	if (t->addr.family == 0) {
+		t->stack->io->resolve(t->stack->io->arg, t);
+		return;
+	}
+	t->probing = ask(t, "OPTIONS", 0, NULL);
+	if (t->probing)
+		ctrans_on(t->probing, on_options, t);
+	else
+		arm(t, &t->probe, t->conf->options_interval);
+}
+
+/* ---- registration */
+
+static void on_register(void *arg, struct ctrans *c, const struct sip_msg *resp, unsigned status);
+
+static void registration_failed(struct trunk *t, unsigned status)
+{
+	uint64_t pause = RETRY_MS << (t->n_failed < 5 ? t->n_failed : 5);
+
+	if (t->registered || t->n_failed == 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "trunk %.*s: registration failed with %u",
+		       SL_FMT(t->conf->name), status);
+	t->n_failed++;
+	t->registered = false;
+	count_up(t->stack);
+	arm(t, &t->renew, pause < MAX_RETRY_MS ? pause : MAX_RETRY_MS);
+}
+
+/* What the registrar grants may be less than was asked for. */
+static uint64_t granted_ms(const struct trunk *t, const struct sip_msg *resp)
+{
+	uint64_t ms = t->conf->expires, s;
+	struct sl_str v = message_header(resp, "Contact"), item, e;
+
+	if (resp->sip->sip_expires)
+		ms = (uint64_t)resp->sip->sip_expires->ex_delta * SECOND;
+	while (sip_list_next(&v, &item))
+		if (sip_param(item, "expires", &e) && sl_str_u64(e, &s) == 0 && s * SECOND < ms)
+			ms = s * SECOND;
+	return ms < 2 * SECOND ? 2 * SECOND : ms;
+}
+
+static void on_register(void *arg, struct ctrans *c, const struct sip_msg *resp, unsigned status)
+{
+	struct trunk *t = arg;
+
+	(void)c;
+	if (resp && status < 200)
+		return;
+	t->registering = NULL;
+	if (resp && (status == 401 || status == 407) && !t->answered) {
+		t->answered = true;
+		t->registering = ask(t, "REGISTER", t->conf->expires / SECOND, resp);
+		if (t->registering)
+			ctrans_on(t->registering, on_register, t);
+		else
+			registration_failed(t, status);
+		return;
+	}
+	if (!resp || status >= 300) {
+		registration_failed(t, status);
+		return;
+	}
+	if (!t->registered)
+		sl_log(SL_LOG_NOTICE, "sip-gateway", "trunk %.*s: registered as %.*s",
+		       SL_FMT(t->conf->name), SL_FMT(t->conf->user));
+	t->registered = true;
+	t->n_failed = 0;
+	count_up(t->stack);
+	arm(t, &t->renew, granted_ms(t, resp) / 2);
+}
+
+static void on_renew(struct alarm *a)
+{
+	struct trunk *t = a->arg;
+
+	t->answered = false;
+	t->registering = ask(t, "REGISTER", t->conf->expires / SECOND, NULL);
+	if (t->registering)
+		ctrans_on(t->registering, on_register, t);
+	else
+		registration_failed(t, 503);
+}
+
+/* ---- life */
+
+void trunk_resolved(struct trunk *t, const struct sl_addr *addr)
+{
+	bool first = t->addr.family == 0;
+
+	if (addr->family == 0) { /* asked again while it does not answer */
+		if (first)
+			arm(t, &t->probe, RETRY_MS);
+		return;
+	}
+	t->addr = *addr;
+	t->flow.transport = t->conf->transport == 1 ? SIP_TCP : SIP_UDP;
+	t->flow.remote = *addr;
+	if (t->stack->io->local(t->stack->io->arg, addr, &t->flow.local) < 0)
+		t->flow.local = (struct sl_addr){.family = addr->family};
+	if (!first)
+		return;
+	if (t->conf->options_interval > 0)
+		arm(t, &t->probe, 0);
+	if (t->conf->registers)
+		arm(t, &t->renew, 0);
+	count_up(t->stack);
+}
+
+static int open_one(struct stack *s, struct trunk *t, const struct trunk_conf *conf)
+{
+	int rc = sip_name_new(t->call_id, s->owner);
+
+	if (rc == 0)
+		rc = sip_name_new(t->tag, s->owner);
+	t->stack = s;
+	t->conf = conf;
+	t->probe = (struct alarm){.fn = on_probe, .arg = t};
+	t->renew = (struct alarm){.fn = on_renew, .arg = t};
+	return rc;
+}
+
+int trunks_open(struct stack *s)
+{
+	size_t n = s->conf->trunks.n;
+
+	s->trunks = calloc(n + 1, sizeof *s->trunks);
+	if (!s->trunks)
+		return -SL_ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		int rc = open_one(s, &s->trunks[i],
+				  SL_LIST_AT(s->conf->trunks, struct trunk_conf, i));
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void trunks_start(struct stack *s)
+{
+	for (size_t i = 0; i < s->conf->trunks.n; i++) {
+		struct trunk *t = &s->trunks[i];
+
+		if (t->conf->address.family)
+			trunk_resolved(t, &t->conf->address);
+		else
+			s->io->resolve(s->io->arg, t);
+	}
+}
+
+void trunks_close(struct stack *s)
+{
+	for (size_t i = 0; s->trunks && i < s->conf->trunks.n; i++) {
+		struct trunk *t = &s->trunks[i];
+
+		alarm_cancel(&s->alarms, &t->probe);
+		alarm_cancel(&s->alarms, &t->renew);
+	}
+	free(s->trunks);
+	s->trunks = NULL;
+}
