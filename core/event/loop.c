@@ -65,6 +65,21 @@ uint64_t loop_busy_ns(const struct sl_loop *l)
 	return l->busy_ns;
 }
 
+uint64_t loop_take_longest_ns(struct sl_loop *l)
+{
+	uint64_t longest = l->longest_ns;
+
+	l->longest_ns = 0;
+	return longest;
+}
+
+static void count_tick(struct sl_loop *l, uint64_t ns)
+{
+	l->busy_ns += ns;
+	if (ns > l->longest_ns)
+		l->longest_ns = ns;
+}
+
 static uint32_t to_epoll(unsigned wanted)
 {
 	return (wanted & SL_READ ? EPOLLIN : 0) | (wanted & SL_WRITE ? EPOLLOUT : 0) |
@@ -182,7 +197,7 @@ int loop_tick(struct sl_loop *l, int max_wait_ms)
 	timers_run(l);
 	posts_run(l);
 	l->ticking = false;
-	l->busy_ns += loop_clock_ns(l) - l->now_ns;
+	count_tick(l, loop_clock_ns(l) - l->now_ns);
 	return 0;
 }
 

@@ -16,6 +16,8 @@ void loop_stop(struct sl_loop *l);
 int loop_tick(struct sl_loop *l, int max_wait_ms);
 /* Before each wait and after it, for the heartbeat and the busy share of this process. */
 uint64_t loop_busy_ns(const struct sl_loop *l);
+/* The longest tick since the last call, without its wait */
+uint64_t loop_take_longest_ns(struct sl_loop *l);
 /* Tests: replace the clock; the loop then never waits for time but is told it. */
 void loop_fake_clock(struct sl_loop *l, uint64_t (*now_ns)(void *arg), void *arg);
 

@@ -19,6 +19,7 @@ struct sl_loop {
 	bool ticking;	  /* inside loop_tick: now_ns is fresh */
 	uint64_t now_ns;  /* time of the last wake-up */
 	uint64_t busy_ns; /* outside the wait, over all ticks */
+	uint64_t longest_ns; /* of one tick, since it was taken last */
 	/* NULL: the system's clock */
 	uint64_t (*clock_ns)(void *arg);
 	void *clock_arg;

@@ -93,6 +93,23 @@ static void steer_here(const struct sl_flow *f)
 		sl_count(net_meter(n, NET_steering_failures));
 }
 
+/* The address the peer uses; unset: any */
+static struct sl_addr local_of(const struct sl_udp *u, const struct sl_packet *current)
+{
+	if (!u->wildcard)
+		return u->local;
+	return current ? *current->local : (struct sl_addr){0};
+}
+
+struct sl_flow *flow_at(struct sl_udp *u, const struct sl_addr *remote)
+{
+	const struct sl_packet *p = current_of(u, remote);
+	const struct sl_addr local = local_of(u, p);
+	const struct flow_key key = {u, remote, &local, p ? p->assoc : NULL};
+
+	return find(u->net, sl_addr_hash(remote), &key);
+}
+
 /* session needs nothing here: sl_session_open has entered its remote address into the shared tuple
  * index. */
 int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_session *session,
@@ -100,8 +117,7 @@ int sl_flow_open(struct sl_udp *u, const struct sl_addr *remote, struct sl_sessi
 {
 	struct net *n = u->net;
 	const struct sl_packet *p = current_of(u, remote);
-	/* The address the peer uses */
-	struct sl_addr local = !u->wildcard ? u->local : p ? *p->local : (struct sl_addr){0};
+	const struct sl_addr local = local_of(u, p);
 	struct sl_assoc *assoc = p ? p->assoc : NULL;
 	const struct flow_key key = {u, remote, &local, assoc};
 	uint64_t hash = sl_addr_hash(remote);

@@ -28,5 +28,7 @@ struct flows {
 int flows_open(struct net *n);
 void flows_close(struct net *n);
 struct sl_flow *flow_find(const struct net *n, const struct sl_packet *p);
+/* What sl_flow_open finds in its way; NULL */
+struct sl_flow *flow_at(struct sl_udp *u, const struct sl_addr *remote);
 
 #endif

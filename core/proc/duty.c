@@ -18,7 +18,6 @@
 #include "proc/worker.h"
 #include "session/registry.h"
 
-#define HEARTBEAT_MS 250
 #define LEAVE_CHECK_MS 100
 
 const struct sl_metric process_metrics[] = {
@@ -62,6 +61,18 @@ static void count_new(struct worker *w)
 	}
 }
 
+/* Long enough that who looks now and then sees what has been. */
+static void tell_longest(struct worker *w)
+{
+	uint64_t longest = 0;
+
+	w->longest_ns[w->n_beats++ % WORKER_TICKS_KEPT] = loop_take_longest_ns(w->pub.loop);
+	for (unsigned i = 0; i < WORKER_TICKS_KEPT; i++)
+		if (w->longest_ns[i] > longest)
+			longest = w->longest_ns[i];
+	sl_gauge_set(&w->process_meters[PROCESS_longest_tick_us], (int64_t)(longest / 1000));
+}
+
 static void beat(struct sl_timer *t)
 {
 	struct worker *w = t->arg;
@@ -77,11 +88,12 @@ static void beat(struct sl_timer *t)
 			(uint32_t)((busy - w->busy_before_ns) * 1000 / (now - w->beat_before_ns)),
 			__ATOMIC_RELAXED);
 	count_new(w);
+	tell_longest(w);
 	if (!w->pub.draining)
 		net_look(w->pub.net);
 	w->busy_before_ns = busy;
 	w->beat_before_ns = now;
-	sl_timer_set(w->pub.loop, t, HEARTBEAT_MS);
+	sl_timer_set(w->pub.loop, t, WORKER_HEARTBEAT_MS);
 }
 
 void worker_set_state(struct worker *w, enum worker_state state)

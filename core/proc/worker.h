@@ -12,11 +12,13 @@
 /* Counters of the process itself: module name "process". */
 #define PROCESS_METERS(X)                                                                          \
 	X(COUNTER, starts, "starts of this slot's process, restarts after a crash included")       \
+	X(GAUGE, longest_tick_us, "longest turn of the event loop in the last ten seconds, us")     \
 	X(COUNTER, bugs, "failed checks that were survived; 0 in a healthy process")               \
 	X(COUNTER, log_lines, "lines written to the log")                                          \
 	X(COUNTER, log_suppressed, "similar lines left out of the log")                            \
 	X(COUNTER, log_lost, "lines that the log refused")                                         \
 	X(COUNTER, inbox_stale, "messages meant for an earlier process of this slot")
+enum { WORKER_HEARTBEAT_MS = 250, WORKER_TICKS_KEPT = 10000 / WORKER_HEARTBEAT_MS };
 enum process_meter {
 #define X(kind, name, help) PROCESS_##name,
 	PROCESS_METERS(X)
@@ -35,6 +37,8 @@ struct worker {
 	struct sl_event on_master;
 	struct sl_timer heartbeat, leave_check, drain_limit;
 	uint64_t busy_before_ns, beat_before_ns, counted[PROCESS_N_METERS];
+	uint64_t longest_ns[WORKER_TICKS_KEPT]; /* ticks, by heartbeat */
+	unsigned n_beats;
 	struct gone {
 		uint32_t owner;
 		struct gone *next;

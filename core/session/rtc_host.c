@@ -133,11 +133,29 @@ static void add_port(struct rtc_host *h, uint16_t port)
 		h->ports[i] = port;
 }
 
+static void load_libraries(void)
+{
+	const struct srtp_key none = {0};
+	struct srtp_in *in = NULL;
+	struct srtp_out *out = NULL;
+
+	if (srtp_in_new(&in, SL_SRTP_AEAD_AES_128_GCM, &none) == 0)
+		srtp_in_free(in);
+	if (srtp_out_new(&out, SL_SRTP_AEAD_AES_128_GCM, &none) == 0)
+		srtp_out_free(out);
+}
+
+/* What cannot be made now is tried again, and complained of, by the first connection. */
 void sl_rtc_use(struct sl_worker *w)
 {
 	struct rtc_host *h = w->rtc;
 
-	for (unsigned i = 0; h && i < h->n_bases; i++)
+	if (!h || h->n_bases == 0)
+		return;
+	if (!h->dtls && sl_dtls_ctx_new(SL_DTLS_SRTP, &h->dtls) < 0)
+		h->dtls = NULL;
+	load_libraries();
+	for (unsigned i = 0; i < h->n_bases; i++)
 		if (!h->bases[i].tcp)
 			add_port(h, h->bases[i].told.port);
 }
@@ -163,7 +181,8 @@ int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf,
 	h->meters = meters;
 	h->reap = (struct sl_post){.fn = rtc_reap, .arg = h};
 	h->paced = sl_slab_new(sizeof(struct rtc_paced), 64);
-	if (!h->paced) {
+	if (!h->paced || rtc_turns_open(h) < 0) {
+		sl_slab_destroy(h->paced);
 		free(h);
 		return -SL_ENOMEM;
 	}
@@ -186,6 +205,7 @@ void rtc_host_close(struct rtc_host *h)
 	sl_post_cancel(h->w->loop, &h->reap);
 	rtc_reap(&h->reap);
 	rtc_tcp_stop(h);
+	rtc_turns_close(h);
 	sctp_stop();
 	sl_dtls_ctx_free(h->dtls);
 	sl_htab_free(&h->by_ufrag);

@@ -39,6 +39,9 @@ extern const struct sl_directive rtc_directives[];
 	X(bad_candidates, COUNTER, "candidates refused")                                           \
 	X(checks_refused, COUNTER, "connectivity checks dropped: not authentic")                   \
 	X(dtls_refused, COUNTER, "connections ended by DTLS: fingerprint, alert or silence")       \
+	X(dtls_waited, COUNTER, "DTLS datagrams that waited for a later tick: many shake hands")   \
+	X(dtls_dropped, COUNTER, "DTLS datagrams dropped because too many waited")                 \
+	X(taken_over, COUNTER, "paths that became another connection's: a port given anew")        \
 	X(unvalidated, COUNTER, "datagrams dropped: no check had come along their way")            \
 	X(rtp_in, COUNTER, "RTP packets received")                                                 \
 	X(rtp_in_bytes, COUNTER, "bytes of RTP received")                                          \
@@ -84,6 +87,15 @@ struct rtc_place { /* where a worker can be handed a connection */
 	struct sl_pass_place place;
 };
 
+struct turn;
+struct rtc_turns { /* of handshakes; W: rtc_turns.c */
+	struct turn *first, *last;
+	unsigned n;
+	uint64_t used_us; /* in this tick */
+	struct sl_slab *slab;
+	struct sl_post end; /* of the tick */
+};
+
 struct rtc_host {
 	struct sl_worker *w;
 	const struct webrtc_block *conf;
@@ -99,6 +111,7 @@ struct rtc_host {
 	struct sl_timer sctp_timer;
 	struct ice_counters ice;
 	struct sl_slab *paced; /* struct rtc_paced */
+	struct rtc_turns turns;
 	struct rtc_tcp *unbound; /* TCP connections that are nobody's yet */
 	uint32_t n_tcp; /* connections taken so far */
 	struct sl_pass *pass;

@@ -5,6 +5,7 @@
  *     rtc_host.c     what a worker's connections have in common: certificate, candidates, the
  *                    way of a first check to its connection
  *     rtc_path.c     ICE and DTLS on the listeners' sockets: paths, flows, what arrives on them
+ *     rtc_turns.c    DTLS handshakes, a few in each tick
  *     rtc_tcp.c      ICE over TCP on the listeners' ports: frames, the way to another worker
  *     rtc_sdp.c      descriptions, and sections made from them
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
@@ -42,6 +43,7 @@ enum {
 	RTC_PACER_MS = 250, /* the longest that video may wait */
 	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
 	RTC_KEY_FRAME_MS = 500, /* between two requests for one encoding */
+	RTC_SILENT_MS = 2000, /* of a path; then its address may have become somebody else's */
 	RTC_WIRE_OVERHEAD = 28 + 16, /* IPv4, UDP and the tag: what a packet is on the wire */
 };
 
@@ -50,6 +52,7 @@ struct rtc_path {
 	struct ice_path ice;
 	struct sl_flow *flow;
 	struct rtc_tcp *tcp;
+	uint64_t heard_ms; /* newest datagram, or authentic check, of the peer's */
 };
 
 /* One SSRC of the peer's. */
@@ -204,6 +207,18 @@ uint64_t rtc_path_next_ms(const struct sl_rtc *c);
 void rtc_path_close(struct sl_rtc *c);
 /* Sealed bytes to the peer. */
 void rtc_path_send(struct sl_rtc *c, struct sl_packet *p);
+
+/* A DTLS datagram of the peer's, now. */
+void rtc_path_dtls(struct sl_rtc *c, struct sl_packet *p);
+
+/* ---- rtc_turns.c */
+int rtc_turns_open(struct rtc_host *h);
+void rtc_turns_close(struct rtc_host *h);
+/* A DTLS datagram: now, or when it is its turn */
+void rtc_turns_take(struct sl_rtc *c, struct sl_packet *p);
+/* What waits of this connection */
+void rtc_turns_forget(struct sl_rtc *c);
+sl_post_fn rtc_turns_go_on; /* arg: struct rtc_host */
 
 /* ---- rtc_host.c */
 /* By its user fragment; NULL */

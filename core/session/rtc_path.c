@@ -11,6 +11,7 @@
 
 #include <sluice/crypto.h>
 #include <sluice/module.h>
+#include "net/flow.h"
 
 /* ---- paths */
 
@@ -65,12 +66,43 @@ static uint32_t via_of(const struct sl_rtc *c, const struct sl_packet *p)
 
 static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p);
 
+/* A TCP connection is left to its client: a restart may use it again. */
+static void shut(struct rtc_path *path)
+{
+	sl_flow_close(path->flow);
+	path->flow = NULL;
+	path->tcp = NULL;
+}
+
+/*
+ * A NAT, or a host, may give a port to somebody new before the connection that it served is known
+ * to be dead. The new one has proven to know our password; that the old one has been silent keeps
+ * a forged source from taking a path that lives.
+ */
+static void take_over(const struct sl_rtc *c, struct sl_udp *u, const struct sl_addr *remote)
+{
+	struct sl_flow *f = flow_at(u, remote);
+	struct sl_rtc *old = f && f->fn == on_flow ? f->arg : NULL;
+	struct rtc_path *path = old && old != c ? path_of_flow(old, f) : NULL;
+
+	if (!path || rtc_now_ms(c) - path->heard_ms < RTC_SILENT_MS)
+		return;
+	if (old->selected == path)
+		old->selected = NULL;
+	shut(path);
+	rtc_count(c, RTC_taken_over);
+}
+
 static void open_flow(struct sl_rtc *c, struct rtc_path *path)
 {
 	struct sl_udp *u = socket_of(c, path->ice.via);
 
-	if (!u || sl_flow_open(u, &path->ice.remote, c->session, on_flow, c, &path->flow) < 0)
-		path->flow = NULL;
+	path->heard_ms = rtc_now_ms(c);
+	if (!u)
+		return;
+	take_over(c, u, &path->ice.remote);
+	if (sl_flow_open(u, &path->ice.remote, c->session, on_flow, c, &path->flow) < 0)
+		path->flow = NULL; /* tried again with the next check */
 }
 
 static struct rtc_path *free_place(struct sl_rtc *c)
@@ -98,14 +130,6 @@ static void on_path_open(void *ctx, const struct ice_path *ice)
 
 	if (place) /* ICE goes on without: its checks come by the user fragment */
 		open_path(c, place, ice);
-}
-
-/* A TCP connection is left to its client: a restart may use it again. */
-static void shut(struct rtc_path *path)
-{
-	sl_flow_close(path->flow);
-	path->flow = NULL;
-	path->tcp = NULL;
 }
 
 static void on_path_close(void *ctx, const struct ice_path *ice)
@@ -335,7 +359,7 @@ static void dtls_moved(struct sl_rtc *c, enum sl_dtls_state state)
 	}
 }
 
-static void recv_dtls(struct sl_rtc *c, struct sl_packet *p)
+void rtc_path_dtls(struct sl_rtc *c, struct sl_packet *p)
 {
 	if (c->dtls)
 		dtls_moved(c, sl_dtls_input(c->dtls, p->data, p->len, rtc_now_ms(c)));
@@ -380,12 +404,28 @@ struct ice_path rtc_path_of(const struct sl_rtc *c, const struct sl_packet *p)
 	return (struct ice_path){.local = *p->local, .remote = p->from, .via = via_of(c, p)};
 }
 
+/* A path without a flow: another connection had its address, or has taken it. */
+static void mend(struct sl_rtc *c, const struct ice_path *path)
+{
+	const struct ice_path *selected = ice_selected(c->ice);
+
+	if (selected && selected->via == path->via && sl_addr_eq(&selected->remote, &path->remote))
+		on_selected(c, selected);
+	else
+		on_path_open(c, path);
+}
+
 int rtc_path_check(struct sl_rtc *c, const struct ice_path *path, const struct sl_stun_msg *msg)
 {
 	int rc = ice_input(c->ice, path, msg, rtc_now_ms(c));
+	struct rtc_path *known = find_path(c, path);
 
 	if (rc == SL_DROP)
 		rtc_count(c, RTC_checks_refused);
+	else if (known)
+		known->heard_ms = rtc_now_ms(c);
+	else if (ice_may_receive(c->ice, path, rtc_now_ms(c)))
+		mend(c, path);
 	rtc_touch(c);
 	return rc;
 }
@@ -396,7 +436,9 @@ static int recv_stun(struct sl_rtc *c, const struct ice_path *path, struct sl_pa
 
 	if (sl_stun_parse(&msg, p->data, p->len) < 0)
 		return SL_DROP;
-	if (msg.method != SL_STUN_BINDING)
+	/* By its name a request may be another connection's, whose peer now has this address. */
+	if (msg.method != SL_STUN_BINDING ||
+	    (msg.class_ == SL_STUN_REQUEST && !ice_is_for(c->ice, &msg)))
 		return SL_DECLINED;
 	(void)rtc_path_check(c, path, &msg);
 	return SL_DONE;
@@ -418,7 +460,7 @@ int rtc_path_input(struct sl_rtc *c, const struct ice_path *path, struct sl_pack
 	else if (p->demux == SL_DEMUX_RTCP)
 		rtc_recv_rtcp(c, p);
 	else if (p->demux == SL_DEMUX_DTLS)
-		recv_dtls(c, p);
+		rtc_turns_take(c, p);
 	else
 		return SL_DECLINED;
 	return SL_OK;
@@ -432,6 +474,8 @@ static int on_flow(void *arg, struct sl_flow *f, struct sl_packet *p)
 
 	if (!path)
 		return SL_DROP;
+	if (p->demux != SL_DEMUX_STUN)
+		path->heard_ms = rtc_now_ms(c);
 	/* A check came to this address of ours, which may be another than the flow's. */
 	way = p->demux == SL_DEMUX_STUN ? rtc_path_of(c, p) : path->ice;
 	return rtc_path_input(c, &way, p);
@@ -473,6 +517,7 @@ uint64_t rtc_path_next_ms(const struct sl_rtc *c)
 
 void rtc_path_close(struct sl_rtc *c)
 {
+	rtc_turns_forget(c);
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
 		shut(&c->paths[i]);
 	rtc_tcp_close(c);

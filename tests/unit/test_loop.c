@@ -269,6 +269,8 @@ TEST(time_spent_outside_the_wait_is_busy_time)
 	CHECK_INT(loop_busy_ns(l), 0);
 	CHECK_INT(loop_tick(l, -1), 0);
 	CHECK_INT(loop_busy_ns(l), SL_NS_PER_MS);
+	CHECK_INT(loop_take_longest_ns(l), SL_NS_PER_MS);
+	CHECK_INT(loop_take_longest_ns(l), 0);
 	loop_free(l);
 }
 

@@ -88,8 +88,9 @@ struct sl_rtc_opts {
 };
 
 /*
- * A module that opens connections says so when it starts: the node's relays then lead to the UDP
- * ports where connections are offered. These, in SL_RTC_PORTS places, 0: none; they live as long as
+ * A module that opens connections says so when it starts: what the first one would wait for, with
+ * all media of the worker, is made then (certificate, libraries' tables: 25 ms), and the node's
+ * relays lead to the UDP ports where connections are offered. These, in SL_RTC_PORTS places, 0: none; they live as long as
  * the worker. NULL: this process has no connections.
  */
 enum { SL_RTC_PORTS = 16 };

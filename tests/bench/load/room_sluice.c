@@ -72,7 +72,8 @@ static void on_open(struct party *p)
 {
 	char room[40], name[32];
 
-	(void)snprintf(room, sizeof room, "load-%d-%u", (int)getpid(), p->number % opts.rooms);
+	(void)snprintf(room, sizeof room, "load-%u-%u", opts.room ? opts.room : (unsigned)getpid(),
+		       p->number % opts.rooms);
 	(void)snprintf(name, sizeof name, "p%u", p->number);
 	say(p, json_pack("{s:s, s:i}", "type", "hello", "version", 1));
 	say(p, json_pack("{s:s, s:s, s:s}", "type", "join", "room", room, "name", name));
