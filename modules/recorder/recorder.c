@@ -19,4 +19,4 @@ SL_MODULE(recorder, .name = "recorder", .version = "1.0",
 	  .conf_size = sizeof(struct recorder_conf), .check = recorder_check, .hooks = tap_hooks,
 	  .metrics = recorder_metrics, .worker_start = tap_start, .worker_drain = tap_drain,
 	  .worker_stop = tap_stop, .aux_start = writer_start, .aux_drain = writer_drain,
-	  .aux_stop = writer_stop);
+	  .aux_stop = writer_stop, .tools = recorder_tools);

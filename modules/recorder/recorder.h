@@ -13,6 +13,7 @@
  *                   limits.c    space, quota, retention
  *     pure:         timeline.c reorder.c depacket*.c parameters.c container.c manifest.c
  *                   envelope.c name.c
+ *     commands:     tool.c library.c export.c
  *     libraries:    mux.c (libavformat)   disk.c (a thread)
  *
  * The halves talk by the channel "recorder". A worker tells of every track in rooms that could be
@@ -133,7 +134,7 @@ int writer_start(struct sl_worker *w, void *conf, void **ret_ctx);
 void writer_drain(void *ctx);
 void writer_stop(void *ctx);
 
-
-
+/* ---- tool.c */
+extern const struct sl_tool recorder_tools[];
 
 #endif

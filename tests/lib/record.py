@@ -1,4 +1,7 @@
 """tests/lib/record.py: recordings, looked at from outside: the journal's chain by the documents, files by ffmpeg, which nobody here wrote."""
+import asyncio
+import contextlib
+import fractions
 import glob
 import hashlib
 import json
@@ -6,19 +9,39 @@ import os
 import shutil
 import subprocess
 
-from sluice import Sluice, skip
+from sluice import Sluice, skip, wait_for
+from media import Participant, Picture, Tone, until
+
+import av
+import numpy
 
 if not shutil.which("ffprobe") or not shutil.which("ffmpeg"):
     skip("ffmpeg is not installed")
 
 
-def server(conf, **options):
+CONF = """
+processes: 2
+modules: [http, stun, signaling-ws, sfu, recorder]
+listen:
+  - {name: media, udp: "127.0.0.1:{udp}"}
+  - {name: web, tcp: "127.0.0.1:{web}"}
+sfu: {direct_peers: 0}
+recorder: {linger: 500ms, min_free: 0, segment: 2s, MORE}
+"""
+
+
+def conf(more, base=CONF):
+    return base.replace("MORE", more)
+
+
+def server(conf, start=True, **options):
     """A server with a directory for recordings that its workers may write to."""
     s = Sluice(conf, start=False, **options)
     where = os.path.join(s.prefix, "recordings")
     os.mkdir(where)
     os.chmod(where, 0o777)
-    s.start()
+    if start:
+        s.start()
     return s
 
 
@@ -79,3 +102,48 @@ def packets(path, stream=0):
     out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", str(stream), "-show_entries", "packet=pts_time", "-of", "csv=p=0", path],
                          capture_output=True, text=True, check=True).stdout
     return [float(x.strip(",")) for x in out.split() if x.strip(",") not in ("", "N/A")]
+
+
+class Sound(Tone):
+    """Keeps to the clock, as a sound card does."""
+    began = None
+
+    async def recv(self):
+        loop = asyncio.get_running_loop()
+        self.began = self.began or loop.time()
+        await asyncio.sleep(max(0, self.began + self.at / 48000 + 0.02 - loop.time()))
+        t = (numpy.arange(960) + self.at) / 48000
+        frame = av.AudioFrame.from_ndarray(self.samples(t).astype(numpy.int16).reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, self.at, fractions.Fraction(1, 48000)
+        self.at += 960
+        return frame
+
+    def samples(self, t):
+        return numpy.sin(2 * numpy.pi * self.hz * t) * 12000
+
+
+@contextlib.asynccontextmanager
+async def room(s, *parties, name="tea"):
+    url = f"ws://127.0.0.1:{s.port('web')}/signal"
+    people = []
+    try:
+        for who, tracks in parties:
+            people.append(await Participant(url, name, who, tracks).start(subscribe=False))
+        yield people
+    finally:
+        for p in people:
+            with contextlib.suppress(Exception):
+                await p.close()
+
+
+def finished(s, n=1):
+    """The recordings, once they are."""
+    wait_for(lambda: s.counter("recorder.recordings") == 0 and [r.open for r in recordings(s)] == [False] * n, "the recordings to end", 15)
+    return [r.verify() for r in recordings(s)]
+
+
+async def call(s, seconds):
+    async with room(s, ("ada", [Sound(300), Picture()]), ("../b b", [Sound(500)]), name="../tea") as (a, b):
+        await until(lambda: a.heard.get("recording"), "the word that it is recorded")
+        assert a.heard["recording"][0]["state"] == "on"
+        await asyncio.sleep(seconds)
