@@ -73,10 +73,20 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
 	memcpy(p->pub.data, data, len);
 	p->pub.len = (uint32_t)len;
 	p->pub.tos = a->tos;
-	(void)txq_push(a->udp, &p->pub, &a->remote,
-		       a->udp->wildcard ? &a->local : NULL,
+	p->pub.ttl = a->ttl;
+	(void)txq_push(a->udp, &p->pub, &a->remote, a->udp->wildcard ? &a->local : NULL,
 		       a->flow ? a->flow->share : 0); /* counted */
 	sl_packet_unref(&p->pub);
+}
+
+int assoc_write_packet(struct sl_assoc *a, const struct sl_packet *p)
+{
+	int rc;
+
+	a->ttl = p->ttl;
+	rc = assoc_write(a, p->data, p->len, p->tos);
+	a->ttl = 0;
+	return rc;
 }
 
 int assoc_write(struct sl_assoc *a, const void *data, size_t len, uint8_t tos)

@@ -22,7 +22,7 @@ struct sl_assoc {
 	struct sl_flow *flow;	  /* NULL: none lives on it */
 	struct sl_packet *packet; /* the datagram being read: its slot takes the plain text */
 	uint64_t active_ms;
-	uint8_t tos; /* of what is being written */
+	uint8_t tos, ttl; /* of what is being written */
 	bool open, trimmed;
 };
 
@@ -42,5 +42,7 @@ bool assoc_input(struct net *n, struct sl_packet *p);
 void assoc_listen(struct net *n, const struct sl_packet *p);
 /* Encrypts and queues; results as those of sl_udp_send. */
 int assoc_write(struct sl_assoc *a, const void *data, size_t len, uint8_t tos);
+/* With its TOS and TTL */
+int assoc_write_packet(struct sl_assoc *a, const struct sl_packet *p);
 
 #endif

@@ -48,6 +48,7 @@ struct sl_udp {
 	bool dirty;    /* in txq's list of this tick. W: txq */
 	bool own_port; /* a listener's, not shared with other workers: nothing is forwarded */
 	bool closed;
+	bool may_fragment;  /* sends without DF */
 	uint8_t n_full;	    /* full batches since the last sample. W: share.c, with what follows */
 	uint8_t n_calm;	    /* reads in a row that left nothing */
 	uint8_t share_mode; /* enum share_mode; of a listener's */

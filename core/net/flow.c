@@ -200,6 +200,6 @@ bool sl_flow_is_dtls(const struct sl_flow *f)
 int sl_flow_send(struct sl_flow *f, struct sl_packet *p)
 {
 	if (f->assoc)
-		return assoc_write(f->assoc, p->data, p->len, p->tos);
+		return assoc_write_packet(f->assoc, p);
 	return txq_push(f->udp, p, &f->remote, f->udp->wildcard ? &f->local : NULL, f->share);
 }

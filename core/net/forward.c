@@ -17,7 +17,7 @@
 
 struct forwarded {
 	uint16_t listener;
-	uint8_t tos, reserved;
+	uint8_t tos, ttl;
 	uint32_t len; /* bytes behind this header */
 	struct sl_addr from, local;
 };
@@ -40,6 +40,7 @@ static int hand_over(struct net *n, const struct sl_packet *p, uint32_t owner)
 	const struct forwarded head = {
 		.listener = p->udp->listener->pub.index,
 		.tos = p->tos,
+		.ttl = p->ttl,
 		.len = p->len,
 		.from = p->from,
 		.local = *p->local,
@@ -186,6 +187,7 @@ static void take_over(struct net *n, struct sl_udp *u, const struct forwarded *h
 	memcpy(p->pub.data, data, head->len);
 	p->pub.len = head->len;
 	p->pub.tos = head->tos;
+	p->pub.ttl = head->ttl;
 	p->pub.from = head->from;
 	p->pub.udp = u;
 	p->pub.time_ns = sl_loop_ns(n->worker->loop);

@@ -21,7 +21,7 @@
 #define PAUSE_FIRST 16 /* batches */
 #define PAUSE_MAX 256
 #define TRAIN_BYTES 65536
-#define CONTROL_BYTES 104 /* addresses and TOS as in receive.c, and the segment size */
+#define CONTROL_BYTES 128 /* addresses, TOS and TTL as in receive.c, and the segment size */
 
 /* A kernel without it hands out single datagrams. */
 void gro_switch(struct sl_udp *u, bool on)

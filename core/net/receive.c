@@ -19,12 +19,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SINGLY_MAX 3	 /* up to this quota, one call per datagram */
-#define LOOKS_MAX 32	 /* in one wake-up: others wait */
-#define LUCK_MAX 64	 /* a find counts two, a look in vain one; looking pays above the half */
-#define LUCK_PAUSE 16	 /* wake-ups before it is tried again */
-#define PATIENCE 4	 /* full wake-ups before a quota of one grows: a wrong guess costs a call */
-#define CONTROL_BYTES 80 /* IP_PKTINFO or IPV6_PKTINFO, TOS or traffic class */
+#define SINGLY_MAX 3  /* up to this quota, one call per datagram */
+#define LOOKS_MAX 32  /* in one wake-up: others wait */
+#define LUCK_MAX 64   /* a find counts two, a look in vain one; looking pays above the half */
+#define LUCK_PAUSE 16 /* wake-ups before it is tried again */
+#define PATIENCE 4    /* full wake-ups before a quota of one grows: a wrong guess costs a call */
+#define CONTROL_BYTES 104 /* IP_PKTINFO or IPV6_PKTINFO, TOS or traffic class, TTL */
 
 int rx_open(struct net *n)
 {
@@ -111,13 +111,17 @@ static void local_address(struct packet *p, const struct sl_udp *u, const struct
 /* Types that were not asked for do not come; unknown ones are skipped all the same. */
 static void read_control(struct sl_udp *u, struct sl_packet *p, const struct cmsghdr *c)
 {
-	int tclass;
+	int tclass, ttl;
 
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
 		p->tos = *CMSG_DATA(c);
 	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
 		memcpy(&tclass, CMSG_DATA(c), sizeof tclass);
 		p->tos = (uint8_t)tclass;
+	} else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+		   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
+		memcpy(&ttl, CMSG_DATA(c), sizeof ttl);
+		p->ttl = (uint8_t)ttl;
 	} else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
 		   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)) {
 		local_address(packet_of(p), u, c);

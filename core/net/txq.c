@@ -29,7 +29,7 @@
 #define TURN_BITS 10  /* of the number of classes */
 
 struct tx {
-	struct fair_item item;	  /* first; note: TOS */
+	struct fair_item item;	  /* first; note: TOS, and TTL in the upper half */
 	struct sl_packet *packet; /* one reference */
 	uint8_t *data;		  /* packet's, as it was when queued */
 	struct sl_addr to, from;
@@ -197,7 +197,7 @@ static void drop_one(struct sl_udp *u)
 
 /* ---- messages */
 
-/* The buffer has room for all three kinds at once (struct tx_control). */
+/* The buffer has room for all kinds at once (struct tx_control). */
 static void put_control(struct msghdr *h, int level, int type, const void *value, size_t len)
 {
 	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)h->msg_control + h->msg_controllen);
@@ -228,15 +228,52 @@ static void put_source(struct msghdr *h, const struct sl_addr *from)
 	}
 }
 
-/* Of datagrams that have one: the option costs 100 ns. */
-static void put_tos(struct msghdr *h, const struct tx *t)
+/* Of datagrams that have them: an option costs 100 ns. */
+static void put_tos(struct msghdr *h, uint8_t family, int tos)
 {
-	int tos = t->item.note;
-
-	if (t->to.family == 4)
+	if (tos > 0 && family == 4)
 		put_control(h, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
-	else
+	else if (tos > 0)
 		put_control(h, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
+}
+
+static void put_ttl(struct msghdr *h, uint8_t family, int ttl)
+{
+	if (ttl > 0 && family == 4)
+		put_control(h, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
+	else if (ttl > 0)
+		put_control(h, IPPROTO_IPV6, IPV6_HOPLIMIT, &ttl, sizeof ttl);
+}
+
+/* What the header of the datagram shall say. */
+static void put_header(struct msghdr *h, uint8_t family, uint16_t note)
+{
+	put_tos(h, family, note & 0xff);
+	put_ttl(h, family, note >> 8);
+}
+
+static uint16_t note_of(const struct sl_packet *p)
+{
+	return (uint16_t)(p->tos | p->ttl << 8);
+}
+
+ssize_t txq_send_now(const struct sl_udp *u, const struct sl_packet *p, const struct sl_addr *to)
+{
+	union net_sockaddr sa;
+	struct tx_control control = {0};
+	struct iovec iov = {p->data, p->len};
+	struct msghdr h = {
+		.msg_name = &sa,
+		.msg_namelen = sl_addr_to_sockaddr((struct sockaddr_storage *)&sa, to),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+	};
+
+	put_header(&h, to->family, note_of(p));
+	if (h.msg_controllen == 0)
+		h.msg_control = NULL;
+	return sendmsg(u->ev.fd, &h, MSG_DONTWAIT);
 }
 
 /* Decides between sendto and sendmsg for a single datagram. */
@@ -291,7 +328,7 @@ static struct tx *build_message(struct txq *q, unsigned at, struct iovec *iov, s
 	if (t->from.family != 0)
 		put_source(h, &t->from);
 	if (t->item.note != 0)
-		put_tos(h, t);
+		put_header(h, t->to.family, t->item.note);
 	if (n > 1)
 		put_control(h, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
 	if (h->msg_controllen == 0)
@@ -500,7 +537,7 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	t->packet = p;
 	t->data = p->data;
 	t->item.len = (uint16_t)p->len;
-	t->item.note = p->tos;
+	t->item.note = note_of(p);
 	t->item.key = share;
 	t->to = *to;
 	if (from)

@@ -12,7 +12,7 @@
 struct sl_slab;
 
 struct tx_control {
-	_Alignas(struct cmsghdr) uint8_t bytes[96]; /* source address, TOS and segment size */
+	_Alignas(struct cmsghdr) uint8_t bytes[120]; /* source address, TOS, TTL and segment size */
 };
 
 struct txq {
@@ -34,10 +34,12 @@ struct txq {
 
 int txq_open(struct txq *q, struct net *n);
 void txq_close(struct txq *q);
-/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. share: whose it is
- * among those who share the socket; 0: the receiver's. As sl_udp_send. */
+/* from: source address for a wildcard socket, NULL or unset: the kernel's choice. share: whose it
+ * is among those who share the socket; 0: the receiver's. As sl_udp_send. */
 int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	     const struct sl_addr *from, uint32_t share);
+/* Past the queue; as sendto, with what p says of the header */
+ssize_t txq_send_now(const struct sl_udp *u, const struct sl_packet *p, const struct sl_addr *to);
 /* The socket takes datagrams again */
 void txq_resume(struct sl_udp *u);
 void txq_flush_socket(struct sl_udp *u);

@@ -224,6 +224,24 @@ static int set_option(const struct sl_udp *u, int v4_name, int v6_name, int valu
 		       : 0;
 }
 
+int sl_udp_recv_ttl(struct sl_udp *u)
+{
+	if (set_option(u, IP_RECVTTL, IPV6_RECVHOPLIMIT, 1) < 0)
+		return -SL_ESYS;
+	u->told = true;
+	return 0;
+}
+
+int sl_udp_may_fragment(struct sl_udp *u)
+{
+	if (u->local.family == 6) /* where routers never do */
+		return 0;
+	if (set_option(u, IP_MTU_DISCOVER, 0, IP_PMTUDISC_DONT) < 0)
+		return -SL_ESYS;
+	u->may_fragment = true;
+	return 0;
+}
+
 int sl_udp_recv_tos(struct sl_udp *u)
 {
 	if (set_option(u, IP_RECVTOS, IPV6_RECVTCLASS, 1) < 0)
@@ -238,8 +256,7 @@ int sl_udp_recv_tos(struct sl_udp *u)
  */
 int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p, const struct sl_addr *to)
 {
-	struct sockaddr_storage sa;
-	unsigned len = sl_addr_to_sockaddr(&sa, to);
+	const int usual = u->may_fragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
 	ssize_t n;
 	int err;
 
@@ -248,9 +265,9 @@ int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p, const struct 
 	txq_flush_socket(u);
 	if (set_option(u, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO) < 0)
 		return -SL_ESYS;
-	n = sendto(u->ev.fd, p->data, p->len, MSG_DONTWAIT, (struct sockaddr *)&sa, len);
+	n = txq_send_now(u, p, to);
 	err = n >= 0 ? 0 : errno == EMSGSIZE ? -SL_ELIMIT : -SL_EFULL;
-	if (set_option(u, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP_PMTUDISC_WANT) < 0)
+	if (set_option(u, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, usual) < 0)
 		err = -SL_ESYS;
 	if (err == -SL_ELIMIT)
 		icmp_read_too_long(u, to);

@@ -144,10 +144,16 @@ const struct sl_directive relay_directives[] = {
 	SL_DIR(struct relay_conf, mobility, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Give tickets to clients that ask for one, by which an allocation follows "
 		      "them to another address (RFC 8016). Off: 405."),
-	SL_DIR(struct relay_conf, carry_dscp, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
-	       .doc = "Carry DSCP and ECN of every packet on to the other side. Off: those of "
-		      "clients on listeners with a wildcard address, where it costs nothing; else "
-		      "some 200 ns a packet."),
+	SL_DIR(struct relay_conf, carry_dscp, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Carry DSCP and ECN of every packet on to the other side, as RFC 8656 "
+		      "section 14 prefers. Off saves some 200 ns a packet: only those of clients "
+		      "on "
+		      "listeners with a wildcard address are carried then, where it costs "
+		      "nothing."),
+	SL_DIR(struct relay_conf, carry_ttl, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Send packets on with the TTL or hop limit that they came with, less one, "
+		      "and drop those that have none left; some 300 ns a packet. Off: TTLs begin "
+		      "anew, which RFC 8656 allows."),
 	SL_DIR(struct relay_conf, challenge_rate, SL_T_INT, SL_S_MAIN, .dflt = "300", .min = 0,
 	       .max = 1000000,
 	       .doc = "Requests without valid credentials that a worker answers a second to one "

@@ -41,6 +41,7 @@ const struct sl_metric relay_metrics[] = {
 		SL_COUNTER(peer_queue_full, "packets dropped on the way to peers: queue full"),
 	[M_TOO_LONG] =
 		SL_COUNTER(too_long, "packets dropped as longer than a datagram may be here"),
+	SL_COUNTER(ttl_expired, "packets dropped at the end of their TTL (carry_ttl)"),
 	[M_CONNECTIONS] = SL_COUNTER(connections, "connections of clients over TCP and TLS"),
 	[M_STREAM_ERRORS] =
 		SL_COUNTER(stream_errors, "connections closed because they fell out of framing"),

@@ -253,6 +253,15 @@ const struct sl_turn_io relay_io = {
 
 /* ---- data */
 
+/* One hop further; false: that was the last. */
+static bool hop(const struct relay *r, struct sl_packet *p)
+{
+	if (p->ttl == 0 || --p->ttl > 0) /* 0: nobody asked */
+		return true;
+	sl_count(&r->module->m[M_TTL_EXPIRED]);
+	return false;
+}
+
 static void sent_to_peer(struct relay *r, const struct sl_packet *p)
 {
 	struct sl_session_stats *stats = r->session->stats;
@@ -267,6 +276,8 @@ void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *p
 	const struct relay_socket *s = r->sockets[peer->family == 6];
 
 	meters_touch(r->module);
+	if (!hop(r, p))
+		return;
 	if (!s || sl_udp_send(s->udp, p, peer) < 0)
 		sl_count(&r->module->m[M_PEER_QUEUE_FULL]);
 	else
@@ -277,9 +288,12 @@ void relay_to_peer(struct relay *r, struct sl_packet *p, const struct sl_addr *p
 void relay_to_peer_whole(struct relay *r, struct sl_packet *p, const struct sl_addr *peer)
 {
 	const struct relay_socket *s = r->sockets[peer->family == 6];
-	int err = s ? sl_udp_send_whole(s->udp, p, peer) : -SL_EFULL;
+	int err;
 
 	meters_touch(r->module);
+	if (!hop(r, p))
+		return;
+	err = s ? sl_udp_send_whole(s->udp, p, peer) : -SL_EFULL;
 	if (err == 0)
 		sent_to_peer(r, p);
 	else
@@ -342,6 +356,8 @@ void relay_from_peer(void *arg, struct sl_packet *p)
 	meters_touch(r->module);
 	channel = sl_turn_peer_in(r->alloc, &p->from, p->len, p->time_ns / SL_NS_PER_MS);
 	if (channel < 0)
+		return;
+	if (!hop(r, p))
 		return;
 	stats = r->session->stats;
 	stats->packets_out++;

@@ -88,7 +88,7 @@ struct relay_conf {
 	struct relay_limit user_limits, source_limits, realm_limits, total_limits;
 	int32_t offload; /* enum sl_offload_mode */
 	int64_t max_connections;
-	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility, carry_dscp, recheck_peers;
+	bool auth, userhash, ipv4, ipv6, tcp_relays, mobility, carry_dscp, carry_ttl, recheck_peers;
 };
 
 /* Rows of the metric table behind those of the engine, in its order. */
@@ -111,6 +111,7 @@ enum relay_meter {
 	M_CLIENT_QUEUE_FULL,
 	M_PEER_QUEUE_FULL,
 	M_TOO_LONG,
+	M_TTL_EXPIRED,
 	M_CONNECTIONS,
 	M_STREAM_ERRORS,
 };
@@ -399,6 +400,8 @@ int handout_open(struct turn_relay *m);
 
 /* ---- turn_relay.c */
 void module_arm(struct turn_relay *m);
+/* What the module wants to know of the header of datagrams there, and how they leave */
+int module_hear_header(const struct turn_relay *m, struct sl_udp *u);
 static inline uint64_t module_now_ms(const struct turn_relay *m)
 {
 	return sl_loop_ms(m->worker->loop);

@@ -24,9 +24,7 @@ static int open_udp(struct relay_socket *s, const struct sl_addr *local)
 	int err;
 
 	err = sl_udp_open(s->module->worker, &opts, &s->udp);
-	if (err == 0 && s->module->conf->carry_dscp)
-		err = sl_udp_recv_tos(s->udp);
-	return err;
+	return err < 0 ? err : module_hear_header(s->module, s->udp);
 }
 
 static struct relay_socket *socket_new(struct turn_relay *m, const struct sl_addr *local, bool tcp,

@@ -84,17 +84,29 @@ static int open_engine(struct turn_relay *m)
 	return err;
 }
 
-/* A listener with a wildcard address hears it anyway. */
+/* RFC 8656 section 14: fields are carried, or have the defaults; of both sides DF is not asked for,
+ * and is 0 then. */
+int module_hear_header(const struct turn_relay *m, struct sl_udp *u)
+{
+	int err = sl_udp_may_fragment(u);
+
+	if (err == 0 && m->conf->carry_dscp)
+		err = sl_udp_recv_tos(u);
+	if (err == 0 && m->conf->carry_ttl)
+		err = sl_udp_recv_ttl(u);
+	return err;
+}
+
 static int open_listeners(struct turn_relay *m)
 {
 	const struct sl_listener *const *list;
-	unsigned n = m->conf->carry_dscp ? sl_listeners(m->worker, &list) : 0;
+	unsigned n = sl_listeners(m->worker, &list);
 
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_udp *u = sl_listener_udp(m->worker, list[i]);
 
 		if (u && sl_listener_conf(m->worker, list[i], "turn-relay") &&
-		    sl_udp_recv_tos(u) < 0)
+		    module_hear_header(m, u) < 0)
 			return -SL_ESYS;
 	}
 	return 0;

@@ -34,6 +34,7 @@ struct sl_packet {
 	uint64_t time_ns;	     /* of the tick that read it */
 	struct sl_assoc *assoc; /* the DTLS association it came through, decrypted; valid during the
 				   handler's call. NULL: it came as it is */
+	uint8_t ttl; /* TTL or hop limit as received, or to send; 0: not asked for, the default */
 };
 
 /* Empty, one reference, data at the headroom's end; NULL when the arena is at its limit */
@@ -48,7 +49,8 @@ SL_API void sl_packet_unref(struct sl_packet *p);
 SL_API uint8_t *sl_packet_push(struct sl_packet *p, size_t n);
 /* Strip */
 SL_API uint8_t *sl_packet_pull(struct sl_packet *p, size_t n);
-/* A place beside the packet for what its bytes are as RTP, as long as the packet lives; not cleared.
+/* A place beside the packet for what its bytes are as RTP, as long as the packet lives; not
+ * cleared.
  */
 SL_API struct sl_rtp *sl_packet_rtp(struct sl_packet *p);
 /* Returns where the new bytes are */

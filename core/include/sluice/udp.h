@@ -42,11 +42,11 @@ SL_API struct sl_udp *sl_listener_udp(const struct sl_worker *w, const struct sl
 /* NULL for a module's own socket */
 SL_API const struct sl_listener *sl_udp_listener(const struct sl_udp *u);
 
-/* Queues p->data .. p->len to `to`, with p->tos; takes its own reference; the bytes must not change
- * until the tick ends. -SL_EFULL: queue full, dropped and counted. */
+/* Queues p->data .. p->len to `to`, with p->tos and p->ttl; takes its own reference; the bytes must
+ * not change until the tick ends. -SL_EFULL: queue full, dropped and counted. */
 SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p,
 				     const struct sl_addr *to);
-/* At once, and never in fragments, nor with p->tos: -SL_ELIMIT: longer than the way is known to
+/* At once, and never in fragments: -SL_ELIMIT: longer than the way is known to
  * take; the error function is told of it, with the MTU, as of an ICMP error. Not on a wildcard
  * socket. */
 SL_API SL_MUST_CHECK int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p,
@@ -54,6 +54,10 @@ SL_API SL_MUST_CHECK int sl_udp_send_whole(struct sl_udp *u, const struct sl_pac
 /* From now on packets say their DSCP and ECN (p->tos), for some 200 ns each; those of wildcard
  * sockets always do. */
 SL_API SL_MUST_CHECK int sl_udp_recv_tos(struct sl_udp *u);
+/* From now on packets say their TTL or hop limit (p->ttl), for some 100 ns each. */
+SL_API SL_MUST_CHECK int sl_udp_recv_ttl(struct sl_udp *u);
+/* From now on datagrams leave without DF, so that IPv4 routers may fragment them. */
+SL_API SL_MUST_CHECK int sl_udp_may_fragment(struct sl_udp *u);
 /* As sl_udp_send, from this address of the host when the socket is bound to a wildcard. */
 SL_API SL_MUST_CHECK int sl_udp_send_from(struct sl_udp *u, struct sl_packet *p,
 					  const struct sl_addr *from, const struct sl_addr *to);
@@ -91,9 +95,9 @@ SL_API SL_MUST_CHECK int sl_flow_open(struct sl_udp *u, const struct sl_addr *re
 /* Accepts NULL */
 SL_API void sl_flow_close(struct sl_flow *f);
 /*
- * Whose packets these are, any number. Where a worker or a socket has more to do than it can, shares
- * take turns, and who has most loses first; else nobody looks at it. Without it each flow is a share
- * of its own, and a module's sockets are looked after singly.
+ * Whose packets these are, any number. Where a worker or a socket has more to do than it can,
+ * shares take turns, and who has most loses first; else nobody looks at it. Without it each flow is
+ * a share of its own, and a module's sockets are looked after singly.
  */
 SL_API void sl_flow_set_share(struct sl_flow *f, uint32_t share);
 SL_API void sl_udp_set_share(struct sl_udp *u, uint32_t share);
