@@ -182,13 +182,37 @@ bool turn_realm_is_full(const struct turn_realm *realm)
 
 /* ---- permissions and channels */
 
+/* By scope, as enum sl_turn_scope. */
+static void count_permissions(struct sl_turn_counters *n, int scope)
+{
+	uint64_t *const counters[SL_TURN_SCOPES] = {
+		&n->over_allocation_permissions, &n->over_user_permissions,
+		&n->over_source_permissions,	 &n->over_realm_permissions,
+		&n->over_total_permissions,
+	};
+
+	n->permission_refusals++;
+	(*counters[scope])++;
+}
+
+static void count_channels(struct sl_turn_counters *n, int scope)
+{
+	uint64_t *const counters[SL_TURN_SCOPES] = {
+		&n->over_allocation_channels, &n->over_user_channels,  &n->over_source_channels,
+		&n->over_realm_channels,      &n->over_total_channels,
+	};
+
+	n->channel_refusals++;
+	(*counters[scope])++;
+}
+
 bool turn_may_permit(const struct sl_turn_alloc *a, uint32_t n_new)
 {
 	for (int i = 0; i < SL_TURN_SCOPES; i++) {
 		const struct turn_share *s = a->shares[i];
 
 		if (s && s->limit->permissions > 0 && s->n_perms + n_new > s->limit->permissions) {
-			a->turn->counters.permission_refusals++;
+			count_permissions(&a->turn->counters, i);
 			return false;
 		}
 	}
@@ -201,7 +225,7 @@ bool turn_may_bind(const struct sl_turn_alloc *a)
 		const struct turn_share *s = a->shares[i];
 
 		if (s && s->limit->channels > 0 && s->n_channels >= s->limit->channels) {
-			a->turn->counters.channel_refusals++;
+			count_channels(&a->turn->counters, i);
 			return false;
 		}
 	}

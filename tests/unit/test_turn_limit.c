@@ -207,6 +207,86 @@ TEST(permissions_and_channels_of_a_user_count_over_its_allocations)
 	CHECK(tnet_stop(&net));
 }
 
+static struct sl_turn_limit *limit_of(int scope)
+{
+	return scope < SL_TURN_IN_TOTAL ? &realms[0].limits[scope] : &net.conf.total;
+}
+
+static uint64_t n_permissions_over(int scope)
+{
+	const uint64_t n[SL_TURN_SCOPES] = {
+		COUNTER(over_allocation_permissions), COUNTER(over_user_permissions),
+		COUNTER(over_source_permissions), COUNTER(over_realm_permissions),
+		COUNTER(over_total_permissions)};
+
+	return n[scope];
+}
+
+static uint64_t n_channels_over(int scope)
+{
+	const uint64_t n[SL_TURN_SCOPES] = {
+		COUNTER(over_allocation_channels), COUNTER(over_user_channels),
+		COUNTER(over_source_channels), COUNTER(over_realm_channels),
+		COUNTER(over_total_channels)};
+
+	return n[scope];
+}
+
+TEST(each_scope_limits_permissions_and_channels_in_its_own_counter)
+{
+	const struct sl_addr one = taddr("192.0.2.1:1"), two = taddr("192.0.2.2:2");
+
+	for (int scope = 0; scope < SL_TURN_SCOPES; scope++) {
+		setup();
+		limit_of(scope)->permissions = 1;
+		start();
+		CHECK_INT(tc_ask_allocate(&alice), 0);
+		CHECK_INT(tc_ask_permission(&alice, &one), 0);
+		CHECK_INT(tc_ask_permission(&alice, &one), 0); /* renewed */
+		CHECK_INT(tc_ask_permission(&alice, &two), 508);
+		CHECK_INT(n_permissions_over(scope), 1);
+		CHECK_INT(COUNTER(permission_refusals), 1);
+		CHECK(tnet_stop(&net));
+		setup();
+		limit_of(scope)->channels = 1;
+		start();
+		CHECK_INT(tc_ask_allocate(&alice), 0);
+		CHECK_INT(tc_ask_channel(&alice, 0x4000, &one), 0);
+		CHECK_INT(tc_ask_channel(&alice, 0x4000, &one), 0);
+		CHECK_INT(tc_ask_channel(&alice, 0x4001, &two), 508);
+		CHECK_INT(n_channels_over(scope), 1);
+		CHECK_INT(COUNTER(channel_refusals), 1);
+		CHECK(tnet_stop(&net));
+	}
+}
+
+TEST(each_scope_limits_allocations_with_its_own_answer)
+{
+	static const unsigned codes[SL_TURN_SCOPES] = {[SL_TURN_PER_USER] = 486,
+						       [SL_TURN_PER_SOURCE] = 486,
+						       [SL_TURN_PER_REALM] = 508,
+						       [SL_TURN_IN_TOTAL] = 508};
+
+	for (int scope = SL_TURN_PER_USER; scope < SL_TURN_SCOPES; scope++) {
+		setup();
+		limit_of(scope)->allocations = 1;
+		start();
+		sl_str_copy(bob.user, sizeof bob.user, SL_STR("alice"));
+		sl_str_copy(bob.password, sizeof bob.password, SL_STR("wonder"));
+		bob.at.remote = alice.at.remote;
+		bob.at.remote.port++;
+		CHECK_INT(tc_ask_allocate(&alice), 0);
+		CHECK_INT(tc_ask_allocate(&bob), codes[scope]);
+		CHECK_INT(COUNTER(quota_refusals), codes[scope] == 486);
+		CHECK_INT(COUNTER(source_refusals), scope == SL_TURN_PER_SOURCE);
+		CHECK_INT(COUNTER(realm_refusals), scope == SL_TURN_PER_REALM);
+		CHECK_INT(COUNTER(capacity_refusals), codes[scope] == 508);
+		CHECK_INT(tc_ask_refresh(&alice, 0), 0);
+		CHECK_INT(tc_ask_allocate(&bob), 0);
+		CHECK(tnet_stop(&net));
+	}
+}
+
 /* ---- bits a second */
 
 static unsigned pass_channel_data(struct tclient *c, unsigned n)
@@ -296,10 +376,7 @@ TEST(send_indications_count_too_and_each_scope_has_its_counter)
 		unsigned n = 0;
 
 		setup();
-		if (scope < SL_TURN_IN_TOTAL)
-			realms[0].limits[scope].bps = 1000;
-		else
-			net.conf.total.bps = 1000;
+		limit_of(scope)->bps = 1000;
 		start();
 		CHECK_INT(tc_ask_allocate(&alice), 0);
 		CHECK(alice.alloc->shaped);
@@ -308,6 +385,11 @@ TEST(send_indications_count_too_and_each_scope_has_its_counter)
 			n += sends_indication(&alice, &peer);
 		CHECK_INT(n, 27); /* a burst of 32 KiB */
 		CHECK_INT(n_over(scope), 3);
+		n = 0;
+		for (int i = 0; i < 1000; i++)
+			n += tc_peer_data(&alice, &peer) >= 0; /* 100 bytes; its own bucket */
+		CHECK_INT(n, 32768 / 100);
+		CHECK_INT(n_over(scope), 3 + 1000 - n);
 		CHECK(tnet_stop(&net));
 	}
 }

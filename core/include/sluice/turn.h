@@ -186,6 +186,16 @@ struct sl_turn_conf {
 	X(realm_refusals, "Allocate requests that found their realm full (300 or 508)")            \
 	X(permission_refusals, "of those answered 508: over a limit of permissions")               \
 	X(channel_refusals, "of those answered 508: over a limit of channels")                     \
+	X(over_allocation_permissions, "requests refused: permissions of an allocation")           \
+	X(over_user_permissions, "requests refused: permissions of a user")                        \
+	X(over_source_permissions, "requests refused: permissions of a source")                    \
+	X(over_realm_permissions, "requests refused: permissions of a realm")                      \
+	X(over_total_permissions, "requests refused: permissions of all")                          \
+	X(over_allocation_channels, "requests refused: channels of an allocation")                 \
+	X(over_user_channels, "requests refused: channels of a user")                              \
+	X(over_source_channels, "requests refused: channels of a source")                          \
+	X(over_realm_channels, "requests refused: channels of a realm")                            \
+	X(over_total_channels, "requests refused: channels of all")                                \
 	X(peer_refusals, "answered 403: peer not permitted")                                       \
 	X(family_refusals, "answered 440 or 443")                                                  \
 	X(transport_refusals, "answered 442")                                                      \
