@@ -585,7 +585,14 @@ struct send_parts {
 	bool dont_fragment;
 };
 
-/* One walk, because this is the data path of clients without channels. */
+static void keep_first(struct sl_stun_attr *place, const struct sl_stun_attr *a)
+{
+	if (!place->data)
+		*place = *a;
+}
+
+/* One walk, because this is the data path of clients without channels. Of what stands twice the
+ * first counts (RFC 8489 section 14). */
 static bool send_parse(const struct sl_stun_msg *msg, struct send_parts *ret_parts)
 {
 	struct send_parts parts = {0};
@@ -593,9 +600,9 @@ static bool send_parse(const struct sl_stun_msg *msg, struct send_parts *ret_par
 
 	while (sl_stun_next(msg, &a)) {
 		if (a.type == SL_TURN_XOR_PEER_ADDRESS)
-			parts.peer = a;
+			keep_first(&parts.peer, &a);
 		else if (a.type == SL_TURN_DATA_ATTR)
-			parts.data = a;
+			keep_first(&parts.data, &a);
 		else if (a.type == SL_TURN_DONT_FRAGMENT)
 			parts.dont_fragment = true;
 		else if (a.type < 0x8000)
