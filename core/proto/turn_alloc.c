@@ -377,6 +377,8 @@ static void set_client(struct sl_turn_alloc *a, const struct sl_turn_client *c)
 	a->homeless = sl_htab_insert(&t->allocs, &a->node, client_hash(c)) < 0;
 }
 
+/* Not to where a relay of this node may be: of two allocations each could become the other's client
+ * so, and what a peer sends to one would go round between them. */
 unsigned turn_alloc_move(struct turn_req *r)
 {
 	struct sl_turn_alloc *a = r->a;
@@ -385,6 +387,8 @@ unsigned turn_alloc_move(struct turn_req *r)
 
 	if (a->tcp && r->client->transport != TURN_PROTO_TCP)
 		return 400;
+	if (turn_may_be_own_relay(r->t->conf, &r->client->remote))
+		return 403;
 	set_client(a, r->client);
 	if (a->homeless || r->t->io->moved(r->t->io_ctx, a) < 0) {
 		if (was_homeless && !a->homeless)

@@ -276,6 +276,8 @@ struct turn_reservation *turn_reservation_find(const struct sl_turn *t,
 void turn_reservation_cancel(struct sl_turn *t, struct turn_reservation *res);
 
 /* turn_peer.c */
+/* Relays of this node, not of this worker alone, have such addresses */
+bool turn_may_be_own_relay(const struct sl_turn_conf *conf, const struct sl_addr *a);
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 unsigned turn_channel_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer);
 struct turn_perm *turn_perm_find(const struct sl_turn_alloc *a, const struct sl_addr *peer);

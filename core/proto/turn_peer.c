@@ -101,6 +101,12 @@ static bool is_relay_port(const struct sl_turn_conf *conf, uint16_t port)
 	       is_media_port(conf, port);
 }
 
+bool turn_may_be_own_relay(const struct sl_turn_conf *conf, const struct sl_addr *a)
+{
+	return is_own(conf, a) && sl_addr_classify(a) != SL_ADDR_LOOPBACK &&
+	       a->port >= conf->own_ports_lo && a->port <= conf->own_ports_hi;
+}
+
 /* 0, 403 or 443. The port is judged later, with each packet's permission, or here for a channel. */
 unsigned turn_peer_check(const struct sl_turn_alloc *a, const struct sl_addr *peer)
 {

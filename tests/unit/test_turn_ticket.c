@@ -218,6 +218,28 @@ TEST(a_move_that_the_world_refuses_leaves_it_where_it_was)
 	CHECK(tnet_stop(&net));
 }
 
+TEST(no_allocation_moves_behind_a_relay_of_this_node)
+{
+	const struct sl_addr own = taddr("203.0.113.50");
+
+	tnet_init(&net);
+	net.conf.own = &own;
+	net.conf.n_own = 1;
+	net.conf.own_ports_lo = 40000;
+	net.conf.own_ports_hi = 50000;
+	tnet_start(&net);
+	tclient_init(&alice, &net, "198.51.100.1:1000", "alice", "wonder");
+	tclient_init(&moved, &net, "203.0.113.50:40000", "alice", "wonder");
+	CHECK_INT(allocate_mobile(&alice), 0);
+	CHECK(learn_ticket(&alice));
+	CHECK_INT(refresh_with(&moved, ticket, 600), 403);
+	CHECK(turn_alloc_find(net.turn, &alice.at) == alice.alloc);
+	moved.at.remote.port = 39999; /* a client on this host */
+	moved.nonce[0] = '\0';
+	CHECK_INT(refresh_with(&moved, ticket, 600), 0);
+	CHECK(tnet_stop(&net));
+}
+
 TEST(a_client_that_is_lost_is_waited_for)
 {
 	setup();
