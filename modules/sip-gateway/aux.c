@@ -253,7 +253,7 @@ static void add_listener(struct aux *a, struct sl_str data)
 		return;
 	a->listeners[a->n_listeners++] = l;
 	if (!sl_timer_pending(&a->settle) && a->n_listeners == 1)
-		sl_timer_set(a->w->loop, &a->settle, 100); /* the others follow at once */
+		sl_timer_set(a->w->loop, &a->settle, 10); /* the others follow at once */
 }
 
 static void on_settled(struct sl_timer *t)

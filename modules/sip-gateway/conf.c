@@ -124,10 +124,11 @@ const struct sl_directive sip_directives[] = {
 	       .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
 		      "behind 1:1 NAT. Unset: the address that they came to."),
 	SL_DIR(struct sip_conf, algorithms, SL_T_ENUM, SL_S_MAIN, .list = true,
-	       .names = sip_algorithm_names, .dflt = "[md5, sha256]", .min = 1, .max = 2,
+	       .names = sip_algorithm_names, .dflt = "[md5]", .min = 1, .max = 2,
 	       .doc = "Digests that phones may choose from, in the order of our challenges (RFC "
-		      "8760). Over WebSocket only the first is offered, since JsSIP and SIP.js "
-		      "abort on two."),
+		      "8760). Many clients abort on a challenge that they do not know, even beside "
+		      "one that they do: JsSIP, SIP.js and baresip among them. So over WebSocket "
+		      "only the first is offered, and sha256 is for who knows his phones."),
 	SL_DIR(struct sip_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
 	       .max = 86400000, .doc = "After this a nonce is stale and a new one is given."),
 	SL_DIR(struct sip_conf, min_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,

@@ -252,7 +252,7 @@ static int read_start(struct sip_peek *m, struct sl_str line)
 		return read_status(m, line);
 	method = sl_str_split(&line, ' ');
 	uri = sl_str_split(&line, ' ');
-	if (!is_token(method) || method.len > 32 || uri.len == 0)
+	if (!is_token(method) || method.len > SIP_MAX_METHOD || uri.len == 0)
 		return -SL_EPARSE;
 	if (!sl_str_eq_nocase(line, SL_STR("SIP/2.0")))
 		return -SL_EPARSE;
@@ -538,7 +538,7 @@ int sip_judge(struct sl_str first)
 		return common == response.len ? 1 : 0;
 	while (n < first.len && is_token_char(first.p[n]))
 		n++;
-	if (n > 32 || (n < first.len && (n == 0 || first.p[n] != ' ')))
+	if (n > SIP_MAX_METHOD || (n < first.len && (n == 0 || first.p[n] != ' ')))
 		return -1;
 	uri = from_offset(first, n + 1);
 	for (size_t i = 0; i < SL_ARRAY_LEN(schemes); i++) {

@@ -14,6 +14,7 @@ enum {
 	SIP_MAX_MESSAGE = 60 * 1024, /* with what the channel puts before it, below its 64 KiB */
 	SIP_MAX_HEADERS = 256,
 	SIP_MAX_START_LINE = 4096,
+	SIP_MAX_METHOD = 64,
 };
 
 /* Fields that are absent are empty, and come from the first header of their name. */

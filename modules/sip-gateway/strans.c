@@ -48,17 +48,17 @@ static struct strans *find(struct stack *s, const struct sip_msg *m, const char 
 	return n ? SL_CONTAINER(n, struct strans, node) : NULL;
 }
 
-static const char *key_method(const struct sip_msg *m, char dst[33])
+static const char *key_method(const struct sip_msg *m, char dst[SIP_MAX_METHOD + 1])
 {
 	if (message_is(m, "ACK"))
 		return "INVITE";
-	(void)sl_str_copy(dst, 33, m->peek.method);
+	(void)sl_str_copy(dst, SIP_MAX_METHOD + 1, m->peek.method);
 	return dst;
 }
 
 struct strans *strans_find(struct stack *s, const struct sip_msg *m)
 {
-	char method[33];
+	char method[SIP_MAX_METHOD + 1];
 
 	return find(s, m, message_is(m, "CANCEL") ? "CANCEL" : key_method(m, method));
 }
@@ -120,7 +120,7 @@ static void on_resend(struct alarm *a)
 
 static int fill(struct strans *t, const struct sip_msg *m)
 {
-	char method[33];
+	char method[SIP_MAX_METHOD + 1];
 	struct sl_buf key;
 	int rc;
 
