@@ -84,8 +84,12 @@ class Recording:
         return self
 
 
+def recordings_in(where):
+    return [Recording(os.path.dirname(m)) for m in sorted(glob.glob(os.path.join(where, "*/*/manifest.json")))]
+
+
 def recordings(s):
-    return [Recording(os.path.dirname(m)) for m in sorted(glob.glob(os.path.join(s.prefix, "recordings/*/*/manifest.json")))]
+    return recordings_in(os.path.join(s.prefix, "recordings"))
 
 
 def decode(path):
