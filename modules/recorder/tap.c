@@ -299,6 +299,7 @@ static void begin_flow(struct tap *t, struct tap_track *tt, struct tap_room *roo
 	tt->room = room;
 	if (!room || !room->owner || room->state != STATE_ON || flowed)
 		return;
+	tt->track->wants_all = true; /* the best goes into the file */
 	if (tt->told != room->owner)
 		tell_track(t, tt);
 	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
@@ -421,6 +422,7 @@ static void apply(struct tap *t, struct tap_room *room)
 
 		if (!sl_str_eq(tt->track->room, name))
 			continue;
+		tt->track->wants_all = room->state == STATE_ON;
 		if (room->state == STATE_OFF)
 			tt->room = NULL;
 		else

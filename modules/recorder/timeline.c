@@ -95,12 +95,13 @@ static void begin(struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 	t->last_arrival_ns = arrival_ns;
 }
 
+/* A sender that stalls and then sends what has gathered is none: its times go on as they were. */
 static bool is_restart(const struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 {
 	int64_t media = ticks_ns(t, t->last_ts, ts);
 	int64_t real = (int64_t)(arrival_ns - t->last_arrival_ns);
 
-	return media - real > RESTART_NS || real - media > RESTART_NS;
+	return media - real > RESTART_NS || media < -RESTART_NS;
 }
 
 static bool is_plausible(int64_t at, uint64_t arrival_ns)

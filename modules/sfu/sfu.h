@@ -291,6 +291,8 @@ void shown_changed(struct track *t);
 void shown_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
 /* Sets m->track. SL_DROP: a module wants it to go no further */
 int shown_packet(struct track *t, struct sl_media *m);
+/* A module needs all encodings of it. */
+bool shown_wants_all(const struct track *t);
 void shown_end(struct track *t);
 
 /* ---- member.c */

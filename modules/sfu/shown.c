@@ -76,6 +76,11 @@ int shown_packet(struct track *t, struct sl_media *m)
 	return sl_track_media(m);
 }
 
+bool shown_wants_all(const struct track *t)
+{
+	return t->shown && t->shown->pub.wants_all;
+}
+
 void shown_end(struct track *t)
 {
 	if (!t->shown)

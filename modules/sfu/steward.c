@@ -304,7 +304,7 @@ static uint32_t wanted_everywhere(const struct track *t)
 
 	for (const struct link *l = t->links; l; l = l->next)
 		mask |= l->mask;
-	return mask;
+	return shown_wants_all(t) ? ALL_ENCODINGS : mask;
 }
 
 /* The lowest is always made: it is what somebody who comes sees first. */

@@ -132,6 +132,27 @@ TEST(a_long_silence_with_a_running_clock_is_no_restart)
 	CHECK(!restarted);
 }
 
+TEST(what_a_stalled_sender_sends_all_at_once_keeps_its_times)
+{
+	struct timeline t = begin(48000);
+	int64_t first = map(&t, 0, 10 * S), out = 0;
+
+	for (int i = 1; i <= 200; i++) {
+		out = map(&t, (uint32_t)i * 960, 14 * S + i * MS / 10);
+		CHECK(!restarted);
+	}
+	CHECK_INT(out - first, 4 * S);
+}
+
+TEST(a_clock_that_stood_while_nothing_was_sent_goes_on_now)
+{
+	struct timeline t = begin(48000);
+
+	(void)map(&t, 0, 10 * S);
+	CHECK_INT(map(&t, 960, 60 * S), 60 * S);
+	CHECK_INT(map(&t, 1920, 60 * S + 20 * MS), 60 * S + 20 * MS);
+}
+
 TEST(a_report_from_nowhere_is_left_out)
 {
 	struct timeline t = begin(48000);

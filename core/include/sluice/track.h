@@ -35,6 +35,9 @@ struct sl_track {
 	void (*ask_key_frame)(struct sl_track *t, unsigned encoding); /* NULL: of no use */
 	void *arg;						      /* of who brings it */
 	struct sl_track *prev, *next; /* W: core; in its worker's list */
+	/* W: who looks on, in place: all encodings are to be made, also those that nobody is shown
+	 */
+	bool wants_all;
 };
 
 /* One packet of a track. */
