@@ -18,6 +18,7 @@
 	X(COUNTER, send_calls, "", "System calls that sent datagrams.")                            \
 	X(COUNTER, segmented_sends, "", "Runs of datagrams that UDP_SEGMENT sent as one.")         \
 	X(COUNTER, dropped_by_guard, "", "Datagrams refused by a guard of their listener.")        \
+	X(COUNTER, dropped_plain, "", "Plain datagrams to addresses with tls.only.")               \
 	X(COUNTER, dropped_too_long, "", "Datagrams longer than a packet slot.")                   \
 	X(COUNTER, dropped_unclaimed, "", "Datagrams that no flow and no module wanted.")          \
 	X(COUNTER, dropped_no_packet, "", "Datagrams lost because max_packets were in use.")       \
@@ -47,6 +48,7 @@
 	X(COUNTER, connections_over_limit, "", "Connections closed at once: max_connections.")     \
 	X(COUNTER, connections_refused, "", "Connections refused by a module.")                    \
 	X(COUNTER, connections_unclaimed, "", "Connections whose first bytes nobody wanted.")      \
+	X(COUNTER, connections_plain, "", "Plain connections to addresses with tls.only.")         \
 	X(COUNTER, connections_stolen, "", "Connections that a module took over whole.")           \
 	X(COUNTER, proxied_connections, "", "Connections whose balancer said whose they are.")     \
 	X(COUNTER, proxy_errors, "", "Connections of balancers without a right PROXY header.")     \

@@ -23,6 +23,7 @@ struct net_listener {
 			  (IP_PKTINFO) */
 	int flow_map;  /* eBPF flow map shared by all listeners; -1: steering by forwarding */
 	struct sl_dtls_ctx *dtls; /* of pub.tls. W: net */
+	bool tls_only;		  /* nothing plain is taken */
 	uint64_t preread_timeout_ms;
 	unsigned max_conns; /* per worker; accepted and closed at once beyond it, counted */
 	const struct sl_cidr *balancers; /* n_balancers; their connections begin with PROXY; borrowed */

@@ -59,6 +59,10 @@ static void route(struct net *n, struct sl_packet *p, bool forwarded)
 
 	if (l->guard.n > 0 && guarded(n, l, p))
 		return;
+	if (SL_UNLIKELY(l->tls_only) && p->demux != SL_DEMUX_DTLS) {
+		sl_count(net_meter(n, NET_dropped_plain));
+		return;
+	}
 	if (!forwarded && p->demux == SL_DEMUX_STUN && forward_by_ufrag(n, p))
 		return;
 	if (to_flow(n, p) || checked(n, p))

@@ -142,6 +142,15 @@ static bool has_its_turn(struct sl_conn *c, struct sl_str bytes)
 	return rc == SL_OK;
 }
 
+/* Not for an address that has nothing for it. */
+static bool is_plain_in_vain(const struct sl_conn *c, uint8_t first)
+{
+	if (!c->acceptor->listener->tls_only || first == TLS_RECORD_HANDSHAKE)
+		return false;
+	sl_count(net_meter(conn_net(c), NET_connections_plain));
+	return true;
+}
+
 /* What is looked at lies in the common scratch buffer: half-open connections own none. */
 void preread_ready(struct sl_conn *c)
 {
@@ -154,6 +163,8 @@ void preread_ready(struct sl_conn *c)
 		conn_fail(c, SL_CLOSE_ERROR);
 	else if ((size_t)n <= c->seen) /* woken, but not by more bytes: this is the peer's end */
 		conn_fail(c, SL_CLOSE_PEER);
+	else if (is_plain_in_vain(c, scratch[0]))
+		conn_fail(c, SL_CLOSE_OURS);
 	else if (has_its_turn(c, (struct sl_str){(const char *)scratch, (size_t)n}))
 		offer(c, (struct sl_str){(const char *)scratch, (size_t)n});
 }

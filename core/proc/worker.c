@@ -190,6 +190,7 @@ static int fill_listener(struct worker *w, const struct setup_listener *sl,
 		.preread_timeout_ms = sl->block->preread_timeout,
 		.balancers = sl->block->proxy_from.items,
 		.n_balancers = (unsigned)sl->block->proxy_from.n,
+		.tls_only = sl->block->tls.only,
 		.max_conns = (unsigned)sl->block->max_connections,
 	};
 	if (setup_tls(w->setup, sl, w->h->ticket_key, &nl->pub.tls, err, sizeof err) == 0)

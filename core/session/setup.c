@@ -121,6 +121,11 @@ static const struct sl_directive tls_fields[] = {
 		.doc = "Further certificates, chosen by the server name that the client asks for."),
 	SL_FIELD(struct tls_block, min_version, SL_T_ENUM, .names = tls_versions, .dflt = "\"1.2\"",
 		 .doc = "Oldest TLS version accepted. DTLS is 1.2 here, so 1.3 turns it off."),
+	SL_FIELD(struct tls_block, only, SL_T_BOOL, .dflt = "no",
+		 .doc = "Close connections that do not begin with TLS, and drop datagrams that are "
+			"not "
+			"DTLS; no: plain clients are served as well. WebRTC's media needs plain "
+			"datagrams."),
 	SL_DIRS_END};
 
 static const struct sl_directive listen_table[] = {
@@ -398,6 +403,12 @@ static void evaluate_listener(struct building *b, struct conf_node *node, const 
 		       "has neither udp nor tcp; write for instance udp: \"*:3478\"");
 	if (l->tls.cert.len && !l->tls.key.len && !sl_str_eq(l->tls.cert, SL_STR("auto")))
 		report(b, node, path, "tls.cert without tls.key");
+	if (l->tls.only && !l->tls.cert.len)
+		report(b, node, path, "tls.only without tls.cert");
+	if (l->tls.only && l->udp.n > 0 && l->tls.min_version == 1)
+		report(b, node, path,
+		       "takes no datagram: tls.only wants DTLS, which is 1.2, and tls.min_version "
+		       "is 1.3");
 	x.proto = (struct setup_listener){
 		.name = l->name.len ? l->name.p : NULL,
 		.block = l,

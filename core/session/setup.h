@@ -45,6 +45,7 @@ struct tls_block {
 	struct sl_str cert, key;
 	struct sl_list sni; /* of cert_block */
 	int32_t min_version;
+	bool only; /* nothing plain */
 };
 
 struct listen_block { /* one item of `listen` */
