@@ -4,7 +4,8 @@
  * Its rules (netengine.c of 4.6.1, in short): every listening-ip, or all addresses, at
  * listening-port by UDP and TCP, at tls-listening-port by DTLS and TLS once there are certificate
  * and key; auxiliary servers in the same manner; a second port where RFC 5780 is on. Each port
- * takes the encrypted and the plain form of its transport. With tcp-proxy-port there are no other
+ * takes the encrypted and the plain form of its transport, but what no-udp and no-tcp forbid (from
+ * 4.6.1 a plain datagram at the port for DTLS is not kept). With tcp-proxy-port there are no other
  * TCP sockets.
  */
 #include "import/coturn_impl.h"
@@ -23,6 +24,9 @@ struct tls {
 	bool tcp, udp;		 /* where it is on: TLS, DTLS */
 	bool only_1_3;
 };
+
+/* What a listener takes: clients without and with TLS or DTLS. */
+enum form { PLAIN, BOTH, ENCRYPTED };
 
 struct plan {
 	struct coturn_file *f;
@@ -131,13 +135,16 @@ static struct tls read_tls(struct coturn_file *f)
 	return t;
 }
 
-static void write_tls(struct sl_buf *out, const struct tls *t)
+static void write_tls(struct sl_buf *out, const struct tls *t, enum form form)
 {
+	if (form == PLAIN)
+		return;
 	sl_buf_str(out, SL_STR("    tls: {cert: "));
 	quote_yaml_text(out, t->cert);
 	sl_buf_str(out, SL_STR(", key: "));
 	quote_yaml_text(out, t->key);
-	sl_buf_str(out, t->only_1_3 ? SL_STR(", min_version: \"1.3\"}\n") : SL_STR("}\n"));
+	sl_buf_str(out, t->only_1_3 ? SL_STR(", min_version: \"1.3\"") : SL_STR(""));
+	sl_buf_str(out, form == ENCRYPTED ? SL_STR(", only: yes}\n") : SL_STR("}\n"));
 }
 
 /* ---- listeners */
@@ -160,15 +167,14 @@ static void write_sockets(struct sl_buf *out, const char *key, const struct sock
 }
 
 static void write_listener(struct plan *p, const char *name, const char *suffix,
-			   const struct sockets *udp, const struct sockets *tcp, bool tls)
+			   const struct sockets *udp, const struct sockets *tcp, enum form form)
 {
 	if (udp->n + tcp->n == 0)
 		return;
 	sl_buf_printf(p->out, "  - name: %s%s\n", name, suffix);
 	write_sockets(p->out, "udp", udp);
 	write_sockets(p->out, "tcp", tcp);
-	if (tls)
-		write_tls(p->out, &p->tls);
+	write_tls(p->out, &p->tls, form);
 }
 
 /* What is not there yet; two listeners cannot have one socket. */
@@ -182,19 +188,28 @@ static struct sockets fresh(struct sockets *all, const struct sockets *wanted, b
 	return s;
 }
 
-/* One listener for both transports where TLS is the same for them, else one for each. */
+static enum form form_of(bool tls, bool plain)
+{
+	if (!tls)
+		return PLAIN;
+	return plain ? BOTH : ENCRYPTED;
+}
+
+/* One listener for both transports where they take the same forms, else one for each. */
 static void write_place(struct plan *p, const char *name, const struct sockets *at, bool udp,
 			bool tcp)
 {
 	const struct sockets none = {.n = 0};
 	struct sockets u = fresh(&p->udp, at, udp), t = fresh(&p->tcp, at, tcp);
+	enum form by_udp = form_of(p->tls.udp, p->plain_udp),
+		  by_tcp = form_of(p->tls.tcp, p->plain_tcp);
 
-	if (u.n == 0 || t.n == 0 || p->tls.udp == p->tls.tcp) {
-		write_listener(p, name, "", &u, &t, u.n ? p->tls.udp : p->tls.tcp);
+	if (u.n == 0 || t.n == 0 || by_udp == by_tcp) {
+		write_listener(p, name, "", &u, &t, u.n ? by_udp : by_tcp);
 		return;
 	}
-	write_listener(p, name, "-udp", &u, &none, p->tls.udp);
-	write_listener(p, name, "-tcp", &none, &t, p->tls.tcp);
+	write_listener(p, name, "-udp", &u, &none, by_udp);
+	write_listener(p, name, "-tcp", &none, &t, by_tcp);
 }
 
 static void write_main(struct plan *p, uint16_t port)
@@ -236,7 +251,7 @@ static void write_corners(struct plan *p)
 		(void)add(&at, &c.alternate);
 	}
 	u = fresh(&p->udp, &at, true);
-	write_listener(p, "behaviour", "", &u, &none, false);
+	write_listener(p, "behaviour", "", &u, &none, PLAIN);
 }
 
 /* Who the balancers are, the file does not say. */
@@ -277,20 +292,8 @@ static void write_metrics_page(struct plan *p)
 			   "there is no certificate for it, so that there is no page");
 		return;
 	}
-	write_listener(p, "metrics", "", &none, &at, tls);
+	write_listener(p, "metrics", "", &none, &at, tls ? ENCRYPTED : PLAIN);
 	sl_buf_str(p->out, SL_STR("    http: {embedded: no}\n"));
-}
-
-/* A port with TLS takes plain clients of its transport: with coturn it depends. */
-static void say_plain(struct plan *p)
-{
-	if (!p->plain_tcp && p->tls.tcp && !p->proxied)
-		coturn_say(p->f, coturn_last(p->f, "no-tcp"), COTURN_LOST,
-			   "the port for TLS takes plain TCP as well, and nothing here forbids it");
-	if (!p->plain_udp && p->tls.udp)
-		coturn_say(
-			p->f, coturn_last(p->f, "no-udp"), COTURN_LOST,
-			"the port for DTLS takes plain UDP as well, and nothing here forbids it");
 }
 
 static void read_plan(struct plan *p)
@@ -321,7 +324,6 @@ void coturn_write_listen(struct coturn_file *f, struct sl_buf *out)
 	write_auxiliary(&p);
 	write_corners(&p);
 	write_proxied(&p);
-	say_plain(&p);
 	if (coturn_has_metrics(f))
 		write_metrics_page(&p);
 	if (out->len == before && before > 0) {

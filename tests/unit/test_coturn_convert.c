@@ -160,11 +160,18 @@ TEST(transports_can_differ_in_tls)
 	CHECK(yaml_has("  - name: turns\n    tcp"));
 }
 
-TEST(what_is_not_to_be_plain_is_told_to_be_so)
+TEST(what_is_not_to_be_plain_is_encrypted_only)
 {
 	convert(BASE "cert=/c\npkey=/k\nno-tcp\nno-udp\n");
-	CHECK(!yaml_has("name: turn\n") && yaml_has("  - name: turns\n    udp: [\"*:5349\"]\n    tcp: [\"*:5349\"]\n"));
-	CHECK_INT(lost(), 2);
+	CHECK(yaml_has("listen:\n  - name: turns\n    udp: [\"*:5349\"]\n    tcp: [\"*:5349\"]\n"
+		       "    tls: {cert: \"/c\", key: \"/k\", only: yes}\n\n"));
+	CHECK_INT(lost(), 0);
+	convert(BASE "cert=/c\npkey=/k\nno-tcp\naux-server=192.0.2.1:80\n");
+	CHECK(yaml_has("  - name: turn\n    udp: [\"*:3478\"]\n    tls: {cert: \"/c\", key: \"/k\"}\n"
+		       "  - name: turns-udp\n    udp: [\"*:5349\"]\n    tls: {cert: \"/c\", key: \"/k\"}\n"
+		       "  - name: turns-tcp\n    tcp: [\"*:5349\"]\n    tls: {cert: \"/c\", key: \"/k\", only: yes}\n"
+		       "  - name: aux-udp\n    udp: [\"192.0.2.1:80\"]\n    tls: {cert: \"/c\", key: \"/k\"}\n"
+		       "  - name: aux-tcp\n    tcp: [\"192.0.2.1:80\"]\n    tls: {cert: \"/c\", key: \"/k\", only: yes}\n"));
 	convert(BASE "no-tcp\n");
 	CHECK(yaml_has("  - name: turn\n    udp: [\"*:3478\"]\n\n") && lost() == 0);
 	convert(BASE "no-tcp\nno-udp\n");
