@@ -2,6 +2,7 @@
 
 A server is a context and has a name, an address and a pid; its descendants count too.
 """
+import glob
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from sluice import OBJS, SRC, Sluice, free_port, wait_for
 
 SERVER_CPU, LOAD_CPU = 0, 1
+BENCH_ADDRESS = "192.0.2.1"  # of this namespace, beside loopback
 SECRET = "benchsecret"
 TICK = os.sysconf("SC_CLK_TCK")
 BENCH = os.path.join(SRC, "tests/bench")
@@ -51,6 +53,18 @@ webrtc: {start_bitrate: 100000, max_bitrate: 1000000}
 signaling-ws: {rate: 100000, burst: 100000, max_peers: 10000}
 sfu: {direct_peers: 0}
 """
+
+# What Janus does without: other plugins, other transports, estimates of what it may send. Its default debug level, less chatter.
+JANUS_FILES = {
+    "janus.jcfg": """
+general: { configs_folder = "DIR" plugins_folder = "LIB/plugins" transports_folder = "LIB/transports" events_folder = "LIB/events"
+           loggers_folder = "LIB/loggers" debug_level = 3 session_timeout = 0 }
+plugins: { disable = "OTHERS" }
+transports: { disable = "libjanus_http.so,libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so" }
+""",
+    "janus.transport.websockets.jcfg": 'general: { json = "compact" ws = true ws_ip = "127.0.0.1" ws_port = PORT wss = false }\n',
+    "janus.plugin.videoroom.jcfg": "room-1: { publishers = 100 bitrate = 0 fir_freq = 0 videocodec = \"vp8\" audiocodec = \"opus\" }\n",
+}
 
 
 def pinned(command, cpu=SERVER_CPU):
@@ -194,3 +208,16 @@ def forwarder(tools):
 
 def node():
     return Server("node ws", ["node", f"{BENCH}/signal_node.js", "PORT"], socket.SOCK_STREAM)
+
+
+def janus(directory):
+    """The VideoRoom of Janus; it offers candidates of BENCH_ADDRESS, since it leaves loopback out."""
+    libraries = next(iter(glob.glob("/usr/lib/*/janus")))
+    others = ",".join(os.path.basename(p) for p in glob.glob(f"{libraries}/plugins/*.so") if "videoroom" not in p)
+    server = Server("janus", ["janus", "-F", directory, "-C", f"{directory}/janus.jcfg"], socket.SOCK_STREAM)
+    for name, text in JANUS_FILES.items():
+        for word, value in (("DIR", directory), ("LIB", libraries), ("OTHERS", others), ("PORT", str(server.port))):
+            text = text.replace(word, value)
+        with open(os.path.join(directory, name), "w") as f:
+            f.write(text)
+    return server

@@ -61,8 +61,8 @@ static const struct {
 	{"joins", &opts.joins, 100000, "a second"},
 	{"seconds", &opts.seconds, 3600, "that are measured; 0: idle until standard input ends"},
 	{"warmup", &opts.warmup_ms, 600000, "milliseconds between ready and start"},
-	{"poll", &opts.poll_ms, 10,
-	 "milliseconds between readings of media sockets, so that sends wake nobody; 0: at once"},
+	{"poll", &opts.poll_us, 10000,
+	 "microseconds between readings of media sockets, so that sends wake nobody; 0: at once"},
 	{"feedback", &opts.feedback, 1,
 	 "transport-wide, of pictures; 0: the server has only reports to find its rate by"},
 	{"pid", &opts.pid, UINT32_MAX, "the server's, whose CPU and that of its children is told"},
@@ -210,11 +210,11 @@ static uint64_t poll_all(uint64_t now)
 {
 	static uint64_t next_ns;
 
-	if (opts.poll_ms == 0)
+	if (opts.poll_us == 0)
 		return UINT64_MAX;
 	if (now < next_ns)
 		return next_ns;
-	next_ns = now + opts.poll_ms * UINT64_C(1000000);
+	next_ns = now + opts.poll_us * UINT64_C(1000);
 	for (unsigned i = 0; i < load.begun; i++) {
 		if (load.parties[i].pub)
 			connection_read(load.parties[i].pub);

@@ -257,7 +257,7 @@ static void bind_socket(struct connection *c)
 		die("UDP socket");
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room); /* what we are let */
 	must(sl_addr_from_sockaddr(&c->local, (struct sockaddr *)&sa), "address");
-	if (opts.poll_ms == 0)
+	if (opts.poll_us == 0)
 		watch(c->fd, &c->source, on_readable, c);
 }
 
