@@ -121,6 +121,32 @@ static void write_addresses(struct coturn_file *f, struct sl_buf *out)
 	write_pair(out, "relay_addresses", r.local);
 }
 
+/* A family that none of these lines names. */
+static bool lacks(const struct coturn_file *f, const char *name, unsigned family)
+{
+	const struct coturn_line *line = NULL;
+	struct sl_addr a;
+
+	while ((line = coturn_next(f, name, line)))
+		if (sl_addr_parse(&a, sl_str_trim(line->value)) == 0 && a.family == family)
+			return false;
+	return true;
+}
+
+/* coturn relays from relay-ip, else from listening-ip, and offers no family that is not there. */
+static void write_families(struct coturn_file *f, struct sl_buf *out)
+{
+	const char *name = coturn_last(f, "relay-ip") ? "relay-ip" : "listening-ip";
+	bool no_v4 = lacks(f, name, 4), no_v6 = lacks(f, name, 6);
+
+	if (no_v4 && no_v6) /* no addresses, or names only */
+		return;
+	if (no_v4)
+		sl_buf_str(out, SL_STR("  ipv4: off\n"));
+	if (no_v6)
+		sl_buf_str(out, SL_STR("  ipv6: off\n"));
+}
+
 static void write_ports(struct coturn_file *f, struct sl_buf *out)
 {
 	const struct coturn_line *first = coturn_last(f, "min-port"),
@@ -245,6 +271,7 @@ void coturn_write_relay(struct coturn_file *f, struct sl_buf *out)
 	write_realm(f, out);
 	coturn_write_credentials(f, out);
 	write_addresses(f, out);
+	write_families(f, out);
 	write_ports(f, out);
 	coturn_write_peers(f, out);
 	write_limits(f, out);

@@ -223,6 +223,20 @@ TEST(an_external_address_is_the_relays)
 	CHECK(yaml_has("  external: [\"203.0.113.1\"]\n") && lost() == 3);
 }
 
+TEST(relays_are_of_the_families_that_the_file_names)
+{
+	convert(BASE "listening-ip=192.0.2.1\n");
+	CHECK(yaml_has("  ipv6: off\n") && !yaml_has("  ipv4:") && lost() + nearly() == 0);
+	convert(BASE "listening-ip=2001:db8::1\n");
+	CHECK(yaml_has("  ipv4: off\n") && !yaml_has("  ipv6:"));
+	convert(BASE "listening-ip=192.0.2.1\nlistening-ip=2001:db8::1\n");
+	CHECK(!yaml_has("  ipv4:") && !yaml_has("  ipv6:"));
+	convert(BASE "listening-ip=192.0.2.1\nrelay-ip=2001:db8::1\n");
+	CHECK(yaml_has("  ipv4: off\n") && !yaml_has("  ipv6:"));
+	convert(BASE "external-ip=203.0.113.1\nlistening-ip=host\n");
+	CHECK(!yaml_has("  ipv4:") && !yaml_has("  ipv6:"));
+}
+
 TEST(ports_are_a_range)
 {
 	convert(BASE "min-port=60000\n");
