@@ -62,6 +62,22 @@ int coturn_address(struct coturn_file *f, const struct coturn_line *line, struct
 	return 0;
 }
 
+int coturn_ip(struct coturn_file *f, const struct coturn_line *line, struct sl_str text,
+	      struct sl_addr *ret_addr)
+{
+	struct sl_addr a;
+	int rc = coturn_address(f, line, text, 0, &a);
+
+	if (rc < 0)
+		return rc;
+	if (a.port != 0) {
+		coturn_say(f, line, COTURN_LOST, "is an address without port in coturn");
+		return -SL_EPARSE;
+	}
+	*ret_addr = a;
+	return 0;
+}
+
 /* ---- rows with a form */
 
 /* Within what the directive takes, and said where that makes a difference. */

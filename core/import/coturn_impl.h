@@ -44,6 +44,10 @@ struct sl_str coturn_path(struct coturn_file *f, const struct coturn_line *line)
 int coturn_address(struct coturn_file *f, const struct coturn_line *line, struct sl_str text,
 		   uint16_t port, struct sl_addr *ret_addr);
 
+/* The same without a port. */
+int coturn_ip(struct coturn_file *f, const struct coturn_line *line, struct sl_str text,
+	      struct sl_addr *ret_addr);
+
 /* ---- the parts of the document. Each writes its block, or nothing. */
 void coturn_write_core(struct coturn_file *f, struct sl_buf *out);
 void coturn_write_listen(struct coturn_file *f, struct sl_buf *out);

@@ -68,21 +68,31 @@ static bool add(struct sockets *s, const struct sl_addr *a)
 	return true;
 }
 
-static void read_addresses(struct coturn_file *f, const char *name, bool with_port,
-			   struct sockets *ret)
+static void add_or_say(struct coturn_file *f, const struct coturn_line *line,
+		       const struct sl_addr *a, struct sockets *s)
+{
+	if (!add(s, a))
+		coturn_say(f, line, COTURN_LOST, "more than %d are not taken here", MAX_SOCKETS);
+}
+
+static void read_ips(struct coturn_file *f, struct sockets *ret)
 {
 	const struct coturn_line *line = NULL;
 	struct sl_addr a;
 
-	while ((line = coturn_next(f, name, line))) {
-		if (coturn_address(f, line, line->value, with_port ? TURN_PORT : 0, &a) < 0)
-			continue;
-		if (!with_port)
-			a.port = 0;
-		if (!add(ret, &a))
-			coturn_say(f, line, COTURN_LOST, "more than %d are not taken here",
-				   MAX_SOCKETS);
-	}
+	while ((line = coturn_next(f, "listening-ip", line)))
+		if (coturn_ip(f, line, line->value, &a) == 0)
+			add_or_say(f, line, &a, ret);
+}
+
+static void read_auxiliary(struct coturn_file *f, struct sockets *ret)
+{
+	const struct coturn_line *line = NULL;
+	struct sl_addr a;
+
+	while ((line = coturn_next(f, "aux-server", line)))
+		if (coturn_address(f, line, line->value, TURN_PORT, &a) == 0)
+			add_or_say(f, line, &a, ret);
 }
 
 static struct sockets at_port(const struct sockets *ips, uint16_t port)
@@ -230,7 +240,7 @@ static void write_auxiliary(struct plan *p)
 {
 	struct sockets at = {.n = 0};
 
-	read_addresses(p->f, "aux-server", true, &at);
+	read_auxiliary(p->f, &at);
 	write_place(p, "aux", &at, p->plain_udp || p->tls.udp,
 		    (p->plain_tcp || p->tls.tcp) && !p->proxied);
 }
@@ -281,7 +291,7 @@ static void write_metrics_page(struct plan *p)
 	struct sockets at = {.n = 0};
 	bool tls = coturn_is_on(p->f, "prometheus-tls");
 
-	if (address && coturn_address(p->f, address, address->value, 0, &a) < 0)
+	if (address && coturn_ip(p->f, address, address->value, &a) < 0)
 		return;
 	a.port = port_of(p->f, "prometheus-port", METRICS_PORT);
 	(void)add(&at, &a); /* the first */
@@ -304,7 +314,7 @@ static void read_plan(struct plan *p)
 	p->plain_tcp = !coturn_is_on(f, "no-tcp");
 	p->proxied = coturn_last(f, "tcp-proxy-port");
 	p->tls = read_tls(f);
-	read_addresses(f, "listening-ip", false, &p->ips);
+	read_ips(f, &p->ips);
 	if (p->ips.n == 0)
 		p->ips.n = 1; /* a family of 0 is every address */
 }

@@ -42,22 +42,13 @@ static unsigned family_index(const struct sl_addr *a)
 	return a->family == 6;
 }
 
-static int bare_address(struct coturn_file *f, const struct coturn_line *line, struct sl_str text,
-			struct sl_addr *ret_addr)
-{
-	int rc = coturn_address(f, line, text, 0, ret_addr);
-
-	ret_addr->port = 0;
-	return rc;
-}
-
 static void read_local(struct coturn_file *f, struct relay_addrs *r)
 {
 	const struct coturn_line *line = NULL;
 	struct sl_addr a = {0};
 
 	while ((line = coturn_next(f, "relay-ip", line))) {
-		if (bare_address(f, line, line->value, &a) < 0)
+		if (coturn_ip(f, line, line->value, &a) < 0)
 			continue;
 		if (r->local[family_index(&a)].family)
 			coturn_say(f, line, COTURN_LOST, "the first of each family counts here");
@@ -73,10 +64,10 @@ static void read_external(struct coturn_file *f, const struct coturn_line *line,
 	struct sl_str rest = line->value, public = sl_str_split(&rest, '/');
 	struct sl_addr outer = {0}, inner = {0}, *local;
 
-	if (bare_address(f, line, public, &outer) < 0)
+	if (coturn_ip(f, line, public, &outer) < 0)
 		return;
 	local = &r->local[family_index(&outer)];
-	if (rest.p && bare_address(f, line, rest, &inner) < 0)
+	if (rest.p && coturn_ip(f, line, rest, &inner) < 0)
 		return;
 	if (r->external[family_index(&outer)].family)
 		coturn_say(f, line, COTURN_LOST, "one for each family is told, the first");

@@ -129,8 +129,8 @@ TEST(addresses_and_ports_make_listeners)
 		       "  - name: aux\n    udp: [\"192.0.2.1:80\", \"[2001:db8::1]:80\"]\n"
 		       "    tcp: [\"192.0.2.1:80\", \"[2001:db8::1]:80\"]\n\n"));
 	CHECK(lost() + nearly() == 0);
-	convert(BASE "listening-ip=eth0\nlistening-port=70000\n");
-	CHECK(yaml_has("[\"*:3478\"]") && lost() == 2);
+	convert(BASE "listening-ip=eth0\nlistening-port=70000\nrelay-ip=10.0.0.1:80\n");
+	CHECK(yaml_has("[\"*:3478\"]") && !yaml_has("relay_addresses") && lost() == 3);
 }
 
 TEST(a_certificate_brings_tls_to_every_port)
