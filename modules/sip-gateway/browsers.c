@@ -330,7 +330,7 @@ static void on_call(const struct said *m)
 {
 	const struct auth_who who = {.kind = m->b->user ? AUTH_USER : AUTH_STRANGER,
 				     .user = m->b->user};
-	struct sl_str to = sl_json_get_str(m->json, "to"), sdp = sl_json_get_str(m->json, "sdp");
+	struct sl_str to = sl_json_get_str(m->json, "number"), sdp = sl_json_get_str(m->json, "sdp");
 	struct sl_str user = sip_user_of(to);
 	unsigned status = 400;
 
@@ -386,7 +386,7 @@ static void on_dtmf(struct party *p, const struct said *m)
 
 static void on_transfer(struct party *p, const struct said *m)
 {
-	struct sl_str to = sl_json_get_str(m->json, "to");
+	struct sl_str to = sl_json_get_str(m->json, "number");
 
 	if (p->state == PARTY_UP && to.len > 0 && to.len < DIAL_TEXT && call_other(p->call, p) &&
 	    !p->call->transfer.by)
