@@ -286,22 +286,16 @@ void calls_request(struct stack *s, const struct sip_msg *m)
 
 /* ---- what media tells */
 
+/* Digits go from leg to leg by themselves; what is left to tell is for people. */
 void calls_leg_event(struct stack *s, struct sl_str data)
 {
 	struct wire_leg_event e;
-	struct party *p, *other;
-	char digit[2] = {0};
+	const struct party *p;
 
 	if (wire_get_leg_event(data, &e) < 0)
 		return;
 	p = party_by_leg(s, e.leg);
-	if (!p || p->state == PARTY_ENDED)
+	if (!p || p->state == PARTY_ENDED || e.kind != WIRE_EV_STATE || e.text.len == 0)
 		return;
-	other = call_other(p->call, p);
-	if (e.kind == WIRE_EV_DTMF && other) {
-		digit[0] = (char)e.value;
-		party_leg_tell(other, WIRE_LEG_DTMF, e.ms, sl_str_c(digit));
-	} else if (e.kind == WIRE_EV_STATE && e.text.len > 0) {
-		sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
-	}
+	sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
 }
