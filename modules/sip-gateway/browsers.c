@@ -330,7 +330,8 @@ static void on_call(const struct said *m)
 {
 	const struct auth_who who = {.kind = m->b->user ? AUTH_USER : AUTH_STRANGER,
 				     .user = m->b->user};
-	struct sl_str to = sl_json_get_str(m->json, "number"), sdp = sl_json_get_str(m->json, "sdp");
+	struct sl_str to = sl_json_get_str(m->json, "number");
+	struct sl_str sdp = sl_json_get_str(m->json, "sdp");
 	struct sl_str user = sip_user_of(to);
 	unsigned status = 400;
 
