@@ -89,7 +89,10 @@ static int write_document(const struct tool_opts *o, const struct coturn_file *f
 	if (rc == 0)
 		rc = fd_write_all(fd, document->p, document->len);
 	if (rc < 0) {
-		fprintf(stderr, "sluice: cannot write the configuration: %s\n", sl_strerror(rc));
+		fprintf(stderr, "sluice: cannot write the configuration: %s\n",
+			rc == -SL_ESYS ? strerror(errno) : sl_strerror(rc));
+		if (o->output)
+			(void)unlink(o->output); /* half of one is worse than none */
 		return rc;
 	}
 	if (coturn_has_secrets(f))
