@@ -213,6 +213,12 @@ void envelope_wipe(struct envelope *e)
 	sl_wipe(e, sizeof *e);
 }
 
+/* Not by sl_sha256, whose state stays with the thread that used it: this may be one that ends. */
+static int digest_head(struct envelope *e, const void *head, size_t len)
+{
+	return EVP_Digest(head, len, e->head_digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : -SL_ESYS;
+}
+
 int envelope_begin(struct envelope *e, const struct envelope_key *recipient, struct sl_buf *out)
 {
 	struct sl_buf wrapped;
@@ -233,7 +239,7 @@ int envelope_begin(struct envelope *e, const struct envelope_key *recipient, str
 	if (rc == 0)
 		rc = sl_buf_ok(out);
 	if (rc == 0)
-		sl_sha256(e->head_digest, out->p + from, out->len - from);
+		rc = digest_head(e, out->p + from, out->len - from);
 	return rc;
 }
 
@@ -315,9 +321,9 @@ int envelope_open(struct envelope *e, const struct envelope_key *own, struct sl_
 				 : unwrap_rsa(own, wrapped, e->key);
 	if (rc < 0)
 		return rc;
-	sl_sha256(e->head_digest, in->p, n);
+	rc = digest_head(e, in->p, n);
 	*in = (struct sl_str){in->p + n, in->len - n};
-	return 0;
+	return rc;
 }
 
 /* false: no whole piece */

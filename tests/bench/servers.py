@@ -53,6 +53,18 @@ webrtc: {start_bitrate: 100000, max_bitrate: 1000000}
 signaling-ws: {rate: 100000, burst: 100000, max_peers: 10000}
 sfu: {direct_peers: 0}
 """
+RECORD_CONF = """
+modules: [http, stun, signaling-ws, sfu, recorder]
+max_sessions: 65536
+handshakes: {rate: 100000}
+listen:
+  - {name: media, udp: "127.0.0.1:{udp}"}
+  - {name: web, tcp: "127.0.0.1:{port}"}
+webrtc: {start_bitrate: 100000, max_bitrate: 1000000}
+signaling-ws: {rate: 100000, burst: 100000, max_peers: 10000}
+sfu: {direct_peers: 0}
+recorder: {dir: DIR, when: WHEN, min_free: 0, linger: 200ms, sync: never}
+"""
 
 # What Janus does without: other plugins, other transports, estimates of what it may send. Its default debug level, less chatter.
 JANUS_FILES = {
