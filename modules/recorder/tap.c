@@ -2,10 +2,10 @@
  * recorder/tap.c: the half in the workers: tells the writer of tracks, and copies the packets of
  * those in recorded rooms into batches for it.
  *
- * A packet costs a look-up and a copy. A batch leaves when it is full or the tick ends; one that
- * finds no room is dropped as a whole, and the next one says how many packets that were. Of
- * simulcast one encoding goes to the writer: the one with the highest rate, and to another only at
- * a key frame of that.
+ * A packet costs a look-up and a copy. A batch leaves when it is full or 20 ms old, since to wake
+ * the writer costs more than a packet does; one that finds no room is dropped as a whole, and the
+ * next one says how many packets that were. Of simulcast one encoding goes to the writer: the one
+ * with the highest rate, and to another only at a key frame of that.
  *
  * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
  * with it: its successor is told of all tracks, and of the recordings that were.
@@ -23,6 +23,7 @@ enum {
 	NO_ENCODING = 255,
 	MAX_BATCHES = 4, /* writers at a time: of this generation, and those before */
 	MAX_ID = 160,
+	FLUSH_MS = 20,
 	ANNOUNCE_MS = 200, /* until a writer is there */
 };
 
@@ -63,8 +64,7 @@ struct tap {
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
 	struct batch batches[MAX_BATCHES];
-	struct sl_post post;
-	struct sl_timer announce;
+	struct sl_timer flush, announce;
 };
 
 /* ---- rooms */
@@ -117,12 +117,15 @@ static void flush(struct tap *t, struct batch *b)
 	b->len = 0;
 }
 
-static void on_post(struct sl_post *post)
+static void flush_all(struct tap *t)
 {
-	struct tap *t = post->arg;
-
 	for (unsigned i = 0; i < MAX_BATCHES; i++)
 		flush(t, &t->batches[i]);
+}
+
+static void on_flush(struct sl_timer *timer)
+{
+	flush_all(timer->arg);
 }
 
 /* NULL: more writers than places */
@@ -169,7 +172,8 @@ static void put_packet(struct tap *t, const struct sl_media *m, uint32_t owner)
 	memcpy(p + PACKET_HEAD, rtp->data, rtp->len);
 	b->len += PACKET_HEAD + rtp->len;
 	b->n++;
-	sl_post(t->w->loop, &t->post);
+	if (!sl_timer_pending(&t->flush))
+		sl_timer_set(t->w->loop, &t->flush, FLUSH_MS);
 }
 
 /* ---- which encoding */
@@ -370,7 +374,7 @@ static int on_close(void *ctx, struct sl_track *k)
 
 	if (!tt)
 		return SL_OK;
-	on_post(&t->post); /* its last packets come before the word of its end */
+	flush_all(t); /* its last packets come before the word of its end */
 	if (tt->told) {
 		sl_buf_init(&b, 0);
 		sl_buf_u64(&b, k->id);
@@ -588,7 +592,7 @@ void tap_stop(void *ctx)
 
 	control_close(t->control);
 	sl_timer_cancel(t->w->loop, &t->announce);
-	sl_post_cancel(t->w->loop, &t->post);
+	sl_timer_cancel(t->w->loop, &t->flush);
 	sl_channel_close(t->channel);
 	for (struct sl_hnode *n; (n = sl_htab_first(&t->tracks));)
 		drop_track(t, SL_CONTAINER(n, struct tap_track, node));
@@ -634,7 +638,7 @@ int tap_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	t->w = w;
 	t->conf = conf;
 	t->m = sl_worker_meters(w, "recorder");
-	t->post = (struct sl_post){.fn = on_post, .arg = t};
+	t->flush = (struct sl_timer){.fn = on_flush, .arg = t};
 	t->announce = (struct sl_timer){.fn = on_announce, .arg = t};
 	rc = open_all(t);
 	if (rc < 0) {
