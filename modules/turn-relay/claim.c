@@ -41,6 +41,13 @@ int claim_owner(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner)
 	return -SL_ENOENT;
 }
 
+/* Who only says the token and proves nothing would take the port away from whoever has been given
+ * it: the token follows its port once. */
+bool claim_is_due(const struct turn_relay *m, unsigned realm, const struct sl_stun_msg *msg)
+{
+	return sl_stun_is_signed(msg) || !m->engine_realms[realm].auth;
+}
+
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token)
 {
 	struct claim c = {0};
@@ -78,8 +85,8 @@ bool claim_for(struct turn_relay *m, struct sl_packet *p, const struct sl_stun_m
 	uint16_t slot;
 	const uint8_t *token = sl_turn_token(msg, &slot);
 
-	if (m->replaying || sl_turn_token_relayed(m->engine, token, &known) == 0 ||
-	    claim_ask(m, slot, token) < 0)
+	if (m->replaying || !claim_is_due(m, realm_of_packet(m, p), msg) ||
+	    sl_turn_token_relayed(m->engine, token, &known) == 0 || claim_ask(m, slot, token) < 0)
 		return false;
 	if (m->held[m->next_held])
 		sl_packet_unref(m->held[m->next_held]);

@@ -316,6 +316,8 @@ int claim_open(struct turn_relay *m);
 bool claim_for(struct turn_relay *m, struct sl_packet *p, const struct sl_stun_msg *msg);
 void claim_close(struct turn_relay *m);
 int claim_owner(const struct turn_relay *m, uint16_t slot, uint32_t *ret_owner);
+/* Is this Allocate with a token more than the question for a challenge? */
+bool claim_is_due(const struct turn_relay *m, unsigned realm, const struct sl_stun_msg *msg);
 /* Answered by streams_claimed */
 int claim_ask(struct turn_relay *m, uint16_t slot, const uint8_t *token);
 

@@ -302,7 +302,7 @@ static bool waits_for_port(struct stream *s, const struct sl_stun_msg *msg)
 	uint16_t slot;
 
 	token = sl_turn_token(msg, &slot);
-	if (!token || slot == m->worker->slot || s->held ||
+	if (!token || slot == m->worker->slot || s->held || !claim_is_due(m, s->realm, msg) ||
 	    sl_turn_token_relayed(m->engine, token, &known) == 0)
 		return false;
 	s->held = malloc(msg->len);
