@@ -17,6 +17,11 @@ void sl_bus_publish(struct sl_worker *w, const struct sl_bus_event *ev)
 			return;
 }
 
+bool sl_bus_is_heard(const struct sl_worker *w)
+{
+	return w->registry->events.n > 0;
+}
+
 static struct iface *find(const struct registry *r, const char *name, unsigned version)
 {
 	for (struct iface *i = r->ifaces; i; i = i->next)

@@ -110,6 +110,8 @@ void show_event(struct relay *r, const char *name, const char *why)
 	struct sl_worker *w = r->module->worker;
 	struct sl_buf text;
 
+	if (!sl_bus_is_heard(w)) /* the text is a twentieth of what an allocation costs */
+		return;
 	sl_buf_init(&text, 0);
 	write_event(&text, r, why);
 	if (sl_buf_ok(&text) == 0) {

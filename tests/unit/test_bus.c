@@ -34,7 +34,9 @@ TEST(an_event_goes_to_all_until_one_is_done_with_it)
 	test_module(w->registry, &(struct sl_module){.name = "a", .hooks = hooks})->ctx = &a;
 	test_module(w->registry, &(struct sl_module){.name = "b", .hooks = hooks})->ctx = &b;
 	test_module(w->registry, &(struct sl_module){.name = "c", .hooks = hooks})->ctx = &c;
+	CHECK(!sl_bus_is_heard(w));
 	CHECK_INT(hooks_build(w->registry, NULL, 0), 0);
+	CHECK(sl_bus_is_heard(w));
 	sl_bus_publish(w, &ev);
 	CHECK_INT(a.n, 1);
 	CHECK_INT(a.kind, SL_EV_USER + 3);

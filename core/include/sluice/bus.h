@@ -28,6 +28,8 @@ struct sl_bus_event {
 	struct sl_str text; /* why, or the event's JSON */
 };
 SL_API void sl_bus_publish(struct sl_worker *w, const struct sl_bus_event *ev);
+/* Has this process an EVENT hook at all? Who writes a text for each event asks first. */
+SL_API bool sl_bus_is_heard(const struct sl_worker *w);
 
 /* ---- channels: messages to the same module in other processes of the node, of any generation, in
  * causal order */
