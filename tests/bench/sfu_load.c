@@ -47,6 +47,7 @@ static const struct {
 	const char *doc;
 } options[] = {
 	{"janus", &opts.janus, 1, "1: the server is Janus, whose rooms 1, 2, ... are there"},
+	{"away", &opts.away, 1, "1: media by this host's first address beside loopback, as for Janus"},
 	{"room", &opts.room, UINT32_MAX, "rooms are load-THIS-0, -1, ...; 0: this process' id"},
 	{"participants", &opts.participants, 100000, "of all rooms together"},
 	{"publishers", &opts.publishers, 100000, "of each room; the others only listen"},

@@ -225,13 +225,13 @@ static void on_readable(void *self)
 
 /* ---- opening */
 
-/* Loopback; of Janus, which offers no candidate there, this host's first other address. */
+/* Loopback; of servers that offer no candidate there, as Janus, this host's first other address. */
 static struct in_addr own_address(void)
 {
 	struct in_addr own = {.s_addr = htonl(INADDR_LOOPBACK)};
 	struct ifaddrs *all = NULL;
 
-	if (!opts.janus || getifaddrs(&all) < 0)
+	if ((!opts.janus && !opts.away) || getifaddrs(&all) < 0)
 		return own;
 	for (struct ifaddrs *i = all; i; i = i->ifa_next) {
 		const struct sockaddr_in *sa = (const struct sockaddr_in *)i->ifa_addr;

@@ -36,7 +36,7 @@ enum {
 #define LOAD_MARK 0x51c3a11eu
 
 extern struct load_options {
-	unsigned port, janus, room, participants, publishers, rooms, audio, packets, fps, layers, open,
+	unsigned port, janus, away, room, participants, publishers, rooms, audio, packets, fps, layers, open,
 		loss, joins, seconds, warmup_ms, poll_us, feedback, pid;
 } opts;
 
