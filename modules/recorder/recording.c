@@ -4,14 +4,19 @@
  *
  * The directory is DIR/<room>/<when>-<random>/. The journal grows by a line for everything that
  * happens, a segment's when the disk has it; the manifest says who and what was there, is small and
- * is written anew when that changes. ".open" is there until all is finished, for recovery.
+ * is written anew when that changes. ".open" is there until all is finished, for recovery; who
+ * writes the recording holds a lock on it, so that the writer of a new generation leaves it alone.
  */
 #include "writer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sluice/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MS ((int64_t)SL_NS_PER_MS)
 
@@ -386,8 +391,31 @@ static int set_room_name(struct recording *rec, struct sl_str name)
 	return 0;
 }
 
+int recording_lock(const char *dir, int *ret_fd)
+{
+	char path[MAX_PATH_LEN + 16];
+	int fd, rc = disk_make_dir(dir);
+
+	errno = rc;
+	if (rc)
+		return -SL_ESYS;
+	(void)snprintf(path, sizeof path, "%s/%s", dir, OPEN_NAME);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return -SL_ESYS;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		rc = errno == EWOULDBLOCK ? -SL_EAGAIN : -SL_ESYS;
+		close(fd);
+		return rc;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
 static void free_recording(struct recording *rec)
 {
+	if (rec->lock_fd >= 0)
+		close(rec->lock_fd);
 	free((char *)(uintptr_t)rec->room_name.p);
 	sl_buf_free(&rec->past_tracks);
 	sl_buf_free(&rec->past_people);
@@ -408,6 +436,7 @@ int recording_start(struct wroom *room, struct recording **ret_rec)
 	}
 	rec->writer = w;
 	rec->room = room;
+	rec->lock_fd = -1;
 	rec->t0_ns = sl_loop_ns(w->w->loop);
 	rec->unix_ms = sl_clock_unix_ns() / SL_NS_PER_MS;
 	rec->last_media_ms = sl_loop_ms(w->w->loop);
@@ -416,12 +445,13 @@ int recording_start(struct wroom *room, struct recording **ret_rec)
 	make_id(rec);
 	safe_name(safe, sizeof safe, rec->room_name);
 	rc = snprintf(rec->dir, sizeof rec->dir, "%.*s/%s/%s", SL_FMT(w->conf->dir), safe, rec->id);
-	if (rc >= (int)sizeof rec->dir) {
+	rc = rc >= (int)sizeof rec->dir ? -SL_ELIMIT : recording_lock(rec->dir, &rec->lock_fd);
+	if (rc < 0) {
+		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be made: %m", rec->dir);
 		free_recording(rec);
-		return -SL_ELIMIT;
+		return rc;
 	}
 	journal_begin(&rec->journal, sl_str_c(rec->id));
-	disk_put(w->disk, rec->dir, OPEN_NAME, SL_STR("\n"));
 	begin_note(&b, "start", 0);
 	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
 	recording_note(rec, &b);

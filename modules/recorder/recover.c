@@ -259,16 +259,31 @@ static struct recording *load(struct writer *w, const char *dir)
 	return rec;
 }
 
-static void recover(struct writer *w, const char *dir)
+/* Nothing that could be finished: not looked at again, and not kept if there is nothing in it. */
+static void close_mark(const char *dir, int lock_fd)
+{
+	char mark[MAX_PATH_LEN + 8];
+
+	(void)snprintf(mark, sizeof mark, "%s/%s", dir, OPEN_NAME);
+	(void)unlink(mark);
+	(void)rmdir(dir);
+	close(lock_fd);
+}
+
+static void recover(struct writer *w, const char *dir, int lock_fd)
 {
 	json_t *opens = json_object();
 	struct recording *rec = load(w, dir);
 	struct orphan *o = calloc(1, sizeof *o);
 	struct sl_buf b;
 
+	if (rec)
+		rec->lock_fd = lock_fd;
 	if (!rec || !opens || !o) {
 		sl_log(SL_LOG_ERROR, "recorder",
-		       "%s has no manifest that can be read; it is left as it is", dir);
+		       "%s has no manifest that can be read; its files are left as they are", dir);
+		close_mark(dir, lock_fd);
+		free(rec);
 		free(o);
 		json_decref(opens);
 		return;
@@ -289,6 +304,17 @@ static void recover(struct writer *w, const char *dir)
 	w->orphans = o;
 }
 
+static void recover_if_open(struct writer *w, const char *dir)
+{
+	char mark[MAX_PATH_LEN + 8];
+	int fd;
+
+	(void)snprintf(mark, sizeof mark, "%s/%s", dir, OPEN_NAME);
+	/* That of a writer that lives, of the generation before, is its own. */
+	if (access(mark, F_OK) == 0 && recording_lock(dir, &fd) == 0)
+		recover(w, dir, fd);
+}
+
 static void scan(struct writer *w, const char *dir, unsigned depth)
 {
 	char path[MAX_PATH_LEN];
@@ -304,11 +330,7 @@ static void scan(struct writer *w, const char *dir, unsigned depth)
 		if (depth == 0) {
 			scan(w, path, 1);
 		} else {
-			char open_mark[MAX_PATH_LEN + 8];
-
-			(void)snprintf(open_mark, sizeof open_mark, "%s/%s", path, OPEN_NAME);
-			if (access(open_mark, F_OK) == 0)
-				recover(w, path);
+			recover_if_open(w, path);
 		}
 	}
 	if (d)

@@ -97,9 +97,8 @@ struct recording {
 	struct sl_buf past_tracks, past_people; /* JSON of those that have ended, with commas */
 	struct series *room_series;
 	struct held *held; /* frames for it, by time */
-	struct wtrack *dirty_track;
 	bool manifest_due, failed;
-	struct sl_session *session;
+	int lock_fd; /* of ".open", locked: another process leaves it alone */
 };
 
 /* ---- room.c */
@@ -133,6 +132,8 @@ void recording_join(struct recording *rec, struct wtrack *t);
 void recording_leave(struct recording *rec, struct wtrack *t);
 void recording_pause(struct recording *rec, bool paused);
 void recording_mute(struct recording *rec, const struct wtrack *t);
+/* Makes and locks DIR/.open. -SL_EAGAIN: a living process has it; -SL_ESYS with errno */
+int recording_lock(const char *dir, int *ret_fd);
 /* at_ns: of the monotonic clock */
 void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns);
 void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p);
