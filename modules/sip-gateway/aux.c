@@ -259,7 +259,12 @@ static void add_listener(struct aux *a, struct sl_str data)
 static void on_settled(struct sl_timer *t)
 {
 	struct aux *a = t->arg;
+	uint32_t any;
 
+	if (sl_worker_current(a->w, &any, 1) == 0) { /* this generation does not serve yet */
+		sl_timer_set(a->w->loop, &a->settle, 20);
+		return;
+	}
 	stack_begin(a->stack);
 	sl_post(a->w->loop, &a->post);
 }

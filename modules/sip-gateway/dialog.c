@@ -142,6 +142,8 @@ static void on_ack(struct party *p, const struct sip_msg *m)
 		return;
 	p->unacked = NULL;
 	strans_acked(t);
+	if (t != p->invite)
+		t->fn = NULL; /* it outlives the party */
 	session_start(p);
 	if (!p->offer_in_ok)
 		return;

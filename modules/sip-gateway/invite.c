@@ -22,11 +22,23 @@ static bool is_open_to_all(struct stack *s, const struct sip_msg *m, struct sl_s
 	return dialplan_route(s->conf, &dial, &r) == 0;
 }
 
+/* A phone may stand at a trunk's address: it is known by what it has registered. */
+static bool is_own_phone(const struct stack *s, const struct sip_msg *m)
+{
+	const struct user *u = stack_user(s, m->peek.from_user);
+
+	for (const struct binding *b = u ? u->bindings : NULL; b; b = b->next)
+		if (sl_addr_eq(&b->flow.remote, &m->flow.remote))
+			return true;
+	return false;
+}
+
 static enum auth_verdict identify(struct stack *s, struct strans *t, const struct sip_msg *m,
 				  struct sl_str called, struct auth_who *who)
 {
 	*who = (struct auth_who){.trunk = trunk_by_source(s, &m->flow.remote)};
-	if (who->trunk && (!has_credentials(m) || !stack_user(s, m->peek.from_user))) {
+	if (who->trunk && (!has_credentials(m) || !stack_user(s, m->peek.from_user)) &&
+	    !is_own_phone(s, m)) {
 		who->kind = AUTH_TRUNK;
 		return AUTH_OK;
 	}

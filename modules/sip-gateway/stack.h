@@ -244,6 +244,7 @@ struct trunk {
 	struct sip_flow flow;
 	bool up, registered;
 	uint32_t n_calls, n_silent, cseq, n_failed;
+	uint32_t failure; /* status of the newest registration that failed; 0: none */
 	struct alarm renew, probe;
 	struct ctrans *registering, *probing;
 	char call_id[SIP_NAME_LEN + 1], tag[SIP_NAME_LEN + 1];

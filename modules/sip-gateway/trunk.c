@@ -206,10 +206,11 @@ static void registration_failed(struct trunk *t, unsigned status)
 {
 	uint64_t pause = RETRY_MS << (t->n_failed < 5 ? t->n_failed : 5);
 
-	if (t->registered || t->n_failed == 0)
+	if (t->registered || t->failure != status)
 		sl_log(SL_LOG_WARN, "sip-gateway", "trunk %.*s: registration failed with %u",
 		       SL_FMT(t->conf->name), status);
 	t->n_failed++;
+	t->failure = status;
 	t->registered = false;
 	count_up(t->stack);
 	arm(t, &t->renew, pause < MAX_RETRY_MS ? pause : MAX_RETRY_MS);
@@ -254,7 +255,7 @@ static void on_register(void *arg, struct ctrans *c, const struct sip_msg *resp,
 		sl_log(SL_LOG_NOTICE, "sip-gateway", "trunk %.*s: registered as %.*s",
 		       SL_FMT(t->conf->name), SL_FMT(t->conf->user));
 	t->registered = true;
-	t->n_failed = 0;
+	t->n_failed = t->failure = 0;
 	count_up(t->stack);
 	arm(t, &t->renew, granted_ms(t, resp) / 2);
 }

@@ -10,6 +10,7 @@ import ssl
 import struct
 import time
 
+SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
 rng = random.Random(7)
 
 
@@ -49,9 +50,9 @@ class Message:
 class Udp:
     via = "UDP"
 
-    def __init__(self, server, host="127.0.0.1"):
+    def __init__(self, server, host="127.0.0.1", port=0):
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((host, 0))
+        self.sock.bind((host, port))
         self.server, self.here = server, self.sock.getsockname()[:2]
 
     def send(self, text):
@@ -196,7 +197,7 @@ class Phone:
     def expect(self, what, timeout=5.0):
         """The next message that what(message) wants, or whose status or method it is; others wait."""
         wants = what if callable(what) else lambda m: what in (m.status, m.method)
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         for m in self.waiting:
             if wants(m):
                 self.waiting.remove(m)
