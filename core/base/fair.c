@@ -11,27 +11,36 @@
 
 enum { QUANTUM = 4096 }; /* bytes; two packet slots */
 
-struct class
-{
+struct fair_class {
 	struct fair_item *first, *last;
-	struct class *next; /* whose turn is after this one's; of active ones */
-	uint32_t n;
+	struct fair_class *next;  /* whose turn is after this one's; or the next free one */
+	struct fair_class *chain; /* of its bucket */
+	uint32_t key, n;
 	int32_t credit; /* bytes */
 };
 
 struct fair {
-	struct class *head, *tail; /* active classes */
+	struct fair_class *head, *tail; /* with items, in the order of their turns */
+	struct fair_class *free;
+	struct fair_class **buckets; /* behind the classes, as many as these */
 	unsigned n, shift;
-	uint32_t seed;
-	struct class classes[];
+	struct fair_class classes[];
 };
 
 struct fair *fair_new(unsigned bits)
 {
-	struct fair *q = calloc(1, sizeof *q + (sizeof q->classes[0] << bits));
+	const size_t n = (size_t)1 << bits;
+	struct fair *q = calloc(
+		1, sizeof *q + n * (sizeof(struct fair_class) + sizeof(struct fair_class *)));
 
-	if (q)
-		q->shift = 32 - bits;
+	if (!q)
+		return NULL;
+	q->shift = 32 - bits;
+	q->buckets = (struct fair_class **)(void *)&q->classes[n];
+	for (size_t i = 0; i < n; i++) {
+		q->classes[i].next = q->free;
+		q->free = &q->classes[i];
+	}
 	return q;
 }
 
@@ -45,14 +54,44 @@ unsigned fair_count(const struct fair *q)
 	return q->n;
 }
 
-static struct class *class_of(struct fair *q, uint32_t key)
+/* ---- classes */
+
+static struct fair_class **bucket_of(struct fair *q, uint32_t key)
 {
-	return &q->classes[(key ^ q->seed) * 2654435761u >> q->shift];
+	return &q->buckets[key * 2654435761u >> q->shift];
+}
+
+/* Without a free one whose turn is first lends its own. */
+static struct fair_class *class_of(struct fair *q, uint32_t key)
+{
+	struct fair_class **bucket = bucket_of(q, key), *c;
+
+	for (c = *bucket; c; c = c->chain)
+		if (c->key == key)
+			return c;
+	c = q->free;
+	if (!c)
+		return q->head;
+	q->free = c->next;
+	*c = (struct fair_class){.key = key, .chain = *bucket};
+	*bucket = c;
+	return c;
+}
+
+static void give_back(struct fair *q, struct fair_class *c)
+{
+	struct fair_class **link = bucket_of(q, c->key);
+
+	while (*link != c)
+		link = &(*link)->chain;
+	*link = c->chain;
+	c->next = q->free;
+	q->free = c;
 }
 
 /* ---- turns */
 
-static void activate(struct fair *q, struct class *c)
+static void activate(struct fair *q, struct fair_class *c)
 {
 	c->next = NULL;
 	if (q->tail)
@@ -64,20 +103,22 @@ static void activate(struct fair *q, struct class *c)
 
 static void end_turn(struct fair *q)
 {
-	struct class *c = q->head;
+	struct fair_class *c = q->head;
 
 	q->head = c->next;
 	if (!q->head)
 		q->tail = NULL;
 	if (c->n > 0)
 		activate(q, c);
+	else
+		give_back(q, c);
 }
 
-static void deactivate(struct fair *q, struct class *c)
+static void deactivate(struct fair *q, struct fair_class *c)
 {
-	struct class *before = NULL;
+	struct fair_class *before = NULL;
 
-	for (struct class *at = q->head; at != c; at = at->next)
+	for (struct fair_class *at = q->head; at != c; at = at->next)
 		before = at;
 	if (before)
 		before->next = c->next;
@@ -85,13 +126,14 @@ static void deactivate(struct fair *q, struct class *c)
 		q->head = c->next;
 	if (q->tail == c)
 		q->tail = before;
+	give_back(q, c);
 }
 
 /* ---- items */
 
 void fair_put(struct fair *q, struct fair_item *item)
 {
-	struct class *c = class_of(q, item->key);
+	struct fair_class *c = class_of(q, item->key);
 
 	item->next = NULL;
 	if (c->last)
@@ -106,7 +148,7 @@ void fair_put(struct fair *q, struct fair_item *item)
 	}
 }
 
-static struct fair_item *take(struct fair *q, struct class *c)
+static struct fair_item *take(struct fair *q, struct fair_class *c)
 {
 	struct fair_item *item = c->first;
 
@@ -114,15 +156,14 @@ static struct fair_item *take(struct fair *q, struct class *c)
 	if (!c->first)
 		c->last = NULL;
 	c->n--;
-	if (--q->n == 0)
-		q->seed += 0x9e3779b9u;
+	q->n--;
 	return item;
 }
 
 struct fair_item *fair_get(struct fair *q)
 {
 	struct fair_item *item;
-	struct class *c;
+	struct fair_class *c;
 
 	if (q->n == 0)
 		return NULL;
@@ -139,12 +180,12 @@ struct fair_item *fair_get(struct fair *q)
 
 struct fair_item *fair_drop(struct fair *q)
 {
-	struct class *longest = q->head;
+	struct fair_class *longest = q->head;
 	struct fair_item *item;
 
 	if (!longest)
 		return NULL;
-	for (struct class *c = longest->next; c; c = c->next)
+	for (struct fair_class *c = longest->next; c; c = c->next)
 		if (c->n > longest->n)
 			longest = c;
 	item = take(q, longest);

@@ -1,13 +1,13 @@
 /*
- * base/fair.h: a queue that is fair to whoever stands in it: deficit round robin over classes
- * (Shreedhar and Varghese; McKenney's stochastic fair queueing).
+ * base/fair.h: a queue that is fair to whoever stands in it: deficit round robin (Shreedhar and
+ * Varghese).
  *
- * Items name their share by a key, which hashes to one of a fixed number of classes. Each class is
- * served in its own order and gives up its turn when it has had a quantum of bytes, so that a class
- * with one item waits for a quantum of each other class and not for what these have queued. What
- * has to be dropped comes from the longest class. Classes are hashed anew whenever the queue has
- * emptied, so that two who met in one part again. Items are the caller's; nothing is allocated
- * after fair_new.
+ * Items name their share by a key; those of one key are a class while any of them is queued. Each
+ * class is served in its own order and gives up its turn when it has had a quantum of bytes, so
+ * that a class with one item waits for a quantum of each other class and not for what these have
+ * queued. What has to be dropped comes from the longest class. Keys are compared in full: hashed
+ * classes alone would let one in a thousand stand behind a flood now and then. Items are the
+ * caller's; nothing is allocated after fair_new.
  */
 #ifndef BASE_FAIR_H
 #define BASE_FAIR_H
@@ -23,7 +23,8 @@ struct fair_item {
 	uint16_t note;		/* the owner's */
 };
 
-/* 2 to the power of bits classes, of 32 bytes each; NULL: no memory */
+/* For 2 to the power of bits keys at a time, of 56 bytes each; more than that share the first
+ * class. NULL: no memory */
 struct fair *fair_new(unsigned bits);
 /* Empty by now; accepts NULL */
 void fair_free(struct fair *q);

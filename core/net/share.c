@@ -17,7 +17,7 @@
 #define LOOK_EVERY 8	      /* full batches */
 #define SAMPLE_MIN 48	      /* datagrams that say something */
 #define OTHERS_NS SL_NS_PER_S /* so long ago somebody else was there */
-#define QUEUE_BITS 10	      /* of the number of classes */
+#define QUEUE_BITS 10	      /* of the number of shares at a time */
 #define QUEUE_MAX 256	/* datagrams that wait for their turn; four times what is served in a tick \
 			 */
 #define PACKET_COST 400 /* bytes: what a datagram costs whatever its length */

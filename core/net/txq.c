@@ -26,7 +26,7 @@
  * must. */
 #define SEGMENT_MAX 1400
 #define TURNS_FROM 32 /* shorter queues leave in the order in which they came */
-#define TURN_BITS 10  /* of the number of classes */
+#define TURN_BITS 10  /* of the number of shares at a time */
 
 struct tx {
 	struct fair_item item;	  /* first; note: TOS, and TTL in the upper half */

@@ -105,23 +105,39 @@ TEST(what_has_to_go_is_the_oldest_of_the_longest)
 	fair_free(q);
 }
 
-TEST(two_who_share_a_class_part_when_the_queue_has_emptied)
+TEST(nobody_shares_a_class_with_who_floods)
 {
-	struct fair *q = fair_new(1); /* of two classes */
-	unsigned n_met = 0;
+	struct fair *q = new_queue();
+	unsigned n = 0, turn[1000] = {0};
+	struct fair_item *item;
 
-	for (unsigned round = 0; round < 64; round++) {
-		n_items = 0;
-		put(q, 1, 8, 2000);
-		put(q, 2, 1, 100);
-		for (unsigned i = 0; i < 8; i++)
-			if (fair_get(q)->key == 2)
-				n_met--; /* apart: served before the others are through */
-		n_met++;
-		while (fair_get(q))
-			continue;
+	put(q, 5000, 900, 1000);
+	for (uint32_t key = 0; key < 1000; key++)
+		put(q, key, 1, 100);
+	while ((item = fair_get(q))) {
+		n++;
+		if (item->key < 1000)
+			turn[item->key] = n;
 	}
-	CHECK(n_met > 0 && n_met < 64);
+	CHECK_INT(n, 1900);
+	for (uint32_t key = 0; key < 1000; key++)
+		CHECK_INT(turn[key], key + 5); /* behind four of the first */
+	fair_free(q);
+}
+
+TEST(more_keys_than_there_is_room_for_share_and_lose_nothing)
+{
+	struct fair *q = fair_new(1); /* for two */
+	unsigned n[5] = {0};
+	struct fair_item *item;
+
+	n_items = 0;
+	for (uint32_t key = 0; key < 5; key++)
+		put(q, key, 10, 1000);
+	while ((item = fair_get(q)))
+		CHECK_INT(item->note, n[item->key]++); /* each in its order */
+	for (uint32_t key = 0; key < 5; key++)
+		CHECK_INT(n[key], 10);
 	fair_free(q);
 }
 
