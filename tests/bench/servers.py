@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from sluice import OBJS, SRC, Sluice, free_port, wait_for
 
 SERVER_CPU, LOAD_CPU = 0, 1
-BENCH_ADDRESS = "192.0.2.1"  # of this namespace, beside loopback
+BENCH_ADDRESS = "203.0.113.1"  # of this namespace, beside loopback; 192.0.2.0/24 is that of turn-offload
 SECRET = "benchsecret"
 TICK = os.sysconf("SC_CLK_TCK")
 BENCH = os.path.join(SRC, "tests/bench")
