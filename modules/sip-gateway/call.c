@@ -208,6 +208,13 @@ void call_end(struct call *c, const char *by, unsigned status)
 	call_settle(c);
 }
 
+void calls_worker_gone(struct stack *s, uint32_t worker)
+{
+	for (struct call *c = s->first_call; c; c = c->next)
+		if (c->worker == worker)
+			call_end(c, "node", 503);
+}
+
 void calls_end_all(struct stack *s)
 {
 	struct call *next;
@@ -232,10 +239,8 @@ static void play_builtin(struct call *c)
 
 	if (t->kind == DIAL_ECHO)
 		party_leg_tell(c->a, WIRE_LEG_ECHO, 0, SL_STR_NULL);
-	else if (t->kind == DIAL_MUSIC)
-		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
 	else
-		party_leg_tell(c->a, WIRE_LEG_ROOM, 0, sl_str_c(t->name));
+		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
 }
 
 /* Each of two parties with media hears the other, or music while that one holds. */
@@ -392,7 +397,6 @@ static int try_target(struct call *c, const struct dial_target *t)
 		return -SL_ENOENT;
 	case DIAL_ECHO:
 	case DIAL_MUSIC:
-	case DIAL_ROOM:
 		c->builtin = true;
 		c->answered = true;
 		c->answered_ms = stack_now(c->stack);

@@ -83,12 +83,11 @@ static const struct sl_directive route_fields[] = {
 		 .doc = "Only calls that come from there: a trunk's name, `users` (registered or "
 			"with "
 			"a password), or `anyone`. Unset: users and trunks, but not strangers."),
-	SL_FIELD(
-		struct route_conf, to, SL_T_STR, .required = true, .min = 1, .max = 1024,
-		.doc = "Where the call goes; $0 is what matched, $1 to $9 its groups: user:NAME, "
-		       "trunk:NAME/NUMBER, room:NAME, echo, music-on-hold, reject:STATUS. Several, "
-		       "separated by |, are tried in turn; trunks that fail make room for the "
-		       "next."),
+	SL_FIELD(struct route_conf, to, SL_T_STR, .required = true, .min = 1, .max = 1024,
+		 .doc = "Where the call goes; $0 is what matched, $1 to $9 its groups: user:NAME, "
+			"trunk:NAME/NUMBER, echo, music-on-hold, reject:STATUS. Several, "
+			"separated by |, are tried in turn; trunks that fail make room for the "
+			"next."),
 	SL_FIELD(struct route_conf, headers, SL_T_STR, .list = true, .max = 16,
 		 .doc = "Headers that the INVITE which goes on carries: \"Name: value\"."),
 	SL_DIRS_END,

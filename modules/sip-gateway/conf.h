@@ -42,7 +42,7 @@ struct route_conf { /* routes */
 	struct sl_str name;
 	struct sl_regex *match, *from;
 	struct sl_str trunk; /* source: a trunk's name, "users", "anyone" or empty: any */
-	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "room:x", "echo", "reject:603" ... */
+	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "echo", "reject:603" ... */
 	struct sl_list headers; /* struct sl_str */
 };
 

@@ -9,8 +9,7 @@
 
 #include <stdio.h>
 
-static const char *const kind_names[] = {"user", "trunk",	  "room",
-					 "echo", "music-on-hold", "reject"};
+static const char *const kind_names[] = {"user", "trunk", "echo", "music-on-hold", "reject"};
 
 const char *dial_kind_name(unsigned kind)
 {
@@ -209,7 +208,7 @@ int dialplan_check(const struct sip_conf *conf, const struct route_conf *r, char
 		if (read_target(part, &t) < 0 && !(t.kind == DIAL_REJECT && strchr(part.p, '$'))) {
 			(void)snprintf(err, err_len,
 				       "\"%.*s\" is no target; there are user:, trunk:NAME/NUMBER, "
-				       "room:, echo, music-on-hold and reject:STATUS",
+				       "echo, music-on-hold and reject:STATUS",
 				       SL_FMT(part));
 			return -SL_ECONF;
 		}

@@ -9,7 +9,6 @@
 enum dial_kind {
 	DIAL_USER,
 	DIAL_TRUNK,
-	DIAL_ROOM,
 	DIAL_ECHO,
 	DIAL_MUSIC,
 	DIAL_REJECT,
@@ -30,7 +29,7 @@ enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
 struct dial_target {
 	enum dial_kind kind;
 	unsigned status;	/* DIAL_REJECT */
-	char name[DIAL_TEXT];	/* user, trunk or room */
+	char name[DIAL_TEXT];	/* user or trunk */
 	char number[DIAL_TEXT]; /* DIAL_TRUNK: the user part there */
 };
 

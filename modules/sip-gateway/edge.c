@@ -277,8 +277,12 @@ int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 {
 	struct edge *e = ctx;
 
-	if (ev->kind == SL_EV_WORKER_GONE)
+	if (ev->kind == SL_EV_WORKER_GONE) {
 		media_orphan(e, ev->owner);
+		sl_buf_reset(&e->out);
+		sl_buf_u32(&e->out, ev->owner);
+		(void)edge_tell(e, 0, WIRE_WORKER_GONE, &e->out); /* other workers tell, too */
+	}
 	if (ev->kind == SL_EV_WORKER_UP && ev->owner == sl_aux_owner(e->w, "sip-gateway"))
 		tell_listeners(e, ev->owner);
 	return SL_OK;

@@ -241,6 +241,10 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 	case WIRE_PEER_LEFT:
 		browsers_left(s, data);
 		break;
+	case WIRE_WORKER_GONE:
+		if (data.len == 4)
+			stack_worker_gone(s, sl_get32(data.p));
+		break;
 	case WIRE_BINDING:
 		bindings_import(s, data);
 		break;
@@ -338,6 +342,7 @@ void stack_drain(struct stack *s, uint32_t successor)
 void stack_worker_gone(struct stack *s, uint32_t worker)
 {
 	bindings_worker_gone(s, worker);
+	calls_worker_gone(s, worker);
 }
 
 static void free_transactions(struct stack *s)

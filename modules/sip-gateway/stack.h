@@ -272,6 +272,8 @@ void calls_invite(struct stack *s, const struct sip_msg *m);
 void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
 void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
 void calls_leg_event(struct stack *s, struct sl_str data);
+/* Ends those whose media was there. */
+void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
 
 /* ---- browsers.c */

@@ -22,6 +22,7 @@ enum wire_type {
 	WIRE_SIGNAL,	   /* struct wire_signal: what a browser says */
 	WIRE_PEER_LEFT,	   /* struct wire_signal without text */
 	WIRE_LISTENER,	   /* address of a UDP listener, which messages can leave from */
+	WIRE_WORKER_GONE, /* u32: owner word of a worker that is not there any more */
 	/* stack to workers */
 	WIRE_SEND = 32,	   /* flow, message */
 	WIRE_CLOSE,	   /* flow */
@@ -32,7 +33,6 @@ enum wire_type {
 	WIRE_RECORD,	   /* JSON of a call that is over, for the bus */
 	/* stack to stack */
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
-	WIRE_STRAY,	   /* flow, message: of a transaction that may be the receiver's */
 };
 
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };
@@ -70,7 +70,6 @@ enum wire_leg_verb {
 	WIRE_LEG_UNBRIDGE,
 	WIRE_LEG_PLAY, /* a: enum leg_tone */
 	WIRE_LEG_ECHO,
-	WIRE_LEG_ROOM,	    /* text: room, NUL, name */
 	WIRE_LEG_DIRECTION, /* a: enum sl_sdp_direction */
 	WIRE_LEG_PREFER,    /* a: the leg whose codecs come first in our next description */
 	WIRE_LEG_DTMF,	    /* a: ms, text: digits */

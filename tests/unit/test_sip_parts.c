@@ -198,7 +198,7 @@ TEST(targets_are_checked_when_the_configuration_is)
 		{SL_STR_INIT("user:9"), -SL_ECONF},
 		{SL_STR_INIT("trunk:pstn/$1"), 0},
 		{SL_STR_INIT("trunk:none/1"), -SL_ECONF},
-		{SL_STR_INIT("room:x | echo"), 0},
+		{SL_STR_INIT("user:1002 | echo"), 0},
 		{SL_STR_INIT("nonsense"), -SL_ECONF},
 		{SL_STR_INIT("reject:200"), -SL_ECONF},
 		{SL_STR_INIT("echo:1"), -SL_ECONF},
