@@ -221,6 +221,7 @@ void recording_join(struct recording *rec, struct wtrack *t)
 	t->joined = true;
 	t->first_ns = -1;
 	t->last_ns = t->last_end_ns = 0;
+	recover_track(rec, t);
 	make_label(t);
 	add_person(rec, t->peer);
 	if (conf->tracks)

@@ -191,6 +191,50 @@ static void add_past(struct sl_buf *to, const json_t *items)
 	}
 }
 
+static uint64_t count_of(const json_t *o, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, name));
+}
+
+static void take_over(struct wtrack *t, const json_t *o)
+{
+	if (json_object_get(o, "start_ms")) {
+		t->first_ns = (int64_t)(count_of(o, "start_ms") * SL_NS_PER_MS);
+		t->last_ns = t->last_end_ns = (int64_t)(count_of(o, "end_ms") * SL_NS_PER_MS);
+	}
+	t->n_packets += count_of(o, "packets");
+	t->n_lost += count_of(o, "lost");
+	t->n_frames += count_of(o, "frames");
+	t->n_gaps += count_of(o, "gaps");
+}
+
+void recover_track(struct recording *rec, struct wtrack *t)
+{
+	struct sl_buf text;
+	json_t *items, *o;
+	char id[20];
+	size_t i;
+
+	if (rec->past_tracks.len == 0)
+		return;
+	(void)snprintf(id, sizeof id, "%016llx", (unsigned long long)t->id);
+	sl_buf_init(&text, 0);
+	sl_buf_printf(&text, "[%.*s]", (int)rec->past_tracks.len, (char *)rec->past_tracks.p);
+	items = sl_json_parse(sl_buf_view(&text), 8, NULL, 0);
+	sl_buf_free(&text);
+	json_array_foreach(items, i, o)
+	{
+		if (!sl_str_eq(sl_json_get_str(o, "id"), sl_str_c(id)))
+			continue;
+		take_over(t, o);
+		(void)json_array_remove(items, i);
+		sl_buf_reset(&rec->past_tracks);
+		add_past(&rec->past_tracks, items);
+		break;
+	}
+	json_decref(items);
+}
+
 /* The clock went on if this is still the same boot; else nobody goes on with it anyway. */
 static int fill(struct recording *rec, const json_t *manifest)
 {

@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SILENT_TICKS = 12 };
+#define SEAM_NS (60 * (int64_t)SL_NS_PER_MS)
+
 struct member { /* a stream of the series */
 	struct wtrack *track;
 	uint8_t codec, channels;
@@ -38,7 +41,8 @@ struct series {
 	char name[200];
 	int64_t begin_ns, end_ns;
 	uint64_t at, n_frames;
-	bool webm, dead; /* dead: no file can hold these streams; until they change */
+	unsigned n_silent; /* ticks without a frame */
+	bool webm, dead;   /* dead: no file can hold these streams; until they change */
 };
 
 /* What is known of a file while the disk works on it */
@@ -189,6 +193,7 @@ static bool open_file(struct series *s, int64_t at_ns)
 
 	s->begin_ns = s->end_ns = at_ns;
 	s->n_frames = 0;
+	s->n_silent = 0;
 	s->at = 0;
 	(void)snprintf(s->name, sizeof s->name, "%06u-%s.%s%s", ++rec->n_labels, s->label,
 		       suffix_of(s), rec->writer->recipient ? ".sealed" : "");
@@ -395,6 +400,15 @@ static void fill_silence(struct series *s, const struct member *m, int64_t at_ns
 	}
 }
 
+/* Ogg counts samples: packets follow each other without a seam, or leave a gap that is worth one.
+ */
+static int64_t without_seam(const struct series *s, const struct member *m, int64_t at_ns)
+{
+	if (s->container != &containers[CONTAINER_OGG] || s->n_frames == 0)
+		return at_ns;
+	return at_ns > m->end_ns + SEAM_NS ? at_ns : m->end_ns;
+}
+
 static void write_frame(struct series *s, struct member *m, const struct frame *f, int64_t at_ns)
 {
 	struct writer *w = s->rec->writer;
@@ -407,6 +421,7 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 		return;
 	}
 	m->needs_key = false;
+	at_ns = without_seam(s, m, at_ns);
 	if (s->container == &containers[CONTAINER_WAV])
 		fill_silence(s, m, at_ns);
 	if (mux_frame(s->mux, (unsigned)m->stream, f->data,
@@ -418,6 +433,7 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 	if (m->end_ns > s->end_ns)
 		s->end_ns = m->end_ns;
 	s->n_frames++;
+	s->n_silent = 0;
 	sl_count(&w->m[M_frames]);
 }
 
@@ -441,6 +457,10 @@ void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int
 			for (unsigned i = 0; i < s->n_members; i++)
 				intake_ask_key(s->members[i].track);
 	}
+	if (!s->file && t->kind == SL_MEDIA_VIDEO && !f->key) {
+		intake_ask_key(t);
+		return;
+	}
 	if (!s->file && !open_segment(s, at_ns)) {
 		sl_count(&s->rec->writer->m[M_frames_dropped]);
 		return;
@@ -454,9 +474,9 @@ void series_flush(struct series *s, int64_t now_ns)
 
 	if (s->mux)
 		mux_flush(s->mux);
-	/* What has fallen silent is finished all the same. */
-	if (s->file && now_ns - s->end_ns > (int64_t)(2000 * SL_NS_PER_MS) &&
-	    is_long(s, now_ns, length))
+	/* What has fallen silent is finished all the same; counted in ticks, since it may have been
+	 * this process that did not run. */
+	if (s->file && ++s->n_silent > SILENT_TICKS && is_long(s, now_ns, length))
 		series_cut(s);
 }
 
@@ -534,6 +554,7 @@ void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns)
 	sl_buf_free(&b);
 	s->end_ns = at_ns;
 	s->n_frames++;
+	s->n_silent = 0;
 }
 
 void series_free(struct series *s)

@@ -161,6 +161,8 @@ void series_free(struct series *s); /* with it; accepts NULL */
 void recover_all(struct writer *w);
 /* The recovered recording with this id, or the newest of the room; NULL: none. The caller's. */
 struct recording *recover_take(struct writer *w, struct sl_str room, struct sl_str id);
+/* A track that was in the recording before the crash goes on as the same. */
+void recover_track(struct recording *rec, struct wtrack *t);
 void recover_tick(struct writer *w);
 void recover_free(struct writer *w);
 

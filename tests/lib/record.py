@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 
-from sluice import Sluice, skip, wait_for
+from sluice import SLOW, Sluice, skip, wait_for
 from media import Participant, Picture, Tone, until
 
 import av
@@ -151,3 +151,17 @@ async def call(s, seconds):
         await until(lambda: a.heard.get("recording"), "the word that it is recorded")
         assert a.heard["recording"][0]["state"] == "on"
         await asyncio.sleep(seconds)
+
+
+def record(s, *words, status=0):
+    out = subprocess.run([*s.argv(), "record", *words], capture_output=True, text=True, timeout=60 * SLOW)
+    assert out.returncode == status, (words, out)
+    return out.stdout + out.stderr
+
+
+def keys(where):
+    """Key pairs: X25519, RSA."""
+    for name, algorithm in (("x", ["X25519"]), ("rsa", ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"])):
+        subprocess.run(["openssl", "genpkey", "-algorithm", *algorithm, "-out", f"{where}/{name}.key"], check=True, capture_output=True)
+        subprocess.run(["openssl", "pkey", "-in", f"{where}/{name}.key", "-pubout", "-out", f"{where}/{name}.pem"], check=True, capture_output=True)
+        os.chmod(f"{where}/{name}.pem", 0o644)
