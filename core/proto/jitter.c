@@ -23,7 +23,7 @@ enum {
 	QUANTILE_PERMILLE = 985,
 	FORGET_SHIFT = 8, /* weight of a packet: 1/256 of all; some five seconds */
 	FULL = 1 << 20,
-	BASE_WINDOW_MS = 4000, /* half of the time for which the fastest packet counts */
+	BASE_WINDOW_MS = 2000, /* half of the time for which the fastest packet counts */
 	DEFAULT_MAX_MS = 200,
 	SLACK_MS = 5, /* over the target and a pull before speech is shortened */
 	DEFAULT_PULL_MS = 20,

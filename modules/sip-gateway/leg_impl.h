@@ -202,6 +202,8 @@ bool leg_may_send(const struct leg *l);
 /* A packet of another leg's, as it is. */
 void leg_relay(struct leg *l, uintptr_t feed, const struct leg_format *format,
 	       const struct sl_rtp *rtp, uint64_t seq);
+/* This number of a relayed stream is not passed on, and is not to be missed. */
+void leg_relay_skip(struct leg *l, uintptr_t feed, uint64_t seq);
 /* A packet that is made here: the payload stands in p at SL_RTP_HEADER. */
 struct leg_made {
 	const struct leg_format *format;

@@ -90,12 +90,20 @@ void leg_heard_digit(struct leg *l, char digit, unsigned ms)
 		leg_handler_of(l)->dtmf(l->o.arg, l, digit, ms);
 }
 
-static void hear_event(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
+static uintptr_t feed_of(const struct leg *l)
+{
+	return (uintptr_t)l + l->stream;
+}
+
+static void hear_event(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
+		       const struct leg_format *f)
 {
 	struct sl_event_payload e;
 	uint32_t duration;
 	char digit;
 
+	if (l->peer)
+		leg_relay_skip(l->peer, feed_of(l), seq);
 	if (l->source)
 		sl_audio_source_note(l->source, rtp->seq);
 	if (sl_event_read(&e,
@@ -191,7 +199,7 @@ static void relay(struct leg *l, struct leg *to, const struct sl_rtp *rtp, uint6
 		leg_drop_source(l);
 	}
 	if (to->digits.step == DIGIT_NONE)
-		leg_relay(to, (uintptr_t)l + l->stream, out, rtp, seq);
+		leg_relay(to, feed_of(l), out, rtp, seq);
 }
 
 static void mark_heard(struct leg *l)
@@ -209,7 +217,7 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 	if (l->closed || !(l->direction & SL_SDP_RECVONLY))
 		return;
 	if (f->codec == SL_CODEC_DTMF) {
-		hear_event(l, rtp, f);
+		hear_event(l, rtp, seq, f);
 		return;
 	}
 	if (f->codec != SL_CODEC_CN)

@@ -134,6 +134,16 @@ void leg_relay(struct leg *l, uintptr_t feed, const struct leg_format *format,
 	emit(l, &w, NULL);
 }
 
+void leg_relay_skip(struct leg *l, uintptr_t feed, uint64_t seq)
+{
+	struct leg_out *o = &l->out;
+
+	if (o->feed != feed || seq < o->first_seq)
+		return;
+	o->seq_offset--;
+	o->first_seq = seq + 1;
+}
+
 /* The view that sending reads; the header's bytes are written by who seals. */
 static struct sl_rtp *view(struct sl_packet *p, uint32_t len)
 {
