@@ -15,13 +15,12 @@
 #include <unistd.h>
 #include <sluice/module.h>
 #include <sluice/stun.h>
+#include "proto/ice_tcp.h"
 #include "shm/shm.h"
 
 enum {
-	FRAME_HEADER = 2,
-	COOKIE_END = FRAME_HEADER + 8, /* what tells a framed check from all else */
 	MAX_QUEUED = 256 * 1024,
-	MAX_INPUT = 4 * (FRAME_HEADER + SL_PACKET_MAX),
+	MAX_INPUT = 4 * (ICE_TCP_HEADER + SL_PACKET_MAX),
 	IDLE_MS = 60000, /* consent is asked for every few seconds (RFC 7675) */
 };
 
@@ -83,31 +82,7 @@ static const struct sl_pass_place *place_of(const struct rtc_host *h, struct sl_
 							   : NULL;
 }
 
-/* ---- frames */
-
-/* The frame's whole length once all of it is there, else 0. */
-static size_t whole_frame(const uint8_t *data, size_t len)
-{
-	size_t frame = len >= FRAME_HEADER ? (size_t)FRAME_HEADER + sl_get16(data) : 0;
-
-	return frame <= len ? frame : 0;
-}
-
-/* So much of a framed Binding request's beginning as there is. TURN's framing cannot look like it:
- * its length field would stand where the type does, and no STUN length ends in 01. */
-static bool may_be_check(const uint8_t *p, size_t len)
-{
-	static const uint8_t type[] = {0, SL_STUN_BINDING}, cookie[] = {0x21, 0x12, 0xa4, 0x42};
-	size_t n_type = len < 4 ? len : 4, n_cookie = len < COOKIE_END ? len : COOKIE_END;
-
-	if (p[0] > SL_PACKET_MAX >> 8 || (len >= FRAME_HEADER && sl_get16(p) > SL_PACKET_MAX))
-		return false; /* most others', by their first byte */
-	if (n_type > 2 && memcmp(p + 2, type, n_type - 2) != 0)
-		return false;
-	if (len >= 6 && sl_get16(p) != SL_STUN_HEADER + sl_get16(p + 4))
-		return false;
-	return n_cookie <= 6 || memcmp(p + 6, cookie, n_cookie - 6) == 0;
-}
+/* ---- whose is it? */
 
 /* The first half of USERNAME; empty: none. */
 static struct sl_str ufrag_of(const struct sl_stun_msg *msg)
@@ -151,25 +126,25 @@ static void bind_to(struct rtc_tcp *t, struct sl_rtc *c)
 /* RTP may be missed, as over UDP; what repeats itself slowly or never may not. */
 static size_t queued_frame(void *arg, const uint8_t *data, size_t len, bool *ret_media)
 {
-	size_t frame = whole_frame(data, len);
+	size_t frame = ice_tcp_frame(data, len);
 
 	(void)arg;
-	*ret_media = frame > FRAME_HEADER &&
-		     sl_demux(data + FRAME_HEADER, frame - FRAME_HEADER) == SL_DEMUX_RTP;
+	*ret_media = frame > ICE_TCP_HEADER &&
+		     sl_demux(data + ICE_TCP_HEADER, frame - ICE_TCP_HEADER) == SL_DEMUX_RTP;
 	return frame;
 }
 
 /* Whole in one write, since the queue drops whole frames. */
 void rtc_tcp_send(struct rtc_tcp *t, const uint8_t *data, size_t len)
 {
-	uint8_t frame[FRAME_HEADER + SL_PACKET_MAX];
+	uint8_t frame[ICE_TCP_HEADER + SL_PACKET_MAX];
 	int dropped;
 
 	if (len > SL_PACKET_MAX)
 		return;
 	sl_put16(frame, (uint16_t)len);
-	memcpy(frame + FRAME_HEADER, data, len);
-	dropped = sl_conn_write(t->conn, frame, FRAME_HEADER + len);
+	memcpy(frame + ICE_TCP_HEADER, data, len);
+	dropped = sl_conn_write(t->conn, frame, ICE_TCP_HEADER + len);
 	if (dropped != 0 && t->host)
 		sl_count_n(&t->host->meters[RTC_tcp_dropped], dropped < 0 ? 1 : (uint64_t)dropped);
 }
@@ -254,13 +229,13 @@ static ptrdiff_t on_input(void *arg, struct sl_conn *conn, const uint8_t *data, 
 	size_t used = 0, frame;
 
 	(void)conn;
-	while ((frame = whole_frame(data + used, len - used)) > 0) {
-		if (frame - FRAME_HEADER > SL_PACKET_MAX ||
-		    take_frame(t, data + used + FRAME_HEADER, frame - FRAME_HEADER) < 0)
+	while ((frame = ice_tcp_frame(data + used, len - used)) > 0) {
+		if (frame - ICE_TCP_HEADER > SL_PACKET_MAX ||
+		    take_frame(t, data + used + ICE_TCP_HEADER, frame - ICE_TCP_HEADER) < 0)
 			return -SL_EPARSE;
 		used += frame;
 	}
-	if (len - used >= FRAME_HEADER && sl_get16(data + used) > SL_PACKET_MAX)
+	if (ice_tcp_too_long(data + used, len - used))
 		return -SL_EPARSE;
 	return (ptrdiff_t)used;
 }
@@ -380,12 +355,12 @@ int rtc_tcp_check(void *host, struct sl_conn *conn)
 	struct sl_stun_msg msg;
 	size_t frame;
 
-	if (!may_be_check(p, bytes.len))
+	if (!ice_tcp_may_be_check(p, bytes.len))
 		return SL_DECLINED;
-	frame = whole_frame(p, bytes.len);
-	if (bytes.len < COOKIE_END || frame == 0)
+	frame = ice_tcp_frame(p, bytes.len);
+	if (bytes.len < ICE_TCP_COOKIE_END || frame == 0)
 		return SL_AGAIN;
-	if (sl_stun_parse(&msg, p + FRAME_HEADER, frame - FRAME_HEADER) < 0)
+	if (sl_stun_parse(&msg, p + ICE_TCP_HEADER, frame - ICE_TCP_HEADER) < 0)
 		return refuse(h);
 	if (rtc_host_find(h, ufrag_of(&msg)))
 		return take(h, conn);
