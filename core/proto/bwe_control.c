@@ -20,6 +20,7 @@ static const double grow_per_s = 1.08, packet_bits = 9600, careful_per_s = 0.02;
 static const double keep = 0.95;      /* of what the path carries, after a drain */
 static const double share_cut = 0.85; /* among others that fill the queue */
 static const double little = 0.75, proof = 1.15, nearly = 0.97;
+static const double room_for_sent = 1.4;
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
 static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
 static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
@@ -76,6 +77,20 @@ static double passing(const struct bwe *b)
 											 : bps;
 }
 
+static double sent_bps(const struct bwe *b)
+{
+	return bwe_acked_bps(&b->sent, ACKED_MS);
+}
+
+/* Who sends little has hardly made the queue, and keeps what he sends until a second look: on a
+ * machine with too much to do packets wait for their process, and then there is no queue at all. */
+static double left_to_sender(const struct bwe *b)
+{
+	double bps = sent_bps(b);
+
+	return carried(b, ACKED_MS) < little * bps ? 0 : fmin(b->before_cut, room_for_sent * bps);
+}
+
 /* While we drain, what arrives is what we send, unless the path carries even less. */
 static void set_drain(struct bwe *b)
 {
@@ -90,6 +105,8 @@ static void set_drain(struct bwe *b)
 		b->cut_bps = bps;
 	}
 	b->rate = (1 - drain_share(b)) * b->cut_bps;
+	if (b->cut_limited && b->n_drains == 0)
+		b->rate = fmax(b->rate, left_to_sender(b));
 	bwe_bound(b);
 }
 
@@ -111,7 +128,7 @@ static void start_drain(struct bwe *b, uint64_t now_us)
 
 static bool sends_little(const struct bwe *b)
 {
-	return b->limited || bwe_acked_bps(&b->sent, ACKED_MS) < little * b->rate;
+	return b->limited || sent_bps(b) < little * b->rate;
 }
 
 static void cut(struct bwe *b, uint64_t now_us)
@@ -174,6 +191,8 @@ static void drain(struct bwe *b, uint64_t now_us)
 	if (bwe_delay_queue_since(&b->delay, &queue_us) < 0) {
 		tighten(b, now_us);
 	} else if (queue_us <= empty_us) {
+		if (b->cut_limited && b->n_drains == 0) /* gone by itself: it was none */
+			b->resume = fmax(b->resume, left_to_sender(b));
 		if (b->others) /* they were slowed too: what arrived was no measure */
 			b->resume = fmax(b->resume, share_cut * b->before_cut);
 		b->others = false;

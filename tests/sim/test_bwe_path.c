@@ -238,6 +238,50 @@ TEST(an_estimate_is_kept_while_little_is_sent_and_raised_by_proof_alone)
 	}
 }
 
+/*
+ * A machine with too much to do: packets wait for its processes, often for a tenth of a second, and
+ * none is lost. The way is wide, and little is sent of what is allowed: that little must stay.
+ */
+static double least_target(uint64_t seed, double sent_bps, bool by_reports)
+{
+	static const struct bw_path busy = {.rate_bps = 100e6,
+					    .queue_ms = 300,
+					    .delay_ms = 1,
+					    .jitter_ms = 5,
+					    .lump_ms = 10,
+					    .stall = 0.05};
+	struct bw_world *w = bw_new(seed, busy, 1);
+	double least = 1e9;
+
+	w->flows[0].wanted_bps = sent_bps;
+	w->flows[0].by_reports = by_reports;
+	bw_start(w);
+	bw_run(w, LONG_S);
+	for (unsigned s = 1; s < LONG_S; s++)
+		if (w->flows[0].seconds[s].target_bps < least)
+			least = w->flows[0].seconds[s].target_bps;
+	bw_free(w);
+	return least;
+}
+
+TEST(on_a_busy_machine_the_little_that_is_sent_is_not_cut)
+{
+	double least[2] = {1e9, 1e9};
+
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
+		for (unsigned by_reports = 0; by_reports < 2; by_reports++) {
+			double target = least_target(seed, 150e3, by_reports);
+
+			if (target < least[by_reports])
+				least[by_reports] = target;
+		}
+	}
+	printf("# 150 kbit/s sent on a busy machine: %.0f allowed at least, %.0f by reports\n",
+	       least[0] / 1000, least[1] / 1000);
+	CHECK(least[0] >= 1.3 * 150e3);
+	CHECK(least[1] >= 1.3 * 150e3);
+}
+
 TEST(a_path_that_stops_for_a_while_is_filled_again)
 {
 	double worst = 0;
