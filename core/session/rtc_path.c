@@ -105,13 +105,19 @@ static void open_flow(struct sl_rtc *c, struct rtc_path *path)
 		path->flow = NULL; /* tried again with the next check */
 }
 
-static struct rtc_path *free_place(struct sl_rtc *c)
+/* A client with more ways than places loses one that it does not use, the one opened first. */
+static struct rtc_path *need_place(struct sl_rtc *c)
 {
-	unsigned i = 0;
+	struct rtc_path *place;
 
-	while (i < RTC_MAX_PATHS && is_open(&c->paths[i]))
-		i++;
-	return i < RTC_MAX_PATHS ? &c->paths[i] : NULL;
+	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
+		if (!is_open(&c->paths[i]))
+			return &c->paths[i];
+	do
+		place = &c->paths[c->next_victim++ % RTC_MAX_PATHS];
+	while (place == c->selected);
+	shut(place);
+	return place;
 }
 
 static void open_path(struct sl_rtc *c, struct rtc_path *path, const struct ice_path *ice)
@@ -126,10 +132,9 @@ static void open_path(struct sl_rtc *c, struct rtc_path *path, const struct ice_
 static void on_path_open(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
-	struct rtc_path *place = c->closing || find_path(c, ice) ? NULL : free_place(c);
 
-	if (place) /* ICE goes on without: its checks come by the user fragment */
-		open_path(c, place, ice);
+	if (!c->closing && !find_path(c, ice))
+		open_path(c, need_place(c), ice);
 }
 
 static void on_path_close(void *ctx, const struct ice_path *ice)
@@ -144,22 +149,6 @@ static void on_path_close(void *ctx, const struct ice_path *ice)
 	shut(path);
 }
 
-/* The selected path finds room always: another one, selected until now or never, gives way. */
-static struct rtc_path *need_path(struct sl_rtc *c, const struct ice_path *ice)
-{
-	struct rtc_path *path = find_path(c, ice);
-
-	if (path)
-		return path;
-	path = free_place(c);
-	if (!path) {
-		path = &c->paths[c->next_victim++ % RTC_MAX_PATHS];
-		shut(path);
-	}
-	open_path(c, path, ice);
-	return is_open(path) ? path : NULL;
-}
-
 static void on_selected(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
@@ -171,7 +160,8 @@ static void on_selected(void *ctx, const struct ice_path *ice)
 		c->selected = NULL;
 		return;
 	}
-	c->selected = need_path(c, ice);
+	on_path_open(c, ice);
+	c->selected = find_path(c, ice);
 	/* Other workers find us by the tuple where no program steers. */
 	if (sl_session_move(c->session, listener_of(c, ice->via), &ice->remote) < 0)
 		sl_log(SL_LOG_DEBUG, "core", "the path's tuple is another session's");
