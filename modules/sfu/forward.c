@@ -11,6 +11,7 @@
 enum {
 	NO_PT = 0xff,
 	KEY_REPEAT_MS = 200,
+	JUMP = 1000,	/* packets of audio that nobody would wait for: its publisher counts anew */
 	AWAY_MS = 1000, /* an encoding without packets for so long begins anew */
 };
 
@@ -117,6 +118,13 @@ static void send(struct sub *sub, struct sl_rtp_out *out, unsigned codec)
 	sfu_count(s, M_packets_out);
 }
 
+/* Passed on, a jump would be loss to the subscriber, and its estimate would fall for everybody's
+ * media. */
+static bool has_jumped(const struct sub *sub, uint64_t seq)
+{
+	return seq > sub->seq_in ? seq - sub->seq_in > JUMP : sub->seq_in - seq > JUMP;
+}
+
 static void forward_audio(struct sub *sub, const struct pending *k)
 {
 	const struct sl_rtp *rtp = sl_packet_rtp(k->packet);
@@ -126,11 +134,12 @@ static void forward_audio(struct sub *sub, const struct pending *k)
 		sub->flowing = false;
 		return;
 	}
-	if (!sub->flowing) { /* goes on where it stopped, as a new talk spurt */
+	if (!sub->flowing || has_jumped(sub, k->seq)) { /* goes on as a new talk spurt */
 		sub->seq_offset = (uint16_t)(sub->seq_last + 1 - rtp->seq);
 		sub->flowing = true;
 		out.marker = true;
 	}
+	sub->seq_in = k->seq;
 	out.seq = (uint16_t)(rtp->seq + sub->seq_offset);
 	if (sl_seq_after(out.seq, sub->seq_last))
 		sub->seq_last = out.seq;

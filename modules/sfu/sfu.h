@@ -190,6 +190,7 @@ struct sub {
 	/* Audio: numbers without gaps over pauses */
 	bool flowing;
 	uint16_t seq_offset, seq_last;
+	uint64_t seq_in; /* newest number of the publisher's, unwrapped */
 };
 
 struct sfu {
