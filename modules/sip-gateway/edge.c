@@ -156,10 +156,6 @@ bool edge_receive(struct edge *e, const struct sip_flow *flow, struct sl_str mes
 
 void edge_flow_gone(struct edge *e, const struct sip_flow *flow)
 {
-	uint32_t owners[64];
-	unsigned n = sl_worker_list(e->w, owners, SL_ARRAY_LEN(owners));
-
-	(void)n; /* processes of modules are no workers: the current one is told */
 	sl_buf_reset(&e->out);
 	wire_put_flow(&e->out, flow);
 	(void)edge_tell(e, 0, WIRE_FLOW_GONE, &e->out); /* none: nobody has bindings there */

@@ -17,7 +17,7 @@ int guard_open(struct edge *e)
 
 	if (c->rate > 0)
 		rc = sl_rate_new((unsigned)c->rate, (unsigned)c->burst, N_SOURCES, &e->requests);
-	if (rc == 0 && c->auth_failures > 0) /* one comes back in a second at most: see on use */
+	if (rc == 0 && c->auth_failures > 0) /* one a second is forgiven */
 		rc = sl_rate_new(1, (unsigned)c->auth_failures, N_SOURCES, &e->failures);
 	return rc;
 }
