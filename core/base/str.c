@@ -186,6 +186,15 @@ size_t sl_str_copy(char *dst, size_t dst_len, struct sl_str s)
 	return s.len;
 }
 
+char *sl_str_dup(struct sl_str s)
+{
+	char *copy = malloc(s.len + 1);
+
+	if (copy)
+		(void)sl_str_copy(copy, s.len + 1, s); /* it fits */
+	return copy;
+}
+
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
 	unsigned m = a < b ? a : b;

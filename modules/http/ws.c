@@ -267,7 +267,8 @@ static void begin_close(struct sl_ws *ws, unsigned code, struct sl_str reason)
 
 	ws->closing = true;
 	ws->code = (uint16_t)code;
-	ws->reason = len > 0 ? strndup(reason.p, len) : NULL; /* without memory: without a reason */
+	/* Without memory: without a reason */
+	ws->reason = len > 0 ? sl_str_dup((struct sl_str){reason.p, len}) : NULL;
 	set_timer(ws, is_drained(ws) ? 0 : CLOSE_WAIT_MS);
 	ask_writable(ws);
 }

@@ -89,9 +89,9 @@ static char *host_of(struct sl_str host)
 	const char *end = host.len > 0 && host.p[0] == '[' ? memchr(host.p, ']', host.len) : NULL;
 
 	if (end)
-		return strndup(host.p, (size_t)(end + 1 - host.p));
+		return sl_str_dup((struct sl_str){host.p, (size_t)(end + 1 - host.p)});
 	host = sl_str_split(&host, ':');
-	return strndup(host.p ? host.p : "", host.len);
+	return sl_str_dup(host);
 }
 
 /* The cheap check first; what is refused here never becomes a WebSocket. */

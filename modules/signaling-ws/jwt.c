@@ -268,7 +268,7 @@ int token_verify(const struct token_rules *rules, struct sl_str token, uint64_t 
 	key = choose_key(rules, token, ret_why);
 	if (!key)
 		return -SL_EAUTH;
-	z = strndup(token.p, token.len);
+	z = sl_str_dup(token);
 	payload = z ? verified_payload(key, z) : NULL;
 	free(z);
 	*ret_why = payload ? check_times(rules, payload, now_s) : "the signature does not fit";

@@ -117,7 +117,7 @@ static void on_stats(struct party *p, int rc, struct sl_str text)
 {
 	(void)rc;
 	free(p->stats);
-	p->stats = strndup(text.p ? text.p : "", text.len);
+	p->stats = sl_str_dup(text);
 	p->waits_for_stats = false;
 	if (p->leg)
 		sl_htab_remove(&p->call->stack->legs, &p->by_leg);

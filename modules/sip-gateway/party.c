@@ -13,7 +13,7 @@
 
 bool keep_text(char **field, struct sl_str s)
 {
-	char *copy = strndup(s.p ? s.p : "", s.len);
+	char *copy = sl_str_dup(s);
 
 	if (!copy)
 		return false;

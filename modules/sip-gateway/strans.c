@@ -128,7 +128,7 @@ static int fill(struct strans *t, const struct sip_msg *m)
 	rc = make_key(&key, m, key_method(m, method));
 	t->key = rc == 0 ? strdup((const char *)key.p) : NULL;
 	sl_buf_free(&key);
-	t->to = strndup(m->peek.to.p, m->peek.to.len);
+	t->to = sl_str_dup(m->peek.to);
 	message_echo(&t->echo, m);
 	message_record_routes(&t->routes, m);
 	if (!t->key || !t->to || sl_buf_ok(&t->echo) < 0 || sl_buf_ok(&t->routes) < 0)

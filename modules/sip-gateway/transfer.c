@@ -121,7 +121,7 @@ static char *replaces_of(struct sl_str refer_to)
 		struct sl_str name = (item = sl_str_split(&uri, '&'), sl_str_split(&item, '='));
 
 		if (sl_str_eq_nocase(name, SL_STR("Replaces")))
-			out = strndup(item.p ? item.p : "", item.len);
+			out = sl_str_dup(item);
 	}
 	if (out)
 		unescape(out);

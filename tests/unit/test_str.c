@@ -161,6 +161,18 @@ TEST(fractions_are_decimal_and_finite)
 	CHECK_INT(sl_str_f64(EMPTY, &v), -SL_EPARSE);
 }
 
+TEST(a_copy_ends_where_the_string_does)
+{
+	struct sl_str part = {"teapot", 3};
+	char *copy = sl_str_dup(part), *empty = sl_str_dup(SL_STR_NULL);
+
+	CHECK(copy && empty);
+	CHECK_STR(sl_str_c(copy), "tea");
+	CHECK_STR(sl_str_c(empty), "");
+	free(copy);
+	free(empty);
+}
+
 TEST(numbers_stop_at_the_length_not_at_a_nul)
 {
 	struct sl_str s = {"123456", 3};

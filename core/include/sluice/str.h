@@ -51,6 +51,8 @@ SL_API SL_MUST_CHECK int sl_str_f64(struct sl_str s, double *ret_value);
 
 /* Copies to dst with NUL; cuts at dst_len - 1. Returns the full length of s. */
 SL_API size_t sl_str_copy(char *dst, size_t dst_len, struct sl_str s);
+/* A copy with NUL, for free(); NULL: out of memory */
+SL_API SL_MUST_CHECK char *sl_str_dup(struct sl_str s);
 /* Damerau-Levenshtein distance, capped at max + 1; for "did you mean". Strings over 64 bytes are
  * max + 1. */
 SL_API unsigned sl_str_distance(struct sl_str a, struct sl_str b, unsigned max);

@@ -124,7 +124,7 @@ static void on_joined(void *arg, const struct sl_signal_peer *peer)
 
 	if (p->w->worker_index != 0 || p->member || sl_str_eq(peer->name, SL_STR("parrot")))
 		return;
-	if (!sl_str_copy(p->room, sizeof p->room, peer->room))
+	if (sl_str_copy(p->room, sizeof p->room, peer->room) >= sizeof p->room)
 		abort();
 	sl_post(p->w->loop, &p->come);
 }
