@@ -180,7 +180,7 @@ static int write_out(int fd, struct sl_buf *b)
 static int unseal(struct sl_str sealed, const struct envelope_key *key, bool *ret_whole)
 {
 	int fd = memfd_create("segment", MFD_CLOEXEC), rc;
-	struct envelope e;
+	struct envelope e = {0}; /* wiped also where it was never opened */
 	struct sl_buf out;
 
 	if (fd < 0)
