@@ -23,7 +23,7 @@ const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type
 const sourceOf = track => track.kind === 'audio' ? 'microphone' : track.contentHint === 'detail' || track.contentHint === 'text' ? 'screen' : 'camera';
 
 /* Some browsers never answer for a connection that is closed meanwhile. */
-const reportOf = (pc, track) => Promise.race([pc.getStats(track), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))]);
+const reportOf = (pc, track) => Promise.race([pc.getStats(track).catch(() => []), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))]);
 
 /*
  * Where a page may use the camera, Chromium binds sockets to each network that it knows of, and learns of a new network up
