@@ -251,11 +251,6 @@ void legs_close(struct legs *all)
 	free(all);
 }
 
-unsigned legs_count(const struct legs *all)
-{
-	return all->n;
-}
-
 /* ---- a leg */
 
 static int open_line(struct leg *l)
@@ -345,16 +340,6 @@ void leg_close(struct leg *l, const char *why)
 	sl_post(l->all->w->loop, &l->all->bury);
 }
 
-void *leg_arg(const struct leg *l)
-{
-	return l->o.arg;
-}
-
-enum leg_state leg_get_state(const struct leg *l)
-{
-	return l->state;
-}
-
 /* ---- descriptions */
 
 int leg_offer(struct leg *l, bool restart, struct sl_buf *ret_sdp)
@@ -405,11 +390,6 @@ void leg_set_direction(struct leg *l, enum sl_sdp_direction direction)
 	l->wanted = direction;
 	if (l->media)
 		sl_rtc_set_direction(l->media, direction);
-}
-
-enum sl_sdp_direction leg_direction(const struct leg *l)
-{
-	return l->direction;
 }
 
 bool leg_is_held(const struct leg *l)
@@ -470,11 +450,6 @@ int leg_bridge(struct leg *a, struct leg *b)
 	if (leg_wants_ear(b))
 		leg_tick_on(a);
 	return 0;
-}
-
-struct leg *leg_peer(const struct leg *l)
-{
-	return l->peer == l ? NULL : l->peer;
 }
 
 int leg_echo(struct leg *l)

@@ -43,7 +43,6 @@ SL_MUST_CHECK int legs_open(struct sl_worker *w, const struct legs_conf *conf,
 			    struct legs **ret_legs);
 /* Closes what is left; accepts NULL */
 void legs_close(struct legs *l);
-unsigned legs_count(const struct legs *l);
 
 /* ---- a leg */
 enum leg_profile { LEG_RTP, LEG_SDES, LEG_WEBRTC };
@@ -87,8 +86,6 @@ struct leg_opts {
 SL_MUST_CHECK int leg_open(struct legs *all, const struct leg_opts *o, struct leg **ret_leg);
 /* Unbridges; accepts NULL */
 void leg_close(struct leg *l, const char *why);
-void *leg_arg(const struct leg *l);
-enum leg_state leg_get_state(const struct leg *l);
 
 /*
  * ---- descriptions, whole ones ("v=0..."). Offers and answers may come any number of times, from
@@ -109,8 +106,6 @@ void leg_rollback(struct leg *l);
 SL_MUST_CHECK int leg_candidate(struct leg *l, struct sl_str candidate);
 /* What our next descriptions say of us: LEG on hold is SL_SDP_SENDONLY (with music) or INACTIVE. */
 void leg_set_direction(struct leg *l, enum sl_sdp_direction direction);
-/* What is agreed, as we see it. */
-enum sl_sdp_direction leg_direction(const struct leg *l);
 /* The peer has put us on hold. */
 bool leg_is_held(const struct leg *l);
 /* Audio codecs that are agreed, the first is what we send; returns how many. To prefer them in
@@ -124,7 +119,6 @@ void leg_set_codecs(struct leg *l, const enum sl_codec_id *codecs, unsigned n);
 SL_MUST_CHECK int leg_bridge(struct leg *a, struct leg *b);
 /* The leg hears nothing, and nobody hears it. */
 void leg_unbridge(struct leg *l);
-struct leg *leg_peer(const struct leg *l); /* NULL: none */
 
 enum leg_tone {
 	LEG_TONE_SILENCE,
