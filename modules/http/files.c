@@ -80,22 +80,21 @@ static void send_found(struct sl_http_req *r, struct found *f)
 {
 	uint64_t cache_s = r->client->conf->cache / 1000;
 	char caching[64] = "no-cache", headers[192];
+	bool is_asset = f->asset != NULL;
 	struct sl_str lines, tag = sl_str_c(f->tag);
 
 	if (cache_s > 0)
 		snprintf(caching, sizeof caching, "public, max-age=%llu",
 			 (unsigned long long)cache_s);
-	snprintf(headers, sizeof headers, "ETag: %s\r\nCache-Control: %s\r\n", f->tag, caching);
+	snprintf(headers, sizeof headers, "%s%s%sCache-Control: %s\r\n", is_asset ? "ETag: " : "",
+		 is_asset ? f->tag : "", is_asset ? "\r\n" : "", caching);
 	lines = sl_str_c(headers);
-	if (resource_tag_matches(request_header(r, "if-none-match"), tag)) {
-		if (f->file >= 0)
-			close(f->file);
+	if (!is_asset)
+		(void)respond_file(r, resource_type(f->name), lines, tag, f->file, f->len);
+	else if (resource_tag_matches(request_header(r, "if-none-match"), tag))
 		(void)respond(r, 304, NULL, lines, SL_STR_NULL);
-	} else if (f->asset) {
+	else
 		(void)respond_constant(r, f->asset->mime, lines, f->asset->data, f->asset->len);
-	} else {
-		(void)respond_file(r, resource_type(f->name), lines, f->file, f->len);
-	}
 }
 
 bool files_serve(struct sl_http_req *r)

@@ -126,6 +126,7 @@ static const struct sl_http_iface iface = {
 	.ws_close = ws_close,
 	.ws_queued = ws_queued,
 	.ws_remote = ws_remote,
+	.respond_file = respond_file,
 };
 
 static bool is_token(struct sl_str s)

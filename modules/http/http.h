@@ -9,7 +9,7 @@
  *     bridge.c   TLS that the core undid      request.c   what was asked, and who answers
  *     host.c     context and loop of lws      response.c  head and body, written by ourselves
  *     tls.c      certificates                 files.c     embedded files and a directory
- *     ws.c       WebSocket endpoints          route.c, resource.c  pure
+ *     ws.c       WebSocket endpoints          route.c, resource.c, range.c  pure
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -123,6 +123,7 @@ struct response {
 	struct sl_buf head, copy; /* copy: an owned body */
 	const uint8_t *body;	  /* borrowed, or copy.p; NULL: in the file */
 	int file;		  /* owned; -1: none */
+	uint64_t file_at;	  /* where the body begins in it */
 	uint64_t body_len, sent;  /* sent: of head and body */
 	bool close;		  /* the connection ends with it */
 };
@@ -216,9 +217,9 @@ int respond_error(struct sl_http_req *r, unsigned status, struct sl_str headers)
 /* body: lives on. */
 int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_str headers,
 		     const uint8_t *body, size_t len);
-/* file: owned from now on. */
-int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file,
-		 uint64_t len);
+/* Whole, in part, or not at all, as the request has it. file: owned from now on. */
+int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers,
+		 struct sl_str tag, int file, uint64_t len);
 /* Writes what fits; 0, or < 0: close the connection */
 int response_pump(struct client *c);
 /* 100 Continue */

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "http.h"
+#include "range.h"
+#include "resource.h"
 
 #define CHUNK_BYTES ((size_t)16 << 10)
 #define CHUNKS_PER_TURN 16 /* then others have their turn */
@@ -24,6 +26,7 @@ static const struct {
 	{201, "Created"},
 	{202, "Accepted"},
 	{204, "No Content"},
+	{206, "Partial Content"},
 	{301, "Moved Permanently"},
 	{302, "Found"},
 	{303, "See Other"},
@@ -42,6 +45,7 @@ static const struct {
 	{412, "Precondition Failed"},
 	{413, "Content Too Large"},
 	{415, "Unsupported Media Type"},
+	{416, "Range Not Satisfiable"},
 	{422, "Unprocessable Content"},
 	{426, "Upgrade Required"},
 	{429, "Too Many Requests"},
@@ -216,17 +220,62 @@ int respond_constant(struct sl_http_req *r, const char *content_type, struct sl_
 	return submit(r, content_type, headers);
 }
 
-int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers, int file,
-		 uint64_t len)
+/* What If-Range names must be what there is now (RFC 9110 section 13.1.5); a date names nothing,
+ * since ours have none. */
+static bool range_holds(struct sl_http_req *r, struct sl_str tag)
 {
-	int rc = begin(r, 200, len);
+	struct sl_str condition = request_header(r, "if-range");
+
+	return sl_str_eq(r->method, SL_STR("GET")) && (!condition.p || sl_str_eq(condition, tag));
+}
+
+/* The status; *ret_part is what of the file is sent. */
+static unsigned choose_part(struct sl_http_req *r, struct sl_str tag, uint64_t len,
+			    struct byte_range *ret_part)
+{
+	*ret_part = (struct byte_range){0, len};
+	if (resource_tag_matches(request_header(r, "if-none-match"), tag))
+		return 304;
+	if (!range_holds(r, tag))
+		return 200;
+	switch (range_read(request_header(r, "range"), len, ret_part)) {
+	case 0:
+		return 206;
+	case -SL_ELIMIT:
+		ret_part->len = 0;
+		return 416;
+	default:
+		return 200;
+	}
+}
+
+int respond_file(struct sl_http_req *r, const char *content_type, struct sl_str headers,
+		 struct sl_str tag, int file, uint64_t len)
+{
+	struct byte_range part = {0, len};
+	unsigned status = r->client ? choose_part(r, tag, len, &part) : 200;
+	int rc = begin(r, status, part.len);
+	struct sl_buf more;
 
 	if (rc < 0) {
 		close(file);
 		return rc;
 	}
 	r->response.file = file;
-	return submit(r, content_type, headers);
+	r->response.file_at = part.at;
+	sl_buf_init(&more, 0);
+	sl_buf_str(&more, headers);
+	sl_buf_printf(&more, "ETag: %.*s\r\nAccept-Ranges: bytes\r\n", SL_FMT(tag));
+	if (status == 206)
+		sl_buf_printf(&more, "Content-Range: bytes %llu-%llu/%llu\r\n",
+			      (unsigned long long)part.at,
+			      (unsigned long long)(part.at + part.len - 1),
+			      (unsigned long long)len);
+	else if (status == 416)
+		sl_buf_printf(&more, "Content-Range: bytes */%llu\r\n", (unsigned long long)len);
+	rc = submit(r, content_type, sl_buf_view(&more));
+	sl_buf_free(&more);
+	return rc;
 }
 
 void response_free(struct response *p)
@@ -268,7 +317,7 @@ static ptrdiff_t read_body(const struct response *p, uint64_t at, uint8_t *dst, 
 		memcpy(dst, p->body + at, n);
 		return (ptrdiff_t)n;
 	}
-	got = pread(p->file, dst, n, (off_t)at);
+	got = pread(p->file, dst, n, (off_t)(p->file_at + at));
 	return got > 0 ? got : -1;
 }
 

@@ -63,6 +63,12 @@ struct sl_http_iface {
 	void (*ws_close)(struct sl_ws *ws, unsigned code, struct sl_str reason);
 	size_t (*ws_queued)(const struct sl_ws *ws);
 	const struct sl_addr *(*ws_remote)(const struct sl_ws *ws);
+
+	/* A file, or the part that the request asks for, or 304 (RFC 9110 sections 13 and 14). tag:
+	 * its entity tag, quoted, strong. len: bytes of it from its beginning. fd leaves the caller in
+	 * any case. Instead of respond. */
+	int (*respond_file)(struct sl_http_req *r, const char *content_type, struct sl_str headers,
+			    struct sl_str tag, int fd, uint64_t len);
 };
 
 /*
@@ -83,9 +89,19 @@ struct sl_ice_servers_iface {
  * logged there); -SL_EUNSUPP: this node asks for none. ret_subject: a digest of `sub` in
  * hexadecimal, empty without one.
  */
+struct sl_token { /* what a token says about its bearer */
+	char subject[33];
+	uint32_t grants; /* enum sl_signal_grant of <sluice/signal.h> */
+	char *rooms;	 /* the provider's; for permits */
+};
 struct sl_tokens_iface {
 	uint32_t size;
 	int (*verify)(void *self, struct sl_str token, char ret_subject[33]);
+	/* The same, with what it permits. *ret_token is released after success. */
+	int (*open)(void *self, struct sl_str token, struct sl_token *ret_token);
+	/* May the bearer enter the room? Pure: in any thread */
+	bool (*permits)(const struct sl_token *t, struct sl_str room);
+	void (*release)(struct sl_token *t);
 };
 
 #endif
