@@ -57,6 +57,12 @@ const struct sl_directive recorder_directives[] = {
 	SL_DIR(C, retention, SL_T_MSEC, SL_S_MAIN, .dflt = "0", .min = 0,
 	       .max = INT64_C(315360000000),
 	       .doc = "Finished recordings are removed after so long; 0: kept."),
+	SL_DIR(C, api, SL_T_STR, SL_S_MAIN, .dflt = "/recordings", .max = 255,
+	       .doc = "Where the module http serves recordings, and their control, to clients with "
+		      "a "
+		      "token that grants `recorder` or `admin` (signaling-ws with auth: jwt); "
+		      "empty: "
+		      "nowhere."),
 	SL_DIR(C, recipient, SL_T_PATH, SL_S_MAIN,
 	       .doc = "Public key in PEM form (X25519 or RSA): recordings are encrypted, and only "
 		      "its private key opens them."),
@@ -70,6 +76,9 @@ int recorder_check(struct sl_conf *c, void *conf)
 	if (!r->tracks && !r->room && !r->packets)
 		sl_conf_error(c, "tracks",
 			      "nothing would be written; turn on tracks, room or packets");
+	if (r->api.len > 0 && (r->api.p[0] != '/' || r->api.p[r->api.len - 1] == '/' ||
+			       memchr(r->api.p, '*', r->api.len)))
+		sl_conf_error(c, "api", "a path like /recordings is required");
 	if (r->segment < 2 * r->wait)
 		sl_conf_error(c, "segment", "a segment must be at least twice as long as wait");
 	return 0;

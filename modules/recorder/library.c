@@ -48,6 +48,8 @@ static void read_journal(struct recorded *r, struct sl_str text)
 
 		if (sl_str_eq(sl_json_get_str(o, "type"), SL_STR("segment")))
 			(void)json_array_append(r->segments, o);
+		else
+			(void)json_array_append(r->notes, o);
 		json_decref(o);
 	}
 	r->n_lines = j.n_lines;
@@ -62,7 +64,7 @@ int recorded_open(struct recorded *r, const char *path)
 	struct sl_buf text;
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
-	*r = (struct recorded){.segments = json_array()};
+	*r = (struct recorded){.segments = json_array(), .notes = json_array()};
 	(void)sl_str_copy(r->path, sizeof r->path, sl_str_c(path));
 	if (dir < 0)
 		return -SL_ENOENT;
@@ -87,6 +89,7 @@ void recorded_close(struct recorded *r)
 {
 	json_decref(r->manifest);
 	json_decref(r->segments);
+	json_decref(r->notes);
 	*r = (struct recorded){0};
 }
 

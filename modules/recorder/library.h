@@ -15,6 +15,7 @@ struct recorded {
 	char path[LIBRARY_MAX_PATH];
 	json_t *manifest;  /* an object */
 	json_t *segments;  /* array of the journal's lines of that type */
+	json_t *notes;	   /* of its other lines */
 	uint64_t n_lines;  /* of the journal that hold */
 	bool open;	   /* it runs, or a crash left it */
 	bool broken;	   /* a line does not follow those before */

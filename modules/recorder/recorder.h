@@ -4,6 +4,7 @@
  *     recorder.c    the descriptor                 conf.c      directives that a table cannot check
  *     in workers:   tap.c       packets of recorded tracks to the writer
  *                   control.c   what clients say and are told
+ *                   api.c       what HTTP clients ask for
  *     the writer:   writer.c    its life and clock, messages from the workers
  *                   intake.c    packets to frames, at their times
  *                   room.c      rooms, their tracks, their recording
@@ -11,10 +12,11 @@
  *                   segment.c   series of files: of a track, of a room
  *                   recover.c   what a crash has left
  *                   limits.c    space, quota, retention
+ *                   ask.c       what HTTP clients want done
  *     pure:         timeline.c reorder.c depacket*.c parameters.c container.c manifest.c
  *                   envelope.c name.c
  *     commands:     tool.c library.c export.c
- *     libraries:    mux.c (libavformat)   disk.c (a thread)
+ *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c (reads, in one)
  *
  * The halves talk by the channel "recorder". A worker tells of every track in rooms that could be
  * recorded; the writer says which rooms are; then packets flow, in batches, and never wait: what
@@ -40,6 +42,7 @@ struct recorder_conf {
 	uint64_t segment, wait, linger, max_duration, retention; /* ms */
 	uint64_t memory, min_free, quota;			 /* bytes */
 	struct sl_str recipient;				 /* file */
+	struct sl_str api;					 /* path of URLs */
 };
 extern const struct sl_directive recorder_directives[];
 int recorder_check(struct sl_conf *c, void *conf);
@@ -63,6 +66,7 @@ bool recorder_wants_room(const struct recorder_conf *conf, struct sl_str room);
 	X(started, COUNTER, "recordings started")                                                  \
 	X(recovered, COUNTER, "recordings that a crash had left open")                             \
 	X(refused, COUNTER, "recordings or requests refused")                                      \
+	X(api_refused, COUNTER, "HTTP requests refused")                                           \
 	X(queued, GAUGE, "bytes waiting for the disk", .unit = "bytes")
 
 enum recorder_meter {
@@ -84,11 +88,14 @@ enum record_message {
 	MSG_MEDIA,     /* u32 dropped before, then record_packet ... */
 	MSG_CONTROL,   /* u64 peer, verb, room, peer name */
 	MSG_HELLO,     /* a worker wants to know the rooms that are recorded */
+	MSG_ASK,       /* u64 number, u8 enum record_verb, room, id of a recording, its directory */
 	/* to the workers */
 	MSG_STATE = 64, /* u8 enum record_state, room, id of the recording, reason */
 	MSG_KEY,	/* u64 id, u8 encoding */
 	MSG_REFUSED,	/* u64 peer, sentence */
+	MSG_ANSWER,	/* u64 number, u16 status of HTTP, JSON */
 };
+enum record_verb { VERB_START, VERB_PAUSE, VERB_RESUME, VERB_STOP, VERB_REMOVE };
 enum record_state { STATE_OFF, STATE_ON, STATE_PAUSED };
 enum { PACKET_HEAD = 8 + 8 + 8 + 1 + 1 + 2 }; /* id, arrival ns, seq, encoding, codec, length */
 
@@ -126,6 +133,11 @@ void control_tell(struct control *c, struct sl_str room, enum record_state state
 void control_refused(struct control *c, uint64_t peer, struct sl_str sentence);
 /* tap.c, for control.c */
 enum record_state tap_state(const struct tap *t, struct sl_str room);
+/* tap.c, for api.c: the writer of a room, new or not, and of a recording; 0: none */
+uint32_t tap_writer(const struct tap *t, struct sl_str room);
+uint32_t tap_writer_of(const struct tap *t, struct sl_str id);
+/* As record_post */
+bool tap_post(struct tap *t, uint32_t owner, enum record_message type, struct sl_buf *b);
 int tap_ask(struct tap *t, uint64_t peer, struct sl_str verb, struct sl_str room,
 	    struct sl_str name);
 

@@ -10,7 +10,7 @@
  * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
  * with it: its successor is told of all tracks, and of the recordings that were.
  */
-#include "recorder.h"
+#include "api.h"
 
 #include <sluice/bus.h>
 #include <sluice/codec.h>
@@ -60,6 +60,7 @@ struct tap {
 	const struct sl_meter *m;
 	struct sl_channel *channel;
 	struct control *control;
+	struct api *api;
 	struct sl_htab tracks;
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
@@ -85,11 +86,25 @@ enum record_state tap_state(const struct tap *t, struct sl_str room)
 	return r ? r->state : STATE_OFF;
 }
 
-static uint32_t writer_of(const struct tap *t, struct sl_str room)
+uint32_t tap_writer(const struct tap *t, struct sl_str room)
 {
 	const struct tap_room *r = find_room(t, room);
 
 	return r && r->owner ? r->owner : sl_aux_owner(t->w, "recorder");
+}
+
+uint32_t tap_writer_of(const struct tap *t, struct sl_str id)
+{
+	const struct tap_room *r = t->rooms;
+
+	while (r && !sl_str_eq(sl_str_c(r->id), id))
+		r = r->next;
+	return r ? r->owner : 0;
+}
+
+bool tap_post(struct tap *t, uint32_t owner, enum record_message type, struct sl_buf *b)
+{
+	return record_post(t->channel, owner, type, b);
 }
 
 static void send(struct tap *t, uint32_t owner, enum record_message type, struct sl_buf *b)
@@ -257,7 +272,7 @@ static struct tap_track *find_track(const struct tap *t, uint64_t id)
 static void tell_track(struct tap *t, struct tap_track *tt)
 {
 	const struct sl_track *k = tt->track;
-	uint32_t owner = writer_of(t, k->room);
+	uint32_t owner = tap_writer(t, k->room);
 	struct tap_room *room = find_room(t, k->room);
 	struct sl_buf b;
 
@@ -506,6 +521,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		if (!r.failed)
 			control_refused(t->control, peer, sentence);
 		break;
+	case MSG_ANSWER:
+		api_answered(t->api, &r);
+		break;
 	default:
 		break; /* of a newer generation */
 	}
@@ -545,6 +563,7 @@ static void on_gone(struct tap *t, uint32_t owner)
 	for (unsigned i = 0; i < MAX_BATCHES; i++)
 		if (t->batches[i].owner == owner)
 			t->batches[i] = (struct batch){.data = t->batches[i].data};
+	api_lost(t->api, owner);
 	announce(t);
 }
 
@@ -560,7 +579,7 @@ static int on_event(void *ctx, const struct sl_bus_event *ev)
 int tap_ask(struct tap *t, uint64_t peer, struct sl_str verb, struct sl_str room,
 	    struct sl_str name)
 {
-	uint32_t owner = writer_of(t, room);
+	uint32_t owner = tap_writer(t, room);
 	struct sl_buf b;
 
 	if (!owner)
@@ -590,6 +609,7 @@ void tap_stop(void *ctx)
 {
 	struct tap *t = ctx;
 
+	api_close(t->api);
 	control_close(t->control);
 	sl_timer_cancel(t->w->loop, &t->announce);
 	sl_timer_cancel(t->w->loop, &t->flush);
@@ -623,6 +643,8 @@ static int open_all(struct tap *t)
 	}
 	if (rc == 0)
 		rc = control_open(t->w, t->conf, t, &t->control);
+	if (rc == 0)
+		rc = api_open(t->w, t->conf, t, &t->api);
 	if (rc == 0 && owner)
 		(void)record_post(t->channel, owner, MSG_HELLO, &nothing);
 	return rc;

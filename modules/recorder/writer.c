@@ -23,7 +23,7 @@ static void refuse(struct writer *w, uint32_t owner, uint64_t peer, const char *
 	(void)record_post(w->channel, owner, MSG_REFUSED, &b);
 }
 
-static const char *obey(struct writer *w, struct sl_str verb, struct sl_str room, struct sl_str by)
+const char *writer_obey(struct writer *w, struct sl_str verb, struct sl_str room, struct sl_str by)
 {
 	struct wroom *r = room_find(w, room);
 
@@ -53,7 +53,7 @@ static void on_control(struct writer *w, uint32_t from, struct sl_reader *r)
 
 	if (r->failed)
 		return;
-	sentence = obey(w, verb, room, by);
+	sentence = writer_obey(w, verb, room, by);
 	if (sentence)
 		refuse(w, from, peer, sentence);
 }
@@ -88,6 +88,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		break;
 	case MSG_CONTROL:
 		on_control(w, m->from, &r);
+		break;
+	case MSG_ASK:
+		ask_take(w, m->from, &r);
 		break;
 	case MSG_HELLO:
 		on_hello(w, m->from);
@@ -174,6 +177,7 @@ void writer_stop(void *ctx)
 	struct writer *w = ctx;
 
 	sl_timer_cancel(w->w->loop, &w->tick);
+	work_close(w->work);
 	if (w->disk) {
 		rooms_free(w);
 		disk_settle(w->disk); /* the last segments get their lines, */
@@ -208,6 +212,8 @@ int writer_start(struct sl_worker *worker, void *conf, void **ret_ctx)
 	rc = w->conf->recipient.len > 0 ? read_recipient(w) : 0;
 	if (rc == 0)
 		rc = start_disk(w);
+	if (rc == 0)
+		rc = work_open(worker->loop, &w->work);
 	if (rc == 0) {
 		recover_all(w);
 		limits_tick(w);

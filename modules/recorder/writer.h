@@ -11,6 +11,7 @@
 #include "recorder.h"
 #include "reorder.h"
 #include "timeline.h"
+#include "work.h"
 
 enum {
 	TICK_MS = 250, /* flushes: what a crash can cost, with the wait for what is missing */
@@ -26,6 +27,7 @@ struct writer {
 	const struct sl_meter *m;
 	struct sl_channel *channel;
 	struct disk *disk;
+	struct work *work;
 	struct envelope_key *recipient;
 	struct sl_htab tracks;
 	struct wroom *rooms;
@@ -100,6 +102,13 @@ struct recording {
 	bool manifest_due, failed;
 	int lock_fd; /* of ".open", locked: another process leaves it alone */
 };
+
+/* ---- writer.c */
+/* record-start, -pause, -resume, -stop; NULL, or why not */
+const char *writer_obey(struct writer *w, struct sl_str verb, struct sl_str room, struct sl_str by);
+
+/* ---- ask.c: MSG_ASK */
+void ask_take(struct writer *w, uint32_t from, struct sl_reader *r);
 
 /* ---- room.c */
 struct wroom *room_find(struct writer *w, struct sl_str name);

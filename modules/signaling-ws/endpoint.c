@@ -59,7 +59,7 @@ static int check_token(struct signaling *s, struct sl_http_req *r, struct claims
 }
 
 /* For modules that serve the same clients. */
-static int verify_token(void *self, struct sl_str token, char ret_subject[33])
+static int open_token(void *self, struct sl_str token, struct sl_token *ret_token)
 {
 	static const uint8_t nobody[SUBJECT_BYTES];
 	struct signaling *s = self;
@@ -73,15 +73,42 @@ static int verify_token(void *self, struct sl_str token, char ret_subject[33])
 		sl_log(SL_LOG_NOTICE, "signaling-ws", "token refused: %s", why);
 		return -SL_EAUTH;
 	}
-	ret_subject[0] = '\0';
+	*ret_token = (struct sl_token){.grants = claims.grants, .rooms = claims.rooms};
 	if (memcmp(claims.subject, nobody, sizeof nobody) != 0)
-		sl_hex_encode(ret_subject, claims.subject, SUBJECT_BYTES);
-	claims_free(&claims);
+		sl_hex_encode(ret_token->subject, claims.subject, SUBJECT_BYTES);
+	return 0;
+}
+
+static bool token_permits(const struct sl_token *t, struct sl_str room)
+{
+	const struct claims claims = {.rooms = t->rooms};
+
+	return claims_permit_room(&claims, room);
+}
+
+static void release_token(struct sl_token *t)
+{
+	free(t->rooms);
+	*t = (struct sl_token){0};
+}
+
+static int verify_token(void *self, struct sl_str token, char ret_subject[33])
+{
+	struct sl_token t;
+	int rc = open_token(self, token, &t);
+
+	if (rc < 0)
+		return rc;
+	memcpy(ret_subject, t.subject, sizeof t.subject);
+	release_token(&t);
 	return 0;
 }
 
 const struct sl_tokens_iface endpoint_tokens = {.size = sizeof endpoint_tokens,
-						.verify = verify_token};
+						.verify = verify_token,
+						.open = open_token,
+						.permits = token_permits,
+						.release = release_token};
 
 /* "example.org:8080", "[2001:db8::1]:443" -> what stands before the port. NULL: out of memory. */
 static char *host_of(struct sl_str host)

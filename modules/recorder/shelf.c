@@ -1,0 +1,364 @@
+/*
+ * recorder/shelf.c: see shelf.h.
+ *
+ * The directory is the index: DIR/<room>/<id>, where ids begin with their time, so that names in
+ * descending order are recordings from the newest on. Manifests are read for one page only.
+ */
+#include "shelf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "library.h"
+#include "manifest.h"
+
+enum { ID_MAX = 40 };
+
+struct name {
+	char *room; /* directory */
+	char id[ID_MAX];
+};
+struct names {
+	struct name *items;
+	size_t n, cap;
+};
+
+bool shelf_is_id(struct sl_str id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f') ||
+		      id.p[i] == 'T' || id.p[i] == 'Z' || id.p[i] == '-'))
+			return false;
+	return id.len > 0 && id.len < ID_MAX && id.p[0] != '-';
+}
+
+/* ---- what is there */
+
+static void add_name(struct names *all, const char *room, const char *id)
+{
+	if (all->n == all->cap) {
+		size_t cap = all->cap ? 2 * all->cap : 256;
+		struct name *more = realloc(all->items, cap * sizeof *more);
+
+		if (!more)
+			return;
+		all->items = more;
+		all->cap = cap;
+	}
+	all->items[all->n].room = strdup(room);
+	(void)sl_str_copy(all->items[all->n].id, ID_MAX, sl_str_c(id));
+	if (all->items[all->n].room)
+		all->n++;
+}
+
+static void read_room(struct names *all, const char *dir, const char *room)
+{
+	char path[SHELF_PATH];
+	DIR *d = snprintf(path, sizeof path, "%s/%s", dir, room) < (int)sizeof path ? opendir(path)
+										    : NULL;
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (shelf_is_id(sl_str_c(e->d_name)))
+			add_name(all, room, e->d_name);
+	if (d)
+		closedir(d);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct name *x = a, *y = b;
+	int by_id = strcmp(y->id, x->id);
+
+	return by_id ? by_id : strcmp(x->room, y->room);
+}
+
+static void read_names(struct names *all, const char *dir)
+{
+	DIR *d = opendir(dir);
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			read_room(all, dir, e->d_name);
+	if (d)
+		closedir(d);
+	if (all->n > 0)
+		qsort(all->items, all->n, sizeof *all->items, newest_first);
+}
+
+static void free_names(struct names *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		free(all->items[i].room);
+	free(all->items);
+}
+
+static json_t *read_manifest(const char *path)
+{
+	char name[SHELF_PATH + 40];
+	struct sl_buf text;
+	json_t *o = NULL;
+	ssize_t n = 0;
+	uint8_t *p;
+	int fd;
+
+	(void)snprintf(name, sizeof name, "%s/%s", path, MANIFEST_NAME);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return NULL;
+	sl_buf_init(&text, 16 << 20);
+	while ((p = sl_buf_reserve(&text, 16384)) && (n = read(fd, p, 16384)) > 0)
+		text.len += (size_t)n;
+	close(fd);
+	if (n == 0 && sl_buf_ok(&text) == 0)
+		o = sl_json_parse(sl_buf_view(&text), 8, NULL, 0);
+	sl_buf_free(&text);
+	return o;
+}
+
+/* ---- the list */
+
+static bool is_wanted(const struct shelf_query *q, const json_t *manifest)
+{
+	struct sl_str room = sl_json_get_str(manifest, "room");
+
+	return room.p && (!q->room.p || sl_str_eq(q->room, room)) &&
+	       (!q->may || q->may(q->arg, room));
+}
+
+static bool is_open(const char *path)
+{
+	char name[SHELF_PATH + 40];
+
+	(void)snprintf(name, sizeof name, "%s/%s", path, OPEN_NAME);
+	return access(name, F_OK) == 0;
+}
+
+/* Only what a list needs: no tracks, and of people their names */
+static void summarize(const json_t *manifest, bool running, struct sl_buf *json)
+{
+	static const char *const members[] = {"id",	    "room",   "started",  "started_unix_ms",
+					      "state",	    "reason", "segments", "bytes",
+					      "duration_ms"};
+	json_t *o = json_object(), *names = json_array(), *person;
+	size_t i;
+
+	for (i = 0; i < SL_ARRAY_LEN(members); i++)
+		if (json_object_get(manifest, members[i]))
+			(void)json_object_set(o, members[i], json_object_get(manifest, members[i]));
+	json_array_foreach(json_object_get(manifest, "participants"), i, person)(void)
+		json_array_append(names, json_object_get(person, "name"));
+	(void)json_object_set_new(o, "participants", names);
+	(void)json_object_set_new(
+		o, "tracks",
+		json_integer((json_int_t)json_array_size(json_object_get(manifest, "tracks"))));
+	(void)json_object_set_new(o, "running", json_boolean(running));
+	sl_json_dump(o, json);
+	json_decref(o);
+}
+
+static bool list_one(const char *dir, const struct name *n, const struct shelf_query *q,
+		     const char *comma, struct sl_buf *json)
+{
+	char path[SHELF_PATH];
+	json_t *manifest;
+	bool wanted;
+
+	if (snprintf(path, sizeof path, "%s/%s/%s", dir, n->room, n->id) >= (int)sizeof path)
+		return false;
+	manifest = read_manifest(path);
+	wanted = is_wanted(q, manifest);
+	if (wanted) {
+		sl_buf_printf(json, "%s\n", comma);
+		summarize(manifest, is_open(path), json);
+	}
+	json_decref(manifest);
+	return wanted;
+}
+
+static bool is_after(const struct shelf_query *q, const struct name *n)
+{
+	return !q->after.p || sl_str_cmp(sl_str_c(n->id), q->after) < 0;
+}
+
+void shelf_list(const char *dir, const struct shelf_query *q, struct sl_buf *json)
+{
+	const char *last = NULL, *more = NULL;
+	struct names all = {0};
+	unsigned n = 0;
+
+	read_names(&all, dir);
+	sl_buf_str(json, SL_STR("{\"recordings\":["));
+	for (size_t i = 0; i < all.n && !more; i++) {
+		if (!is_after(q, &all.items[i]))
+			continue;
+		if (n == q->limit)
+			more = last;
+		else if (list_one(dir, &all.items[i], q, n > 0 ? "," : "", json)) {
+			last = all.items[i].id;
+			n++;
+		}
+	}
+	sl_buf_str(json, SL_STR("],\n\"next\":"));
+	if (more)
+		sl_buf_json(json, sl_str_c(more));
+	else
+		sl_buf_str(json, SL_STR("null"));
+	sl_buf_str(json, SL_STR("}\n"));
+	free_names(&all);
+}
+
+/* ---- one */
+
+static bool is_there(const char *dir, const char *room, struct sl_str id, char path[SHELF_PATH])
+{
+	struct stat st;
+
+	return snprintf(path, SHELF_PATH, "%s/%s/%.*s", dir, room, SL_FMT(id)) < SHELF_PATH &&
+	       lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int shelf_find(const char *dir, struct sl_str id, const struct shelf_query *q,
+	       char ret_path[SHELF_PATH])
+{
+	json_t *manifest;
+	bool found = false;
+	DIR *d = shelf_is_id(id) ? opendir(dir) : NULL;
+
+	for (struct dirent *e; d && !found && (e = readdir(d));)
+		found = e->d_name[0] != '.' && is_there(dir, e->d_name, id, ret_path);
+	if (d)
+		closedir(d);
+	if (!found)
+		return -SL_ENOENT;
+	manifest = read_manifest(ret_path);
+	found = is_wanted(q, manifest);
+	json_decref(manifest);
+	return found ? 0 : -SL_ENOENT;
+}
+
+int shelf_describe(const char *path, struct sl_buf *json)
+{
+	struct recorded r;
+	int rc = recorded_open(&r, path);
+
+	if (rc == 0) {
+		sl_buf_str(json, SL_STR("{\"manifest\":"));
+		sl_json_dump(r.manifest, json);
+		sl_buf_printf(json, ",\n\"running\":%s,\"intact\":%s,\n\"segments\":",
+			      r.open ? "true" : "false", r.broken || r.cut ? "false" : "true");
+		sl_json_dump(r.segments, json);
+		sl_buf_str(json, SL_STR(",\n\"notes\":"));
+		sl_json_dump(r.notes, json);
+		sl_buf_str(json, SL_STR("}\n"));
+	}
+	recorded_close(&r);
+	return rc;
+}
+
+/* ---- files */
+
+static const struct {
+	struct sl_str suffix;
+	const char *type;
+} types[] = {
+	{SL_STR_INIT(".webm"), "video/webm"},
+	{SL_STR_INIT(".mkv"), "video/x-matroska"},
+	{SL_STR_INIT(".mp4"), "video/mp4"},
+	{SL_STR_INIT(".m4s"), "video/mp4"},
+	{SL_STR_INIT(".m3u8"), "application/vnd.apple.mpegurl"},
+	{SL_STR_INIT(".ogg"), "audio/ogg"},
+	{SL_STR_INIT(".wav"), "audio/wav"},
+	{SL_STR_INIT(".json"), "application/json"},
+	{SL_STR_INIT(".jsonl"), "application/jsonl"},
+	{SL_STR_INIT(".jpg"), "image/jpeg"},
+	{SL_STR_INIT(".png"), "image/png"},
+};
+
+static bool ends_with(struct sl_str s, struct sl_str tail)
+{
+	return s.len >= tail.len &&
+	       sl_str_eq((struct sl_str){s.p + s.len - tail.len, tail.len}, tail);
+}
+
+static const char *type_of(struct sl_str name)
+{
+	for (size_t i = 0; i < SL_ARRAY_LEN(types); i++)
+		if (ends_with(name, types[i].suffix))
+			return types[i].type;
+	return "application/octet-stream";
+}
+
+/* No directories, nothing hidden, nothing that is not finished */
+static bool is_name(struct sl_str name)
+{
+	if (name.len == 0 || name.len > 255 || name.p[0] == '.' ||
+	    ends_with(name, SL_STR(".part")) || ends_with(name, SL_STR(".new")))
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] == '/' || name.p[i] == '\\' || (unsigned char)name.p[i] < ' ')
+			return false;
+	return true;
+}
+
+static bool may_grow(struct sl_str name)
+{
+	return sl_str_eq(name, SL_STR(JOURNAL_NAME)) || sl_str_eq(name, SL_STR(MANIFEST_NAME)) ||
+	       ends_with(name, SL_STR(".m3u8"));
+}
+
+int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct stat st;
+	char z[256];
+
+	if (dir >= 0 && is_name(name)) {
+		(void)sl_str_copy(z, sizeof z, name);
+		fd = openat(dir, z, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	}
+	if (dir >= 0)
+		close(dir);
+	if (fd < 0)
+		return -SL_ENOENT;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -SL_ENOENT;
+	}
+	*ret_file = (struct shelf_file){.fd = fd,
+					.len = (uint64_t)st.st_size,
+					.type = type_of(name),
+					.grows = may_grow(name)};
+	(void)snprintf(ret_file->tag, sizeof ret_file->tag, "\"%llx-%llx-%llx\"",
+		       (unsigned long long)st.st_ino,
+		       (unsigned long long)st.st_mtim.tv_sec * 1000000000u +
+			       (unsigned long long)st.st_mtim.tv_nsec,
+		       (unsigned long long)st.st_size);
+	return 0;
+}
+
+/* ---- removal */
+
+/* First what makes it a recording: a crash in between leaves files that nobody lists, not a
+ * recording without them. */
+int shelf_remove(const char *path)
+{
+	char name[SHELF_PATH + 300];
+	DIR *d = opendir(path);
+
+	if (!d)
+		return errno;
+	(void)snprintf(name, sizeof name, "%s/%s", path, MANIFEST_NAME);
+	(void)unlink(name);
+	for (struct dirent *e; (e = readdir(d));) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		(void)snprintf(name, sizeof name, "%s/%s", path, e->d_name);
+		(void)unlink(name); /* told by rmdir */
+	}
+	closedir(d);
+	return rmdir(path) < 0 ? errno : 0;
+}
