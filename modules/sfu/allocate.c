@@ -2,7 +2,7 @@
  * sfu/allocate.c: divides what there is to one subscriber among its video tracks.
  *
  * Each track is a ladder whose rungs are the layers worth having: in order of cost, never to a
- * smaller picture, up to the first one that covers the size shown. First everybody gets the lowest
+ * smaller picture, up to the smallest one that covers the size shown. First everybody gets the lowest
  * rung, in order of importance; who gets none is starved. Then the most important climb first, and
  * among equals whoever has the least of what he wishes.
  *
@@ -27,18 +27,48 @@ static bool same_picture(const struct allocate_layer *a, const struct allocate_l
 	return a->encoding == b->encoding && a->spatial == b->spatial;
 }
 
-/* Encodings come in any order; what costs more is taken for the larger picture. */
-static unsigned rank_of(const struct allocate_track *t, const uint8_t *ranks, unsigned i)
+/*
+ * How large the picture of a layer is. One of which nothing has been seen yet is taken for just
+ * larger than those that cost less.
+ */
+static uint64_t size_of(const struct allocate_track *t, unsigned i)
 {
-	unsigned n = 0;
+	const struct allocate_layer *l = &t->layers[i];
+	uint64_t size = (uint64_t)l->width * l->height;
 
-	for (unsigned k = 0; k < i; k++) {
-		if (same_picture(&t->layers[k], &t->layers[i]))
-			return ranks[k];
-		if (ranks[k] >= n)
-			n = ranks[k] + 1u;
+	for (unsigned k = 0; k < i && l->width * l->height == 0; k++) {
+		const struct allocate_layer *other = &t->layers[k];
+		uint64_t above = (uint64_t)other->width * other->height + 1;
+
+		if (!same_picture(other, l) && above > size)
+			size = above;
 	}
-	return n;
+	return size;
+}
+
+static bool is_first_of_picture(const struct allocate_track *t, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (same_picture(&t->layers[k], &t->layers[i]))
+			return false;
+	return true;
+}
+
+/* Encodings come in any order, and what a publisher makes of a large picture, with few frames, may
+ * cost less than a small one: it counts how many pictures are smaller. Of equal ones the dearer is
+ * taken for the better. */
+static unsigned rank_of(const struct allocate_track *t, const uint64_t *sizes, unsigned i,
+			unsigned n)
+{
+	unsigned rank = 0, first = i;
+
+	while (!is_first_of_picture(t, first) || !same_picture(&t->layers[first], &t->layers[i]))
+		first--;
+	for (unsigned k = 0; k < n; k++)
+		if (is_first_of_picture(t, k) &&
+		    (sizes[k] < sizes[first] || (sizes[k] == sizes[first] && k < first)))
+			rank++;
+	return rank;
 }
 
 static bool covers(const struct allocate_track *t, const struct allocate_layer *l)
@@ -49,30 +79,51 @@ static bool covers(const struct allocate_track *t, const struct allocate_layer *
 	       l->height * 100u >= t->height * (unsigned)COVERS_PERCENT;
 }
 
-static void add_rung(struct allocate_ladder *l, unsigned layer, unsigned rank)
+/* Pictures that are not in the ladder are no steps of it. */
+static void add_rung(struct allocate_ladder *l, unsigned layer, bool next_picture)
 {
 	l->layer[l->n] = (uint8_t)layer;
-	l->rank[l->n++] = (uint8_t)rank;
+	l->rank[l->n] = (uint8_t)(l->n == 0 ? 0 : l->rank[l->n - 1] + next_picture);
+	l->n++;
+}
+
+static void rank_all(const struct allocate_track *t, unsigned n, uint8_t *ret_ranks)
+{
+	uint64_t sizes[ALLOCATE_MAX_LAYERS];
+
+	for (unsigned i = 0; i < n; i++)
+		sizes[i] = size_of(t, i);
+	for (unsigned i = 0; i < n; i++)
+		ret_ranks[i] = (uint8_t)rank_of(t, sizes, i, n);
+}
+
+/* Of the smallest picture that covers what is shown */
+static unsigned find_enough(const struct allocate_track *t, const uint8_t *ranks, unsigned n)
+{
+	unsigned enough = UINT8_MAX;
+
+	for (unsigned i = 0; i < n; i++)
+		if (ranks[i] < enough && covers(t, &t->layers[i]))
+			enough = ranks[i];
+	return enough;
 }
 
 static void build_ladder(struct allocate_track *t)
 {
-	struct allocate_ladder *l = &t->ladder;
 	unsigned n = t->n_layers < ALLOCATE_MAX_LAYERS ? t->n_layers : ALLOCATE_MAX_LAYERS;
-	unsigned highest = 0, enough = UINT8_MAX;
+	unsigned highest = 0, enough;
 	uint8_t ranks[ALLOCATE_MAX_LAYERS];
 
-	*l = (struct allocate_ladder){0};
-	for (unsigned i = 0; !t->hidden && i < n; i++) {
-		unsigned rank = rank_of(t, ranks, i);
-
-		ranks[i] = (uint8_t)rank;
-		if (rank < highest || rank > enough)
+	t->ladder = (struct allocate_ladder){0};
+	if (t->hidden)
+		return;
+	rank_all(t, n, ranks);
+	enough = find_enough(t, ranks, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (ranks[i] < highest || ranks[i] > enough)
 			continue;
-		highest = rank;
-		if (enough == UINT8_MAX && covers(t, &t->layers[i]))
-			enough = rank;
-		add_rung(l, i, rank);
+		add_rung(&t->ladder, i, ranks[i] > highest);
+		highest = ranks[i];
 	}
 }
 

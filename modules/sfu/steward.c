@@ -151,6 +151,31 @@ static void sort_layers(struct view *v)
 	}
 }
 
+static bool is_smaller(const struct encoding_rate *rates, unsigned a, unsigned b)
+{
+	const struct encoding_rate *x = &rates[a], *y = &rates[b];
+
+	if (x->width == 0 || y->width == 0)
+		return a < b;
+	return (uint32_t)x->width * x->height < (uint32_t)y->width * y->height;
+}
+
+/* What it was when it came last, else what is usual; in no case more than the least of a larger
+ * picture that comes: there it would be passed over for that one. */
+static uint32_t guess_bps(const struct view *v, const struct track *t, unsigned e)
+{
+	static const uint32_t usual[SL_RTC_MAX_ENCODINGS] = {150000, 500000, 1700000, 2500000};
+	uint32_t bps = t->rate[e].usual_bps;
+
+	if (bps == 0)
+		bps = t->n_encodings == 1 ? usual[1] : usual[e];
+	for (unsigned i = 0; i < v->n; i++)
+		if (is_smaller(t->rate, e, v->layers[i].encoding) && v->layers[i].bps > 0 &&
+		    v->layers[i].bps < bps)
+			bps = v->layers[i].bps;
+	return bps;
+}
+
 /*
  * An encoding that is not fetched from another worker, or that its publisher does not make, has no
  * rate: it is offered by a guess, so that wanting it can begin, and as long as it may be on its
@@ -158,20 +183,17 @@ static void sort_layers(struct view *v)
  */
 static void add_guess(struct view *v, const struct track *t, unsigned e)
 {
-	static const uint32_t usual[SL_RTC_MAX_ENCODINGS] = {150000, 500000, 1700000, 2500000};
-
 	if (v->n == ALLOCATE_MAX_LAYERS)
 		return;
-	v->layers[v->n++] = (struct allocate_layer){
+	v->layers[v->n] = (struct allocate_layer){
 		.encoding = (uint8_t)e,
 		.temporal = SL_MAX_TEMPORAL - 1,
 		.spatial = SL_MAX_SPATIAL - 1,
 		.width = t->rate[e].width, /* of before, or as its home has told */
 		.height = t->rate[e].height,
-		.bps = t->rate[e].usual_bps  ? t->rate[e].usual_bps
-		       : t->n_encodings == 1 ? usual[1]
-					     : usual[e],
+		.bps = guess_bps(v, t, e),
 	};
+	v->n++;
 }
 
 static bool may_come(const struct track *t, unsigned e, uint64_t now_ms)
@@ -179,13 +201,21 @@ static bool may_come(const struct track *t, unsigned e, uint64_t now_ms)
 	return !is_asked(t, e) || now_ms - t->asked_ms[e] < COMING_MS;
 }
 
+static bool is_measured(const struct track *t, unsigned e, uint64_t now_ms)
+{
+	return arrives(t, e, now_ms) && is_steady(&t->rate[e]);
+}
+
+/* What is measured comes first: guesses look at it. */
 static void look_at(struct view *v, const struct track *t, uint64_t now_ms)
 {
 	v->n = 0;
 	for (unsigned e = 0; e < t->n_encodings; e++)
-		if (arrives(t, e, now_ms) && is_steady(&t->rate[e]))
+		if (is_measured(t, e, now_ms))
 			add_layers(v, &t->rate[e], e);
-		else if (arrives(t, e, now_ms) || may_come(t, e, now_ms))
+	for (unsigned e = 0; e < t->n_encodings; e++)
+		if (!is_measured(t, e, now_ms) &&
+		    (arrives(t, e, now_ms) || may_come(t, e, now_ms)))
 			add_guess(v, t, e);
 	sort_layers(v);
 }
