@@ -1,6 +1,6 @@
 /*
- * proto/gcm.h: sealing with AES-GCM under one key, as SRTP does it for each packet: an IV of 12
- * bytes, a tag of 16.
+ * proto/gcm.h: sealing and opening with AES-GCM under one key, as SRTP does it for each packet: an
+ * IV of 12 bytes, a tag of 16.
  *
  * Two libraries can do it: libcrypto (gcm_evp.c), always, and Intel's multi-buffer library
  * (gcm_mb.c), where configure has found it and the processor has AES instructions: one call per
@@ -23,6 +23,14 @@ struct gcm_job { /* one packet; dst is where plain.p is, or does not overlap it 
 	uint8_t *dst, *tag;
 };
 
+struct gcm_sealed { /* one packet, opened in place */
+	const uint8_t *iv;
+	struct sl_str aad;
+	uint8_t *data;
+	size_t len;
+	const uint8_t *tag;
+};
+
 /* key_len 16 or 32. -SL_ENOMEM */
 int gcm_new(struct gcm **ret_gcm, const uint8_t *key, size_t key_len);
 /* By this library; NULL: it is not there. */
@@ -31,6 +39,8 @@ int gcm_new_by(const struct gcm_ops *ops, struct gcm **ret_gcm, const uint8_t *k
 /* Clears it; accepts NULL. */
 void gcm_free(struct gcm *g);
 void gcm_seal(struct gcm *g, const struct gcm_job *job);
+/* False: the tag does not fit, and the data are of no use now. */
+SL_MUST_CHECK bool gcm_open(struct gcm *g, const struct gcm_sealed *sealed);
 /* Of the library in use, for people */
 const char *gcm_library(void);
 
@@ -43,6 +53,7 @@ struct gcm_ops {
 	int (*new_)(struct gcm **ret_gcm, const uint8_t *key, size_t key_len);
 	void (*free_)(struct gcm *g);
 	void (*seal)(struct gcm *g, const struct gcm_job *job);
+	bool (*open)(struct gcm *g, const struct gcm_sealed *sealed);
 };
 
 #endif

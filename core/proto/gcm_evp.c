@@ -55,7 +55,21 @@ static void seal_evp(struct gcm *gcm, const struct gcm_job *job)
 	sl_assert(seal(SL_CONTAINER(gcm, struct gcm_evp, gcm)->cipher, job));
 }
 
-static const struct gcm_ops evp = {"libcrypto", new_evp, free_evp, seal_evp};
+/* The same key schedule serves both ways. */
+static bool open_evp(struct gcm *gcm, const struct gcm_sealed *s)
+{
+	EVP_CIPHER_CTX *c = SL_CONTAINER(gcm, struct gcm_evp, gcm)->cipher;
+	void *tag = (void *)(uintptr_t)s->tag; /* which is only read */
+	int n;
+
+	sl_assert(EVP_DecryptInit_ex2(c, NULL, NULL, s->iv, NULL) == 1 &&
+		  EVP_DecryptUpdate(c, NULL, &n, (const uint8_t *)s->aad.p, (int)s->aad.len) == 1 &&
+		  (s->len == 0 || EVP_DecryptUpdate(c, s->data, &n, s->data, (int)s->len) == 1) &&
+		  EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, tag) == 1);
+	return EVP_DecryptFinal_ex(c, s->data + s->len, &n) == 1;
+}
+
+static const struct gcm_ops evp = {"libcrypto", new_evp, free_evp, seal_evp, open_evp};
 
 const struct gcm_ops *gcm_evp(void)
 {
@@ -100,6 +114,11 @@ void gcm_free(struct gcm *g)
 void gcm_seal(struct gcm *g, const struct gcm_job *job)
 {
 	g->ops->seal(g, job);
+}
+
+bool gcm_open(struct gcm *g, const struct gcm_sealed *sealed)
+{
+	return g->ops->open(g, sealed);
 }
 
 const char *gcm_library(void)

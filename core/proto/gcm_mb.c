@@ -64,7 +64,23 @@ static void seal_mb(struct gcm *gcm, const struct gcm_job *j)
 				   j->aad.len, j->tag, GCM_TAG);
 }
 
-static const struct gcm_ops mb = {"libipsec-mb", new_mb, free_mb, seal_mb};
+static bool open_mb(struct gcm *gcm, const struct gcm_sealed *s)
+{
+	const struct gcm_mb *g = SL_CONTAINER(gcm, struct gcm_mb, gcm);
+	const uint8_t *aad = (const uint8_t *)s->aad.p;
+	struct gcm_context_data c;
+	uint8_t tag[GCM_TAG];
+
+	if (g->wide)
+		IMB_AES256_GCM_DEC(manager, &g->key, &c, s->data, s->data, s->len, s->iv, aad,
+				   s->aad.len, tag, GCM_TAG);
+	else
+		IMB_AES128_GCM_DEC(manager, &g->key, &c, s->data, s->data, s->len, s->iv, aad,
+				   s->aad.len, tag, GCM_TAG);
+	return sl_mem_eq(tag, s->tag, GCM_TAG);
+}
+
+static const struct gcm_ops mb = {"libipsec-mb", new_mb, free_mb, seal_mb, open_mb};
 
 /* Without AES instructions it emulates them, slowly. */
 static void make_manager(void)

@@ -1,9 +1,10 @@
 /*
  * proto/srtp.h: SRTP and SRTCP (RFC 3711, 7714) for one peer, keyed by DTLS (RFC 5764) or SDES.
  *
- * Inbound is libsrtp2's: bytes that an attacker controls, authentication, replay. Outbound is the
- * fan-out path and goes to EVP directly, since one packet is sealed under many keys; the tests hold
- * it against libsrtp2 packet by packet, roll-over included. The seam of libsrtp2.
+ * Outbound is the fan-out path and goes to gcm.h and EVP directly, since one packet is sealed under
+ * many keys; inbound does so under the AEAD profiles, which browsers agree to: authentication, a
+ * window against replays, no allocation. Counter mode inbound is libsrtp2's. The tests hold what is
+ * our own against libsrtp2 packet by packet, roll-overs included.
  *
  * Sans-I/O. Keys are wiped with their object.
  */

@@ -1,10 +1,13 @@
 /*
- * proto/srtp_in.c: opening SRTP and SRTCP; the seam of libsrtp2.
+ * proto/srtp_in.c: opening SRTP and SRTCP: which of two does it; the seam of libsrtp2.
  *
- * One libsrtp2 session per peer with a template for any SSRC; the library makes a stream of it when
- * the first packet of an SSRC is authentic. It keeps streams in a list that it walks for every
- * packet, and never drops one by itself, so that a peer with keys could make it slow and large: the
- * SSRCs that have streams are remembered here, and a further one is refused unopened.
+ * The AEAD profiles are srtp_in_gcm.c's: nearly every packet comes under them, and the library, as
+ * Debian builds it, allocates five times for each. The counter-mode profiles are libsrtp2's.
+ *
+ * There, one libsrtp2 session per peer with a template for any SSRC; the library makes a stream of
+ * it when the first packet of an SSRC is authentic. It keeps streams in a list that it walks for
+ * every packet, and never drops one by itself, so that a peer with keys could make it slow and
+ * large: the SSRCs that have streams are remembered here, and a further one is refused unopened.
  */
 #include "proto/srtp.h"
 
@@ -14,11 +17,13 @@
 #include <stdlib.h>
 #include <sluice/buf.h>
 #include <sluice/crypto.h>
+#include "proto/srtp_impl.h"
 
 /* Retransmissions come late: at 1 000 packets a second the window is a second wide. */
-enum { REPLAY_WINDOW = 1024, RTP_HEADER = 12, RTCP_HEADER = 8, INDEX_BYTES = 4 };
+enum { REPLAY_WINDOW = 1024 };
 
 struct srtp_in {
+	struct srtp_in_gcm *gcm; /* NULL: the library's, as follows */
 	srtp_t session;
 	unsigned n_ssrcs;
 	uint32_t ssrcs[SRTP_IN_MAX_STREAMS];
@@ -72,23 +77,35 @@ static int create_session(struct srtp_in *in, enum sl_srtp_profile profile,
 	return 0;
 }
 
-int srtp_in_new(struct srtp_in **ret_in, enum sl_srtp_profile profile, const struct srtp_key *key)
+static int open_library(struct srtp_in *in, enum sl_srtp_profile profile,
+			const struct srtp_key *key)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct srtp_in *in;
-	int err;
 
 	(void)pthread_once(&once, start_library);
-	if (!library_works)
-		return -SL_ESYS;
-	in = calloc(1, sizeof *in);
+	return library_works ? create_session(in, profile, key) : -SL_ESYS;
+}
+
+static bool is_aead(enum sl_srtp_profile profile)
+{
+	return profile == SL_SRTP_AEAD_AES_128_GCM || profile == SL_SRTP_AEAD_AES_256_GCM;
+}
+
+int srtp_in_new(struct srtp_in **ret_in, enum sl_srtp_profile profile, const struct srtp_key *key)
+{
+	struct srtp_in *in = calloc(1, sizeof *in);
+	int err;
+
 	if (!in)
 		return -SL_ENOMEM;
-	err = create_session(in, profile, key);
+	err = is_aead(profile) ? srtp_in_gcm_new(&in->gcm, profile, key)
+			       : open_library(in, profile, key);
 	if (err < 0) {
 		free(in);
 		return err;
 	}
+	if (in->gcm)
+		in->rtp_tag = in->rtcp_tag = GCM_TAG;
 	*ret_in = in;
 	return 0;
 }
@@ -97,7 +114,10 @@ void srtp_in_free(struct srtp_in *in)
 {
 	if (!in)
 		return;
-	(void)srtp_dealloc(in->session); /* wipes its keys; nothing to be done about a failure */
+	srtp_in_gcm_free(in->gcm);
+	if (in->session)
+		(void)srtp_dealloc(
+			in->session); /* wipes its keys; nothing to be done about a failure */
 	free(in);
 }
 
@@ -118,7 +138,6 @@ static int result_of(srtp_err_status_t status)
 	case srtp_err_status_replay_old:
 		return -SL_EEXIST;
 	case srtp_err_status_auth_fail:
-	case srtp_err_status_cipher_fail: /* AEAD: the tag does not fit */
 		return -SL_EAUTH;
 	case srtp_err_status_alloc_fail:
 		return -SL_ENOMEM;
@@ -147,20 +166,26 @@ static int open_packet(struct srtp_in *in, open_fn *fn, uint32_t ssrc, uint8_t *
 
 int srtp_open_rtp(struct srtp_in *in, uint8_t *data, size_t *len)
 {
-	if (*len < RTP_HEADER + (size_t)in->rtp_tag || *len > UINT16_MAX)
+	if (*len < SRTP_RTP_HEADER + (size_t)in->rtp_tag || *len > UINT16_MAX)
 		return -SL_EPARSE;
+	if (in->gcm)
+		return srtp_in_gcm_rtp(in->gcm, data, len);
 	return open_packet(in, srtp_unprotect, sl_get32(data + 8), data, len);
 }
 
 int srtp_open_rtcp(struct srtp_in *in, uint8_t *data, size_t *len)
 {
-	if (*len < RTCP_HEADER + INDEX_BYTES + (size_t)in->rtcp_tag || *len > UINT16_MAX)
+	if (*len < SRTP_RTCP_HEADER + SRTP_INDEX + (size_t)in->rtcp_tag || *len > UINT16_MAX)
 		return -SL_EPARSE;
+	if (in->gcm)
+		return srtp_in_gcm_rtcp(in->gcm, data, len);
 	return open_packet(in, srtp_unprotect_rtcp, sl_get32(data + 4), data, len);
 }
 
 void srtp_in_forget(struct srtp_in *in, uint32_t ssrc)
 {
+	if (in->gcm)
+		srtp_in_gcm_forget(in->gcm, ssrc);
 	for (unsigned i = 0; i < in->n_ssrcs; i++) {
 		if (in->ssrcs[i] != ssrc)
 			continue;

@@ -14,15 +14,11 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <sluice/buf.h>
 #include <sluice/crypto.h>
-#include "proto/gcm.h"
+#include "proto/srtp_impl.h"
 
 enum {
 	CM_IV = 16,
-	RTP_HEADER = 12,
-	RTCP_HEADER = 8,
-	INDEX_BYTES = 4,
 	MAX_INDEX = 0x7fffffff, /* RFC 3711 section 3.4: then the key must change */
 };
 
@@ -43,7 +39,7 @@ static const struct profile profiles[] = {
 	[SL_SRTP_AEAD_AES_256_GCM] = {32, 12, GCM_TAG, GCM_TAG, true, EVP_aes_256_ctr},
 };
 
-struct keys { /* of RTP or of RTCP */
+struct keys {			 /* of RTP or of RTCP */
 	EVP_CIPHER_CTX *counter; /* NULL under an AEAD profile ... */
 	struct gcm *gcm;	 /* ... which has this */
 	uint8_t salt[SRTP_MAX_SALT];
@@ -193,12 +189,6 @@ static bool cm_crypt(EVP_CIPHER_CTX *c, const uint8_t iv[CM_IV], uint8_t *dst, c
 	       (len == 0 || EVP_EncryptUpdate(c, dst, &n, src, (int)len) == 1);
 }
 
-static void mix(uint8_t *iv, const uint8_t *salt, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		iv[i] ^= salt[i];
-}
-
 /* ---- RTP */
 
 /*
@@ -226,16 +216,6 @@ static int roll_over(struct srtp_out_stream *s, uint16_t seq, uint32_t *ret_roc)
 	return 0;
 }
 
-/* RFC 7714 section 8.1: zeros, SSRC, roll-over counter, sequence number. */
-static void rtp_gcm_iv(uint8_t iv[GCM_IV], const uint8_t *header, uint32_t roc, const uint8_t *salt)
-{
-	memset(iv, 0, 2);
-	memcpy(iv + 2, header + 8, 4);
-	sl_put32(iv + 6, roc);
-	memcpy(iv + 10, header + 2, 2);
-	mix(iv, salt, GCM_IV);
-}
-
 /* RFC 3711 section 4.1.1: the salt, the SSRC 64 bits up, the index 16 bits up. */
 static void rtp_cm_iv(uint8_t iv[CM_IV], const uint8_t *header, uint32_t roc, const uint8_t *salt)
 {
@@ -243,7 +223,7 @@ static void rtp_cm_iv(uint8_t iv[CM_IV], const uint8_t *header, uint32_t roc, co
 	memcpy(iv + 4, header + 8, 4);
 	sl_put32(iv + 8, roc);
 	memcpy(iv + 12, header + 2, 2);
-	mix(iv, salt, SRTP_MAX_SALT);
+	srtp_mix(iv, salt, SRTP_MAX_SALT);
 }
 
 static void cm_tag(uint8_t *dst, const struct keys *k, struct sl_str covered, uint32_t roc,
@@ -266,13 +246,13 @@ int srtp_seal_rtp(struct srtp_out *out, struct srtp_out_stream *stream, uint8_t 
 	uint32_t roc;
 	int err;
 
-	if (!sl_check(header_len >= RTP_HEADER && sealed <= UINT16_MAX))
+	if (!sl_check(header_len >= SRTP_RTP_HEADER && sealed <= UINT16_MAX))
 		return -SL_EBUG;
 	err = roll_over(stream, sl_get16(dst + 2), &roc);
 	if (err < 0)
 		return err;
 	if (out->profile->aead) {
-		rtp_gcm_iv(iv, dst, roc, k->salt);
+		srtp_rtp_gcm_iv(iv, dst, roc, k->salt);
 		gcm_seal(k->gcm, &(struct gcm_job){.iv = iv,
 						   .aad = {(char *)dst, header_len},
 						   .plain = {(const char *)payload, len},
@@ -290,44 +270,42 @@ int srtp_seal_rtp(struct srtp_out *out, struct srtp_out_stream *stream, uint8_t 
 
 static size_t seal_rtcp_gcm(struct srtp_out *out, uint8_t *data, size_t len, uint32_t index)
 {
-	uint8_t iv[GCM_IV] = {0}, aad[RTCP_HEADER + INDEX_BYTES], *body = data + RTCP_HEADER;
+	uint8_t iv[GCM_IV], aad[SRTP_RTCP_HEADER + SRTP_INDEX], *body = data + SRTP_RTCP_HEADER;
 	const struct keys *k = &out->rtcp;
 
-	memcpy(iv + 2, data + 4, 4);
-	sl_put32(iv + 8, index);
-	mix(iv, k->salt, GCM_IV);
-	memcpy(aad, data, RTCP_HEADER);
-	sl_put32(aad + RTCP_HEADER, index | UINT32_C(1) << 31);
+	srtp_rtcp_gcm_iv(iv, data, index, k->salt);
+	memcpy(aad, data, SRTP_RTCP_HEADER);
+	sl_put32(aad + SRTP_RTCP_HEADER, index | SRTP_RTCP_SEALED);
 	gcm_seal(k->gcm, &(struct gcm_job){.iv = iv,
 					   .aad = {(char *)aad, sizeof aad},
-					   .plain = {(char *)body, len - RTCP_HEADER},
+					   .plain = {(char *)body, len - SRTP_RTCP_HEADER},
 					   .dst = body,
 					   .tag = data + len});
-	memcpy(data + len + GCM_TAG, aad + RTCP_HEADER, INDEX_BYTES);
-	return len + GCM_TAG + INDEX_BYTES;
+	memcpy(data + len + GCM_TAG, aad + SRTP_RTCP_HEADER, SRTP_INDEX);
+	return len + GCM_TAG + SRTP_INDEX;
 }
 
 static size_t seal_rtcp_cm(struct srtp_out *out, uint8_t *data, size_t len, uint32_t index)
 {
 	const struct keys *k = &out->rtcp;
-	uint8_t iv[CM_IV] = {0}, mac[20], *body = data + RTCP_HEADER;
+	uint8_t iv[CM_IV] = {0}, mac[20], *body = data + SRTP_RTCP_HEADER;
 
 	memcpy(iv + 4, data + 4, 4);
 	sl_put32(iv + 10, index);
-	mix(iv, k->salt, SRTP_MAX_SALT);
-	sl_assert(cm_crypt(k->counter, iv, body, body, len - RTCP_HEADER));
-	sl_put32(data + len, index | UINT32_C(1) << 31);
+	srtp_mix(iv, k->salt, SRTP_MAX_SALT);
+	sl_assert(cm_crypt(k->counter, iv, body, body, len - SRTP_RTCP_HEADER));
+	sl_put32(data + len, index | SRTP_RTCP_SEALED);
 	sl_hmac_sha1(mac, (struct sl_str){(const char *)k->auth, SRTP_AUTH_KEY}, data,
-		     len + INDEX_BYTES);
-	memcpy(data + len + INDEX_BYTES, mac, out->profile->rtcp_tag);
-	return len + INDEX_BYTES + out->profile->rtcp_tag;
+		     len + SRTP_INDEX);
+	memcpy(data + len + SRTP_INDEX, mac, out->profile->rtcp_tag);
+	return len + SRTP_INDEX + out->profile->rtcp_tag;
 }
 
 int srtp_seal_rtcp(struct srtp_out *out, uint8_t *data, size_t len)
 {
 	uint32_t index = out->rtcp_index;
 
-	if (!sl_check(len >= RTCP_HEADER && len <= UINT16_MAX))
+	if (!sl_check(len >= SRTP_RTCP_HEADER && len <= UINT16_MAX))
 		return -SL_EBUG;
 	if (index > MAX_INDEX)
 		return -SL_ELIMIT;

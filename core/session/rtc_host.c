@@ -139,7 +139,7 @@ static void load_libraries(void)
 	struct srtp_in *in = NULL;
 	struct srtp_out *out = NULL;
 
-	if (srtp_in_new(&in, SL_SRTP_AEAD_AES_128_GCM, &none) == 0)
+	if (srtp_in_new(&in, SL_SRTP_AES128_CM_SHA1_80, &none) == 0)
 		srtp_in_free(in);
 	if (srtp_out_new(&out, SL_SRTP_AEAD_AES_128_GCM, &none) == 0)
 		srtp_out_free(out);

@@ -2,9 +2,9 @@
  * sfu/allocate.c: divides what there is to one subscriber among its video tracks.
  *
  * Each track is a ladder whose rungs are the layers worth having: in order of cost, never to a
- * smaller picture, up to the smallest one that covers the size shown. First everybody gets the lowest
- * rung, in order of importance; who gets none is starved. Then the most important climb first, and
- * among equals whoever has the least of what he wishes.
+ * smaller picture, up to the smallest one that covers the size shown. First everybody gets the
+ * lowest rung, in order of importance; who gets none is starved. Then the most important climb
+ * first, and among equals whoever has the least of what he wishes.
  *
  * What a track has, it keeps as long as it can be paid. A rung that it did not have must leave a
  * reserve, must wait after the last change, and goes one picture size at a time; so an estimate or

@@ -214,8 +214,7 @@ static void look_at(struct view *v, const struct track *t, uint64_t now_ms)
 		if (is_measured(t, e, now_ms))
 			add_layers(v, &t->rate[e], e);
 	for (unsigned e = 0; e < t->n_encodings; e++)
-		if (!is_measured(t, e, now_ms) &&
-		    (arrives(t, e, now_ms) || may_come(t, e, now_ms)))
+		if (!is_measured(t, e, now_ms) && (arrives(t, e, now_ms) || may_come(t, e, now_ms)))
 			add_guess(v, t, e);
 	sort_layers(v);
 }

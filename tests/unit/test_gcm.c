@@ -107,6 +107,52 @@ TEST(a_known_answer)
 	gcm_free(g);
 }
 
+static void check_opens(const struct gcm_ops *ops, size_t key_len)
+{
+	uint8_t key[32];
+	struct gcm *g;
+
+	for (unsigned i = 0; i < sizeof key; i++)
+		key[i] = (uint8_t)(i * 11);
+	g = new_by(ops, key, key_len);
+	for (size_t len = 0; len < ROOM; len += 1 + len / 8) {
+		uint8_t plain[ROOM], p[ROOM + GCM_TAG], iv[GCM_IV] = {(uint8_t)len}, aad[20] = {7};
+		struct gcm_sealed s = {iv, {(char *)aad, sizeof aad}, p, len, p + len};
+
+		for (size_t i = 0; i < len; i++)
+			plain[i] = p[i] = (uint8_t)(i * len);
+		for (unsigned bent = 0; bent < 4; bent++) {
+			memcpy(p, plain, len);
+			gcm_seal(g, &(struct gcm_job){.iv = iv,
+						      .aad = s.aad,
+						      .plain = {(char *)p, len},
+						      .dst = p,
+						      .tag = p + len});
+			if (bent == 1)
+				p[len + 15] ^= 1;
+			else if (bent == 2)
+				aad[3] ^= 1;
+			else if (bent == 3)
+				p[0] ^= 1; /* of nothing: the tag */
+			CHECK(gcm_open(g, &s) == (bent == 0));
+			CHECK(bent > 0 || memcmp(p, plain, len) == 0);
+			if (bent == 2)
+				aad[3] ^= 1;
+		}
+	}
+	gcm_free(g);
+}
+
+TEST(what_was_sealed_is_opened_and_what_was_bent_is_not)
+{
+	check_opens(gcm_evp(), 16);
+	check_opens(gcm_evp(), 32);
+	if (!gcm_mb())
+		return;
+	check_opens(gcm_mb(), 16);
+	check_opens(gcm_mb(), 32);
+}
+
 TEST(nothing_to_free_is_fine)
 {
 	gcm_free(NULL);
