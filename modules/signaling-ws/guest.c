@@ -10,20 +10,29 @@
 
 #include <sluice/signal.h>
 
-static struct sl_signal_peer describe(const struct member *m)
+/* Of the token that opened the socket which it has now */
+static struct sl_str phone_of(const struct member *m)
+{
+	const struct conn *c = m->peer ? m->peer->conn : NULL;
+
+	return c && c->claims.phone ? sl_str_c(c->claims.phone) : SL_STR_NULL;
+}
+
+static struct sl_signal_peer describe(const struct hub *hub, const struct member *m)
 {
 	return (struct sl_signal_peer){
 		.id = m->id,
 		.room = m->room->name,
 		.name = m->name,
 		.grants = m->peer ? m->peer->grants : 0,
-		.here = m->peer != NULL,
+		.phone = phone_of(m),
+		.here = m->owner == hub->self,
 	};
 }
 
 void guest_joined(struct hub *hub, const struct member *m)
 {
-	const struct sl_signal_peer p = describe(m);
+	const struct sl_signal_peer p = describe(hub, m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->joined)
@@ -32,7 +41,7 @@ void guest_joined(struct hub *hub, const struct member *m)
 
 void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *members)
 {
-	const struct sl_signal_peer p = describe(m);
+	const struct sl_signal_peer p = describe(hub, m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->welcome)
@@ -41,7 +50,7 @@ void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *membe
 
 void guest_left(struct hub *hub, const struct member *m, const char *reason)
 {
-	const struct sl_signal_peer p = describe(m);
+	const struct sl_signal_peer p = describe(hub, m);
 
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
 		if (g->handler->left)
@@ -68,7 +77,7 @@ enum verdict guest_message(struct conn *c, const struct message *m)
 		return conn_refuse(c, CLIENT_E_UNKNOWN_TYPE, "no message of this type is known", m);
 	if (!c->peer)
 		return conn_refuse(c, CLIENT_E_NOT_JOINED, "join a room first", m);
-	p = describe(c->peer->member);
+	p = describe(c->hub, c->peer->member);
 	if (g->handler->message(g->arg, &p, type, m->json, &sentence) < 0)
 		return conn_refuse(c, CLIENT_E_REFUSED, sentence, m);
 	return ACCEPTED;
@@ -114,7 +123,7 @@ static bool guest_find(void *self, uint64_t peer, struct sl_signal_peer *ret_pee
 	const struct member *m = roster_find(&hub->roster, peer);
 
 	if (m)
-		*ret_peer = describe(m);
+		*ret_peer = describe(hub, m);
 	return m != NULL;
 }
 
@@ -125,7 +134,7 @@ static void guest_each(void *self, struct sl_str room,
 	const struct room *r = roster_room(&hub->roster, room);
 
 	for (const struct member *m = r ? r->first : NULL, *next; m; m = next) {
-		const struct sl_signal_peer p = describe(m);
+		const struct sl_signal_peer p = describe(hub, m);
 
 		next = m->next;
 		fn(arg, &p);

@@ -18,6 +18,7 @@
 #define HEADER_MAX 1024
 #define TOKEN_MAX 8192
 #define JSON_DEPTH 6
+#define PHONE_MAX 2048
 
 const char *const token_alg_names[N_TOKEN_ALGS + 1] = {"HS256", "RS256", "ES256", NULL};
 static const jwt_alg_t library_algs[N_TOKEN_ALGS] = {JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
@@ -235,6 +236,26 @@ static uint32_t read_grants(const json_t *claim)
 	return grants;
 }
 
+/* Not looked into: what it means is a matter of the module that knows telephones. */
+static const char *read_phone(const json_t *claim, char **ret_phone)
+{
+	struct sl_buf text;
+
+	if (!claim)
+		return NULL;
+	if (!json_is_object(claim))
+		return "the phone claim is no object";
+	sl_buf_init(&text, PHONE_MAX);
+	sl_json_dump(claim, &text);
+	sl_buf_u8(&text, '\0');
+	if (sl_buf_ok(&text) < 0) {
+		sl_buf_free(&text);
+		return "the phone claim is too long";
+	}
+	*ret_phone = (char *)text.p;
+	return NULL;
+}
+
 /* The subject is kept as a digest: it may be long, and is only compared. */
 static const char *read_claims(const json_t *payload, struct claims *c)
 {
@@ -250,7 +271,7 @@ static const char *read_claims(const json_t *payload, struct claims *c)
 		sl_sha256(digest, sub.p, sub.len);
 		memcpy(c->subject, digest, SUBJECT_BYTES);
 	}
-	return NULL;
+	return read_phone(json_object_get(payload, "phone"), &c->phone);
 }
 
 /* The first reason found is told; nothing of an unverified payload is looked at. */
@@ -293,5 +314,8 @@ bool claims_permit_room(const struct claims *c, struct sl_str room)
 void claims_free(struct claims *c)
 {
 	free(c->rooms);
+	if (c->phone)
+		sl_wipe(c->phone, strlen(c->phone)); /* may hold a password */
+	free(c->phone);
 	*c = (struct claims){0};
 }

@@ -47,6 +47,7 @@ struct claims {
 	uint8_t may;			/* enum permission */
 	uint32_t grants;		/* enum sl_signal_grant */
 	uint8_t subject[SUBJECT_BYTES]; /* digest of `sub`; zeros: none */
+	char *phone; /* owned: `phone`, JSON, for the module that has telephones; NULL: none */
 };
 
 /* 0, or -SL_EAUTH with *ret_why a sentence for the log. On success claims are the caller's to free.

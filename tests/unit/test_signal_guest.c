@@ -8,6 +8,7 @@
 struct module {
 	char heard[128]; /* "+name" joined, "-name" left, "!type" */
 	uint64_t last;	 /* id of the newest that joined */
+	unsigned n_left_here;
 };
 
 static struct world world;
@@ -30,6 +31,7 @@ static void on_joined(void *arg, const struct sl_signal_peer *p)
 static void on_left(void *arg, const struct sl_signal_peer *p, const char *reason)
 {
 	(void)reason;
+	((struct module *)arg)->n_left_here += p->here;
 	note(arg, '-', p->name);
 }
 
@@ -59,7 +61,7 @@ static int listen_for(struct hub *h, const char *const *types, const char *hello
 
 static void setup(unsigned n_workers)
 {
-	first = second = (struct module){{0}, 0};
+	first = second = (struct module){0};
 	world_init(&world, n_workers);
 	CHECK_INT(listen_for(hub(0), calls, "{\"sip\":1}", &first), 0);
 	CHECK_INT(listen_for(hub(0), records, "{\"record\":true}", &second), 0);
@@ -94,6 +96,23 @@ TEST(each_module_hears_its_messages)
 	CHECK(client_gets_error(&a, "unknown_type"));
 	CHECK_STR(sl_str_c(first.heard), "+ann!call");
 	CHECK_STR(sl_str_c(second.heard), "+ann!record");
+	teardown();
+}
+
+TEST(who_leaves_was_here_for_one_worker_only)
+{
+	struct module other = {0};
+
+	setup(2);
+	CHECK_INT(listen_for(hub(1), calls, "{}", &other), 0);
+	client_join(&a, "tea", "ann");
+	world_run(&world);
+	client_send(&a, "{\"type\":\"leave\"}");
+	world_run(&world);
+	CHECK_STR(sl_str_c(first.heard), "+ann-ann");
+	CHECK_STR(sl_str_c(other.heard), "+ann-ann");
+	CHECK_INT(first.n_left_here, 1);
+	CHECK_INT(other.n_left_here, 0);
 	teardown();
 }
 

@@ -231,6 +231,21 @@ TEST(claims_are_read_and_malformed_ones_permit_nothing)
 		  -SL_EAUTH);
 }
 
+TEST(what_a_token_says_of_telephones_is_kept_as_it_is)
+{
+	CHECK_INT(verify(token("hs", JWT_ALG_HS256, secret,
+			       "{\"exp\":1700000100,\"phone\":{\"user\":\"1001\"}}")),
+		  0);
+	CHECK_STR(sl_str_c(claims.phone), "{\"user\":\"1001\"}");
+	claims_free(&claims);
+	CHECK_INT(verify(token("hs", JWT_ALG_HS256, secret, GOOD)), 0);
+	CHECK(!claims.phone);
+	claims_free(&claims);
+	CHECK_INT(verify(token("hs", JWT_ALG_HS256, secret,
+			       "{\"exp\":1700000100,\"phone\":\"1001\"}")),
+		  -SL_EAUTH);
+}
+
 TEST(nonsense_is_refused)
 {
 	static const char *const bad[] = {"",	   ".",	       "..",

@@ -31,6 +31,8 @@ struct sl_signal_peer { /* borrowed for the call */
 	uint64_t id;
 	struct sl_str room, name;
 	uint32_t grants; /* of a peer that is here; else 0 */
+	/* Its token's claim `phone`, an object as text; empty: none, or it is not here */
+	struct sl_str phone;
 	bool here;	 /* this worker has it */
 };
 
