@@ -1,29 +1,23 @@
 /*
- * sip-gateway/browsers.c: parties that signal in JSON over signaling-ws, beside those that speak
- * SIP.
+ * sip-gateway/browsers.c: clients that signal in JSON over signaling-ws, beside phones that speak
+ * SIP: who they are, and to whom what they say goes.
  *
- * A client may call as it is, which reaches what everybody may; with `register` and the password of
- * a user it is that user's device, and is called with its other ones. A client has several calls,
- * each under a name of whoever began it. Descriptions are whole; what the worker's leg says goes
- * through.
+ * A client may call as it is, which reaches what everybody may. With `register` and the password of
+ * a user, or a token that names one, it is that user's device, and is called with its other ones;
+ * with `pbx` it is a subscriber of that trunk (account.c).
+ *
+ * Over a reload a client goes on at the process that follows, but for its calls, which stay where
+ * they are: the new process knows which, and passes on what is said about them.
  */
-#include "call.h"
+#include "browsers.h"
 
 #include <sluice/crypto.h>
-#include <sluice/json.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_NAME = 32, MAX_DEPTH = 4 };
+enum { MAX_DEPTH = 4, MAX_ELSEWHERE = 64 };
 
-struct browser {
-	struct sl_hnode node;
-	uint64_t peer;
-	uint32_t worker;
-	struct user *user; /* NULL: nobody's */
-	char name[64];	   /* in its room */
-};
+/* ---- who is there */
 
 static bool has_peer(const struct sl_hnode *n, const void *key)
 {
@@ -35,16 +29,16 @@ static uint64_t peer_hash(uint64_t peer)
 	return peer * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static struct browser *find(const struct stack *s, uint64_t peer)
+struct browser *browser_find(const struct stack *s, uint64_t peer)
 {
 	struct sl_hnode *n = sl_htab_find(&s->browsers, peer_hash(peer), has_peer, &peer);
 
 	return n ? SL_CONTAINER(n, struct browser, node) : NULL;
 }
 
-static struct browser *find_or_make(struct stack *s, const struct wire_signal *m, uint32_t worker)
+static struct browser *find_or_make(struct stack *s, const struct wire_signal *m)
 {
-	struct browser *b = find(s, m->peer);
+	struct browser *b = browser_find(s, m->peer);
 
 	if (!b) {
 		b = calloc(1, sizeof *b);
@@ -54,348 +48,211 @@ static struct browser *find_or_make(struct stack *s, const struct wire_signal *m
 		}
 		b->peer = m->peer;
 	}
-	b->worker = worker;
+	b->worker = m->worker;
 	(void)sl_str_copy(b->name, sizeof b->name, m->name);
 	return b;
 }
 
-/* ---- out */
-
-static void send_json(struct stack *s, uint64_t peer, uint32_t worker, json_t *json)
+static void forget(struct stack *s, struct browser *b)
 {
-	struct sl_buf text;
+	struct elsewhere *e;
 
-	sl_buf_init(&text, SIP_MAX_MESSAGE);
-	if (json)
-		sl_json_dump(json, &text);
-	if (json && sl_buf_ok(&text) == 0) {
-		sl_buf_reset(&s->out);
-		wire_put_signal(&s->out,
-				&(struct wire_signal){.peer = peer, .json = sl_buf_view(&text)});
-		(void)s->io->tell(s->io->arg, worker, WIRE_SIGNAL_SEND, &s->out); /* it left */
+	sl_htab_remove(&s->browsers, &b->node);
+	account_close(b->account);
+	while ((e = b->calls)) {
+		b->calls = e->next;
+		free(e);
 	}
-	sl_buf_free(&text);
-	json_decref(json);
+	free(b);
 }
 
-static json_t *message(const char *type, const char *call)
-{
-	return json_pack("{s:s, s:s}", "type", type, "call", call);
-}
-
-static void say(struct party *p, json_t *json)
-{
-	send_json(p->call->stack, p->peer, p->peer_worker, json);
-}
-
-static json_t *with_text(json_t *json, const char *key, const char *value)
-{
-	if (json && value)
-		(void)json_object_set_new(json, key, json_string(value)); /* absent then */
-	return json;
-}
-
-static void say_hangup(struct stack *s, uint64_t peer, uint32_t worker, const char *call,
-		       unsigned status)
-{
-	json_t *json = message("hangup", call);
-
-	if (json)
-		(void)json_object_set_new(json, "status", json_integer(status));
-	send_json(s, peer, worker, with_text(json, "reason", sip_status_text(status)));
-}
-
-void browser_ring(struct party *p)
-{
-	p->state = PARTY_RINGING;
-	say(p, message("ringing", p->tag));
-}
-
-void browser_end(struct party *p, unsigned status)
-{
-	say_hangup(p->call->stack, p->peer, p->peer_worker, p->tag, status);
-}
-
-void browser_held(struct party *p, bool held)
-{
-	json_t *json = message("held", p->tag);
-
-	if (json)
-		(void)json_object_set_new(json, "on", json_boolean(held));
-	say(p, json);
-}
-
-static void on_answer(struct party *p, int rc, struct sl_str text)
-{
-	p->answers = false;
-	if (p->state == PARTY_ENDED)
-		return;
-	if (rc < 0 || !keep_text(&p->answer, text)) {
-		p->status = 488;
-		(void)sl_str_copy(p->call->reason, sizeof p->call->reason, SL_STR_NULL);
-		say(p, with_text(message("problem", p->tag), "reason", rc < 0 ? text.p : NULL));
-		call_end(p->call, "node", 488);
-		return;
-	}
-	p->has_media = true;
-	if (p->answer_is_final) {
-		p->state = PARTY_UP;
-		p->answered_ms = stack_now(p->call->stack);
-	}
-	say(p, with_text(message(p->answer_is_final ? "accepted" : "progress", p->tag), "sdp",
-			 p->answer));
-	call_join(p->call);
-}
-
-static void ask_media(struct party *p)
-{
-	if (p->answers)
-		return;
-	p->answers = true;
-	party_leg_ask(p, WIRE_LEG_ANSWER, 0, sl_str_c(p->offer), on_answer);
-}
-
-void browser_early(struct party *p)
-{
-	if (!p->answer)
-		ask_media(p);
-}
-
-void browser_answer(struct party *p)
-{
-	p->answer_is_final = true;
-	if (!p->answer) {
-		ask_media(p);
-		return;
-	}
-	p->state = PARTY_UP;
-	p->answered_ms = stack_now(p->call->stack);
-	say(p, message("accepted", p->tag));
-	call_join(p->call);
-}
-
-/* ---- to a browser */
-
-static void on_offer(struct party *p, int rc, struct sl_str text)
-{
-	const struct party *from = p->call->transfer.by ? p->call->transfer.other : p->call->a;
-	json_t *json;
-
-	if (p->state == PARTY_ENDED)
-		return;
-	if (rc < 0 || !keep_text(&p->offer, text)) {
-		call_failed(p->call, p, 503);
-		return;
-	}
-	json = with_text(message("incoming", p->tag), "from", from ? from->name : "anonymous");
-	if (from && from->display[0])
-		json = with_text(json, "display", from->display);
-	say(p, with_text(json, "sdp", p->offer));
-	p->state = PARTY_RINGING;
-	call_ringing(p->call, p);
-}
-
-static int call_browser(struct call *c, const struct browser *b)
-{
-	struct party *p = party_new(c, PARTY_BROWSER);
-
-	if (!p || sip_name_new(p->tag, c->stack->owner) < 0)
-		return -SL_ENOMEM;
-	p->peer = b->peer;
-	p->peer_worker = b->worker;
-	p->user = b->user;
-	p->state = PARTY_CALLING;
-	p->profile = SIP_PROFILE_WEBRTC;
-	(void)sl_str_copy(p->name, sizeof p->name, b->user->conf->name);
-	party_charge(p);
-	if (party_leg_open(p) < 0)
-		return -SL_ENOMEM;
-	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_offer);
-	return 0;
-}
-
-unsigned browsers_call(struct call *c, struct sl_str name)
-{
-	struct sl_htab *all = &c->stack->browsers;
-	unsigned n = 0;
-
-	for (struct sl_hnode *h = sl_htab_first(all); h; h = sl_htab_next(all, h)) {
-		const struct browser *b = SL_CONTAINER(h, struct browser, node);
-
-		if (b->user && sl_str_eq(b->user->conf->name, name))
-			n += call_browser(c, b) == 0;
-	}
-	return n;
-}
-
-/* ---- from a browser */
-
-struct said {
-	struct stack *s;
-	struct browser *b;
-	const json_t *json;
-	struct sl_str call; /* its name */
-};
-
-static struct party *party_of(const struct said *m)
+struct party *browser_party(const struct said *m, struct sl_str call)
 {
 	for (struct call *c = m->s->first_call; c; c = c->next)
 		for (struct party *p = c->parties; p; p = p->next)
 			if (p->kind == PARTY_BROWSER && p->peer == m->b->peer &&
-			    p->state != PARTY_ENDED && sl_str_eq(sl_str_c(p->tag), m->call))
+			    p->state != PARTY_ENDED && sl_str_eq(sl_str_c(p->tag), call))
 				return p;
 	return NULL;
 }
 
-static void on_register(const struct said *m)
+/* ---- register */
+
+static void answer_register(const struct said *m, const struct user *u, unsigned status,
+			    const char *reason)
 {
-	struct sl_str name = sl_json_get_str(m->json, "user");
-	struct sl_str password = sl_json_get_str(m->json, "password");
-	struct user *u = stack_user(m->s, name);
-	json_t *json;
-	bool ok;
+	json_t *json = json_pack("{s:s, s:b}", "type", "registered", "ok", (int)(status == 200));
 
-	if (name.len == 0) { /* not any more */
-		m->b->user = NULL;
-		ok = true;
-	} else {
-		struct sl_str right = u ? u->conf->password : SL_STR("there is no such user");
+	sl_count(&m->s->m[status == 200 ? M_REGISTRATIONS : M_AUTH_FAILURES]);
+	json = browser_with(json, "user", u ? u->conf->name.p : NULL);
+	browser_tell(m->s, m->b->peer, browser_with_status(json, status, reason));
+}
 
-		ok = u && right.len == password.len && sl_mem_eq(right.p, password.p, right.len);
-		if (ok)
-			m->b->user = u;
+static bool has_room(const struct stack *s, const struct browser *b, const struct user *u)
+{
+	int64_t n = u->n_bindings;
+
+	for (struct sl_hnode *h = sl_htab_first(&s->browsers); h;
+	     h = sl_htab_next(&s->browsers, h)) {
+		const struct browser *other = SL_CONTAINER(h, struct browser, node);
+
+		n += other != b && other->user == u;
 	}
-	sl_count(&m->s->m[ok ? M_REGISTRATIONS : M_AUTH_FAILURES]);
-	json = json_pack("{s:s, s:b}", "type", "registered", "ok", (int)ok);
-	if (!ok)
-		json = with_text(json, "reason", "wrong user or password");
-	send_json(m->s, m->b->peer, m->b->worker, json);
+	return n < u->conf->max_contacts;
 }
 
-static bool name_is_good(struct sl_str name)
+static bool password_is(const struct user *u, struct sl_str password)
 {
-	return name.len > 0 && name.len <= SIP_NAME_LEN;
+	struct sl_str right = u ? u->conf->password : SL_STR("there is no such user");
+	bool same = right.len == password.len && sl_mem_eq(right.p, password.p, right.len);
+
+	return u && same;
 }
 
-static struct party *new_caller(struct call *c, const struct said *m, struct sl_str sdp)
+/* A guesser has to begin anew after each handful. */
+static bool may_guess(const struct said *m)
 {
-	struct party *p = party_new(c, PARTY_BROWSER);
-
-	if (!p)
-		return NULL;
-	p->caller = true;
-	p->state = PARTY_CALLING;
-	p->peer = m->b->peer;
-	p->peer_worker = m->b->worker;
-	p->user = m->b->user;
-	p->profile = SIP_PROFILE_WEBRTC;
-	(void)sl_str_copy(p->tag, sizeof p->tag, m->call);
-	(void)sl_str_copy(p->name, sizeof p->name,
-			  p->user ? p->user->conf->name : sl_str_c(m->b->name));
-	if (p->user)
-		(void)sl_str_copy(p->display, sizeof p->display, p->user->conf->display);
-	party_charge(p);
-	return keep_text(&p->offer, sdp) && party_leg_open(p) == 0 ? p : NULL;
+	return m->s->conf->auth_failures == 0 ||
+	       m->b->n_failures < (uint64_t)m->s->conf->auth_failures;
 }
 
-static void begin(const struct said *m, struct sl_str to, struct sl_str sdp)
+static void register_user(const struct said *m, struct user *u)
 {
-	const struct dial_call dial = {
-		.called = to,
-		.caller = m->b->user ? m->b->user->conf->name : sl_str_c(m->b->name),
-		.source = m->b->user ? DIAL_FROM_USER : DIAL_FROM_BROWSER,
-	};
-	struct call *c = call_new(m->s);
-	struct party *p;
+	if (!has_room(m->s, m->b, u)) {
+		answer_register(m, NULL, 403, "This user has too many devices.");
+		return;
+	}
+	m->b->user = u;
+	answer_register(m, u, 200, NULL);
+}
+
+static void register_by_password(const struct said *m, struct sl_str name)
+{
+	struct user *u = stack_user(m->s, name);
+
+	if (may_guess(m) && password_is(u, sl_json_get_str(m->json, "password"))) {
+		m->b->n_failures = 0;
+		register_user(m, u);
+		return;
+	}
+	m->b->n_failures++;
+	sl_log(SL_LOG_NOTICE, "sip-gateway", "a browser gave a wrong user or password for %.64s",
+	       name.p);
+	answer_register(m, NULL, 401, "Wrong user or password.");
+}
+
+static struct sl_str either(const struct said *m, const char *key)
+{
+	struct sl_str v = sl_json_get_str(m->json, key);
+
+	return v.len > 0 ? v : sl_json_get_str(m->claims, key);
+}
+
+/* With what it says, or else what its token does; the password of a token is for its user alone. */
+static void register_account(const struct said *m, struct sl_str pbx)
+{
+	struct account_conf conf = {.pbx = pbx, .user = either(m, "user")};
+	struct account *a;
 	int rc;
 
-	if (!c) {
-		say_hangup(m->s, m->b->peer, m->b->worker, m->call.p, 500);
-		return;
-	}
-	c->worker = m->s->io->worker(m->s->io->arg, m->b->user && m->b->user->n_calls
-							    ? m->b->user->worker
-							    : m->b->worker);
-	p = new_caller(c, m, sdp);
-	rc = call_route(c, &dial);
-	if (!p)
-		call_end(c, "node", 500);
-	else if (rc < 0)
-		call_end(c, "node", rc == -SL_EDENIED ? 403 : 404);
-	else
-		call_begin(c, p);
-}
-
-static void on_call(const struct said *m)
-{
-	const struct auth_who who = {.kind = m->b->user ? AUTH_USER : AUTH_STRANGER,
-				     .user = m->b->user};
-	struct sl_str to = sl_json_get_str(m->json, "number");
-	struct sl_str sdp = sl_json_get_str(m->json, "sdp");
-	struct sl_str user = sip_user_of(to);
-	unsigned status = 400;
-
-	if (name_is_good(m->call) && !party_of(m) && to.len > 0 && sdp.len > 0)
-		status = calls_admit(m->s, &who);
-	if (status)
-		say_hangup(m->s, m->b->peer, m->b->worker, m->call.p ? m->call.p : "", status);
-	else
-		begin(m, user.len ? user : to, sdp);
-}
-
-static void on_accepted(struct party *p, int rc, struct sl_str text)
-{
-	if (p->state == PARTY_ENDED)
-		return;
+	conf.auth_user = either(m, "auth_user");
+	conf.password = either(m, "password");
+	conf.display = either(m, "display");
+	rc = account_open(m->s, m->b->peer, &conf, &a);
 	if (rc < 0) {
-		say(p, with_text(message("problem", p->tag), "reason", text.p));
-		party_end(p, 488);
-		call_failed(p->call, p, 488);
+		answer_register(m, NULL, rc == -SL_ENOENT ? 404 : 400,
+				rc == -SL_ENOENT ? "There is no such telephone system here."
+						 : "The user or the password cannot be used.");
 		return;
 	}
-	p->has_media = true;
-	p->state = PARTY_UP;
-	call_answered(p->call, p);
-	call_join(p->call);
+	account_close(m->b->account);
+	m->b->account = a;
 }
 
-static void on_accept(struct party *p, const struct said *m)
+static bool is_same_account(const struct said *m, struct sl_str pbx)
 {
-	if (!p->caller && p->state == PARTY_RINGING)
-		party_leg_ask(p, WIRE_LEG_ACCEPT, 0, sl_json_get_str(m->json, "sdp"), on_accepted);
+	const struct account *a = m->b->account;
+
+	return a && sl_str_eq(a->trunk->conf->name, pbx) &&
+	       sl_str_eq(sl_str_c(a->user), either(m, "user")) &&
+	       sl_str_eq(sl_str_c(a->password), either(m, "password"));
 }
 
-static void on_hangup(struct party *p)
+static void leave_all(const struct said *m)
 {
-	struct call *c = p->call;
-
-	p->status = p->state == PARTY_UP ? 200 : p->caller ? 487 : 603;
-	if (!p->caller && p->state != PARTY_UP)
-		call_failed(c, p, 603);
-	else
-		call_left(c, p, p->status);
+	m->b->user = NULL;
+	account_close(m->b->account);
+	m->b->account = NULL;
+	answer_register(m, NULL, 200, NULL);
 }
 
-static void on_dtmf(struct party *p, const struct said *m)
+static void on_register(const struct said *m)
 {
-	struct party *other = call_other(p->call, p);
-	struct sl_str digits = sl_json_get_str(m->json, "digits");
+	struct sl_str user = sl_json_get_str(m->json, "user");
+	struct sl_str claimed = sl_json_get_str(m->claims, "user");
+	struct sl_str pbx = either(m, "pbx");
+	struct user *u;
 
-	if (other && digits.len > 0 && digits.len <= MAX_NAME)
-		party_leg_tell(other, WIRE_LEG_DTMF, 160, digits);
+	if (json_is_false(json_object_get(m->json, "on")) || (user.len == 0 && claimed.len == 0)) {
+		leave_all(m);
+	} else if (pbx.len > 0 && is_same_account(m, pbx)) {
+		account_renew(m->b->account);
+	} else if (pbx.len > 0) {
+		register_account(m, pbx);
+	} else if (user.len > 0) {
+		register_by_password(m, user);
+	} else {
+		u = stack_user(m->s, claimed);
+		if (u)
+			register_user(m, u);
+		else
+			answer_register(m, NULL, 404, "The token names a user that is not here.");
+	}
 }
 
-static void on_transfer(struct party *p, const struct said *m)
-{
-	struct sl_str to = sl_json_get_str(m->json, "number");
+/* ---- what is another process' */
 
-	if (p->state == PARTY_UP && to.len > 0 && to.len < DIAL_TEXT && call_other(p->call, p) &&
-	    !p->call->transfer.by)
-		transfer_to(p, to);
+static struct elsewhere *find_elsewhere(const struct browser *b, struct sl_str call)
+{
+	for (struct elsewhere *e = b->calls; e; e = e->next)
+		if (sl_str_eq(sl_str_c(e->call), call))
+			return e;
+	return NULL;
 }
 
-static void dispatch(const struct said *m, struct sl_str type)
+static void drop_elsewhere(struct browser *b, struct elsewhere *e)
 {
+	struct elsewhere **at = &b->calls;
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	free(e);
+}
+
+static bool pass_on(struct stack *s, uint32_t owner, enum wire_type type, struct sl_str data)
+{
+	sl_buf_reset(&s->out);
+	sl_buf_str(&s->out, data);
+	return sl_buf_ok(&s->out) == 0 && s->io->tell(s->io->arg, owner, type, &s->out) == 0;
+}
+
+/* ---- from a client */
+
+static void on_unknown(const struct said *m, struct sl_str data)
+{
+	struct elsewhere *e = find_elsewhere(m->b, m->call);
+
+	if (e && pass_on(m->s, e->owner, WIRE_SIGNAL, data))
+		return;
+	if (e)
+		drop_elsewhere(m->b, e);
+	browser_tell_hangup(m->s, m->b->peer, m->call.p ? m->call.p : "", 481);
+}
+
+static void dispatch(const struct said *m, struct sl_str data)
+{
+	struct sl_str type = sl_json_get_str(m->json, "type");
 	struct party *p;
 
 	if (sl_str_eq(type, SL_STR("register"))) {
@@ -403,47 +260,47 @@ static void dispatch(const struct said *m, struct sl_str type)
 		return;
 	}
 	if (sl_str_eq(type, SL_STR("call"))) {
-		on_call(m);
+		browser_on_call(m);
 		return;
 	}
-	p = party_of(m);
-	if (!p)
-		say_hangup(m->s, m->b->peer, m->b->worker, m->call.p ? m->call.p : "", 481);
-	else if (sl_str_eq(type, SL_STR("accept")))
-		on_accept(p, m);
-	else if (sl_str_eq(type, SL_STR("hangup")))
-		on_hangup(p);
-	else if (sl_str_eq(type, SL_STR("dtmf")))
-		on_dtmf(p, m);
-	else if (sl_str_eq(type, SL_STR("hold_call")))
-		call_held(p->call, p, json_is_true(json_object_get(m->json, "on")));
-	else if (sl_str_eq(type, SL_STR("transfer")))
-		on_transfer(p, m);
+	p = browser_party(m, m->call);
+	if (p)
+		browser_on_verb(p, m, type);
+	else
+		on_unknown(m, data);
 }
 
-void browsers_signal(struct stack *s, uint32_t worker, struct sl_str data)
+void browsers_signal(struct stack *s, struct sl_str data)
 {
 	struct wire_signal w;
 	struct said m = {.s = s};
-	json_t *json;
+	json_t *json, *claims = NULL;
 
 	if (wire_get_signal(data, &w) < 0)
 		return;
 	json = sl_json_parse(w.json, MAX_DEPTH, NULL, 0);
-	m.b = json ? find_or_make(s, &w, worker) : NULL;
+	if (w.claims.len > 0)
+		claims = sl_json_parse(w.claims, MAX_DEPTH, NULL, 0);
+	m.b = json ? find_or_make(s, &w) : NULL;
 	m.json = json;
+	m.claims = claims;
 	m.call = sl_json_get_str(json, "call");
 	if (m.b)
-		dispatch(&m, sl_json_get_str(json, "type"));
+		dispatch(&m, data);
 	json_decref(json);
+	json_decref(claims);
 }
 
 /* ---- the end */
 
-static void forget(struct stack *s, struct browser *b)
+static void end_calls(struct stack *s, uint64_t peer)
 {
-	sl_htab_remove(&s->browsers, &b->node);
-	free(b);
+	for (struct call *c = s->first_call, *next; c; c = next) {
+		next = c->next; /* calls are freed from the clock only */
+		for (struct party *p = c->parties; p; p = p->next)
+			if (p->kind == PARTY_BROWSER && p->peer == peer && p->state != PARTY_ENDED)
+				browser_hang_up(p, 480);
+	}
 }
 
 void browsers_left(struct stack *s, struct sl_str data)
@@ -453,17 +310,13 @@ void browsers_left(struct stack *s, struct sl_str data)
 
 	if (wire_get_signal(data, &w) < 0)
 		return;
-	b = find(s, w.peer);
+	b = browser_find(s, w.peer);
 	if (!b)
 		return;
+	for (const struct elsewhere *e = b->calls; e; e = e->next)
+		(void)pass_on(s, e->owner, WIRE_PEER_LEFT, data); /* gone: its calls are, too */
 	forget(s, b);
-	for (struct call *c = s->first_call, *next; c; c = next) {
-		next = c->next; /* calls are freed from the clock only */
-		for (struct party *p = c->parties; p; p = p->next)
-			if (p->kind == PARTY_BROWSER && p->peer == w.peer &&
-			    p->state != PARTY_ENDED)
-				on_hangup(p);
-	}
+	end_calls(s, w.peer);
 }
 
 void browsers_free(struct stack *s)
@@ -472,4 +325,100 @@ void browsers_free(struct stack *s)
 
 	while ((n = sl_htab_first(&s->browsers)))
 		forget(s, SL_CONTAINER(n, struct browser, node));
+}
+
+/* ---- from process to process */
+
+static void put_call(struct sl_buf *b, uint32_t owner, const char *call, uint32_t *n)
+{
+	if (*n == MAX_ELSEWHERE)
+		return;
+	sl_buf_u32(b, owner);
+	sl_buf_lstr(b, sl_str_c(call));
+	++*n;
+}
+
+static uint32_t put_calls(const struct stack *s, const struct browser *b, struct sl_buf *out)
+{
+	uint32_t n = 0;
+
+	for (const struct elsewhere *e = b->calls; e; e = e->next)
+		put_call(out, e->owner, e->call, &n);
+	for (const struct call *c = s->first_call; c; c = c->next)
+		for (const struct party *p = c->parties; p; p = p->next)
+			if (p->kind == PARTY_BROWSER && p->peer == b->peer &&
+			    p->state != PARTY_ENDED)
+				put_call(out, s->owner, p->tag, &n);
+	return n;
+}
+
+static void export_one(struct stack *s, uint32_t to, struct browser *b)
+{
+	struct sl_buf calls, *out = &s->out;
+	uint32_t n;
+
+	sl_buf_init(&calls, 8192);
+	n = put_calls(s, b, &calls);
+	sl_buf_reset(out);
+	wire_put_signal(out, &(struct wire_signal){.peer = b->peer,
+						   .worker = b->worker,
+						   .name = sl_str_c(b->name)});
+	sl_buf_lstr(out, b->user ? b->user->conf->name : SL_STR_NULL);
+	sl_buf_u32(out, n);
+	sl_buf_str(out, sl_buf_view(&calls));
+	sl_buf_u8(out, b->account != NULL);
+	if (b->account)
+		account_export(b->account, out);
+	if (sl_buf_ok(&calls) < 0 || sl_buf_ok(out) < 0 ||
+	    s->io->tell(s->io->arg, to, WIRE_BROWSER, out) < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "a browser could not be handed over");
+	sl_buf_free(&calls);
+}
+
+void browsers_export(struct stack *s, uint32_t to)
+{
+	struct sl_htab *all = &s->browsers;
+
+	for (struct sl_hnode *n = sl_htab_first(all); n; n = sl_htab_next(all, n))
+		export_one(s, to, SL_CONTAINER(n, struct browser, node));
+}
+
+static void take_calls(struct browser *b, struct sl_reader *r)
+{
+	uint32_t n = sl_read_u32(r);
+
+	for (uint32_t i = 0; i < n && i < MAX_ELSEWHERE && !r->failed; i++) {
+		struct elsewhere *e = calloc(1, sizeof *e);
+		uint32_t owner = sl_read_u32(r);
+		struct sl_str call = sl_read_lstr(r);
+
+		if (!e)
+			continue; /* what is said of this call is answered by 481 */
+		e->owner = owner;
+		(void)sl_str_copy(e->call, sizeof e->call, call);
+		e->next = b->calls;
+		b->calls = e;
+	}
+}
+
+/* What it has said here already is newer. */
+void browsers_import(struct stack *s, struct sl_str data)
+{
+	struct sl_reader r = sl_reader(data.p, data.len);
+	struct wire_signal w;
+	struct browser *b;
+	struct user *u;
+
+	wire_read_signal(&r, &w);
+	b = r.failed ? NULL : browser_find(s, w.peer);
+	if (!b && !r.failed)
+		b = find_or_make(s, &w);
+	if (!b)
+		return;
+	u = stack_user(s, sl_read_lstr(&r));
+	if (!b->user)
+		b->user = u;
+	take_calls(b, &r);
+	if (sl_read_u8(&r) && !b->account && !r.failed)
+		b->account = account_import(s, b->peer, &r);
 }

@@ -4,6 +4,7 @@
  *
  * A call is freed from a timer of its own, never from within what one of its parties does.
  */
+#include "account.h"
 #include "call.h"
 
 #include <sluice/crypto.h>
@@ -362,6 +363,7 @@ static int call_trunk(struct call *c, const struct dial_target *t, const char *h
 	if (!p)
 		return -SL_ENOMEM;
 	p->trunk = trunk;
+	p->account = account_ref(account_for(c, trunk));
 	p->flow = trunk->flow;
 	p->profile = (enum sip_profile)trunk->conf->profile;
 	party_charge(p);
@@ -384,6 +386,8 @@ int call_add_target(struct call *c, const struct dial_target *t, const char *hea
 		return call_user(c, t, headers);
 	case DIAL_TRUNK:
 		return call_trunk(c, t, headers);
+	case DIAL_CONTACT:
+		return browser_call_contact(c, sl_str_c(t->name));
 	default:
 		return -SL_EUNSUPP;
 	}

@@ -9,7 +9,7 @@
  *     call.c     who is joined with whom, targets one after the other, the end
  *     party.c    a party's SIP dialog: INVITE both ways, answers, BYE
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
- *     transfer.c REFER and Replaces                   browsers.c parties without SIP
+ *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
  */
 #ifndef SIP_CALL_H
@@ -43,6 +43,7 @@ struct party {
 	bool charged; /* counts for its user and trunk */
 	struct user *user;
 	struct trunk *trunk;	    /* at most one of them counts */
+	struct account *account;    /* referenced; by which a browser calls, or its call goes on */
 	char name[64], display[64]; /* who it is, for the others and the record */
 
 	/* media */
@@ -87,7 +88,6 @@ struct party {
 
 	/* browsers */
 	uint64_t peer;
-	uint32_t peer_worker;
 
 	uint64_t begun_ms, ringing_ms, answered_ms, ended_ms;
 };
@@ -190,6 +190,8 @@ void party_on_request(struct party *p, const struct sip_msg *m);
 void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m);
 /* The other side of p's call is to be joined with a user or number. */
 void transfer_to(struct party *p, struct sl_str number);
+/* p's call and q's become one between their other parties; q NULL: there is no such call. */
+void transfer_join(struct party *p, struct party *q);
 /* The call's transfer has succeeded (200), failed (others), or rings (180). */
 void transfer_progress(struct call *c, unsigned status);
 /* An INVITE that replaces a dialog: true: taken care of */
@@ -211,14 +213,20 @@ void session_stop(struct party *p);
 void session_start(struct party *p);
 void session_init(struct party *p);
 
-/* ---- browsers.c */
+/* ---- browser_say.c, browser_call.c */
 void browser_ring(struct party *p);
 void browser_early(struct party *p);
 void browser_answer(struct party *p);
 void browser_end(struct party *p, unsigned status);
 /* Calls the clients that have registered the name; returns how many. */
 unsigned browsers_call(struct call *c, struct sl_str name);
+/* Calls the client whose contact at a PBX it is; -SL_ENOENT: it has gone */
+int browser_call_contact(struct call *c, struct sl_str contact);
 void browser_held(struct party *p, bool held);
+/* A digit that the other side has pressed */
+void browser_digit(struct party *p, char digit, uint32_t ms);
+/* How a transfer that it asked for goes on: 100, 180, 200, or why not */
+void browser_transferred(struct party *p, unsigned status);
 
 /* ---- cdr.c */
 void cdr_write(struct call *c);

@@ -49,9 +49,13 @@ static const struct sl_directive trunk_fields[] = {
 		 .doc = "Password for digests. Unset: a challenge is a failure."),
 	SL_FIELD(struct trunk_conf, registers, SL_T_BOOL, .dflt = "off",
 		 .doc = "Register there, so that it can call us."),
+	SL_FIELD(
+		struct trunk_conf, accounts, SL_T_BOOL, .dflt = "off",
+		.doc = "Clients in rooms may register here by the name and password that they have "
+		       "at this PBX, which then calls them as it does its telephones."),
 	SL_FIELD(struct trunk_conf, expires, SL_T_MSEC, .dflt = "10m", .min = 30000,
 		 .max = 86400000,
-		 .doc = "Life of that registration; it is renewed after half of it."),
+		 .doc = "Life of such registrations; they are renewed after half of it."),
 	SL_FIELD(struct trunk_conf, options_interval, SL_T_MSEC, .dflt = "30s", .min = 0,
 		 .max = 3600000,
 		 .doc = "Asked by OPTIONS this often whether it lives; one that does not answer is "

@@ -26,7 +26,7 @@ struct trunk_conf {			    /* trunks */
 	struct sl_str name, server, domain; /* server: host or host:port */
 	int32_t transport;		    /* 0 udp, 1 tcp */
 	struct sl_str user, auth_user, password;
-	bool registers;
+	bool registers, accounts;
 	uint64_t expires, options_interval;
 	int32_t profile;
 	struct sl_list codecs;	/* int32_t: index of codec_names */

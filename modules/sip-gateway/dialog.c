@@ -288,16 +288,22 @@ void calls_request(struct stack *s, const struct sip_msg *m)
 
 /* ---- what media tells */
 
-/* Digits go from leg to leg by themselves; what is left to tell is for people. */
+/* Digits go from leg to leg by themselves; a browser is told of them, too, which cannot hear them
+ * in its media. What else there is to tell is for people. */
 void calls_leg_event(struct stack *s, struct sl_str data)
 {
 	struct wire_leg_event e;
-	const struct party *p;
+	struct party *p, *other;
 
 	if (wire_get_leg_event(data, &e) < 0)
 		return;
 	p = party_by_leg(s, e.leg);
-	if (!p || p->state == PARTY_ENDED || e.kind != WIRE_EV_STATE || e.text.len == 0)
+	if (!p || p->state == PARTY_ENDED)
+		return;
+	other = e.kind == WIRE_EV_DTMF ? call_other(p->call, p) : NULL;
+	if (other && other->kind == PARTY_BROWSER)
+		browser_digit(other, (char)e.value, e.ms);
+	if (e.kind != WIRE_EV_STATE || e.text.len == 0)
 		return;
 	sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
 }

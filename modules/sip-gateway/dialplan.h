@@ -12,6 +12,7 @@ enum dial_kind {
 	DIAL_ECHO,
 	DIAL_MUSIC,
 	DIAL_REJECT,
+	DIAL_CONTACT, /* never by a route: a client by its contact at a PBX */
 };
 const char *dial_kind_name(unsigned kind);
 

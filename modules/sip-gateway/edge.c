@@ -252,7 +252,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		media_command(e, m->from, m->data);
 		break;
 	case WIRE_SIGNAL_SEND:
-		browser_send(e, m->data);
+		browser_send(e, m->from, m->data);
 		break;
 	case WIRE_RECORD:
 		sl_bus_publish(e->w, &(struct sl_bus_event){.kind = SL_EV_USER,
@@ -275,12 +275,15 @@ int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 
 	if (ev->kind == SL_EV_WORKER_GONE) {
 		media_orphan(e, ev->owner);
+		browser_stack_gone(e, ev->owner);
 		sl_buf_reset(&e->out);
 		sl_buf_u32(&e->out, ev->owner);
 		(void)edge_tell(e, 0, WIRE_WORKER_GONE, &e->out); /* other workers tell, too */
 	}
-	if (ev->kind == SL_EV_WORKER_UP && ev->owner == sl_aux_owner(e->w, "sip-gateway"))
+	if (ev->kind == SL_EV_WORKER_UP && ev->owner == sl_aux_owner(e->w, "sip-gateway")) {
 		tell_listeners(e, ev->owner);
+		browser_stack_up(e, ev->owner);
+	}
 	return SL_OK;
 }
 
@@ -289,6 +292,7 @@ void edge_stop(void *ctx)
 	struct edge *e = ctx;
 
 	media_close(e);
+	browser_close(e);
 	stream_stop(e);
 	guard_close(e);
 	if (e->channel)

@@ -75,6 +75,7 @@ struct edge {
 	struct sl_ws_ops ws_ops;
 	const struct sl_signal_iface *signal;
 	void *signal_self;
+	struct sl_htab clients; /* browser.c: those here that have registered */
 	struct sl_htab conns; /* edge_conn.by_id */
 	uint32_t last_id;
 	struct sl_rate *requests, *failures;
@@ -126,6 +127,11 @@ void media_orphan(struct edge *e, uint32_t owner);
 
 /* ---- browser.c */
 int browser_open(struct edge *e);
-void browser_send(struct edge *e, struct sl_str data);
+void browser_close(struct edge *e);
+/* from: the process of the stack that says it */
+void browser_send(struct edge *e, uint32_t from, struct sl_str data);
+/* A process has died: those that had registered there are told when there is another. */
+void browser_stack_gone(struct edge *e, uint32_t owner);
+void browser_stack_up(struct edge *e, uint32_t owner);
 
 #endif

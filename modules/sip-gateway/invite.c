@@ -6,6 +6,7 @@
  * route says `anyone`; others are asked for a password, whether or not there is somebody to be
  * called.
  */
+#include "account.h"
 #include "call.h"
 
 static bool has_credentials(const struct sip_msg *m)
@@ -163,7 +164,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 	t->fn = party_on_invite_event;
 	t->arg = p;
 	strans_answer(t, 100);
-	rc = call_route(c, &dial);
+	rc = account_takes(c, dial.called, who->trunk) ? 0 : call_route(c, &dial);
 	if (rc < 0) {
 		call_end(c, "node", status_of_route(rc));
 		return;

@@ -4,6 +4,7 @@
  * Toward a caller: provisional answers, one reliable one at a time, and a final one with what our
  * media offers or answers. Toward a callee: an INVITE with our offer, its answers, ACK and PRACK.
  */
+#include "account.h"
 #include "call.h"
 
 #include <stdio.h>
@@ -106,6 +107,8 @@ void party_put_contact(struct party *p, struct sl_buf *b)
 {
 	struct sl_str user = p->trunk ? p->trunk->conf->user : SL_STR_NULL;
 
+	if (p->account)
+		user = sl_str_c(p->account->contact);
 	sl_buf_str(b, SL_STR("Contact: <sip:"));
 	if (user.len > 0)
 		sl_buf_printf(b, "%.*s@", SL_FMT(user));
@@ -326,7 +329,9 @@ static void put_from(struct party *p, struct sl_buf *b)
 		message_quote(b, sl_str_c(from->display));
 		sl_buf_str(b, SL_STR("\" "));
 	}
-	if (p->trunk && p->trunk->conf->registers) /* a carrier knows its customer only */
+	if (p->account) /* a PBX knows its subscriber only */
+		sl_buf_printf(b, "<sip:%s@%.*s>", p->account->user, SL_FMT(host));
+	else if (p->trunk && p->trunk->conf->registers) /* a carrier knows its customer only */
 		sl_buf_printf(b, "<sip:%.*s@%.*s>", SL_FMT(p->trunk->conf->user), SL_FMT(host));
 	else
 		sl_buf_printf(b, "<sip:%s@%.*s>", number, SL_FMT(host));
@@ -339,7 +344,7 @@ static void put_trunk_lines(const struct party *p, struct sl_buf *b)
 
 	for (size_t i = 0; i < list->n; i++)
 		sl_buf_printf(b, "%.*s\r\n", SL_FMT(*SL_LIST_AT(*list, struct sl_str, i)));
-	if (a)
+	if (a && !p->account)
 		sl_buf_printf(b, "P-Asserted-Identity: <sip:%s@%.*s>\r\n", a->name,
 			      SL_FMT(p->call->stack->conf->realm));
 }
@@ -359,7 +364,10 @@ static int send_invite(struct party *p, const struct sip_msg *challenge)
 		sl_buf_str(&b, sl_str_c(p->headers));
 	if (p->trunk)
 		put_trunk_lines(p, &b);
-	if (challenge)
+	if (challenge && p->account)
+		rc = account_put_credentials(p->account, &b, challenge, "INVITE",
+					     sl_str_c(p->target));
+	else if (challenge)
 		rc = trunk_put_credentials(p->trunk, &b, challenge, "INVITE", sl_str_c(p->target));
 	message_end(&b, "application/sdp", sl_str_c(p->offer));
 	if (rc == 0)
@@ -716,6 +724,7 @@ void party_free(struct party *p)
 	if (p->unacked && p->unacked != p->invite)
 		strans_release(p->unacked);
 	ctrans_release(p->inviting);
+	account_unref(p->account);
 	for (size_t i = 0; i < SL_ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	free(p);

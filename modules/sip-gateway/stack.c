@@ -5,7 +5,7 @@
  * What this process does not know may be another's: a response or a CANCEL that a worker could not
  * place is passed on once by the edge's table, so 481 is said here without asking around.
  */
-#include "stack.h"
+#include "account.h"
 
 #include <sluice/crypto.h>
 
@@ -222,6 +222,7 @@ static void on_flow_gone(struct stack *s, struct sl_str data)
 
 void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data)
 {
+	(void)from;
 	switch (type) {
 	case WIRE_RECEIVED:
 		on_received(s, data);
@@ -236,7 +237,7 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		calls_leg_event(s, data);
 		break;
 	case WIRE_SIGNAL:
-		browsers_signal(s, from, data);
+		browsers_signal(s, data);
 		break;
 	case WIRE_PEER_LEFT:
 		browsers_left(s, data);
@@ -247,6 +248,9 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		break;
 	case WIRE_BINDING:
 		bindings_import(s, data);
+		break;
+	case WIRE_BROWSER:
+		browsers_import(s, data);
 		break;
 	default:
 		break;
@@ -335,8 +339,10 @@ bool stack_is_idle(const struct stack *s)
 void stack_drain(struct stack *s, uint32_t successor)
 {
 	s->draining = true;
-	if (successor)
-		bindings_export(s, successor);
+	if (!successor)
+		return;
+	bindings_export(s, successor);
+	browsers_export(s, successor);
 }
 
 void stack_worker_gone(struct stack *s, uint32_t worker)
@@ -361,6 +367,7 @@ void stack_free(struct stack *s)
 		return;
 	calls_end_all(s);
 	browsers_free(s);
+	accounts_free(s);
 	free_transactions(s);
 	for (size_t i = 0; s->all_users && i < s->conf->users.n; i++)
 		while (s->all_users[i].bindings)

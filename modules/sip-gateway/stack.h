@@ -58,7 +58,8 @@ struct stack {
 	struct sl_htab flows; /* struct binding by connection */
 	uint32_t n_bindings;
 	struct trunk *trunks;	 /* conf->trunks.n */
-	struct sl_htab browsers; /* by peer: browser.c */
+	struct sl_htab browsers; /* by peer: browsers.c */
+	struct sl_htab accounts; /* by contact: account.c */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
 	uint64_t second;      /* now_s of n_in_second */
@@ -263,6 +264,9 @@ struct trunk *trunk_by_source(const struct stack *s, const struct sl_addr *remot
 void trunk_put_uri(const struct trunk *t, struct sl_buf *b, struct sl_str user);
 /* Appends the header that answers the challenge in resp. -SL_EUNSUPP: there is none we can answer
  */
+SL_MUST_CHECK int trunk_answer_challenge(struct sl_buf *b, const struct sip_msg *resp,
+					 const struct digest_answer *answer);
+/* The same with the trunk's own user and password */
 SL_MUST_CHECK int trunk_put_credentials(struct trunk *t, struct sl_buf *b,
 					const struct sip_msg *resp, const char *method,
 					struct sl_str uri);
@@ -277,8 +281,11 @@ void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
 
 /* ---- browsers.c */
-void browsers_signal(struct stack *s, uint32_t worker, struct sl_str data);
+void browsers_signal(struct stack *s, struct sl_str data);
 void browsers_left(struct stack *s, struct sl_str data);
+/* For the process that follows, one message each */
+void browsers_export(struct stack *s, uint32_t to);
+void browsers_import(struct stack *s, struct sl_str data);
 void browsers_free(struct stack *s);
 
 #endif

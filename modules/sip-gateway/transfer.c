@@ -6,6 +6,7 @@
  * other parties of the referrer's calls; both have their media in one worker, since a user's second
  * call goes where its first one is.
  */
+#include "account.h"
 #include "call.h"
 
 #include <stdio.h>
@@ -19,8 +20,12 @@ static void notify(struct party *by, unsigned status, bool last)
 {
 	struct sl_buf lines, body;
 
-	if (by->state != PARTY_UP || by->kind != PARTY_SIP)
+	if (by->state != PARTY_UP)
 		return;
+	if (by->kind == PARTY_BROWSER) {
+		browser_transferred(by, status);
+		return;
+	}
 	sl_buf_init(&lines, 1024);
 	sl_buf_init(&body, 256);
 	sl_buf_printf(&lines, "Event: refer\r\nSubscription-State: %s\r\n",
@@ -163,18 +168,42 @@ static unsigned attend(struct party *p, struct party *q)
 
 /* ---- REFER */
 
-static unsigned call_target(struct party *p, struct sl_str user, const char *headers)
+/* Who transfers may send the other one where it could call itself, and nowhere else. */
+static enum dial_source source_of(const struct party *p)
 {
-	struct call *c = p->call;
+	if (p->trunk)
+		return DIAL_FROM_TRUNK;
+	if (p->user)
+		return DIAL_FROM_USER;
+	return p->kind == PARTY_BROWSER ? DIAL_FROM_BROWSER : DIAL_FROM_STRANGER;
+}
+
+static bool plan(const struct party *p, struct sl_str user, struct dial_result *r)
+{
 	const struct dial_call dial = {
 		.called = user,
 		.caller = sl_str_c(p->name),
-		.source = p->trunk ? DIAL_FROM_TRUNK : DIAL_FROM_USER,
+		.source = source_of(p),
 		.trunk = p->trunk ? p->trunk->conf->name : SL_STR_NULL,
 	};
+
+	if (user.len == 0)
+		return false;
+	if (dialplan_route(p->call->stack->conf, &dial, r) == 0)
+		return true;
+	if (!p->account)
+		return false;
+	account_target(p->account, user, &r->targets[0]);
+	r->n_targets = 1;
+	return true;
+}
+
+static unsigned call_target(struct party *p, struct sl_str user, const char *headers)
+{
+	struct call *c = p->call;
 	struct dial_result r;
 
-	if (user.len == 0 || dialplan_route(c->stack->conf, &dial, &r) < 0)
+	if (!plan(p, user, &r))
 		return 404;
 	for (unsigned i = 0; i < r.n_targets; i++)
 		if (call_add_target(c, &r.targets[i], headers) == 0)
@@ -212,9 +241,8 @@ void transfer_to(struct party *p, struct sl_str number)
 		transfer_progress(c, 500);
 }
 
-static void begin_attended(struct party *p, const char *replaces)
+void transfer_join(struct party *p, struct party *q)
 {
-	struct party *q = find_replaced(p->call->stack, sl_str_c(replaces));
 	struct call *c = p->call;
 	unsigned status = q ? attend(p, q) : 481;
 
@@ -246,7 +274,7 @@ void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m)
 	sl_buf_free(&headers);
 	replaces = replaces_of(refer_to);
 	if (replaces)
-		begin_attended(p, replaces);
+		transfer_join(p, find_replaced(p->call->stack, sl_str_c(replaces)));
 	else
 		transfer_to(p, sip_user_of(sip_uri_of(refer_to)));
 	free(replaces);

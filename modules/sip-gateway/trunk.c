@@ -78,6 +78,21 @@ static struct sl_str find_challenge(const struct sip_msg *m, struct digest *ret_
 	return best;
 }
 
+int trunk_answer_challenge(struct sl_buf *b, const struct sip_msg *resp,
+			   const struct digest_answer *answer)
+{
+	struct digest d;
+
+	if (answer->password.len == 0 || find_challenge(resp, &d).len == 0)
+		return -SL_EUNSUPP;
+	sl_buf_str(b, resp->peek.status == 407 ? SL_STR("Proxy-Authorization: ")
+					       : SL_STR("Authorization: "));
+	if (digest_answer(b, &d, answer) < 0)
+		return -SL_EUNSUPP;
+	sl_buf_str(b, SL_STR("\r\n"));
+	return sl_buf_ok(b);
+}
+
 int trunk_put_credentials(struct trunk *t, struct sl_buf *b, const struct sip_msg *resp,
 			  const char *method, struct sl_str uri)
 {
@@ -88,16 +103,8 @@ int trunk_put_credentials(struct trunk *t, struct sl_buf *b, const struct sip_ms
 		.uri = uri,
 		.n = 1,
 	};
-	struct digest d;
 
-	if (t->conf->password.len == 0 || find_challenge(resp, &d).len == 0)
-		return -SL_EUNSUPP;
-	sl_buf_str(b, resp->peek.status == 407 ? SL_STR("Proxy-Authorization: ")
-					       : SL_STR("Authorization: "));
-	if (digest_answer(b, &d, &a) < 0)
-		return -SL_EUNSUPP;
-	sl_buf_str(b, SL_STR("\r\n"));
-	return sl_buf_ok(b);
+	return trunk_answer_challenge(b, resp, &a);
 }
 
 /* ---- requests of our own */

@@ -147,20 +147,30 @@ int wire_get_leg_event(struct sl_str data, struct wire_leg_event *ret_msg)
 void wire_put_signal(struct sl_buf *b, const struct wire_signal *m)
 {
 	sl_buf_u64(b, m->peer);
+	sl_buf_u32(b, m->worker);
 	sl_buf_lstr(b, m->room);
 	sl_buf_lstr(b, m->name);
+	sl_buf_lstr(b, m->claims);
 	sl_buf_lstr(b, m->json);
+}
+
+void wire_read_signal(struct sl_reader *r, struct wire_signal *ret_msg)
+{
+	struct wire_signal m = {.peer = sl_read_u64(r)};
+
+	m.worker = sl_read_u32(r);
+	m.room = sl_read_lstr(r);
+	m.name = sl_read_lstr(r);
+	m.claims = sl_read_lstr(r);
+	m.json = sl_read_lstr(r);
+	*ret_msg = m;
 }
 
 int wire_get_signal(struct sl_str data, struct wire_signal *ret_msg)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
-	struct wire_signal m = {.peer = sl_read_u64(&r)};
 
-	m.room = sl_read_lstr(&r);
-	m.name = sl_read_lstr(&r);
-	m.json = sl_read_lstr(&r);
-	*ret_msg = m;
+	wire_read_signal(&r, ret_msg);
 	return at_end(&r);
 }
 

@@ -20,7 +20,7 @@ enum wire_type {
 	WIRE_LEG_REPLY,	   /* struct wire_reply */
 	WIRE_LEG_EVENT,	   /* struct wire_leg_event */
 	WIRE_SIGNAL,	   /* struct wire_signal: what a browser says */
-	WIRE_PEER_LEFT,	   /* struct wire_signal without text */
+	WIRE_PEER_LEFT,	   /* struct wire_signal; json: the reason, as it is */
 	WIRE_LISTENER,	   /* address of a UDP listener, which messages can leave from */
 	WIRE_WORKER_GONE, /* u32: owner word of a worker that is not there any more */
 	/* stack to workers */
@@ -33,6 +33,7 @@ enum wire_type {
 	WIRE_RECORD,	   /* JSON of a call that is over, for the bus */
 	/* stack to stack */
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
+	WIRE_BROWSER,	   /* browsers.c: a client without SIP, for the same */
 };
 
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };
@@ -111,10 +112,14 @@ SL_MUST_CHECK int wire_get_leg_event(struct sl_str data, struct wire_leg_event *
 /* ---- browsers that signal without SIP */
 struct wire_signal {
 	uint64_t peer;
+	uint32_t worker; /* owner word of the one that has its socket */
 	struct sl_str room, name;
+	struct sl_str claims; /* what its token says of telephony: JSON, or empty */
 	struct sl_str json;
 };
 void wire_put_signal(struct sl_buf *b, const struct wire_signal *m);
+/* As the first part of a longer message */
+void wire_read_signal(struct sl_reader *r, struct wire_signal *ret_msg);
 SL_MUST_CHECK int wire_get_signal(struct sl_str data, struct wire_signal *ret_msg);
 
 /* ---- which process a name belongs to: our tags and branches begin with its owner word */

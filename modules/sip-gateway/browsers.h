@@ -1,0 +1,65 @@
+/*
+ * sip-gateway/browsers.h: what the files about clients without SIP share, in the stack's process.
+ *
+ *     browsers.c      who is there, what they say, the way to another process over a reload
+ *     browser_call.c  their parties in calls     browser_say.c  messages to them
+ *     account.c       their registrations at PBXs
+ */
+#ifndef SIP_BROWSERS_H
+#define SIP_BROWSERS_H
+
+#include <sluice/json.h>
+#include "account.h"
+#include "call.h"
+
+/* A call of a client that a process of before has: what concerns it is passed on to there. */
+struct elsewhere {
+	struct elsewhere *next;
+	uint32_t owner;
+	char call[SIP_NAME_LEN + 1];
+};
+
+struct browser {
+	struct sl_hnode node;
+	uint64_t peer;
+	uint32_t worker;	 /* that has its socket, as far as is known */
+	struct user *user;	 /* NULL: no user of this node */
+	struct account *account; /* owned; NULL: registered at no PBX */
+	struct elsewhere *calls; /* owned */
+	unsigned n_failures;	 /* wrong passwords */
+	char name[64];		 /* in its room */
+};
+
+/* A message of a client. */
+struct said {
+	struct stack *s;
+	struct browser *b;
+	const json_t *json, *claims; /* claims: what its token says of telephony, or NULL */
+	struct sl_str call;	     /* its name; p NULL: none */
+};
+
+/* ---- browsers.c */
+struct browser *browser_find(const struct stack *s, uint64_t peer);
+/* The party that the message is about; NULL: none here */
+struct party *browser_party(const struct said *m, struct sl_str call);
+
+/* ---- browser_call.c; each does what the party's state permits */
+void browser_on_call(const struct said *m);
+void browser_on_verb(struct party *p, const struct said *m, struct sl_str type);
+/* Hangs up, as what it says or because it has left. status: for who called it; 0: declined */
+void browser_hang_up(struct party *p, unsigned status);
+
+/* ---- browser_say.c; json is taken, and may be NULL: out of memory, said nothing */
+void browser_tell(struct stack *s, uint64_t peer, json_t *json);
+/* {"type":type,"call":call} */
+json_t *browser_message(const char *type, const char *call);
+/* With a member more; without, when value is NULL */
+json_t *browser_with(json_t *json, const char *key, const char *value);
+json_t *browser_with_status(json_t *json, unsigned status, const char *reason);
+void browser_tell_hangup(struct stack *s, uint64_t peer, const char *call, unsigned status);
+void browser_say(struct party *p, json_t *json);
+void browser_problem(struct party *p, const char *reason);
+/* A sentence for people about a final status of SIP */
+const char *browser_sentence(unsigned status);
+
+#endif
