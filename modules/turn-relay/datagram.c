@@ -9,8 +9,7 @@
 #include "relay.h"
 
 /* A reservation lives in the worker that made it, an allocation where it was granted. Keys of DTLS
- * live here: what comes through it is served here, and its tickets move nothing that is
- * elsewhere. */
+ * live here: what comes through it cannot be forwarded as it came. */
 static bool belongs_elsewhere(struct turn_relay *m, struct sl_packet *p,
 			      const struct sl_stun_msg *msg)
 {
@@ -24,7 +23,7 @@ static bool belongs_elsewhere(struct turn_relay *m, struct sl_packet *p,
 	if (slot == m->worker->slot)
 		return false;
 	if (p->assoc)
-		return port && claim_for(m, p, msg);
+		return port ? claim_for(m, p, msg) : bridge_ask(m, p, slot) == 0;
 	if (sl_udp_forward(p, slot) < 0)
 		return false; /* then it is answered here: 508 */
 	sl_count(&m->m[M_FORWARDED]);

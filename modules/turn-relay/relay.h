@@ -14,10 +14,12 @@
  *     unproven.c    how much is answered to those who have proven nothing
  *     datagram.c    clients over UDP
  *     stream.c      clients over TCP and TLS
+ *     frame.c       TURN on a stream of bytes
  *     claim.c       reserved ports that another worker keeps
  *     offload.c     channels that the kernel relays by itself
  *     mobility.c    allocations that follow their client to another 5-tuple
- *     transfer.c    connections of clients that belong to another worker
+ *     transfer.c    connections of clients that belong to another worker,
+ *     bridge.c      and DTLS associations
  *     peers.c       TCP relays: listening, connecting, peers that wait for their client
  *     pump.c        bytes between two connections
  *     credentials.c credentials that this node gives out
@@ -32,6 +34,7 @@
 #define TURN_RELAY_RELAY_H
 
 #include <netinet/in.h>
+#include <sluice/bus.h>
 #include <sluice/crypto.h>
 #include <sluice/module.h>
 #include <sluice/offload.h>
@@ -183,13 +186,14 @@ struct turn_relay {
 	unsigned next_held;
 	bool replaying;
 	struct sl_slab *relays, *sockets, *pairs;
-	struct sl_cidr **later_peers;	  /* by realm: a later generation's. W: policy.c */
-	uint32_t later_generation;	  /* whose they are */
-	struct pair *first_pair; /* of all relays */
+	struct sl_cidr **later_peers; /* by realm: a later generation's. W: policy.c */
+	uint32_t later_generation;    /* whose they are */
+	struct pair *first_pair;      /* of all relays */
 	struct sl_timer read_pairs;
 	struct sl_pass *pass;
 	uint32_t n_transfers; /* number of the last question */
 	struct pump *first_pump;
+	struct bridge *first_bridge;
 	struct relay_socket *reserved;
 	struct stream *first_stream;
 	struct sl_addr host[MAX_HOST_ADDRS]; /* of this host and external, ports 0 */
@@ -276,6 +280,15 @@ void relay_heard(struct relay *r, struct relay_way from, bool settles);
 void relay_way_lost(struct relay *r, struct relay_way way);
 void relay_ways_close(struct relay *r);
 
+/* ---- frame.c */
+enum { FRAME_MAX = 65540 };
+/* The frame's whole length once its header is there, else 0; -SL_EPARSE: no frame begins so. */
+ptrdiff_t frame_length(const uint8_t *p, size_t len);
+/* Of a frame whose header is there: something from a peer, in either form */
+bool frame_is_media(const uint8_t *frame);
+/* To four bytes; -SL_EFULL: no room */
+int frame_pad(struct sl_packet *p);
+
 /* ---- stream.c */
 struct stream;
 sl_conn_fn stream_preread;
@@ -289,14 +302,21 @@ void streams_claimed(struct turn_relay *m, const uint8_t *token);
 void stream_tell(struct stream *s, const uint8_t *text, size_t len);
 struct turn_relay *stream_module(const struct stream *s);
 struct sl_conn *stream_conn(const struct stream *s);
-unsigned stream_realm(const struct stream *s);
+/* Where a client came in; read as long as the worker lives. */
+struct stream_place {
+	const struct sl_listener *listener;
+	unsigned realm;
+	bool datagrams; /* through DTLS, else a connection */
+};
+struct stream_place stream_place(const struct stream *s);
 /* From now on its bytes are the pump's; returns its connection */
 struct pump;
 struct sl_conn *stream_joined(struct stream *s, struct pump *p);
 /* That asked this question; it has its answer now. NULL: gone */
 struct stream *stream_that_waits(struct turn_relay *m, uint32_t number);
-/* A connection that another worker has accepted; the descriptor is taken only by success. */
-int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsigned realm);
+/* Of a client that another worker has let in; the descriptor is taken only by success. */
+int stream_visit(struct turn_relay *m, const struct sl_conn_source *from,
+		 const struct stream_place *at);
 
 /* ---- claim.c */
 enum claim_type {
@@ -327,6 +347,16 @@ int transfer_open(struct turn_relay *m);
 int transfer_ask(struct turn_relay *m, uint16_t slot, uint32_t *ret_number);
 void transfer_on_ask(struct turn_relay *m, uint32_t from, struct sl_str data);
 void transfer_on_answer(struct turn_relay *m, struct sl_str data);
+/* fd: our end of a client's pipe, gone in any case */
+int transfer_pass(struct turn_relay *m, const struct sl_pass_place *to,
+		  const struct sl_conn_source *client, const struct stream_place *at, int fd);
+
+/* ---- bridge.c */
+/* A request through DTLS that is for the worker of this slot; -SL_ENOENT: nobody is there. */
+int bridge_ask(struct turn_relay *m, struct sl_packet *p, uint16_t slot);
+/* Is the question of this number its? Then the place is where it goes. */
+bool bridge_answered(struct turn_relay *m, uint32_t number, const struct sl_pass_place *to);
+void bridges_stop(struct turn_relay *m);
 
 /* ---- alternates.c */
 struct sl_channel_msg;

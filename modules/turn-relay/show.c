@@ -17,6 +17,8 @@ static enum sl_relay_transport transport_of(const struct relay *r)
 {
 	if (r->flow)
 		return sl_flow_is_dtls(r->flow) ? SL_RELAY_DTLS : SL_RELAY_UDP;
+	if (r->stream && stream_place(r->stream).datagrams)
+		return SL_RELAY_DTLS;
 	if (r->stream)
 		return sl_conn_is_tls(stream_conn(r->stream)) ? SL_RELAY_TLS : SL_RELAY_TCP;
 	return sl_relay_view_read(r->session->words).transport;

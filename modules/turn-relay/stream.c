@@ -1,11 +1,9 @@
 /*
  * turn-relay/stream.c: clients over TCP and TLS (RFC 8656 section 3.1).
  *
- * On a stream, STUN messages are framed by their length field and ChannelData is padded to four
- * bytes (section 12.5); the first two bits tell them apart. Whoever is in neither form has lost
- * step and is closed. An allocation ends with its connection, and a connection without allocation
- * after a silence. A client that does not read loses the oldest packets of its peers, as over UDP,
- * instead of filling memory; never an answer.
+ * Whoever sends no frames (frame.c) has lost step and is closed. An allocation ends with its
+ * connection, and a connection without allocation after a silence. A client that does not read
+ * loses the oldest packets of its peers, as over UDP, instead of filling memory; never an answer.
  *
  * A stream's memory outlives the module's stop, because the core tells of the connection's end
  * after it.
@@ -14,13 +12,15 @@
 
 #include <stdlib.h>
 
-enum { COOKIE_END = 8, MAX_FRAME = 65540, MAX_QUEUED = 256 * 1024, DATA_INDICATION = 0x0017 };
+enum { COOKIE_END = 8, MAX_QUEUED = 256 * 1024 };
 
 struct stream {
 	struct turn_relay *module; /* NULL: it has stopped */
 	struct sl_conn *conn;
+	const struct sl_listener *listener; /* that it came to, */
+	unsigned realm;
+	bool datagrams;	     /* there it is a DTLS association: bridge.c */
 	struct relay *relay; /* NULL: no allocation */
-	unsigned realm;	     /* that it came to */
 	struct sl_timer idle;
 	uint8_t *held; /* a request that waits for its reserved port; malloc'ed */
 	size_t held_len;
@@ -114,9 +114,9 @@ struct sl_conn *stream_conn(const struct stream *s)
 	return s->conn;
 }
 
-unsigned stream_realm(const struct stream *s)
+struct stream_place stream_place(const struct stream *s)
 {
-	return s->realm;
+	return (struct stream_place){s->listener, s->realm, s->datagrams};
 }
 
 static void on_end(void *arg, struct sl_conn *c)
@@ -155,23 +155,6 @@ struct stream *stream_that_waits(struct turn_relay *m, uint32_t number)
 	return s;
 }
 
-/* ---- framing */
-
-/* The frame's whole length once its header is there, else 0; negative: no frame begins so. */
-static ptrdiff_t frame_length(const uint8_t *p, size_t len)
-{
-	if (len < CHANNEL_HEADER)
-		return 0;
-	switch (p[0] & 0xc0) {
-	case 0x00:
-		return SL_STUN_HEADER + sl_get16(p + 2);
-	case 0x40:
-		return CHANNEL_HEADER + ((sl_get16(p + 2) + 3) & ~3);
-	default:
-		return -SL_EPARSE;
-	}
-}
-
 /* ---- to the client */
 
 void stream_tell(struct stream *s, const uint8_t *text, size_t len)
@@ -180,27 +163,24 @@ void stream_tell(struct stream *s, const uint8_t *text, size_t len)
 		sl_conn_close(s->conn, SL_CLOSE_LIMIT);
 }
 
-/* What a client that does not read may miss: packets from peers, in either form. The bytes of a
- * joined connection are no frames, and none of them may be missed. */
+/* What a client that does not read may miss: packets from peers. The bytes of a joined connection
+ * are no frames, and none of them may be missed. */
 static size_t queued_frame(void *arg, const uint8_t *data, size_t len, bool *ret_media)
 {
 	const struct stream *s = arg;
 
 	if (s->pump)
 		return len;
-	*ret_media = (data[0] & 0xc0) == 0x40 || sl_get16(data) == DATA_INDICATION;
+	*ret_media = frame_is_media(data);
 	return (size_t)frame_length(data, CHANNEL_HEADER);
 }
 
 void stream_send(struct stream *s, struct sl_packet *p)
 {
-	size_t pad = (4 - p->len % 4) % 4;
-	uint8_t *end = sl_packet_append(p, pad);
 	int dropped;
 
-	if (!end)
+	if (frame_pad(p) < 0)
 		return;
-	memset(end, 0, pad);
 	dropped = sl_conn_write(s->conn, p->data, p->len);
 	if (dropped != 0)
 		sl_count_n(&s->module->m[M_CLIENT_QUEUE_FULL], dropped < 0 ? 1 : (uint64_t)dropped);
@@ -268,8 +248,8 @@ static int control(struct stream *s, const struct sl_stun_msg *msg)
 	const struct sl_turn_client client = {
 		.remote = *sl_conn_remote(s->conn),
 		.local = sl_conn_bound(s->conn), /* a relay binds to an address of this host */
-		.transport = IPPROTO_TCP,
-		.listener = sl_conn_listener(s->conn)->index,
+		.transport = s->datagrams ? IPPROTO_UDP : IPPROTO_TCP,
+		.listener = s->listener->index,
 		.realm = s->realm,
 	};
 	int rc;
@@ -410,7 +390,7 @@ static const struct sl_conn_ops ops = {
 	.input = on_input,
 	.drained = on_drained,
 	.closed = on_closed,
-	.max_input = 2 * MAX_FRAME,
+	.max_input = 2 * FRAME_MAX,
 	.max_output = MAX_QUEUED,
 	.frame = queued_frame,
 };
@@ -426,7 +406,8 @@ static void link_stream(struct turn_relay *m, struct stream *s)
 	set_idle(s);
 }
 
-int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsigned realm)
+int stream_visit(struct turn_relay *m, const struct sl_conn_source *from,
+		 const struct stream_place *at)
 {
 	struct stream *s = calloc(1, sizeof *s);
 	int err;
@@ -438,7 +419,9 @@ int stream_visit(struct turn_relay *m, const struct sl_conn_source *from, unsign
 		free(s);
 		return err;
 	}
-	s->realm = realm;
+	s->listener = at->listener;
+	s->realm = at->realm;
+	s->datagrams = at->datagrams;
 	link_stream(m, s);
 	return 0;
 }
@@ -450,6 +433,7 @@ static int take(struct turn_relay *m, struct sl_conn *c)
 	if (!s)
 		return -SL_ENOMEM;
 	s->conn = c;
+	s->listener = sl_conn_listener(c);
 	s->realm = realm_of_conn(m, c);
 	link_stream(m, s);
 	sl_count(&m->m[M_CONNECTIONS]);

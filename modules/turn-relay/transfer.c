@@ -1,5 +1,5 @@
 /*
- * turn-relay/transfer.c: connections of clients that belong to another worker.
+ * turn-relay/transfer.c: clients over connections that belong to another worker.
  *
  * A new connection may be accepted by any worker, of a newer generation even, and then turn out to
  * be for an allocation that lives elsewhere: to bind a peer's connection (RFC 6062), or because its
@@ -11,8 +11,6 @@
  * The connection itself could only go over where it is not encrypted.
  */
 #include "relay.h"
-
-#include <sluice/bus.h>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +27,7 @@ _Static_assert(sizeof(struct place) == 36, "read by other processes, without pad
 /* What comes with a pipe; the realm's name follows. */
 struct visitor {
 	struct sl_addr remote, local;
-	uint16_t listener, reserved;
+	uint16_t listener, datagrams; /* datagrams: bool */
 };
 _Static_assert(sizeof(struct visitor) == 52, "read by other processes, without padding");
 
@@ -62,27 +60,31 @@ int transfer_ask(struct turn_relay *m, uint16_t slot, uint32_t *ret_number)
 	return 0;
 }
 
-static int pass_pipe(struct stream *s, const struct sl_pass_place *to, int end)
+int transfer_pass(struct turn_relay *m, const struct sl_pass_place *to,
+		  const struct sl_conn_source *client, const struct stream_place *at, int fd)
 {
-	const struct turn_relay *m = stream_module(s);
-	const struct sl_conn *c = stream_conn(s);
-	const struct sl_str realm = m->realms[stream_realm(s)].realm;
+	const struct sl_str realm = m->realms[at->realm].realm;
 	const struct visitor v = {
-		.remote = *sl_conn_remote(c),
-		.local = *sl_conn_local(c),
-		.listener = sl_conn_listener(c)->index,
+		.remote = client->remote,
+		.local = client->local,
+		.listener = at->listener->index,
+		.datagrams = at->datagrams,
 	};
 	uint8_t text[sizeof v + REALM_MAX];
 	size_t len = realm.len < REALM_MAX ? realm.len : REALM_MAX;
 
 	memcpy(text, &v, sizeof v);
 	memcpy(text + sizeof v, realm.p, len);
-	return sl_pass_send(m->pass, to, text, sizeof v + len, end);
+	return sl_pass_send(m->pass, to, text, sizeof v + len, fd);
 }
 
 /* The pump goes first: what it fails by is nothing that the other process should see. */
 static int transfer(struct stream *s, const struct sl_pass_place *to)
 {
+	const struct sl_conn *c = stream_conn(s);
+	const struct sl_conn_source client = {.remote = *sl_conn_remote(c),
+					      .local = *sl_conn_local(c)};
+	const struct stream_place at = stream_place(s);
 	struct sl_conn_source here = {0};
 	int pair[2];
 
@@ -93,7 +95,7 @@ static int transfer(struct stream *s, const struct sl_pass_place *to)
 		close(pair[1]);
 		return -SL_ENOMEM;
 	}
-	return pass_pipe(s, to, pair[1]);
+	return transfer_pass(stream_module(s), to, &client, &at, pair[1]);
 }
 
 void transfer_on_answer(struct turn_relay *m, struct sl_str data)
@@ -104,6 +106,8 @@ void transfer_on_answer(struct turn_relay *m, struct sl_str data)
 	if (data.len != sizeof answer)
 		return;
 	memcpy(&answer, data.p, sizeof answer);
+	if (bridge_answered(m, answer.number, &answer.place))
+		return;
 	s = stream_that_waits(m, answer.number);
 	if (!s)
 		return; /* the client has gone */
@@ -126,13 +130,13 @@ void transfer_on_ask(struct turn_relay *m, uint32_t from, struct sl_str data)
 	(void)send_place(m, from, TRANSFER_ANSWER, &p); /* else its client runs into a time-out */
 }
 
-static const struct sl_listener *listener_of(const struct turn_relay *m, uint16_t index)
+static const struct sl_listener *listener_of(const struct turn_relay *m, const struct visitor *v)
 {
 	const struct sl_listener *const *list;
 	unsigned n = sl_listeners(m->worker, &list);
 
 	for (unsigned i = 0; i < n; i++)
-		if (!list[i]->udp && list[i]->index == index)
+		if (list[i]->index == v->listener && list[i]->udp == (v->datagrams != 0))
 			return list[i];
 	return NULL;
 }
@@ -142,20 +146,22 @@ static void on_visitor(void *arg, struct sl_str data, int fd)
 {
 	struct turn_relay *m = arg;
 	struct sl_conn_source from = {.fd = fd};
+	struct stream_place at;
 	struct visitor v;
-	unsigned realm;
 
 	if (data.len <= sizeof v) {
 		close(fd);
 		return;
 	}
 	memcpy(&v, data.p, sizeof v);
-	from.listener = listener_of(m, v.listener);
 	from.remote = v.remote;
 	from.local = v.local;
-	if (!from.listener ||
-	    realm_by_name(m, (struct sl_str){data.p + sizeof v, data.len - sizeof v}, &realm) < 0 ||
-	    stream_visit(m, &from, realm) < 0)
+	at = (struct stream_place){.listener = listener_of(m, &v), .datagrams = v.datagrams != 0};
+	from.listener = at.datagrams ? NULL : at.listener;
+	if (!at.listener ||
+	    realm_by_name(m, (struct sl_str){data.p + sizeof v, data.len - sizeof v}, &at.realm) <
+		    0 ||
+	    stream_visit(m, &from, &at) < 0)
 		close(fd);
 }
 

@@ -36,6 +36,7 @@ static void on_timer(struct sl_timer *t)
 static void module_free(struct turn_relay *m)
 {
 	pumps_stop(m);
+	bridges_stop(m);
 	streams_close(m);
 	alternates_close(m);
 	sl_pass_close(m->pass);

@@ -269,6 +269,9 @@ class Dtls:
     def gettimeout(self):
         return self.timeout
 
+    def fileno(self):
+        return self.proc.stdout.fileno()
+
     def sendto(self, data, _):
         """Waits until s_client has read it: two writes that meet in the pipe would be one record."""
         self.proc.stdin.write(data)
