@@ -102,6 +102,7 @@ static int call_browser(struct call *c, const struct browser *b)
 		return -SL_ENOMEM;
 	p->peer = b->peer;
 	p->user = b->user;
+	p->account = account_ref(b->account);
 	p->state = PARTY_CALLING;
 	p->profile = SIP_PROFILE_WEBRTC;
 	(void)sl_str_copy(p->name, sizeof p->name, own_name(b));

@@ -6,8 +6,7 @@
  * a user, or a token that names one, it is that user's device, and is called with its other ones;
  * with `pbx` it is a subscriber of that trunk (account.c).
  *
- * Over a reload a client goes on at the process that follows, but for its calls, which stay where
- * they are: the new process knows which, and passes on what is said about them.
+ * What is said of a call that a process of before has is passed on to there.
  */
 #include "browsers.h"
 
@@ -15,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_DEPTH = 4, MAX_ELSEWHERE = 64 };
+enum { MAX_DEPTH = 4 };
 
 /* ---- who is there */
 
@@ -36,7 +35,7 @@ struct browser *browser_find(const struct stack *s, uint64_t peer)
 	return n ? SL_CONTAINER(n, struct browser, node) : NULL;
 }
 
-static struct browser *find_or_make(struct stack *s, const struct wire_signal *m)
+struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *m)
 {
 	struct browser *b = browser_find(s, m->peer);
 
@@ -210,7 +209,7 @@ static void on_register(const struct said *m)
 	}
 }
 
-/* ---- what is another process' */
+/* ---- what is another process' (browser_pass.c) */
 
 static struct elsewhere *find_elsewhere(const struct browser *b, struct sl_str call)
 {
@@ -270,7 +269,7 @@ static void dispatch(const struct said *m, struct sl_str data)
 		on_unknown(m, data);
 }
 
-void browsers_signal(struct stack *s, struct sl_str data)
+void browsers_hear(struct stack *s, struct sl_str data)
 {
 	struct wire_signal w;
 	struct said m = {.s = s};
@@ -281,7 +280,7 @@ void browsers_signal(struct stack *s, struct sl_str data)
 	json = sl_json_parse(w.json, MAX_DEPTH, NULL, 0);
 	if (w.claims.len > 0)
 		claims = sl_json_parse(w.claims, MAX_DEPTH, NULL, 0);
-	m.b = json ? find_or_make(s, &w) : NULL;
+	m.b = json ? browser_find_or_make(s, &w) : NULL;
 	m.json = json;
 	m.claims = claims;
 	m.call = sl_json_get_str(json, "call");
@@ -310,6 +309,7 @@ void browsers_left(struct stack *s, struct sl_str data)
 
 	if (wire_get_signal(data, &w) < 0)
 		return;
+	browsers_unpark(s, w.peer);
 	b = browser_find(s, w.peer);
 	if (!b)
 		return;
@@ -325,100 +325,4 @@ void browsers_free(struct stack *s)
 
 	while ((n = sl_htab_first(&s->browsers)))
 		forget(s, SL_CONTAINER(n, struct browser, node));
-}
-
-/* ---- from process to process */
-
-static void put_call(struct sl_buf *b, uint32_t owner, const char *call, uint32_t *n)
-{
-	if (*n == MAX_ELSEWHERE)
-		return;
-	sl_buf_u32(b, owner);
-	sl_buf_lstr(b, sl_str_c(call));
-	++*n;
-}
-
-static uint32_t put_calls(const struct stack *s, const struct browser *b, struct sl_buf *out)
-{
-	uint32_t n = 0;
-
-	for (const struct elsewhere *e = b->calls; e; e = e->next)
-		put_call(out, e->owner, e->call, &n);
-	for (const struct call *c = s->first_call; c; c = c->next)
-		for (const struct party *p = c->parties; p; p = p->next)
-			if (p->kind == PARTY_BROWSER && p->peer == b->peer &&
-			    p->state != PARTY_ENDED)
-				put_call(out, s->owner, p->tag, &n);
-	return n;
-}
-
-static void export_one(struct stack *s, uint32_t to, struct browser *b)
-{
-	struct sl_buf calls, *out = &s->out;
-	uint32_t n;
-
-	sl_buf_init(&calls, 8192);
-	n = put_calls(s, b, &calls);
-	sl_buf_reset(out);
-	wire_put_signal(out, &(struct wire_signal){.peer = b->peer,
-						   .worker = b->worker,
-						   .name = sl_str_c(b->name)});
-	sl_buf_lstr(out, b->user ? b->user->conf->name : SL_STR_NULL);
-	sl_buf_u32(out, n);
-	sl_buf_str(out, sl_buf_view(&calls));
-	sl_buf_u8(out, b->account != NULL);
-	if (b->account)
-		account_export(b->account, out);
-	if (sl_buf_ok(&calls) < 0 || sl_buf_ok(out) < 0 ||
-	    s->io->tell(s->io->arg, to, WIRE_BROWSER, out) < 0)
-		sl_log(SL_LOG_WARN, "sip-gateway", "a browser could not be handed over");
-	sl_buf_free(&calls);
-}
-
-void browsers_export(struct stack *s, uint32_t to)
-{
-	struct sl_htab *all = &s->browsers;
-
-	for (struct sl_hnode *n = sl_htab_first(all); n; n = sl_htab_next(all, n))
-		export_one(s, to, SL_CONTAINER(n, struct browser, node));
-}
-
-static void take_calls(struct browser *b, struct sl_reader *r)
-{
-	uint32_t n = sl_read_u32(r);
-
-	for (uint32_t i = 0; i < n && i < MAX_ELSEWHERE && !r->failed; i++) {
-		struct elsewhere *e = calloc(1, sizeof *e);
-		uint32_t owner = sl_read_u32(r);
-		struct sl_str call = sl_read_lstr(r);
-
-		if (!e)
-			continue; /* what is said of this call is answered by 481 */
-		e->owner = owner;
-		(void)sl_str_copy(e->call, sizeof e->call, call);
-		e->next = b->calls;
-		b->calls = e;
-	}
-}
-
-/* What it has said here already is newer. */
-void browsers_import(struct stack *s, struct sl_str data)
-{
-	struct sl_reader r = sl_reader(data.p, data.len);
-	struct wire_signal w;
-	struct browser *b;
-	struct user *u;
-
-	wire_read_signal(&r, &w);
-	b = r.failed ? NULL : browser_find(s, w.peer);
-	if (!b && !r.failed)
-		b = find_or_make(s, &w);
-	if (!b)
-		return;
-	u = stack_user(s, sl_read_lstr(&r));
-	if (!b->user)
-		b->user = u;
-	take_calls(b, &r);
-	if (sl_read_u8(&r) && !b->account && !r.failed)
-		b->account = account_import(s, b->peer, &r);
 }

@@ -1,7 +1,7 @@
 /*
  * sip-gateway/browsers.h: what the files about clients without SIP share, in the stack's process.
  *
- *     browsers.c      who is there, what they say, the way to another process over a reload
+ *     browsers.c      who is there, what they say     browser_pass.c  the way over a reload
  *     browser_call.c  their parties in calls     browser_say.c  messages to them
  *     account.c       their registrations at PBXs
  */
@@ -42,6 +42,13 @@ struct said {
 struct browser *browser_find(const struct stack *s, uint64_t peer);
 /* The party that the message is about; NULL: none here */
 struct party *browser_party(const struct said *m, struct sl_str call);
+
+struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *m);
+/* Carries out what browsers_signal lets through */
+void browsers_hear(struct stack *s, struct sl_str data);
+
+/* ---- browser_pass.c: what a client has said too early is heard now */
+void browsers_unpark(struct stack *s, uint64_t peer);
 
 /* ---- browser_call.c; each does what the party's state permits */
 void browser_on_call(const struct said *m);

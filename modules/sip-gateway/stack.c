@@ -249,6 +249,9 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 	case WIRE_BINDING:
 		bindings_import(s, data);
 		break;
+	case WIRE_TRUNK:
+		trunks_import(s, data);
+		break;
 	case WIRE_BROWSER:
 		browsers_import(s, data);
 		break;
@@ -308,6 +311,7 @@ int stack_new(const struct sip_conf *conf, const struct stack_io *io, const stru
 	s->m = m;
 	s->owner = owner;
 	sl_buf_init(&s->out, 64 * 1024);
+	browsers_begin(s);
 	sl_hmac_sha256(s->nonce_key.bytes, (struct sl_str){(const char *)node_key, 32}, "sip nonce",
 		       9);
 	rc = open_users(s);
@@ -328,6 +332,8 @@ void stack_begin(struct stack *s)
 
 uint64_t stack_run(struct stack *s, uint64_t now_ms)
 {
+	if (s->begun_ms == 0)
+		s->begun_ms = now_ms;
 	return alarms_run(&s->alarms, now_ms);
 }
 
@@ -341,6 +347,7 @@ void stack_drain(struct stack *s, uint32_t successor)
 	s->draining = true;
 	if (!successor)
 		return;
+	trunks_export(s, successor);
 	bindings_export(s, successor);
 	browsers_export(s, successor);
 }
@@ -366,6 +373,7 @@ void stack_free(struct stack *s)
 	if (!s)
 		return;
 	calls_end_all(s);
+	browsers_end(s);
 	browsers_free(s);
 	accounts_free(s);
 	free_transactions(s);

@@ -66,6 +66,10 @@ struct stack {
 	uint32_t n_in_second; /* calls begun in it */
 	struct sl_buf out;    /* scratch: one message to a worker */
 	bool draining;
+	uint64_t begun_ms;     /* stack time */
+	struct parked *parked; /* owned: browser_pass.c */
+	uint32_t n_parked;
+	struct alarm unpark;
 };
 
 /* A user of the configuration, with what it has going on. */
@@ -251,6 +255,9 @@ struct trunk {
 	char call_id[SIP_NAME_LEN + 1], tag[SIP_NAME_LEN + 1];
 	bool answered; /* the REGISTER under way answers a challenge */
 };
+/* For the process that follows: which ones live, so that calls go on at once */
+void trunks_export(struct stack *s, uint32_t to);
+void trunks_import(struct stack *s, struct sl_str data);
 int trunks_open(struct stack *s);
 /* Once there is a socket to send from */
 void trunks_start(struct stack *s);
@@ -280,12 +287,14 @@ void calls_leg_event(struct stack *s, struct sl_str data);
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
 
-/* ---- browsers.c */
+/* ---- browsers.c, browser_pass.c */
 void browsers_signal(struct stack *s, struct sl_str data);
 void browsers_left(struct stack *s, struct sl_str data);
 /* For the process that follows, one message each */
 void browsers_export(struct stack *s, uint32_t to);
 void browsers_import(struct stack *s, struct sl_str data);
+void browsers_begin(struct stack *s);
+void browsers_end(struct stack *s);
 void browsers_free(struct stack *s);
 
 #endif

@@ -304,6 +304,37 @@ void trunk_resolved(struct trunk *t, const struct sl_addr *addr)
 	count_up(t->stack);
 }
 
+void trunks_export(struct stack *s, uint32_t to)
+{
+	for (size_t i = 0; i < s->conf->trunks.n; i++) {
+		const struct trunk *t = &s->trunks[i];
+
+		if (!t->up && !t->registered)
+			continue;
+		sl_buf_reset(&s->out);
+		sl_buf_lstr(&s->out, t->conf->name);
+		sl_buf_lstr(&s->out, t->conf->server);
+		sl_buf_u8(&s->out, t->up);
+		sl_buf_u8(&s->out, t->registered);
+		(void)s->io->tell(s->io->arg, to, WIRE_TRUNK, &s->out); /* lost: it asks itself */
+	}
+}
+
+/* Until it has asked itself, under its own configuration. */
+void trunks_import(struct stack *s, struct sl_str data)
+{
+	struct sl_reader r = sl_reader(data.p, data.len);
+	struct trunk *t = trunk_by_name(s, sl_read_lstr(&r));
+	struct sl_str server = sl_read_lstr(&r);
+	bool up = sl_read_u8(&r), registered = sl_read_u8(&r);
+
+	if (r.failed || !t || !sl_str_eq(t->conf->server, server) || t->n_silent || t->n_failed)
+		return;
+	t->up |= up;
+	t->registered |= registered && t->conf->registers;
+	count_up(s);
+}
+
 static int open_one(struct stack *s, struct trunk *t, const struct trunk_conf *conf)
 {
 	int rc = sip_name_new(t->call_id, s->owner);

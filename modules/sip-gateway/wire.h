@@ -33,7 +33,8 @@ enum wire_type {
 	WIRE_RECORD,	   /* JSON of a call that is over, for the bus */
 	/* stack to stack */
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
-	WIRE_BROWSER,	   /* browsers.c: a client without SIP, for the same */
+	WIRE_BROWSER,	   /* browser_pass.c: a client without SIP, for the same */
+	WIRE_TRUNK,	   /* trunk.c: one that lives */
 };
 
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };

@@ -1,0 +1,128 @@
+"""tests/lib/kamailio.py: Kamailio as a small PBX for tests: registrar with passwords, and a proxy that stays in the way of each call. Every
+user's password is `secret`. It knows no extension but those that have registered."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from sluice import free_port, skip, wait_for
+
+CONF = """
+debug=1
+log_stderror=yes
+log_facility=LOG_LOCAL0
+children=2
+disable_tcp=yes
+listen=udp:127.0.0.1:PORT
+alias="pbx.test"
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/:/usr/lib/kamailio/modules/"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "auth.so"
+loadmodule "ctl.so"
+modparam("ctl", "binrpc", "unix:DIR/ctl")
+modparam("registrar", "min_expires", MIN_EXPIRES)
+modparam("registrar", "max_contacts", 10)
+
+request_route {
+	if (!mf_process_maxfwd_header("10")) {
+		sl_send_reply("483", "Too Many Hops");
+		exit;
+	}
+	if (is_method("OPTIONS") && uri==myself) {
+		sl_send_reply("200", "OK");
+		exit;
+	}
+	if (is_method("CANCEL")) {
+		if (t_check_trans())
+			t_relay();
+		exit;
+	}
+	if (has_totag()) {
+		if (loose_route()) {
+			t_relay();
+			exit;
+		}
+		if (is_method("ACK") && t_check_trans())
+			t_relay();
+		else if (!is_method("ACK"))
+			sl_send_reply("404", "Not here");
+		exit;
+	}
+	t_check_trans();
+	if (is_method("REGISTER")) {
+		if (!pv_www_authenticate("pbx.test", "secret", "0")) {
+			www_challenge("pbx.test", "0");
+			exit;
+		}
+		if (!save("location"))
+			sl_reply_error();
+		exit;
+	}
+	if (!is_method("INVITE")) {
+		sl_send_reply("405", "Method Not Allowed");
+		exit;
+	}
+	if (!pv_proxy_authenticate("pbx.test", "secret", "0")) {
+		proxy_challenge("pbx.test", "0");
+		exit;
+	}
+	consume_credentials();
+	record_route();
+	if (!lookup("location")) {
+		sl_send_reply("404", "Not Found");
+		exit;
+	}
+	t_relay();
+}
+"""
+
+
+class Kamailio:
+    def __init__(self, min_expires=60):
+        if not shutil.which("kamailio") and not os.path.exists("/usr/sbin/kamailio"):
+            skip("kamailio is not installed")
+        self.dir = tempfile.mkdtemp(prefix="kamailio-", dir=os.environ.get("TEST_TMP"))
+        self.number = free_port()
+        with open(os.path.join(self.dir, "conf"), "w") as f:
+            f.write(CONF.replace("PORT", str(self.number)).replace("MIN_EXPIRES", str(min_expires)).replace("DIR", self.dir))
+        self.log = open(os.path.join(self.dir, "log"), "wb")
+        self.proc = None
+
+    def port(self, _):
+        """As a server's for Baresip."""
+        return self.number
+
+    def contacts(self, user):
+        """The contacts that are registered for a user."""
+        out = subprocess.run(["/usr/sbin/kamcmd", "-s", f"unix:{self.dir}/ctl", "ul.lookup", "location", f"s:{user}"], capture_output=True, text=True)
+        return [line.split("Address:")[1].strip() for line in out.stdout.splitlines() if "Address:" in line]
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
+        self.proc = subprocess.Popen(["/usr/sbin/kamailio", "-DD", "-E", "-m", "64", "-M", "8", "-f", os.path.join(self.dir, "conf"), "-P",
+                                      os.path.join(self.dir, "pid"), "-Y", self.dir], stdout=self.log, stderr=self.log, cwd=self.dir)
+
+        def up():
+            assert self.proc.poll() is None, open(os.path.join(self.dir, "log"), errors="replace").read()[-3000:]
+            return subprocess.run(["/usr/sbin/kamcmd", "-s", f"unix:{self.dir}/ctl", "core.uptime"], capture_output=True).returncode == 0
+        wait_for(up, "Kamailio", 20)
+
+    def stop(self):
+        self.proc.terminate()
+        self.proc.wait(20)
+
+    def __exit__(self, *exc):
+        self.stop()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
