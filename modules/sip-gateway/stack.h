@@ -66,7 +66,8 @@ struct stack {
 	uint32_t n_in_second; /* calls begun in it */
 	struct sl_buf out;    /* scratch: one message to a worker */
 	bool draining;
-	uint64_t begun_ms;     /* stack time */
+	uint64_t begun_ms; /* stack time */
+	bool has_trunks;   /* there are sockets, and they are being asked */
 	struct parked *parked; /* owned: browser_pass.c */
 	uint32_t n_parked;
 	struct alarm unpark;
@@ -294,6 +295,7 @@ void browsers_left(struct stack *s, struct sl_str data);
 void browsers_export(struct stack *s, uint32_t to);
 void browsers_import(struct stack *s, struct sl_str data);
 void browsers_begin(struct stack *s);
+void browsers_trunks_are_there(struct stack *s);
 void browsers_end(struct stack *s);
 void browsers_free(struct stack *s);
 
