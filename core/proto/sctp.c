@@ -617,7 +617,7 @@ static void read_all(void)
 	lib.reading = true;
 	while ((s = lib.ready) != NULL) {
 		unlist(s);
-		while (!s->dead && read_one(s))
+		while (!s->dead && !s->held && read_one(s))
 			;
 		sctp_channels_flush(s);
 	}
@@ -626,6 +626,15 @@ static void read_all(void)
 		lib.doomed = s->next_ready;
 		destroy(s);
 	}
+}
+
+void sctp_hold(struct sctp *s, bool held)
+{
+	s->held = held;
+	if (held || s->dead)
+		return;
+	mark_ready(s);
+	read_all();
 }
 
 void sctp_input(struct sctp *s, const uint8_t *packet, size_t len)

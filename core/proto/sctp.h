@@ -63,6 +63,9 @@ struct sctp_opts {
 int sctp_new(struct sctp **ret_s, const struct sctp_opts *o, const struct sctp_io *io, void *ctx);
 /* Accepts NULL. Says nothing to the peer: the end of DTLS tells it. No calls of io */
 void sctp_free(struct sctp *s);
+/* Nothing is read while it is held: the window that the peer is told closes. No calls of io when it
+ * is held, what waited when it is not any more. */
+void sctp_hold(struct sctp *s, bool held);
 void sctp_input(struct sctp *s, const uint8_t *packet, size_t len);
 /* c->stream 65535: the next free one of our parity. May be called before the association is up.
  * -SL_EFULL: no stream is free; -SL_EEXIST; -SL_EINVAL; -SL_ECLOSED: the association has ended */

@@ -47,7 +47,7 @@ struct sctp {
 	const struct sctp_io *io;
 	void *ctx;
 	struct sctp_counters *count, own_count;
-	bool up, dead;
+	bool up, dead, held;
 	uint16_t n_streams; /* negotiated; SCTP_STREAMS before */
 	uint16_t turn;	    /* whose turn it is to send */
 	struct sctp_stream *streams[SCTP_STREAMS]; /* owned */

@@ -136,6 +136,12 @@ int sl_rtc_channel_send(struct sl_rtc *c, uint16_t channel, bool text, struct sl
 	return rc;
 }
 
+void sl_rtc_hold_data(struct sl_rtc *c, bool held)
+{
+	if (c->sctp)
+		sctp_hold(c->sctp, held);
+}
+
 size_t sl_rtc_channel_buffered(const struct sl_rtc *c, uint16_t channel)
 {
 	return c->sctp ? sctp_buffered(c->sctp, channel) : 0;

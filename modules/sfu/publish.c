@@ -179,12 +179,9 @@ static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const
 
 static void on_channel(void *arg, struct sl_rtc *c, uint16_t channel, struct sl_str label)
 {
-	struct participant *p = arg;
-
 	(void)c;
 	(void)label;
-	p->data_channel = channel;
-	p->has_data = true;
+	data_opened(arg, channel);
 }
 
 static void on_channel_closed(void *arg, struct sl_rtc *c, uint16_t channel)
@@ -193,20 +190,23 @@ static void on_channel_closed(void *arg, struct sl_rtc *c, uint16_t channel)
 
 	(void)c;
 	if (p->data_channel == channel)
-		p->has_data = false;
+		data_closed(p);
 }
 
-static void on_message(void *arg, struct sl_rtc *c, uint16_t channel, bool text, struct sl_str data)
+static void on_channel_writable(void *arg, struct sl_rtc *c, uint16_t channel)
 {
 	struct participant *p = arg;
 
 	(void)c;
+	if (p->data_channel == channel)
+		data_drained(p);
+}
+
+static void on_message(void *arg, struct sl_rtc *c, uint16_t channel, bool text, struct sl_str data)
+{
+	(void)c;
 	(void)channel;
-	if (!(p->grants & SL_MAY_DATA))
-		return;
-	sfu_count(p->room->sfu, M_data_messages);
-	trunk_data(p->room, p->id, text, data);
-	publish_data(p->room, p->id, text, data);
+	data_said(arg, text, data);
 }
 
 static const struct sl_rtc_handler handler = {
@@ -216,18 +216,9 @@ static const struct sl_rtc_handler handler = {
 	.clock = on_clock,
 	.channel = on_channel,
 	.channel_closed = on_channel_closed,
+	.channel_writable = on_channel_writable,
 	.message = on_message,
 };
-
-/* ---- data: to everybody else in the room who has a channel. Who does not read it loses it. */
-
-void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data)
-{
-	for (struct participant *p = r->participants; p; p = p->next)
-		if (p->here && p->id != from && p->pub && p->has_data &&
-		    sl_rtc_channel_send(p->pub, p->data_channel, text, data) < 0)
-			sfu_count(r->sfu, M_not_sent);
-}
 
 /* ---- life */
 
@@ -274,5 +265,5 @@ void publish_close(struct participant *p, const char *why)
 	}
 	sl_rtc_close(p->pub, why);
 	p->pub = NULL;
-	p->has_data = false;
+	data_closed(p);
 }

@@ -6,6 +6,7 @@
  *     mode.c        direct, or through here
  *     verbs.c       what clients say; say.c: what they are told
  *     publish.c     a participant's media coming in: one connection, offered by the client
+ *     data.c        what participants say on data channels
  *     shown.c       a track as other modules of this worker meet it
  *     member.c      participants whom other modules bring: phones
  *     subscribe.c   media going to a participant: one connection, offered by us
@@ -66,6 +67,8 @@ struct sfu_conf {
 	X(layer_switches, COUNTER, "changes of a subscription's target layers")                    \
 	X(pauses, COUNTER, "subscriptions paused for want of bandwidth")                           \
 	X(data_messages, COUNTER, "data messages distributed")                                     \
+	X(data_lost, COUNTER, "data messages that a participant lost: it does not read")           \
+	X(data_holds, COUNTER, "times that nothing was read of a room's data channels for a while") \
 	X(lost_participants, COUNTER, "participants asked to begin again: their worker is gone")
 
 enum sfu_meter {
@@ -88,6 +91,8 @@ struct room {
 	struct track *tracks;
 	unsigned n_participants, n_here; /* n_here: at home on this worker */
 	struct speakers *speakers;
+	bool data_full, data_held; /* somebody here has much waiting; nothing is read of channels */
+	uint64_t data_full_away_ms; /* another worker has; until then */
 	size_t name_len;
 	char name[];
 };
@@ -107,7 +112,8 @@ struct participant {
 	bool auto_subscribe, wants_restart; /* of the subscribing connection */
 	uint32_t n_offers;	 /* number of the newest offer to it */
 	uint16_t data_channel;
-	bool has_data;
+	bool has_data, data_full; /* full: much waits for it, since data_full_ms */
+	uint64_t data_full_ms;
 	unsigned n_tracks;
 	uint64_t idle_since_ms; /* neither sends nor receives; 0: it does */
 	const json_t *announced; /* sources of the description being answered; W: publish.c */
@@ -284,7 +290,18 @@ int publish_offer(struct participant *p, struct sl_str sdp, const json_t *source
 void publish_close(struct participant *p, const char *why);
 void publish_announce(struct track *t); /* to the others in the room */
 void publish_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
-void publish_data(struct room *r, uint64_t from, bool text, struct sl_str data);
+
+/* ---- data.c */
+void data_opened(struct participant *p, uint16_t channel);
+void data_closed(struct participant *p);
+/* What waited for it has been sent. */
+void data_drained(struct participant *p);
+void data_said(struct participant *p, bool text, struct sl_str data);
+/* Said by somebody on another worker, or here: to all others here */
+void data_distribute(struct room *r, uint64_t from, bool text, struct sl_str data);
+/* Another worker cannot take more for a while. */
+void data_held_away(struct room *r, bool held);
+void data_tick(struct room *r);
 
 /* ---- shown.c: for tracks of participants at home here */
 int shown_begin(struct track *t);
@@ -334,6 +351,7 @@ void trunk_key(const struct track *t, unsigned encoding);
 void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
 void trunk_packets(struct track *t); /* what is pending, to all links */
 void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data);
+void trunk_hold(const struct room *r, bool held);
 /* A client's message that belongs to the participant's home. */
 int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);
 void trunk_silence(const struct track *t, bool silenced);

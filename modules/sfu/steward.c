@@ -433,6 +433,7 @@ static void tick_room(struct room *r)
 	}
 	if (changed)
 		tell_speakers(r);
+	data_tick(r);
 }
 
 /* ---- idle participants */

@@ -27,6 +27,7 @@ enum trunk_type {		 /* spoken between generations: append only */
 		  TRUNK_VERB,
 		  TRUNK_SILENCE,
 		  TRUNK_LEVEL,
+		  TRUNK_HOLD,
 };
 
 /* ---- writing */
@@ -187,6 +188,18 @@ void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str da
 	sl_buf_str(&b, data);
 	if (sl_buf_ok(&b) == 0)
 		to_room(r, TRUNK_DATA, &b);
+	sl_buf_free(&b);
+}
+
+void trunk_hold(const struct room *r, bool held)
+{
+	struct sl_buf b;
+
+	begin(&b, 0);
+	sl_buf_lstr(&b, (struct sl_str){r->name, r->name_len});
+	sl_buf_u8(&b, held);
+	if (sl_buf_ok(&b) == 0)
+		to_room(r, TRUNK_HOLD, &b);
 	sl_buf_free(&b);
 }
 
@@ -459,8 +472,18 @@ static void on_data(struct sfu *s, uint64_t from, struct sl_reader *r)
 	struct room *room = r->failed ? NULL : room_find(s, name);
 
 	if (room)
-		publish_data(room, from, text,
-			     (struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)});
+		data_distribute(room, from, text,
+				(struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)});
+}
+
+static void on_hold(struct sfu *s, struct sl_reader *r)
+{
+	struct sl_str name = sl_read_lstr(r);
+	bool held = sl_read_u8(r);
+	struct room *room = r->failed ? NULL : room_find(s, name);
+
+	if (room)
+		data_held_away(room, held);
 }
 
 static void on_verb(struct sfu *s, uint64_t id, struct sl_reader *r)
@@ -546,6 +569,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		t = track_find(s, id);
 		if (t)
 			steward_heard(t, sl_read_u8(&r), true);
+		break;
+	case TRUNK_HOLD:
+		on_hold(s, &r);
 		break;
 	default: /* of a newer generation */
 		break;

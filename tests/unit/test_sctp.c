@@ -404,6 +404,57 @@ TEST(a_peer_that_reads_nothing_leaves_a_bounded_queue)
 	sworld_stop(&world);
 }
 
+TEST(who_is_held_reads_nothing_and_loses_nothing)
+{
+	unsigned n = 0;
+	uint16_t stream;
+
+	start();
+	stream = open_channel(a, &plain);
+	CHECK_INT(sctp_send(a->s, stream, false, big, 1000), 0);
+	snet_pass(&world, 1000);
+	CHECK_INT(b->n_messages, 1);
+	sctp_hold(b->s, true);
+	while (sctp_send(a->s, stream, false, big, 1000) == 0)
+		n++;
+	snet_pass(&world, 20000); /* longer than a path without answers would be kept */
+	CHECK_INT(b->n_messages, 1);
+	CHECK(sctp_buffered(a->s, stream) > 500000); /* a window's worth has gone */
+	sctp_hold(b->s, false);
+	snet_pass(&world, 20000);
+	CHECK_INT(b->n_messages, 1 + n);
+	CHECK_INT(sctp_buffered(a->s, stream), 0);
+	CHECK(a->up && b->up && !a->down && !b->down);
+	sworld_stop(&world);
+}
+
+static void hold_at_once(struct snode *n, uint16_t stream, const uint8_t *data, size_t len)
+{
+	(void)stream;
+	(void)data;
+	(void)len;
+	sctp_hold(n->s, true);
+}
+
+TEST(a_callback_may_hold)
+{
+	uint16_t stream;
+
+	start();
+	stream = open_channel(a, &plain);
+	b->on_message = hold_at_once;
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_INT(sctp_send(a->s, stream, false, big, 10), 0);
+	snet_pass(&world, 1000);
+	CHECK_INT(b->n_messages, 1);
+	for (unsigned i = 2; i <= 3; i++) {
+		sctp_hold(b->s, false);
+		snet_pass(&world, 1000);
+		CHECK_INT(b->n_messages, i);
+	}
+	sworld_stop(&world);
+}
+
 TEST(writable_is_told_at_the_threshold)
 {
 	uint16_t stream;

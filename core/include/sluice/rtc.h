@@ -189,6 +189,9 @@ SL_API void sl_rtc_channel_close(struct sl_rtc *c, uint16_t channel);
 /* -SL_EFULL: wait for channel_writable; -SL_ELIMIT: longer than the peer takes */
 SL_API SL_MUST_CHECK int sl_rtc_channel_send(struct sl_rtc *c, uint16_t channel, bool text,
 					     struct sl_str data);
+/* Nothing is read of the peer's channels while it is held: its window closes, and its own
+ * bufferedAmount grows. The beginnings and ends of channels wait, too. */
+SL_API void sl_rtc_hold_data(struct sl_rtc *c, bool held);
 SL_API size_t sl_rtc_channel_buffered(const struct sl_rtc *c, uint16_t channel);
 
 /* ---- statistics */
