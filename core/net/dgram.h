@@ -53,6 +53,8 @@ struct sl_udp {
 	uint8_t n_calm;	    /* reads in a row that left nothing */
 	uint8_t share_mode; /* enum share_mode; of a listener's */
 	uint32_t share;	    /* of a module's: sl_udp_set_share; 0: none */
+	sl_udp_long_fn *long_fn; /* of what does not fit into a packet. W: sl_udp_take_long */
+	void *long_arg;
 };
 _Static_assert(sizeof(struct sl_udp) <= 256, "thousands of relays");
 
@@ -60,12 +62,13 @@ _Static_assert(sizeof(struct sl_udp) <= 256, "thousands of relays");
 struct rx {
 	struct sl_packet *packets[RX_BATCH];
 	struct mmsghdr msgs[RX_BATCH];
-	struct iovec iov[RX_BATCH];
+	struct iovec iov[RX_BATCH][2]; /* a packet, and for those who take it what is behind */
 	union net_sockaddr names[RX_BATCH];
 	struct sl_addr sender; /* of the last datagram that was read alone */
 	bool same_sender;      /* as of the one before it */
 	uint8_t *controls;     /* RX_BATCH pieces */
 	uint8_t *trains;       /* GRO only: where coalesced datagrams land */
+	uint8_t *longs;	       /* RX_BATCH pieces of SL_LONG_MAX; NULL: nobody takes any. W: long.c */
 };
 
 /* ---- udp.c */
@@ -90,6 +93,14 @@ bool udp_read(struct sl_udp *u, unsigned *ret_n);
 void udp_consume(struct sl_udp *u, struct sl_packet *p);
 /* p->udp, from, local, tos and time from what recvmsg said; false: not an address of ours. */
 bool rx_fill(struct sl_udp *u, struct sl_packet *p, struct msghdr *h);
+
+/* ---- long.c */
+/* Where the rest of a datagram of u lands that begins in packet i; returns the number of pieces */
+unsigned long_prepare(struct sl_udp *u, unsigned i);
+/* len bytes have come, too many for packet i, which says from whom */
+void long_take(struct sl_udp *u, unsigned i, size_t len);
+/* The same where it lies in one piece */
+void long_offer(struct sl_udp *u, const struct sl_packet *p, struct sl_str data);
 
 /* ---- gro.c */
 void gro_switch(struct sl_udp *u, bool on);

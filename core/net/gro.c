@@ -95,11 +95,11 @@ static uint8_t *train_data(struct net *n, unsigned i)
 /* recvmmsg shortens name and control lengths, so each round begins anew. */
 static void prepare(struct net *n, unsigned i)
 {
-	n->rx.iov[i] = (struct iovec){train_data(n, i), TRAIN_BYTES};
+	n->rx.iov[i][0] = (struct iovec){train_data(n, i), TRAIN_BYTES};
 	n->rx.msgs[i].msg_hdr = (struct msghdr){
 		.msg_name = &n->rx.names[i],
 		.msg_namelen = sizeof n->rx.names[i],
-		.msg_iov = &n->rx.iov[i],
+		.msg_iov = n->rx.iov[i],
 		.msg_iovlen = 1,
 		.msg_control = train_data(n, TRAINS) + (size_t)i * CONTROL_BYTES,
 		.msg_controllen = CONTROL_BYTES,
@@ -131,19 +131,22 @@ static void take_segment(struct sl_udp *u, struct msghdr *h, const uint8_t *data
 
 	sl_count(net_meter(n, NET_datagrams_in));
 	sl_count_n(net_meter(n, NET_datagram_bytes_in), len);
-	if (len > SL_PACKET_MAX) {
-		sl_count(net_meter(n, NET_dropped_too_long));
-		return;
-	}
 	p = arena_get(&n->arena);
 	if (!p) {
 		sl_count(net_meter(n, NET_dropped_no_packet));
 		return;
 	}
-	memcpy(p->pub.data, data, len);
-	p->pub.len = (uint32_t)len;
-	if (rx_fill(u, &p->pub, h))
+	if (!rx_fill(u, &p->pub, h)) {
+		sl_packet_unref(&p->pub);
+		return;
+	}
+	if (len > SL_PACKET_MAX) {
+		long_offer(u, &p->pub, (struct sl_str){(const char *)data, len});
+	} else {
+		memcpy(p->pub.data, data, len);
+		p->pub.len = (uint32_t)len;
 		udp_consume(u, &p->pub);
+	}
 	sl_packet_unref(&p->pub);
 }
 

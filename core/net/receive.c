@@ -44,6 +44,7 @@ void rx_close(struct net *n)
 			sl_packet_unref(n->rx.packets[i]);
 	free(n->rx.controls);
 	free(n->rx.trains);
+	free(n->rx.longs);
 	n->rx = (struct rx){0};
 }
 
@@ -173,12 +174,12 @@ static void count_in(struct net *n, unsigned datagrams, uint64_t bytes)
  */
 static void prepare(struct net *n, struct sl_udp *u, unsigned i, struct msghdr *h)
 {
-	n->rx.iov[i] = (struct iovec){n->rx.packets[i]->data, SL_PACKET_MAX};
+	n->rx.iov[i][0] = (struct iovec){n->rx.packets[i]->data, SL_PACKET_MAX};
 	*h = (struct msghdr){
 		.msg_name = &n->rx.names[i],
 		.msg_namelen = sizeof n->rx.names[i],
-		.msg_iov = &n->rx.iov[i],
-		.msg_iovlen = 1,
+		.msg_iov = n->rx.iov[i],
+		.msg_iovlen = long_prepare(u, i),
 		.msg_control = u->told ? n->rx.controls + (size_t)i * CONTROL_BYTES : NULL,
 		.msg_controllen = u->told ? CONTROL_BYTES : 0,
 	};
@@ -217,14 +218,15 @@ static bool receive_one(struct sl_udp *u)
 	struct net *n = u->net;
 	struct sl_packet *p = n->rx.packets[0];
 	bool known = false;
-	ssize_t len = u->told ? receive_told(u, p, &known) : receive_plain(u, p, &known);
+	ssize_t len = u->told || u->long_fn ? receive_told(u, p, &known)
+					    : receive_plain(u, p, &known);
 
 	sl_count(net_meter(n, NET_receive_calls));
 	if (len < 0)
 		return false;
 	count_in(n, 1, (uint64_t)len);
-	if (len > SL_PACKET_MAX) {
-		sl_count(net_meter(n, NET_dropped_too_long));
+	if (len > SL_PACKET_MAX && known) {
+		long_take(u, 0, (size_t)len);
 	} else if (known) {
 		n->rx.same_sender = sl_addr_eq(&n->rx.sender, &p->from);
 		n->rx.sender = p->from;
@@ -264,9 +266,13 @@ static void take_received(struct sl_udp *u, unsigned i)
 	struct sl_packet *p = n->rx.packets[i];
 	struct mmsghdr *m = &n->rx.msgs[i];
 
-	if (m->msg_hdr.msg_flags & MSG_TRUNC) {
-		sl_count(net_meter(n, NET_dropped_too_long));
-	} else if (!u->closed && rx_fill(u, p, &m->msg_hdr)) {
+	if (u->closed || !rx_fill(u, p, &m->msg_hdr)) {
+		done_packet(n, i);
+		return;
+	}
+	if (m->msg_hdr.msg_flags & MSG_TRUNC || m->msg_len > SL_PACKET_MAX) {
+		long_take(u, i, m->msg_hdr.msg_flags & MSG_TRUNC ? SIZE_MAX : m->msg_len);
+	} else {
 		p->len = m->msg_len;
 		udp_consume(u, p);
 	}

@@ -10,6 +10,7 @@
 
 #include <sluice/trace.h>
 #include "net/engine.h"
+#include "net/tls_connect.h"
 #include "net/tls_stream.h"
 #include "os/os.h"
 
@@ -455,6 +456,11 @@ const struct sl_addr *sl_conn_local(const struct sl_conn *c)
 struct sl_worker *sl_conn_worker(const struct sl_conn *c)
 {
 	return conn_net(c)->worker;
+}
+
+const char *sl_conn_tls_doubt(const struct sl_conn *c)
+{
+	return c->tls ? tls_connect_doubt(c->tls) : NULL;
 }
 
 bool sl_conn_is_tls(const struct sl_conn *c)

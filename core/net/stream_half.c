@@ -9,6 +9,7 @@
 #include "net/stream.h"
 
 #include "net/engine.h"
+#include "net/tls_connect.h"
 #include "net/tls_stream.h"
 
 #include <sys/socket.h>
@@ -118,7 +119,9 @@ int sl_conn_adopt(struct sl_worker *w, const struct sl_conn_source *from,
 	if (!c)
 		return -SL_ENOMEM;
 	c->untold = true;
-	rc = open_adopted(c, ops, arg);
+	rc = from->tls ? tls_connect_new(from->tls, from->tls_name, from->fd, &c->tls) : 0;
+	if (rc == 0)
+		rc = open_adopted(c, ops, arg);
 	if (rc < 0) {
 		c->ev.fd = -1;
 		conn_fail(c, SL_CLOSE_ERROR);

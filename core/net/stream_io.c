@@ -9,6 +9,7 @@
 #include "net/stream.h"
 
 #include "net/engine.h"
+#include "net/tls_connect.h"
 #include "net/tls_stream.h"
 
 #include <errno.h>
@@ -73,6 +74,12 @@ static ptrdiff_t transmit(struct sl_conn *c, const void *src, size_t len)
 	if (c->tls)
 		return tls_stream_write(c->tls, src, len);
 	return result_of(send(c->ev.fd, src, len, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/* A connection of ours whose handshake failed says so to its owner. */
+static enum sl_close_reason broken(const struct sl_conn *c)
+{
+	return c->tls && tls_connect_is_shaking(c->tls) ? SL_CLOSE_TLS : SL_CLOSE_ERROR;
 }
 
 /* ---- input */
@@ -196,7 +203,7 @@ static void read_all(struct sl_conn *c)
 	if (got == 0)
 		conn_input_ended(c);
 	else if (got == -SL_ECLOSED)
-		conn_fail(c, SL_CLOSE_ERROR);
+		conn_fail(c, broken(c));
 }
 
 /* What was decrypted during preread comes first; the socket may have more already. */
@@ -240,7 +247,8 @@ unsigned conn_interest(const struct sl_conn *c)
 	return wanted | (c->io->stuck ? SL_WRITE : 0);
 }
 
-/* Until empty or the kernel's buffer is full, which the loop then watches. */
+/* Until empty or the kernel's buffer is full, which the loop then watches; or until TLS wants to
+ * hear of its peer first: what comes is read, and then this is tried again. */
 static void flush(struct sl_conn *c)
 {
 	struct conn_io *io = c->io;
@@ -249,13 +257,14 @@ static void flush(struct sl_conn *c)
 		ptrdiff_t n = transmit(c, io->out.p, io->out.len);
 
 		if (n == -SL_EAGAIN) {
-			io->stuck = io->owes_drained = true;
+			io->owes_drained = true;
+			io->stuck = !c->tls || tls_stream_wants_write(c->tls);
 			queue_stuck(c);
 			conn_want(c, conn_interest(c));
 			return;
 		}
 		if (n <= 0) {
-			conn_fail(c, SL_CLOSE_ERROR);
+			conn_fail(c, broken(c));
 			return;
 		}
 		written(c, (size_t)n);

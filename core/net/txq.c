@@ -276,6 +276,27 @@ ssize_t txq_send_now(const struct sl_udp *u, const struct sl_packet *p, const st
 	return sendmsg(u->ev.fd, &h, MSG_DONTWAIT);
 }
 
+ssize_t txq_send_long(const struct sl_udp *u, struct sl_str data, const struct sl_addr *from,
+		      const struct sl_addr *to)
+{
+	union net_sockaddr sa;
+	struct tx_control control = {0};
+	struct iovec iov = {(void *)data.p, data.len};
+	struct msghdr h = {
+		.msg_name = &sa,
+		.msg_namelen = sl_addr_to_sockaddr((struct sockaddr_storage *)&sa, to),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+	};
+
+	if (from && from->family == to->family)
+		put_source(&h, from);
+	if (h.msg_controllen == 0)
+		h.msg_control = NULL;
+	return sendmsg(u->ev.fd, &h, MSG_DONTWAIT);
+}
+
 /* Decides between sendto and sendmsg for a single datagram. */
 static bool needs_control(const struct tx *t)
 {

@@ -40,6 +40,9 @@ int txq_push(struct sl_udp *u, struct sl_packet *p, const struct sl_addr *to,
 	     const struct sl_addr *from, uint32_t share);
 /* Past the queue; as sendto, with what p says of the header */
 ssize_t txq_send_now(const struct sl_udp *u, const struct sl_packet *p, const struct sl_addr *to);
+/* Bytes that no packet holds. from: NULL, or the source, of a wildcard socket */
+ssize_t txq_send_long(const struct sl_udp *u, struct sl_str data, const struct sl_addr *from,
+		      const struct sl_addr *to);
 /* The socket takes datagrams again */
 void txq_resume(struct sl_udp *u);
 void txq_flush_socket(struct sl_udp *u);

@@ -115,12 +115,32 @@ SL_API void sl_conn_on_end(struct sl_conn *c, sl_conn_end_fn *fn);
  * of whose directions have ended closes (SL_CLOSE_PEER). */
 SL_API void sl_conn_end(struct sl_conn *c);
 
+/* A client of TLS (1.2 and 1.3), for any number of connections that a module makes. */
+struct sl_tls_client;
+struct sl_tls_client_opts {
+	struct sl_str authorities; /* PEM; empty: the system's */
+	struct sl_str cert, key;   /* PEM: ours, with its chain; empty: we show none */
+	bool unchecked;		   /* whoever answers is taken for the peer */
+};
+/* err: a sentence */
+SL_API SL_MUST_CHECK int sl_tls_client_new(const struct sl_tls_client_opts *o,
+					   struct sl_tls_client **ret_client, char *err,
+					   size_t err_cap);
+/* Accepts NULL. Connections made with it go on. */
+SL_API void sl_tls_client_free(struct sl_tls_client *t);
+
 /* A connected stream socket from elsewhere. */
 struct sl_conn_source {
 	const struct sl_listener *listener; /* whose it is taken for; NULL: nobody's */
 	struct sl_addr remote, local;
 	int fd; /* non-blocking; the core's once it is adopted */
+	/* NULL: plain. Else what is written waits for the handshake, which a peer without a
+	 * certificate for tls_name (a host, or an address) fails: closed with SL_CLOSE_TLS */
+	const struct sl_tls_client *tls;
+	const char *tls_name;
 };
+/* Within closed(), after SL_CLOSE_TLS: what was wrong with the certificate; NULL: something else */
+SL_API const char *sl_conn_tls_doubt(const struct sl_conn *c);
 /* As if taken: ops.input is called from the next tick on. No phase runs for it. */
 SL_API SL_MUST_CHECK int sl_conn_adopt(struct sl_worker *w, const struct sl_conn_source *from,
 				       const struct sl_conn_ops *ops, void *arg,

@@ -51,6 +51,21 @@ SL_API SL_MUST_CHECK int sl_udp_send(struct sl_udp *u, struct sl_packet *p,
  * socket. */
 SL_API SL_MUST_CHECK int sl_udp_send_whole(struct sl_udp *u, const struct sl_packet *p,
 					   const struct sl_addr *to);
+/*
+ * Datagrams that do not fit into a packet. Who has taken them is told of each, whole, before any
+ * phase: no guard has seen it, and flows and associations do not apply. Costs a module nothing
+ * until one comes; the buffers (16 KiB for each of a batch) are mapped when the first socket asks.
+ */
+#define SL_LONG_MAX (16 * 1024)
+/* data: for the call; local: the address it was sent to. False: not ours, dropped and counted */
+typedef bool sl_udp_long_fn(void *arg, struct sl_udp *u, struct sl_str data,
+			    const struct sl_addr *from, const struct sl_addr *local);
+SL_API SL_MUST_CHECK int sl_udp_take_long(struct sl_udp *u, sl_udp_long_fn *fn, void *arg);
+/* At once, past the queue, in fragments where the way takes no more. from: as of
+ * sl_udp_send_from, or NULL. -SL_EFULL: the kernel takes none now; -SL_ELIMIT: no datagram is so
+ * long */
+SL_API SL_MUST_CHECK int sl_udp_send_long(struct sl_udp *u, struct sl_str data,
+					  const struct sl_addr *from, const struct sl_addr *to);
 /* From now on packets say their DSCP and ECN (p->tos), for some 200 ns each; those of wildcard
  * sockets always do. */
 SL_API SL_MUST_CHECK int sl_udp_recv_tos(struct sl_udp *u);
