@@ -1,23 +1,19 @@
 /*
  * sip-gateway/aux.c: the stack in its process: the channel to workers, the clock, names of hosts.
- *
- * Names are looked up by a thread, one at a time: getaddrinfo() blocks, and has no other form that
- * works everywhere. It touches nothing but its own request; what it found comes back over a pipe.
  */
 #include "aux.h"
 
 #include <fcntl.h>
-#include <netdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "stack.h"
 
-enum { MAX_LISTENERS = 8 };
+enum { MAX_LISTENERS = 16 };
 
 struct aux {
 	struct sl_worker *w;
@@ -27,10 +23,12 @@ struct aux {
 	struct stack_io io;
 	struct sl_timer timer;
 	struct sl_post post;
-	struct sl_addr listeners[MAX_LISTENERS]; /* UDP, of the workers */
+	struct listener { /* of the workers */
+		uint8_t transport;
+		struct sl_addr addr;
+	} listeners[MAX_LISTENERS];
 	unsigned n_listeners;
-	struct sl_event answers;
-	int pipe[2];
+	struct names *names;
 	uint32_t turn; /* of workers */
 	bool holds;    /* counted in w->n_holds */
 	struct sl_timer settle;
@@ -86,24 +84,32 @@ static int probe_local(const struct sl_addr *remote, struct sl_addr *ret_local)
 	return rc;
 }
 
-static int on_local(void *arg, const struct sl_addr *remote, struct sl_addr *ret_local)
+static const struct listener *find_listener(const struct aux *a, unsigned transport,
+					    unsigned family)
+{
+	for (unsigned i = 0; i < a->n_listeners; i++)
+		if (a->listeners[i].transport == transport && a->listeners[i].addr.family == family)
+			return &a->listeners[i];
+	return NULL;
+}
+
+static int on_local(void *arg, unsigned transport, const struct sl_addr *remote,
+		    struct sl_addr *ret_local)
 {
 	struct aux *a = arg;
+	const struct listener *l = find_listener(a, transport, remote->family);
 
-	for (unsigned i = 0; i < a->n_listeners; i++) {
-		const struct sl_addr *l = &a->listeners[i];
-
-		if (l->family != remote->family)
-			continue;
-		*ret_local = *l;
-		if (sl_addr_classify(l) == SL_ADDR_UNSPECIFIED) {
-			if (probe_local(remote, ret_local) < 0)
-				return -SL_ESYS;
-			ret_local->port = l->port;
-		}
-		return 0;
+	if (!l)
+		l = find_listener(a, SIP_UDP, remote->family);
+	if (!l)
+		return -SL_ENOENT;
+	*ret_local = l->addr;
+	if (sl_addr_classify(&l->addr) == SL_ADDR_UNSPECIFIED) {
+		if (probe_local(remote, ret_local) < 0)
+			return -SL_ESYS;
+		ret_local->port = l->addr.port;
 	}
-	return -SL_ENOENT;
+	return 0;
 }
 
 /* The file is opened for each record, so that it may be moved away at any time. A line is written
@@ -142,73 +148,21 @@ static uint64_t on_unix_ms(void *arg)
 
 /* ---- names of hosts */
 
-struct lookup {
-	int fd;
-	struct trunk *trunk;
-	uint16_t port;
-	char host[256];
-	struct sl_addr found;
-};
-
-static void *look_up(void *arg)
-{
-	struct lookup *l = arg;
-	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-	struct addrinfo *list = NULL;
-
-	if (getaddrinfo(l->host, NULL, &hints, &list) == 0 && list &&
-	    sl_addr_from_sockaddr(&l->found, list->ai_addr) == 0)
-		l->found.port = l->port;
-	if (list)
-		freeaddrinfo(list);
-	if (write(l->fd, &l, sizeof l) != (ssize_t)sizeof l)
-		free(l); /* the process ends */
-	return NULL;
-}
-
-static void on_found(struct sl_event *ev, unsigned ready)
-{
-	struct aux *a = ev->arg;
-	struct lookup *l;
-
-	(void)ready;
-	if (read(ev->fd, &l, sizeof l) != (ssize_t)sizeof l)
-		return;
-	trunk_resolved(l->trunk, &l->found);
-	free(l);
-	sl_post(a->w->loop, &a->post);
-}
-
-static int read_server(struct lookup *l, struct sl_str server)
-{
-	struct sl_str host = sl_str_split(&server, ':');
-	uint64_t port = 5060;
-
-	if (server.len > 0 && (sl_str_u64(server, &port) < 0 || port == 0 || port > 65535))
-		return -SL_EPARSE;
-	l->port = (uint16_t)port;
-	return sl_str_copy(l->host, sizeof l->host, host) < sizeof l->host ? 0 : -SL_ELIMIT;
-}
-
-static void on_resolve(void *arg, struct trunk *t)
+static void on_resolve(void *arg, const struct locate_want *want, locate_fn *fn, void *fn_arg)
 {
 	struct aux *a = arg;
-	struct lookup *l = calloc(1, sizeof *l);
-	pthread_attr_t detached;
-	pthread_t thread;
+	const struct sip_hops none = {0};
 
-	if (!l)
-		return;
-	l->fd = a->pipe[1];
-	l->trunk = t;
-	if (read_server(l, t->conf->server) < 0 || pthread_attr_init(&detached) != 0) {
-		free(l);
-		return;
-	}
-	(void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &detached, look_up, l) != 0)
-		free(l); /* asked again when it is probed */
-	(void)pthread_attr_destroy(&detached);
+	if (names_find(a->names, want, fn, fn_arg) < 0)
+		fn(fn_arg, &none); /* asked again later */
+}
+
+static void on_name(void *arg)
+{
+	struct aux *a = arg;
+
+	(void)stack_run(a->stack, sl_loop_ms(a->w->loop));
+	sl_post(a->w->loop, &a->post);
 }
 
 /* ---- the clock */
@@ -243,11 +197,12 @@ static void on_post(struct sl_post *p)
 static void add_listener(struct aux *a, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
-	struct sl_addr l;
+	struct listener l = {.transport = sl_read_u8(&r)};
 
-	wire_get_addr(&r, &l);
+	wire_get_addr(&r, &l.addr);
 	for (unsigned i = 0; i < a->n_listeners; i++)
-		if (sl_addr_eq(&a->listeners[i], &l))
+		if (a->listeners[i].transport == l.transport &&
+		    sl_addr_eq(&a->listeners[i].addr, &l.addr))
 			return;
 	if (r.failed || a->n_listeners == MAX_LISTENERS)
 		return;
@@ -293,21 +248,18 @@ void aux_stop(void *ctx)
 	stack_free(a->stack);
 	if (a->channel)
 		sl_channel_close(a->channel);
-	sl_event_del(a->w->loop, &a->answers);
-	/* The writing end stays open: a look-up may still be under way. */
-	if (a->pipe[0] > 0)
-		close(a->pipe[0]);
+	names_free(a->names);
 	free(a);
 }
 
 static int open_parts(struct aux *a)
 {
-	int rc;
+	const struct names_opts o = {.loop = a->w->loop,
+				     .servers = &a->conf->nameservers,
+				     .about_to_tell = on_name,
+				     .arg = a};
+	int rc = names_new(&o, &a->names);
 
-	if (pipe(a->pipe) < 0)
-		return -SL_ESYS;
-	a->answers = (struct sl_event){.fd = a->pipe[0], .fn = on_found, .arg = a};
-	rc = sl_event_add(a->w->loop, &a->answers, SL_READ);
 	if (rc == 0)
 		rc = stack_new(a->conf, &a->io, sl_worker_meters(a->w, "sip-gateway"),
 			       sl_worker_owner(a->w), a->w->node_key, &a->stack);

@@ -85,6 +85,7 @@ struct party {
 	uint32_t session_s;
 	bool we_refresh;
 	unsigned status; /* of the last final answer */
+	unsigned n_hops; /* servers of its trunk that failed */
 
 	/* browsers */
 	uint64_t peer;

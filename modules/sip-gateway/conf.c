@@ -3,14 +3,16 @@
  */
 #include "conf.h"
 
+#include <sluice/conn.h>
 #include "dialplan.h"
+#include "locate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 const char *const sip_algorithm_names[] = {"md5", "sha256", NULL};
 static const char *const profile_names[] = {"auto", "rtp", "sdes", "webrtc", NULL};
-static const char *const transport_names[] = {"udp", "tcp", NULL};
+static const char *const transport_names[] = {"auto", "udp", "tcp", "tls", NULL};
 
 static const struct sl_directive user_fields[] = {
 	SL_FIELD(struct user_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
@@ -34,12 +36,20 @@ static const struct sl_directive trunk_fields[] = {
 	SL_FIELD(struct trunk_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
 		 .doc = "What routes call it."),
 	SL_FIELD(struct trunk_conf, server, SL_T_STR, .required = true, .min = 1, .max = 253,
-		 .doc = "Host or host:port of the PBX or carrier; default port 5060. A name is "
-			"looked up when the stack starts, and anew while it does not answer."),
+		 .doc = "Host or host:port of the PBX or carrier. A name without a port is looked "
+			"up as RFC 3263 has it (NAPTR, SRV, addresses), anew when its time is over "
+			"and while nobody answers; its servers are tried in turn."),
 	SL_FIELD(struct trunk_conf, domain, SL_T_STR, .max = 253,
 		 .doc = "Host part of addresses there. Unset: the server."),
-	SL_FIELD(struct trunk_conf, transport, SL_T_ENUM, .names = transport_names, .dflt = "udp",
-		 .doc = "How it is reached."),
+	SL_FIELD(struct trunk_conf, transport, SL_T_ENUM, .names = transport_names, .dflt = "auto",
+		 .doc = "How it is reached. auto: as DNS says, else over UDP. A request too long "
+			"for a datagram (1300 bytes) is tried over TCP first, there."),
+	SL_FIELD(struct trunk_conf, verify, SL_T_BOOL, .dflt = "on",
+		 .doc = "Over TLS: its certificate has to name the server, and to come from one of "
+			"tls.authorities."),
+	SL_FIELD(struct trunk_conf, failover, SL_T_MSEC, .dflt = "4s", .min = 500, .max = 32000,
+		 .doc = "A server of several that says nothing for so long makes room for the "
+			"next."),
 	SL_FIELD(struct trunk_conf, user, SL_T_STR, .max = 64,
 		 .doc = "Our name there: in From, Contact, and in digests unless auth_user says "
 			"otherwise."),
@@ -73,6 +83,18 @@ static const struct sl_directive trunk_fields[] = {
 		 .doc = "Calls over it at once (503 beyond, or the next trunk). 0: no limit."),
 	SL_FIELD(struct trunk_conf, headers, SL_T_STR, .list = true, .max = 16,
 		 .doc = "Headers that our INVITEs there carry: \"Name: value\"."),
+	SL_DIRS_END,
+};
+
+static const struct sl_directive tls_fields[] = {
+	SL_FIELD(struct tls_conf, authorities, SL_T_STR, .max = 1 << 20,
+		 .doc = "Certificates (PEM) of those who may have signed a trunk's: `!file PATH`. "
+			"Unset: the system's."),
+	SL_FIELD(struct tls_conf, cert, SL_T_STR, .max = 1 << 20,
+		 .doc = "Our own (PEM, with its chain), for trunks that want to see one: `!file "
+			"PATH`."),
+	SL_FIELD(struct tls_conf, key, SL_T_SECRET, .max = 1 << 16,
+		 .doc = "The key of it (PEM): `!file PATH`."),
 	SL_DIRS_END,
 };
 
@@ -175,6 +197,10 @@ const struct sl_directive sip_directives[] = {
 	SL_DIR(struct sip_conf, codecs, SL_T_STR, SL_S_MAIN, .list = true, .min = 1, .max = 8,
 	       .dflt = "[opus, g722, pcma, pcmu]",
 	       .doc = "Audio codecs, in order: opus, g722, pcma, pcmu, l16."),
+	SL_DIR(struct sip_conf, nameservers, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 8,
+	       .doc = "Who is asked for trunks' names. Unset: whom the system asks."),
+	SL_DIR(struct sip_conf, tls, SL_T_RECORD, SL_S_MAIN, .fields = tls_fields,
+	       .doc = "Connections to trunks over TLS."),
 	SL_DIR(struct sip_conf, media, SL_T_RECORD, SL_S_MAIN, .fields = legs_fields,
 	       .doc = "Sockets and codecs of media that is not WebRTC."),
 	SL_DIRS_END,
@@ -196,6 +222,16 @@ bool trunk_conf_has(const struct trunk_conf *t, const struct sl_addr *remote)
 		if (sl_cidr_has(SL_LIST_AT(t->allow, struct sl_cidr, i), remote))
 			return true;
 	return false;
+}
+
+struct sl_str trunk_conf_host(const struct trunk_conf *t)
+{
+	struct sl_str server = t->server;
+
+	if (t->address.family)
+		return server.p[0] == '[' ? (sl_str_split(&server, '['), sl_str_split(&server, ']'))
+					  : sl_str_split(&server, ':');
+	return sl_str_split(&server, ':');
 }
 
 const struct user_conf *sip_conf_user(const struct sip_conf *c, struct sl_str name)
@@ -259,12 +295,29 @@ static void check_headers(struct sl_conf *c, const char *path, const struct sl_l
 			sl_conf_error(c, path, "a header is written \"Name: value\"");
 }
 
+static void check_tls(struct sl_conf *c, const struct tls_conf *t)
+{
+	const struct sl_tls_client_opts o = {
+		.authorities = t->authorities, .cert = t->cert, .key = t->key};
+	struct sl_tls_client *client;
+	char err[256];
+
+	if (sl_tls_client_new(&o, &client, err, sizeof err) < 0)
+		sl_conf_error(c, "tls", "%s", err);
+	else
+		sl_tls_client_free(client);
+}
+
 static void check_trunk(struct sl_conf *c, size_t i, struct trunk_conf *t)
 {
+	struct locate_want want;
 	char path[64];
 
 	if (sl_addr_parse(&t->address, t->server) == 0 && t->address.port == 0)
 		t->address.port = 5060;
+	path_of(path, "trunks", i, "server");
+	if (locate_read(&want, t->server) < 0)
+		sl_conf_error(c, path, "\"%.*s\" is no host and no host:port", SL_FMT(t->server));
 	path_of(path, "trunks", i, "codecs");
 	check_codecs(c, path, &t->codecs);
 	path_of(path, "trunks", i, "headers");
@@ -324,6 +377,7 @@ int sip_conf_check(struct sl_conf *c, void *conf_)
 	struct sip_conf *conf = conf_;
 
 	check_codecs(c, "codecs", &conf->codecs);
+	check_tls(c, &conf->tls);
 	check_users(c, conf);
 	for (size_t i = 0; i < conf->trunks.n; i++)
 		check_trunk(c, i, SL_LIST_AT(conf->trunks, struct trunk_conf, i));

@@ -22,9 +22,12 @@ struct user_conf { /* users */
 	int64_t max_contacts, max_calls;
 };
 
+enum trunk_transport { TRUNK_AUTO, TRUNK_UDP, TRUNK_TCP, TRUNK_TLS };
 struct trunk_conf {			    /* trunks */
 	struct sl_str name, server, domain; /* server: host or host:port */
-	int32_t transport;		    /* 0 udp, 1 tcp */
+	int32_t transport;		    /* enum trunk_transport */
+	uint64_t failover;
+	bool verify;
 	struct sl_str user, auth_user, password;
 	bool registers, accounts;
 	uint64_t expires, options_interval;
@@ -35,6 +38,8 @@ struct trunk_conf {			    /* trunks */
 	int64_t max_calls;
 	struct sl_list headers; /* struct sl_str: "Name: value" */
 };
+/* Its host alone, as a certificate has to name it */
+struct sl_str trunk_conf_host(const struct trunk_conf *t);
 /* May calls of this trunk come from there? */
 bool trunk_conf_has(const struct trunk_conf *t, const struct sl_addr *remote);
 
@@ -58,6 +63,10 @@ struct sip_conf {
 	int64_t rate, burst, auth_failures;
 	bool browsers;
 	struct sl_list codecs;
+	struct sl_list nameservers; /* struct sl_addr */
+	struct tls_conf { /* tls: of connections that we make */
+		struct sl_str authorities, cert, key;
+	} tls;
 	struct legs_conf media;
 };
 extern const struct sl_directive sip_directives[];

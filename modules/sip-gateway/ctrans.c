@@ -56,6 +56,31 @@ static void arm(struct ctrans *t, struct alarm *a, uint64_t ms)
 		t->interval = 0; /* out of memory: the end of the call ends it */
 }
 
+/* ---- long ones: RFC 3261 section 18.1.1 */
+
+enum { UDP_MAX = 1300, NO_TCP_MS = 600 * 1000 };
+
+/* The transport stands in our Via, three letters behind the first "SIP/2.0/". */
+static void set_transport(struct ctrans *t, enum sip_transport transport)
+{
+	static const char *const before = "\r\nVia: SIP/2.0/";
+	struct sl_str all = sl_buf_view(&t->request);
+	char *at = memmem(all.p, all.len, before, strlen(before));
+
+	if (!sl_check(at != NULL))
+		return;
+	memcpy(at + strlen(before), sip_transport_name(transport), 3);
+	t->flow.transport = (uint8_t)transport;
+}
+
+static void choose_transport(struct ctrans *t)
+{
+	t->was_udp =
+		t->flow.transport == SIP_UDP && t->flow.tcp_when_large && t->request.len > UDP_MAX;
+	if (t->was_udp)
+		set_transport(t, SIP_TCP);
+}
+
 static int send_request(struct ctrans *t)
 {
 	return stack_send(t->stack, &t->flow, sl_buf_view(&t->request));
@@ -104,6 +129,19 @@ static void on_unsent(struct alarm *a)
 	finish(a->arg, 503);
 }
 
+static void start(struct ctrans *t)
+{
+	t->interval = SIP_T1;
+	if (send_request(t) < 0) {
+		t->end.fn = on_unsent;
+		arm(t, &t->end, 0);
+		return;
+	}
+	if (!sip_flow_is_reliable(&t->flow))
+		arm(t, &t->resend, t->interval);
+	arm(t, &t->end, SIP_PATIENCE);
+}
+
 int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 	       struct sl_buf *request, struct ctrans **ret_trans)
 {
@@ -126,17 +164,57 @@ int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 	t->invite = sl_str_starts(sl_buf_view(&t->request), SL_STR("INVITE "));
 	t->resend = (struct alarm){.fn = on_resend, .arg = t};
 	t->end = (struct alarm){.fn = on_end, .arg = t};
-	t->interval = SIP_T1;
-	if (send_request(t) < 0) {
-		t->end.fn = on_unsent;
-		arm(t, &t->end, 0);
-	} else {
-		if (!sip_flow_is_reliable(flow))
-			arm(t, &t->resend, t->interval);
-		arm(t, &t->end, SIP_PATIENCE);
-	}
+	choose_transport(t);
+	start(t);
 	*ret_trans = t;
 	return 0;
+}
+
+void ctrans_hurry(struct ctrans *t, uint64_t ms)
+{
+	if (t->state == CTRANS_CALLING && t->end.fn == on_end)
+		arm(t, &t->end, ms < SIP_PATIENCE ? ms : SIP_PATIENCE);
+}
+
+/* Nobody listens there by TCP: for a while it is not tried again. */
+static void go_back_to_udp(struct ctrans *t)
+{
+	struct trunk *trunk = trunk_by_peer(t->stack, t->flow.peer);
+
+	if (trunk) {
+		trunk->no_tcp_until_ms = stack_now(t->stack) + NO_TCP_MS;
+		trunk->flow.tcp_when_large = false;
+	}
+	t->was_udp = false;
+	set_transport(t, SIP_UDP);
+	start(t);
+}
+
+static bool waits_on(const struct ctrans *t, const struct sip_flow *gone)
+{
+	if (t->state != CTRANS_CALLING || t->flow.transport != gone->transport)
+		return false;
+	if (t->flow.conn)
+		return sip_flow_same(&t->flow, gone);
+	return sl_addr_eq(&t->flow.remote, &gone->remote);
+}
+
+void ctrans_flow_gone(struct stack *s, const struct sip_flow *flow)
+{
+	if (flow->transport == SIP_UDP)
+		return;
+	for (struct sl_hnode *n = sl_htab_first(&s->ctrans); n; n = sl_htab_next(&s->ctrans, n)) {
+		struct ctrans *t = SL_CONTAINER(n, struct ctrans, node);
+
+		if (!waits_on(t, flow))
+			continue;
+		if (t->was_udp) {
+			go_back_to_udp(t);
+			continue;
+		}
+		t->end.fn = on_unsent;
+		arm(t, &t->end, 0);
+	}
 }
 
 void ctrans_on(struct ctrans *t, ctrans_fn *fn, void *arg)

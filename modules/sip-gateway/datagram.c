@@ -3,8 +3,7 @@
  *
  * Keep-alives of phones are a few bytes of white space, or a lone NUL: they hold a NAT's mapping
  * open and want no answer. STUN keep-alives (RFC 5626 section 4.4.2) are the module stun's.
- * Outgoing datagrams leave from the listener that the flow names; a message that does not fit the
- * arena's packets is not sent: who has so much to say comes by TCP.
+ * Outgoing datagrams leave from the listener that the flow names; long ones in fragments.
  */
 #include "edge.h"
 
@@ -39,6 +38,34 @@ int datagram_hook(void *ctx, struct sl_packet *p)
 	return SL_DONE;
 }
 
+/* What fits into no packet: the INVITEs of PBXs with many codecs. */
+static bool on_long(void *arg, struct sl_udp *u, struct sl_str data, const struct sl_addr *from,
+		    const struct sl_addr *local)
+{
+	struct edge *e = arg;
+	const struct sip_flow flow = {
+		.worker = sl_worker_owner(e->w),
+		.transport = SIP_UDP,
+		.listener = sl_udp_listener(u)->index,
+		.remote = *from,
+		.local = *local,
+	};
+
+	return sip_judge(data) > 0 && edge_receive(e, &flow, data);
+}
+
+int datagram_open(struct edge *e)
+{
+	const struct sl_listener *const *all;
+	unsigned n = sl_listeners(e->w, &all);
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		if (all[i]->udp && sl_listener_conf(e->w, all[i], "sip-gateway"))
+			rc = sl_udp_take_long(sl_listener_udp(e->w, all[i]), on_long, e);
+	return rc;
+}
+
 static const struct sl_listener *find_listener(const struct edge *e, const struct sip_flow *flow)
 {
 	const struct sl_listener *const *all;
@@ -57,27 +84,32 @@ static const struct sl_listener *find_listener(const struct edge *e, const struc
 	return any;
 }
 
+static int send_packet(struct edge *e, struct sl_udp *u, const struct sip_flow *flow,
+		       struct sl_str message)
+{
+	struct sl_packet *p = sl_packet_new(e->w);
+	int rc;
+
+	if (!p)
+		return -SL_EFULL;
+	memcpy(sl_packet_append(p, message.len), message.p, message.len);
+	if (flow->local.family == flow->remote.family)
+		rc = sl_udp_send_from(u, p, &flow->local, &flow->remote);
+	else
+		rc = sl_udp_send(u, p, &flow->remote);
+	sl_packet_unref(p);
+	return rc;
+}
+
 int datagram_send(struct edge *e, const struct sip_flow *flow, struct sl_str message)
 {
 	const struct sl_listener *l = find_listener(e, flow);
-	struct sl_packet *p;
-	uint8_t *dst;
-	int rc;
+	struct sl_udp *u;
 
 	if (!l)
 		return -SL_ENOENT;
-	if (message.len > SL_PACKET_MAX)
-		return -SL_ELIMIT;
-	p = sl_packet_new(e->w);
-	if (!p)
-		return -SL_EFULL;
-	dst = sl_packet_append(p, message.len);
-	memcpy(dst, message.p, message.len);
-	if (flow->local.family == flow->remote.family &&
-	    sl_addr_classify(&l->local) == SL_ADDR_UNSPECIFIED)
-		rc = sl_udp_send_from(sl_listener_udp(e->w, l), p, &flow->local, &flow->remote);
-	else
-		rc = sl_udp_send(sl_listener_udp(e->w, l), p, &flow->remote);
-	sl_packet_unref(p);
-	return rc;
+	u = sl_listener_udp(e->w, l);
+	if (message.len <= SL_PACKET_MAX)
+		return send_packet(e, u, flow, message);
+	return sl_udp_send_long(u, message, &flow->local, &flow->remote);
 }

@@ -167,6 +167,8 @@ static int send_on(struct edge *e, const struct sip_flow *flow, struct sl_str me
 {
 	struct edge_conn *c;
 
+	if (flow->peer)
+		guard_know(e, &flow->remote);
 	if (flow->transport == SIP_UDP)
 		return datagram_send(e, flow, message);
 	if (flow->conn == 0)
@@ -186,7 +188,7 @@ static void on_send(struct edge *e, uint32_t owner, struct sl_str data)
 		return;
 	rc = send_on(e, &flow, (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)});
 	sl_count(&e->m[rc < 0 ? M_UNSENT : M_MESSAGES_OUT]);
-	if (rc == 0 || flow.conn == 0)
+	if (rc == 0 || flow.transport == SIP_UDP)
 		return;
 	sl_buf_reset(&e->out);
 	wire_put_flow(&e->out, &flow);
@@ -219,16 +221,19 @@ static void on_suspect(struct edge *e, struct sl_str data)
 		guard_suspect(e, &flow.remote);
 }
 
-/* Where messages can leave from that answer nothing: the stack writes it into Via. */
+/* Where we can be reached: the stack writes it into Via and Contact of what answers nothing. */
 static void tell_listeners(struct edge *e, uint32_t owner)
 {
 	const struct sl_listener *const *all;
 	unsigned n = sl_listeners(e->w, &all);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!all[i]->udp || !sl_listener_conf(e->w, all[i], "sip-gateway"))
+		unsigned transport = all[i]->udp ? SIP_UDP : all[i]->tls ? SIP_TLS : SIP_TCP;
+
+		if (!sl_listener_conf(e->w, all[i], "sip-gateway"))
 			continue;
 		sl_buf_reset(&e->out);
+		sl_buf_u8(&e->out, (uint8_t)transport);
 		wire_put_addr(&e->out, &all[i]->local);
 		(void)edge_tell(e, owner, WIRE_LISTENER, &e->out); /* it asks when it starts */
 	}
@@ -309,6 +314,10 @@ static int open_parts(struct edge *e)
 	if (rc == 0)
 		rc = sl_channel_open(e->w, "sip", on_message, e, &e->channel);
 	if (rc == 0)
+		rc = datagram_open(e);
+	if (rc == 0)
+		rc = stream_init(e);
+	if (rc == 0)
 		rc = socket_open(e);
 	if (rc == 0)
 		rc = media_open(e);
@@ -326,7 +335,6 @@ int edge_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	e->conf = conf;
 	e->m = sl_worker_meters(w, "sip-gateway");
 	sl_buf_init(&e->out, 64 * 1024);
-	stream_init(e);
 	rc = open_parts(e);
 	if (rc < 0) {
 		sl_log(SL_LOG_ERROR, "sip-gateway", "cannot start: %s", sl_strerror(rc));

@@ -24,6 +24,7 @@
 enum {
 	EDGE_STICKY = 8192,  /* calls whose process is remembered */
 	EDGE_BLOCKED = 4096, /* sources that get nothing */
+	EDGE_KNOWN = 256,    /* servers of trunks that have been written to */
 };
 
 struct edge;
@@ -43,6 +44,7 @@ struct edge_conn {
 	struct sl_timer patience;
 	struct sl_buf waiting;
 	bool outgoing;
+	uint32_t peer; /* of an outgoing one over TLS: the trunk that was checked */
 };
 
 /* Which process has the transactions of a Call-ID that begin without a name of ours. */
@@ -80,7 +82,9 @@ struct edge {
 	uint32_t last_id;
 	struct sl_rate *requests, *failures;
 	struct edge_block blocked[EDGE_BLOCKED];
+	struct sl_addr known[EDGE_KNOWN]; /* by hash of the address without its port */
 	struct edge_sticky sticky[EDGE_STICKY];
+	struct sl_tls_client *tls[2]; /* that checks certificates, and that does not */
 	struct legs *legs;
 	struct sl_htab leg_table; /* edge_leg.node */
 	struct sl_buf out;	  /* scratch of one message */
@@ -104,6 +108,8 @@ int guard_open(struct edge *e);
 void guard_close(struct edge *e);
 /* Is this message to be looked at? Counts why not. */
 bool guard_allows(struct edge *e, const struct sip_flow *flow, const struct sip_peek *peek);
+/* A trunk's: its requests are not counted. */
+void guard_know(struct edge *e, const struct sl_addr *trunk);
 /* Its sender has failed to authenticate. */
 void guard_suspect(struct edge *e, const struct sl_addr *source);
 bool guard_is_blocked(const struct edge *e, const struct sl_addr *source);
@@ -111,7 +117,8 @@ bool guard_is_blocked(const struct edge *e, const struct sl_addr *source);
 /* ---- transports */
 int datagram_hook(void *ctx, struct sl_packet *p);
 int datagram_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);
-void stream_init(struct edge *e);
+int datagram_open(struct edge *e);
+int stream_init(struct edge *e);
 int stream_preread(void *ctx, struct sl_conn *c);
 /* To the address of the flow, over a connection that is there or is made. */
 int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);

@@ -40,6 +40,13 @@ static struct sl_addr source_of(const struct sl_addr *a)
 	return s;
 }
 
+void guard_know(struct edge *e, const struct sl_addr *trunk)
+{
+	const struct sl_addr source = source_of(trunk);
+
+	e->known[sl_addr_hash(&source) % EDGE_KNOWN] = source;
+}
+
 bool guard_is_blocked(const struct edge *e, const struct sl_addr *remote)
 {
 	const struct sl_addr source = source_of(remote);
@@ -77,6 +84,10 @@ static bool is_scanner(const struct edge *e, const struct sip_peek *m)
 /* Trunks send many requests from one address, and are known by it. */
 static bool is_trunk(const struct edge *e, const struct sl_addr *remote)
 {
+	const struct sl_addr source = source_of(remote);
+
+	if (sl_addr_eq(&e->known[sl_addr_hash(&source) % EDGE_KNOWN], &source))
+		return true;
 	for (size_t i = 0; i < e->conf->trunks.n; i++)
 		if (trunk_conf_has(SL_LIST_AT(e->conf->trunks, struct trunk_conf, i), remote))
 			return true;

@@ -113,10 +113,7 @@ void party_put_contact(struct party *p, struct sl_buf *b)
 	if (user.len > 0)
 		sl_buf_printf(b, "%.*s@", SL_FMT(user));
 	stack_put_here(p->call->stack, b, &p->flow);
-	if (p->flow.transport != SIP_UDP)
-		sl_buf_printf(b, ";transport=%s",
-			      p->flow.transport == SIP_TCP || p->flow.transport == SIP_TLS ? "tcp"
-											   : "ws");
+	sl_buf_str(b, sl_str_c(sip_transport_param(p->flow.transport)));
 	sl_buf_str(b, SL_STR(">\r\n" ALLOWED "Supported: timer, replaces, 100rel\r\n"));
 }
 
@@ -157,6 +154,8 @@ static void send_request(struct party *p, struct sl_buf *b, const char *branch, 
 		return; /* out of memory: as if it had been lost for good */
 	if (t->invite)
 		p->inviting = t;
+	if (t->invite && p->state == PARTY_CALLING && p->trunk && p->trunk->hops.n > 1)
+		ctrans_hurry(t, p->trunk->conf->failover);
 	ctrans_on(t, fn, p);
 }
 
@@ -543,6 +542,22 @@ static void on_ok(struct party *p, const struct sip_msg *m)
 		on_accepted(p, p->has_media ? 0 : -SL_EPARSE, SL_STR("an answer without media"));
 }
 
+/* A trunk's next server, when one says nothing or wants no calls (RFC 3263 section 4.3) */
+static bool try_next_hop(struct party *p, const struct ctrans *t)
+{
+	struct trunk *trunk = p->trunk;
+
+	if (!trunk || p->state != PARTY_CALLING)
+		return false;
+	hops_shun(trunk, &t->flow.remote);
+	if (++p->n_hops >= trunk->hops.n || sl_addr_eq(&trunk->flow.remote, &t->flow.remote))
+		return false;
+	p->flow = trunk->flow;
+	p->has_answered_challenge = false;
+	p->inviting = NULL;
+	return send_invite(p, NULL) == 0;
+}
+
 static bool answer_challenge(struct party *p, const struct sip_msg *m)
 {
 	if (!p->trunk || p->has_answered_challenge || p->state == PARTY_ENDED)
@@ -576,6 +591,8 @@ static void on_invite_answer(void *arg, struct ctrans *t, const struct sip_msg *
 	if (p->inviting == t)
 		p->inviting = NULL;
 	if (resp && (status == 401 || status == 407) && answer_challenge(p, resp))
+		return;
+	if ((!resp || status == 503) && try_next_hop(p, t))
 		return;
 	if (p->state == PARTY_ENDED) {
 		call_settle(p->call);

@@ -216,8 +216,11 @@ static void on_flow_gone(struct stack *s, struct sl_str data)
 	struct sip_flow flow;
 
 	wire_get_flow(&r, &flow);
-	if (!r.failed)
-		bindings_flow_gone(s, &flow);
+	if (r.failed)
+		return;
+	bindings_flow_gone(s, &flow);
+	calls_flow_gone(s, &flow);
+	ctrans_flow_gone(s, &flow);
 }
 
 void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data)

@@ -8,6 +8,7 @@
  *     strans.c     server transactions (RFC 3261 s. 17.2)  ctrans.c     client transactions (17.1)
  *     auth.c       who asks                                registrar.c  REGISTER
  *     location.c   bindings                                trunk.c      PBXs and carriers
+ *     locate.c     servers of a name (RFC 3263)            hops.c       which of a trunk's is used
  */
 #ifndef SIP_STACK_H
 #define SIP_STACK_H
@@ -16,6 +17,7 @@
 #include "alarm.h"
 #include "conf.h"
 #include "digest.h"
+#include "locate.h"
 #include "message.h"
 #include "wire.h"
 
@@ -34,10 +36,12 @@ struct stack_io {
 	int (*tell)(void *arg, uint32_t worker, enum wire_type type, const struct sl_buf *msg);
 	/* Is it one that new media goes to? 0: any such worker, or 0 */
 	uint32_t (*worker)(void *arg, uint32_t wanted);
-	/* The address of this host towards remote, with the port of a UDP listener; for messages on
-	 * flows that nobody has used before. */
-	int (*local)(void *arg, const struct sl_addr *remote, struct sl_addr *ret_local);
-	void (*resolve)(void *arg, struct trunk *t);   /* answered by trunk_resolved */
+	/* The address of this host towards remote, with the port of a listener of the transport,
+	 * or, without one, of a UDP listener; for flows that nobody has used before. */
+	int (*local)(void *arg, unsigned transport, const struct sl_addr *remote,
+		     struct sl_addr *ret_local);
+	/* fn is called once, perhaps within, unless the stack is freed before. */
+	void (*resolve)(void *arg, const struct locate_want *want, locate_fn *fn, void *fn_arg);
 	void (*record)(void *arg, struct sl_str json); /* of a call that is over */
 	uint64_t (*unix_ms)(void *arg);
 	void *arg;
@@ -177,6 +181,7 @@ struct ctrans {
 	uint32_t interval;
 	enum { CTRANS_CALLING, CTRANS_PROCEEDING, CTRANS_COMPLETED, CTRANS_ACCEPTED } state;
 	bool invite, cancel_wanted, cancelled;
+	bool was_udp; /* went by TCP for its length alone */
 	ctrans_fn *fn;
 	void *arg;
 };
@@ -188,6 +193,10 @@ struct ctrans *ctrans_find(struct stack *s, const struct sip_msg *m);
 void ctrans_input(struct ctrans *t, const struct sip_msg *m);
 /* An INVITE: a CANCEL goes as soon as it may. */
 void ctrans_cancel(struct ctrans *t);
+/* Nobody answers for so long: as if for ever */
+void ctrans_hurry(struct ctrans *t, uint64_t ms);
+/* A connection has ended or could not be made: what waits for a first answer there fails. */
+void ctrans_flow_gone(struct stack *s, const struct sip_flow *flow);
 void ctrans_release(struct ctrans *t);
 void ctrans_free(struct ctrans *t);
 
@@ -246,12 +255,18 @@ void bindings_import(struct stack *s, struct sl_str data);
 struct trunk {
 	struct stack *stack;
 	const struct trunk_conf *conf;
-	struct sl_addr addr; /* unset: not looked up yet */
-	struct sip_flow flow;
-	bool up, registered;
+	struct sip_hops hops; /* n 0: not looked up yet */
+	unsigned hop, probed; /* the one that calls go to; the one that is being asked */
+	uint64_t shunned_until_ms[LOCATE_MAX_HOPS]; /* it did not answer */
+	uint64_t no_tcp_until_ms;		    /* large requests go by UDP */
+	struct sip_flow flow;			    /* to `hop` */
+	bool up, registered, finding, started;
 	uint32_t n_calls, n_silent, cseq, n_failed;
+	uint32_t n_in_second; /* calls begun in `second` */
+	uint64_t second;
 	uint32_t failure; /* status of the newest registration that failed; 0: none */
-	struct alarm renew, probe;
+	unsigned n_tries; /* hops that this registration has tried */
+	struct alarm renew, probe, find;
 	struct ctrans *registering, *probing;
 	char call_id[SIP_NAME_LEN + 1], tag[SIP_NAME_LEN + 1];
 	bool answered; /* the REGISTER under way answers a challenge */
@@ -263,11 +278,28 @@ int trunks_open(struct stack *s);
 /* Once there is a socket to send from */
 void trunks_start(struct stack *s);
 void trunks_close(struct stack *s);
-void trunk_resolved(struct trunk *t, const struct sl_addr *addr);
 bool trunk_is_usable(const struct trunk *t);
 struct trunk *trunk_by_name(const struct stack *s, struct sl_str name);
+struct trunk *trunk_by_peer(const struct stack *s, uint32_t peer);
 /* Whose calls come from there; NULL: nobody's */
 struct trunk *trunk_by_source(const struct stack *s, const struct sl_addr *remote);
+/* Its servers are known, or known anew. */
+void trunk_found(struct trunk *t);
+
+/* ---- hops.c */
+void hops_find(struct trunk *t);
+/* The way to one of its servers */
+struct sip_flow hops_flow(const struct trunk *t, unsigned hop);
+/* The first that is not shunned, or the one that was shunned first */
+unsigned hops_best(const struct trunk *t);
+/* A server that did not answer, or wants no more: others are tried first for a while. */
+void hops_shun(struct trunk *t, const struct sl_addr *remote);
+/* From now on calls go there. */
+void hops_use(struct trunk *t, unsigned hop);
+bool hops_has(const struct trunk *t, const struct sl_addr *remote);
+/* There is one that has not failed lately. */
+bool hops_is_hopeful(const struct trunk *t);
+
 /* sip:user@domain, or the server's address */
 void trunk_put_uri(const struct trunk *t, struct sl_buf *b, struct sl_str user);
 /* Appends the header that answers the challenge in resp. -SL_EUNSUPP: there is none we can answer
@@ -284,6 +316,8 @@ void calls_invite(struct stack *s, const struct sip_msg *m);
 void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
 void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
 void calls_leg_event(struct stack *s, struct sl_str data);
+/* Dialogs of trunks are reached by a new connection. */
+void calls_flow_gone(struct stack *s, const struct sip_flow *flow);
 /* Ends those whose media was there. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);

@@ -6,13 +6,14 @@
  * out of step ends.
  */
 #include "edge.h"
+#include "locate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 8000 };
+enum { CONNECT_MS = 4000 };
 
 static ptrdiff_t take_next(struct edge_conn *c, struct sl_str rest)
 {
@@ -52,23 +53,58 @@ static ptrdiff_t on_input(void *arg, struct sl_conn *conn, const uint8_t *data, 
 	return (ptrdiff_t)used;
 }
 
+static void tell_doubt(const struct edge_conn *c, const char *doubt)
+{
+	char text[SL_ADDR_STRLEN];
+
+	sl_log(SL_LOG_WARN, "sip-gateway", "no TLS with %s: %s", sl_addr_format(text, &c->remote),
+	       doubt ? doubt : "the handshake failed");
+}
+
 static void on_closed(void *arg, struct sl_conn *conn, enum sl_close_reason why)
 {
 	struct edge_conn *c = arg;
 	struct sip_flow flow;
 
-	(void)conn;
-	(void)why;
 	if (!c->edge) { /* this half has stopped before */
 		free(c);
 		return;
 	}
+	if (c->outgoing && why == SL_CLOSE_TLS)
+		tell_doubt(c, sl_conn_tls_doubt(conn));
 	flow = edge_conn_flow(c);
 	edge_flow_gone(c->edge, &flow);
 	edge_conn_free(c);
 }
 
-void stream_init(struct edge *e)
+static int new_client(struct edge *e, bool unchecked)
+{
+	const struct tls_conf *t = &e->conf->tls;
+	const struct sl_tls_client_opts o = {.authorities = t->authorities,
+					     .cert = t->cert,
+					     .key = t->key,
+					     .unchecked = unchecked};
+	char err[256];
+	int rc = sl_tls_client_new(&o, &e->tls[unchecked], err, sizeof err);
+
+	if (rc < 0) /* it was read when the configuration was checked */
+		sl_log(SL_LOG_ERROR, "sip-gateway", "TLS to trunks: %s", err);
+	return rc;
+}
+
+/* Is any trunk perhaps reached by TLS? */
+static bool needs_tls(const struct sip_conf *c)
+{
+	for (size_t i = 0; i < c->trunks.n; i++) {
+		int32_t t = SL_LIST_AT(c->trunks, struct trunk_conf, i)->transport;
+
+		if (t == TRUNK_TLS || t == TRUNK_AUTO)
+			return true;
+	}
+	return false;
+}
+
+int stream_init(struct edge *e)
 {
 	e->stream_ops = (struct sl_conn_ops){
 		.input = on_input,
@@ -77,6 +113,9 @@ void stream_init(struct edge *e)
 		.max_output = 8 * (size_t)SIP_MAX_MESSAGE,
 		.idle_timeout_ms = e->conf->idle_timeout,
 	};
+	if (!needs_tls(e->conf))
+		return 0;
+	return new_client(e, false) < 0 ? -SL_ECONF : new_client(e, true);
 }
 
 int stream_preread(void *ctx, struct sl_conn *conn)
@@ -104,13 +143,28 @@ int stream_preread(void *ctx, struct sl_conn *conn)
 
 /* ---- connections that we make */
 
-static struct edge_conn *find_outgoing(struct edge *e, const struct sl_addr *remote)
+/* One is used for all requests there. Over TLS, those of one trunk: another has another name to be
+ * checked. */
+static struct edge_conn *find_outgoing(struct edge *e, const struct sip_flow *flow)
 {
 	for (struct sl_hnode *n = sl_htab_first(&e->conns); n; n = sl_htab_next(&e->conns, n)) {
 		struct edge_conn *c = SL_CONTAINER(n, struct edge_conn, by_id);
 
-		if (c->outgoing && sl_addr_eq(&c->remote, remote))
+		if (c->outgoing && c->transport == flow->transport &&
+		    sl_addr_eq(&c->remote, &flow->remote) &&
+		    (c->transport != SIP_TLS || c->peer == flow->peer))
 			return c;
+	}
+	return NULL;
+}
+
+static const struct trunk_conf *find_trunk(const struct edge *e, uint32_t peer)
+{
+	for (size_t i = 0; peer && i < e->conf->trunks.n; i++) {
+		const struct trunk_conf *t = SL_LIST_AT(e->conf->trunks, struct trunk_conf, i);
+
+		if (wire_peer(t->name) == peer)
+			return t;
 	}
 	return NULL;
 }
@@ -130,10 +184,27 @@ static void on_patience(struct sl_timer *t)
 	give_up(t->arg);
 }
 
+/* The name before it was looked up is what counts (RFC 5922 section 4). */
+static int adopt(struct edge_conn *c, int fd)
+{
+	struct sl_conn_source from = {.remote = c->remote, .local = c->local, .fd = fd};
+	const struct trunk_conf *t;
+	char host[LOCATE_NAME];
+
+	if (c->transport == SIP_TLS) {
+		t = find_trunk(c->edge, c->peer);
+		if (!t || !c->edge->tls[!t->verify]) /* not in this configuration any more */
+			return -SL_ENOENT;
+		(void)sl_str_copy(host, sizeof host, trunk_conf_host(t));
+		from.tls = c->edge->tls[!t->verify];
+		from.tls_name = host;
+	}
+	return sl_conn_adopt(c->edge->w, &from, &c->edge->stream_ops, c, &c->conn);
+}
+
 static void on_connected(struct sl_event *ev, unsigned ready)
 {
 	struct edge_conn *c = ev->arg;
-	struct sl_conn_source from = {.remote = c->remote, .local = c->local, .fd = ev->fd};
 	socklen_t len = sizeof(int);
 	int err = 0;
 
@@ -144,8 +215,9 @@ static void on_connected(struct sl_event *ev, unsigned ready)
 	}
 	sl_event_del(c->edge->w->loop, ev);
 	sl_timer_cancel(c->edge->w->loop, &c->patience);
-	if (sl_conn_adopt(c->edge->w, &from, &c->edge->stream_ops, c, &c->conn) < 0) {
-		give_up(c); /* the descriptor was the core's */
+	if (adopt(c, ev->fd) < 0) {
+		close(ev->fd);
+		give_up(c);
 		return;
 	}
 	if (sl_conn_write(c->conn, c->waiting.p, c->waiting.len) < 0)
@@ -165,10 +237,6 @@ static int begin_connect(struct edge_conn *c)
 		close(fd);
 		return -SL_ESYS;
 	}
-	len = sizeof sa;
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
-	    sl_addr_from_sockaddr(&c->local, (struct sockaddr *)&sa) < 0)
-		c->local.family = 0;
 	c->connecting = (struct sl_event){.fd = fd, .fn = on_connected, .arg = c};
 	c->patience = (struct sl_timer){.fn = on_patience, .arg = c};
 	sl_timer_set(c->edge->w->loop, &c->patience, CONNECT_MS);
@@ -181,18 +249,20 @@ static int begin_connect(struct edge_conn *c)
 
 int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message)
 {
-	struct edge_conn *c = find_outgoing(e, &flow->remote);
+	struct edge_conn *c = find_outgoing(e, flow);
 	int rc;
 
-	if (flow->transport != SIP_TCP)
+	if (flow->transport != SIP_TCP && flow->transport != SIP_TLS)
 		return -SL_EUNSUPP;
 	if (c)
 		return edge_conn_send(c, message);
-	c = edge_conn_new(e, SIP_TCP);
+	c = edge_conn_new(e, flow->transport);
 	if (!c)
 		return -SL_ENOMEM;
 	c->outgoing = true;
+	c->peer = flow->peer;
 	c->remote = flow->remote;
+	c->local = flow->local; /* where we listen, not where this one leaves from: for Contact */
 	rc = begin_connect(c);
 	if (rc == 0)
 		return edge_conn_send(c, message);
@@ -225,4 +295,6 @@ void stream_stop(struct edge *e)
 			close(c->connecting.fd);
 		edge_conn_free(c);
 	}
+	sl_tls_client_free(e->tls[0]);
+	sl_tls_client_free(e->tls[1]);
 }

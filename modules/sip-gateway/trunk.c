@@ -21,7 +21,7 @@ static void arm(struct trunk *t, struct alarm *a, uint64_t ms)
 
 bool trunk_is_usable(const struct trunk *t)
 {
-	return t->addr.family && (t->up || t->conf->options_interval == 0) &&
+	return t->hops.n > 0 && (t->up || t->conf->options_interval == 0) &&
 	       (!t->conf->registers || t->registered);
 }
 
@@ -33,13 +33,20 @@ struct trunk *trunk_by_name(const struct stack *s, struct sl_str name)
 	return NULL;
 }
 
+struct trunk *trunk_by_peer(const struct stack *s, uint32_t peer)
+{
+	for (size_t i = 0; peer && i < s->conf->trunks.n; i++)
+		if (wire_peer(s->trunks[i].conf->name) == peer)
+			return &s->trunks[i];
+	return NULL;
+}
+
 struct trunk *trunk_by_source(const struct stack *s, const struct sl_addr *remote)
 {
 	for (size_t i = 0; i < s->conf->trunks.n; i++) {
 		struct trunk *t = &s->trunks[i];
 
-		if ((t->addr.family && sl_addr_same_ip(&t->addr, remote)) ||
-		    trunk_conf_has(t->conf, remote))
+		if (hops_has(t, remote) || trunk_conf_has(t->conf, remote))
 			return t;
 	}
 	return NULL;
@@ -50,8 +57,8 @@ void trunk_put_uri(const struct trunk *t, struct sl_buf *b, struct sl_str user)
 	struct sl_str host = t->conf->domain.len ? t->conf->domain : t->conf->server;
 
 	sl_buf_printf(b, "sip:%.*s%s%.*s", SL_FMT(user), user.len ? "@" : "", SL_FMT(host));
-	if (t->conf->transport == 1)
-		sl_buf_str(b, SL_STR(";transport=tcp"));
+	if (t->conf->transport == TRUNK_TCP || t->conf->transport == TRUNK_TLS)
+		sl_buf_printf(b, ";transport=%s", t->conf->transport == TRUNK_TCP ? "tcp" : "tls");
 }
 
 /* ---- credentials */
@@ -109,27 +116,33 @@ int trunk_put_credentials(struct trunk *t, struct sl_buf *b, const struct sip_ms
 
 /* ---- requests of our own */
 
-static void put_request(struct trunk *t, struct sl_buf *b, const char *method, struct sl_str uri,
-			const char *name)
+/* One request, to a server. */
+struct question {
+	const char *method;
+	struct sip_flow flow;
+	uint64_t expires_s;
+	const struct sip_msg *challenge; /* to be answered; NULL: none */
+};
+
+static void put_request(struct trunk *t, struct sl_buf *b, const struct question *q,
+			struct sl_str uri, const char *name)
 {
 	struct sl_str user = t->conf->user.len ? t->conf->user : SL_STR("sluice");
 
-	request_begin(t->stack, b, method, uri, &t->flow, name);
+	request_begin(t->stack, b, q->method, uri, &q->flow, name);
 	sl_buf_str(b, SL_STR("From: <"));
 	trunk_put_uri(t, b, user);
 	sl_buf_printf(b, ">;tag=%s\r\nTo: <", t->tag);
 	trunk_put_uri(t, b, t->conf->registers ? user : SL_STR_NULL);
-	sl_buf_printf(b, ">\r\nCall-ID: %s\r\nCSeq: %u %s\r\n", t->call_id, ++t->cseq, method);
+	sl_buf_printf(b, ">\r\nCall-ID: %s\r\nCSeq: %u %s\r\n", t->call_id, ++t->cseq, q->method);
 	sl_buf_printf(b, "Contact: <sip:%.*s@", SL_FMT(user));
-	stack_put_here(t->stack, b, &t->flow);
-	sl_buf_str(b, t->conf->transport == 1 ? SL_STR(";transport=tcp>\r\n") : SL_STR(">\r\n"));
+	stack_put_here(t->stack, b, &q->flow);
+	sl_buf_printf(b, "%s>\r\n", sip_transport_param(q->flow.transport));
 }
 
-/* resp: the challenge to answer, or NULL */
-static struct ctrans *ask(struct trunk *t, const char *method, uint64_t expires_s,
-			  const struct sip_msg *resp)
+static struct ctrans *ask(struct trunk *t, const struct question *q)
 {
-	bool registers = sl_str_eq(sl_str_c(method), SL_STR("REGISTER"));
+	bool registers = sl_str_eq(sl_str_c(q->method), SL_STR("REGISTER"));
 	char name[SIP_NAME_LEN + 1];
 	struct ctrans *c = NULL;
 	struct sl_buf b, uri;
@@ -138,14 +151,16 @@ static struct ctrans *ask(struct trunk *t, const char *method, uint64_t expires_
 	sl_buf_init(&b, SIP_MAX_MESSAGE);
 	sl_buf_init(&uri, 1024);
 	trunk_put_uri(t, &uri, SL_STR_NULL);
-	put_request(t, &b, method, sl_buf_view(&uri), name);
+	put_request(t, &b, q, sl_buf_view(&uri), name);
 	if (registers)
-		sl_buf_printf(&b, "Expires: %llu\r\n", (unsigned long long)expires_s);
-	if (rc == 0 && resp)
-		rc = trunk_put_credentials(t, &b, resp, method, sl_buf_view(&uri));
+		sl_buf_printf(&b, "Expires: %llu\r\n", (unsigned long long)q->expires_s);
+	if (rc == 0 && q->challenge)
+		rc = trunk_put_credentials(t, &b, q->challenge, q->method, sl_buf_view(&uri));
 	message_end(&b, NULL, SL_STR_NULL);
 	if (rc == 0)
-		rc = ctrans_new(t->stack, &t->flow, name, &b, &c);
+		rc = ctrans_new(t->stack, &q->flow, name, &b, &c);
+	if (rc == 0 && t->hops.n > 1)
+		ctrans_hurry(c, t->conf->failover);
 	sl_buf_free(&uri);
 	sl_buf_free(&b);
 	return rc == 0 ? c : NULL;
@@ -172,33 +187,48 @@ static void set_up(struct trunk *t, bool up)
 
 /* ---- is it there? */
 
-/* Any answer is one; a PBX that says 404 to us is alive. What says 503 wants no calls. */
+/* Any answer is one; a PBX that says 404 to us is alive. What says 503 wants no calls: its next
+ * server is asked, and when none is left the trunk is down. */
 static void on_options(void *arg, struct ctrans *c, const struct sip_msg *resp, unsigned status)
 {
 	struct trunk *t = arg;
 	uint64_t pause = t->conf->options_interval;
+	const struct sip_hop *asked = &t->hops.hop[t->probed];
 
 	(void)c;
 	if (resp && status < 200)
 		return;
 	t->probing = NULL;
-	set_up(t, resp && status != 503);
+	if (!resp || status == 503) {
+		hops_shun(t, &asked->addr);
+		if (hops_is_hopeful(t)) {
+			arm(t, &t->probe, 0);
+			return;
+		}
+		set_up(t, false);
+	} else {
+		t->shunned_until_ms[t->probed] = 0;
+		if (t->probed != t->hop)
+			hops_use(t, t->probed);
+		set_up(t, true);
+	}
 	for (unsigned i = 1; i < t->n_silent && i < MAX_PAUSES && !t->up; i *= 2)
 		pause *= 2;
 	arm(t, &t->probe, pause);
-	if (!t->up && sl_addr_parse(&(struct sl_addr){0}, t->conf->server) < 0)
-		t->stack->io->resolve(t->stack->io->arg, t);
+	if (!t->up)
+		hops_find(t);
 }
 
 static void on_probe(struct alarm *a)
 {
 	struct trunk *t = a->arg;
+	struct question q = {.method = "OPTIONS"};
 
-	if (t->addr.family == 0) {
-		t->stack->io->resolve(t->stack->io->arg, t);
+	if (t->probing)
 		return;
-	}
-	t->probing = ask(t, "OPTIONS", 0, NULL);
+	t->probed = hops_best(t);
+	q.flow = hops_flow(t, t->probed);
+	t->probing = ask(t, &q);
 	if (t->probing)
 		ctrans_on(t->probing, on_options, t);
 	else
@@ -237,23 +267,45 @@ static uint64_t granted_ms(const struct trunk *t, const struct sip_msg *resp)
 	return ms < 2 * SECOND ? 2 * SECOND : ms;
 }
 
+static void register_at(struct trunk *t, const struct sip_msg *challenge)
+{
+	const struct question q = {.method = "REGISTER",
+				   .flow = t->flow,
+				   .expires_s = t->conf->expires / SECOND,
+				   .challenge = challenge};
+
+	t->answered = challenge != NULL;
+	t->registering = ask(t, &q);
+	if (t->registering)
+		ctrans_on(t->registering, on_register, t);
+	else
+		registration_failed(t, challenge ? challenge->peek.status : 503);
+}
+
+/* A server that does not answer is no reason to give up while there is another. */
+static bool try_next(struct trunk *t, const struct sip_flow *failed)
+{
+	hops_shun(t, &failed->remote);
+	if (++t->n_tries >= t->hops.n || sl_addr_eq(&t->flow.remote, &failed->remote))
+		return false;
+	register_at(t, NULL);
+	return true;
+}
+
 static void on_register(void *arg, struct ctrans *c, const struct sip_msg *resp, unsigned status)
 {
 	struct trunk *t = arg;
+	const struct sip_flow flow = c->flow;
 
-	(void)c;
 	if (resp && status < 200)
 		return;
 	t->registering = NULL;
 	if (resp && (status == 401 || status == 407) && !t->answered) {
-		t->answered = true;
-		t->registering = ask(t, "REGISTER", t->conf->expires / SECOND, resp);
-		if (t->registering)
-			ctrans_on(t->registering, on_register, t);
-		else
-			registration_failed(t, status);
+		register_at(t, resp);
 		return;
 	}
+	if ((!resp || status == 503) && try_next(t, &flow))
+		return;
 	if (!resp || status >= 300) {
 		registration_failed(t, status);
 		return;
@@ -271,32 +323,21 @@ static void on_renew(struct alarm *a)
 {
 	struct trunk *t = a->arg;
 
-	t->answered = false;
-	t->registering = ask(t, "REGISTER", t->conf->expires / SECOND, NULL);
 	if (t->registering)
-		ctrans_on(t->registering, on_register, t);
-	else
-		registration_failed(t, 503);
+		return;
+	t->n_tries = 0;
+	register_at(t, NULL);
 }
 
 /* ---- life */
 
-void trunk_resolved(struct trunk *t, const struct sl_addr *addr)
+void trunk_found(struct trunk *t)
 {
-	bool first = t->addr.family == 0;
-
-	if (addr->family == 0) { /* asked again while it does not answer */
-		if (first)
-			arm(t, &t->probe, RETRY_MS);
+	if (t->started) { /* asked again, as DNS wants it */
+		count_up(t->stack);
 		return;
 	}
-	t->addr = *addr;
-	t->flow.transport = t->conf->transport == 1 ? SIP_TCP : SIP_UDP;
-	t->flow.remote = *addr;
-	if (t->stack->io->local(t->stack->io->arg, addr, &t->flow.local) < 0)
-		t->flow.local = (struct sl_addr){.family = addr->family};
-	if (!first)
-		return;
+	t->started = true;
 	if (t->conf->options_interval > 0)
 		arm(t, &t->probe, 0);
 	if (t->conf->registers)
@@ -335,6 +376,11 @@ void trunks_import(struct stack *s, struct sl_str data)
 	count_up(s);
 }
 
+static void on_find(struct alarm *a)
+{
+	hops_find(a->arg);
+}
+
 static int open_one(struct stack *s, struct trunk *t, const struct trunk_conf *conf)
 {
 	int rc = sip_name_new(t->call_id, s->owner);
@@ -345,6 +391,7 @@ static int open_one(struct stack *s, struct trunk *t, const struct trunk_conf *c
 	t->conf = conf;
 	t->probe = (struct alarm){.fn = on_probe, .arg = t};
 	t->renew = (struct alarm){.fn = on_renew, .arg = t};
+	t->find = (struct alarm){.fn = on_find, .arg = t};
 	return rc;
 }
 
@@ -367,14 +414,8 @@ int trunks_open(struct stack *s)
 
 void trunks_start(struct stack *s)
 {
-	for (size_t i = 0; i < s->conf->trunks.n; i++) {
-		struct trunk *t = &s->trunks[i];
-
-		if (t->conf->address.family)
-			trunk_resolved(t, &t->conf->address);
-		else
-			s->io->resolve(s->io->arg, t);
-	}
+	for (size_t i = 0; i < s->conf->trunks.n; i++)
+		hops_find(&s->trunks[i]);
 }
 
 void trunks_close(struct stack *s)
@@ -384,6 +425,7 @@ void trunks_close(struct stack *s)
 
 		alarm_cancel(&s->alarms, &t->probe);
 		alarm_cancel(&s->alarms, &t->renew);
+		alarm_cancel(&s->alarms, &t->find);
 	}
 	free(s->trunks);
 	s->trunks = NULL;

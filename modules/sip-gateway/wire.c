@@ -12,6 +12,22 @@ const char *sip_transport_name(unsigned transport)
 	return transport < SL_ARRAY_LEN(names) ? names[transport] : "UDP";
 }
 
+const char *sip_transport_param(unsigned transport)
+{
+	static const char *const params[] = {"", ";transport=tcp", ";transport=tls",
+					     ";transport=ws", ";transport=ws"};
+
+	return transport < SL_ARRAY_LEN(params) ? params[transport] : "";
+}
+
+uint32_t wire_peer(struct sl_str trunk)
+{
+	uint8_t digest[32];
+
+	sl_sha256_parts(digest, &trunk, 1); /* sl_hash has a key of its process */
+	return sl_get32(digest) | 1;
+}
+
 bool sip_flow_same(const struct sip_flow *a, const struct sip_flow *b)
 {
 	if (a->transport != b->transport)
@@ -50,6 +66,7 @@ void wire_put_flow(struct sl_buf *b, const struct sip_flow *f)
 	sl_buf_u8(b, f->transport);
 	wire_put_addr(b, &f->remote);
 	wire_put_addr(b, &f->local);
+	sl_buf_u32(b, f->peer);
 }
 
 void wire_get_flow(struct sl_reader *r, struct sip_flow *ret_flow)
@@ -61,6 +78,7 @@ void wire_get_flow(struct sl_reader *r, struct sip_flow *ret_flow)
 	f.transport = sl_read_u8(r);
 	wire_get_addr(r, &f.remote);
 	wire_get_addr(r, &f.local);
+	f.peer = sl_read_u32(r);
 	*ret_flow = f;
 }
 

@@ -21,7 +21,7 @@ enum wire_type {
 	WIRE_LEG_EVENT,	   /* struct wire_leg_event */
 	WIRE_SIGNAL,	   /* struct wire_signal: what a browser says */
 	WIRE_PEER_LEFT,	   /* struct wire_signal; json: the reason, as it is */
-	WIRE_LISTENER,	   /* address of a UDP listener, which messages can leave from */
+	WIRE_LISTENER,	   /* transport (u8) and address of a listener: where we can be reached */
 	WIRE_WORKER_GONE, /* u32: owner word of a worker that is not there any more */
 	/* stack to workers */
 	WIRE_SEND = 32,	   /* flow, message */
@@ -40,6 +40,8 @@ enum wire_type {
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };
 /* As Via says it: "UDP" */
 const char *sip_transport_name(unsigned transport);
+/* As a parameter of our URIs, with its semicolon: ";transport=tcp"; of UDP: "" */
+const char *sip_transport_param(unsigned transport);
 
 /* The way to a peer: a connection of one worker, or a remote address on a UDP listener. */
 struct sip_flow {
@@ -48,11 +50,15 @@ struct sip_flow {
 	uint16_t listener; /* index; of a connection to be made: none */
 	uint8_t transport; /* enum sip_transport */
 	struct sl_addr remote, local;
+	uint32_t peer;	     /* of a connection to be made: wire_peer of the trunk's name; 0: none */
+	bool tcp_when_large; /* a long datagram had better be a stream; the stack's own */
 };
 static inline bool sip_flow_is_reliable(const struct sip_flow *f)
 {
 	return f->transport != SIP_UDP;
 }
+/* How the halves call a trunk; over reloads, too. Never 0 */
+uint32_t wire_peer(struct sl_str trunk);
 /* The same connection, or the same two addresses */
 bool sip_flow_same(const struct sip_flow *a, const struct sip_flow *b);
 
