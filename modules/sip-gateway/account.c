@@ -177,9 +177,10 @@ static void on_answer(void *arg, struct ctrans *t, const struct sip_msg *resp, u
 {
 	struct account *a = arg;
 
-	(void)t;
 	if (resp && status < 200)
 		return;
+	if (!resp)
+		hops_shun(a->trunk, &t->flow.remote);
 	a->asking = NULL;
 	if (resp && (status == 401 || status == 407) && !a->answered) {
 		a->answered = true;
@@ -209,7 +210,7 @@ static void put_register(struct account *a, struct sl_buf *b, struct sl_str uri,
 		      ++a->cseq, a->contact);
 	stack_put_here(a->stack, b, &t->flow);
 	sl_buf_printf(b, "%s>;expires=%llu\r\nExpires: %llu\r\n",
-		      t->flow.transport == SIP_UDP ? "" : ";transport=tcp",
+		      sip_transport_param(t->flow.transport),
 		      (unsigned long long)expires_s, (unsigned long long)expires_s);
 }
 
@@ -218,7 +219,7 @@ static void ask(struct account *a, uint64_t expires_s, const struct sip_msg *cha
 {
 	char branch[SIP_NAME_LEN + 1];
 	struct sl_buf b, uri;
-	int rc = a->trunk->addr.family ? sip_name_new(branch, a->stack->owner) : -SL_EAGAIN;
+	int rc = a->trunk->hops.n > 0 ? sip_name_new(branch, a->stack->owner) : -SL_EAGAIN;
 
 	sl_buf_init(&b, SIP_MAX_MESSAGE);
 	sl_buf_init(&uri, 1024);

@@ -1,4 +1,4 @@
-"""tests/lib/dns.py: a name server for tests, on loopback: A, SRV and NAPTR records from a table, which a test may change at any time.
+"""tests/lib/nameserver.py: a name server for tests, on loopback: A, SRV and NAPTR records from a table, which a test may change at any time.
 What it does not have does not exist."""
 import socket
 import struct
