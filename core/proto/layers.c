@@ -296,3 +296,25 @@ int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 		return take_late(l, l->before, p, ret_out);
 	return ret_out->src ? SL_OK : SL_DONE;
 }
+
+/* A run of its own. Its moment is long past, so no clock lines up what follows. */
+int sl_layers_still(struct sl_layers *l, const struct sl_layers_packet *p,
+		    struct sl_rtp_out *ret_out)
+{
+	bool first = is_key_start(p->info);
+	int rc;
+
+	if (p->encoding >= SL_RTC_MAX_ENCODINGS || l->target.paused || (l->running && !l->broken))
+		return SL_DROP;
+	*ret_out = (struct sl_rtp_out){0};
+	(void)see(l, p);
+	if (first)
+		begin_run(l, p);
+	else if (!l->running || !belongs(l->now, p))
+		return SL_DROP;
+	l->broken = false;
+	rc = take(l, p, true, first, ret_out);
+	l->broken = true;
+	l->has_anchor = false;
+	return rc;
+}

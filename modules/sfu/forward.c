@@ -80,12 +80,27 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 		return;
 	}
 	count_rate(t, k, rtp->len, sfu_now_ms(s));
+	if (t->kind == SL_MEDIA_VIDEO)
+		cache_packet(t, k);
 	if (!t->subs && !t->links)
 		return;
 	sl_packet_ref(k->packet);
 	enlist(t);
 	if (++t->n_pending == MAX_PENDING)
 		forward_track(t);
+}
+
+void forward_kept(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
+		  unsigned codec)
+{
+	struct pending k = {.packet = rtp->packet,
+			    .seq = seq,
+			    .encoding = (uint8_t)encoding,
+			    .codec = (uint8_t)codec};
+
+	if (t->kind == SL_MEDIA_VIDEO && encoding < SL_RTC_MAX_ENCODINGS &&
+	    sl_codec_inspect(t->state[encoding], codec, rtp, &k.info) == 0)
+		cache_packet(t, &k);
 }
 
 /* ---- out */
@@ -146,9 +161,16 @@ static void forward_audio(struct sub *sub, const struct pending *k)
 	send(sub, &out, k->codec);
 }
 
-static void forward_video(struct sub *sub, const struct pending *k, uint64_t now_ns)
+/* A run that began before anything could be sent would go on without its key frame. */
+bool forward_is_ready(struct sub *sub)
 {
-	const struct sl_layers_packet p = {
+	return sl_rtc_get_state(sl_rtc_media_rtc(sub->out)) >= SL_RTC_CONNECTED &&
+	       payload_type(sub, sub->track->codec) != 0;
+}
+
+static struct sl_layers_packet as_layers_packet(const struct pending *k, uint64_t now_ns)
+{
+	return (struct sl_layers_packet){
 		.rtp = sl_packet_rtp(k->packet),
 		.info = &k->info,
 		.seq = k->seq,
@@ -156,13 +178,30 @@ static void forward_video(struct sub *sub, const struct pending *k, uint64_t now
 		.codec = k->codec,
 		.now_ns = now_ns,
 	};
+}
+
+void forward_still(struct sub *sub, const struct pending *k)
+{
+	const struct sl_layers_packet p =
+		as_layers_packet(k, sl_loop_ns(sub->track->room->sfu->w->loop));
+	struct sl_rtp_out out;
+
+	if (sl_layers_still(sub->layers, &p, &out) == SL_OK)
+		send(sub, &out, k->codec);
+}
+
+static void forward_video(struct sub *sub, const struct pending *k, uint64_t now_ns)
+{
+	const struct sl_layers_packet p = as_layers_packet(k, now_ns);
 	struct sl_rtp_out out;
 	int rc;
 
 	/* SL_DONE: padding, for a number that was kept for a packet which is of no use now. */
 	rc = sl_layers_take(sub->layers, &p, &out);
-	if (rc == SL_OK || rc == SL_DONE)
-		send(sub, &out, k->codec);
+	if (rc != SL_OK && rc != SL_DONE)
+		return;
+	sub->has_seen = true;
+	send(sub, &out, k->codec);
 }
 
 /* Every subscriber that waits for a key frame would ask with every batch, over the trunk too. What
@@ -180,6 +219,8 @@ static void forward_to(struct sub *sub, const struct track *t)
 	uint64_t now_ns = sl_loop_ns(t->room->sfu->w->loop);
 	unsigned encoding;
 
+	if (sub->layers && !forward_is_ready(sub))
+		return;
 	for (unsigned i = 0; i < t->n_pending; i++)
 		if (sub->participant->member)
 			member_hear(sub, &t->pending[i]);

@@ -266,6 +266,7 @@ void track_remove(struct track *t)
 
 	shown_end(t);
 	forward_forget(t);
+	cache_forget(t);
 	while (t->subs)
 		unsubscribe(t->subs);
 	if (t->in)
@@ -292,6 +293,7 @@ void track_silence(struct track *t, bool silenced)
 		return;
 	}
 	t->silenced = silenced;
+	cache_forget(t);
 	shown_changed(t);
 	if (t->publisher->member)
 		member_silenced(t);

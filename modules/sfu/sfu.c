@@ -22,6 +22,10 @@ const struct sl_directive sfu_directives[] = {
 	       .doc = "Only so many loudest voices of a room are forwarded; 0: all."),
 	SL_DIR(struct sfu_conf, data, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Data channels: what a participant says on one goes to all others."),
+	SL_DIR(struct sfu_conf, key_frame_cache, SL_T_SIZE, SL_S_MAIN, .dflt = "0", .max = 1 << 30,
+	       .doc = "Memory of a worker for the newest key frame of each encoding: who "
+		      "subscribes "
+		      "sees it at once, before the publisher has made another. 0: none are kept."),
 	SL_DIR(struct sfu_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "2m", .min = 1000,
 	       .max = 86400000,
 	       .doc = "A participant that has neither sent nor got a packet for so long loses its "

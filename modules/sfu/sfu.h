@@ -11,6 +11,7 @@
  *     member.c      participants whom other modules bring: phones
  *     subscribe.c   media going to a participant: one connection, offered by us
  *     forward.c     packets of a track to its subscribers
+ *     cache.c       newest key frames, for those who come
  *     trunk.c       tracks, feedback and news between workers
  *     steward.c     who gets which layers, and which layers are made at all
  *     allocate.c    divides one estimate among tracks (pure)
@@ -44,6 +45,7 @@ enum {
 struct sfu_conf {
 	struct sl_list rooms; /* struct sl_regex *: rooms whose media come here; none: all */
 	int64_t direct_peers, max_tracks, audible, max_participants;
+	uint64_t key_frame_cache; /* bytes of one worker; 0: none */
 	uint64_t idle_timeout; /* ms */
 	bool data;
 };
@@ -64,6 +66,7 @@ struct sfu_conf {
 	X(trunk_in, COUNTER, "packets received from other workers")                                \
 	X(trunk_lost, COUNTER, "messages to other workers that found no room")                     \
 	X(key_frames, COUNTER, "key frames asked of publishers")                                   \
+	X(shown_from_cache, COUNTER, "subscriptions that were shown a kept key frame at first")     \
 	X(layer_switches, COUNTER, "changes of a subscription's target layers")                    \
 	X(pauses, COUNTER, "subscriptions paused for want of bandwidth")                           \
 	X(data_messages, COUNTER, "data messages distributed")                                     \
@@ -166,6 +169,7 @@ struct track {
 	uint32_t wanted_mask; /* encodings that home was asked for */
 	/* Everywhere: */
 	struct sl_codec_state *state[SL_RTC_MAX_ENCODINGS];
+	struct cache *cache[SL_RTC_MAX_ENCODINGS]; /* owned; NULL: nothing kept */
 	struct encoding_rate rate[SL_RTC_MAX_ENCODINGS];
 	uint8_t arriving; /* encodings, at the last look */
 	uint64_t asked_ms[SL_RTC_MAX_ENCODINGS]; /* when its publisher or home was asked to bring it */
@@ -191,6 +195,7 @@ struct sub {
 	uint16_t width, height;
 	uint8_t priority;
 	bool hidden, paused, stopped; /* paused: for want of bandwidth; stopped: by the client */
+	bool has_seen; /* a picture, or is about to: nothing out of the cache any more */
 	struct sl_layers_target target;
 	struct allocate_state allocated;
 	/* Audio: numbers without gaps over pauses */
@@ -210,7 +215,7 @@ struct sfu {
 	struct track *first_dirty;
 	struct sl_post post; /* forwards what is pending */
 	struct sl_timer tick;
-	uint64_t rates_at_ms, allocated_at_ms;
+	uint64_t rates_at_ms, allocated_at_ms, n_cached; /* n_cached: packets in caches */
 	bool draining;
 };
 
@@ -339,6 +344,21 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
 void forward_pending(struct sl_post *post); /* arg: struct sfu */
 void forward_forget(struct track *t);
+/* A packet of a frame that another worker has kept: it is kept here, and not forwarded. */
+void forward_kept(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
+		  unsigned codec);
+/* Packets of video can be sent: it is connected, and has agreed to the codec. */
+bool forward_is_ready(struct sub *sub);
+/* A packet of a key frame that came before; nothing flows to the subscriber yet. */
+void forward_still(struct sub *sub, const struct pending *k);
+
+/* ---- cache.c */
+void cache_packet(struct track *t, const struct pending *k);
+/* What is kept of these encodings, to a worker that wants them from now on */
+void cache_send(struct track *t, uint32_t owner, uint32_t mask);
+/* Where the subscriber has seen nothing yet, and something is kept */
+void cache_show(struct sub *sub);
+void cache_forget(struct track *t);
 
 /* ---- trunk.c */
 int trunk_open(struct sfu *s);
@@ -351,6 +371,7 @@ void trunk_key(const struct track *t, unsigned encoding);
 void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
 void trunk_packets(struct track *t); /* what is pending, to all links */
 void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data);
+void trunk_still(struct track *t, uint32_t owner, const struct pending *packets, unsigned n);
 void trunk_hold(const struct room *r, bool held);
 /* A client's message that belongs to the participant's home. */
 int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);

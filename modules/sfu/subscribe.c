@@ -37,16 +37,40 @@ static void on_negotiate(void *arg, struct sl_rtc *c)
 	send_offer(p, restart);
 }
 
+/* What flowed before the way was lost */
+static void renew_pictures(struct participant *p)
+{
+	for (struct sub *sub = p->subs; sub; sub = sub->next_of_participant) {
+		struct sl_layers_target now = {.paused = true};
+
+		if (sub->layers)
+			sl_layers_current(sub->layers, &now);
+		if (!now.paused)
+			track_ask_key(sub->track, now.encoding);
+	}
+}
+
+/* What is there already is seen at once, and goes on with the key frame that is asked for. */
+static void begin_pictures(struct participant *p)
+{
+	for (struct sub *sub = p->subs; sub; sub = sub->next_of_participant) {
+		unsigned encoding;
+
+		cache_show(sub);
+		if (sub->layers && sl_layers_wants_key(sub->layers, &encoding))
+			track_ask_key(sub->track, encoding);
+	}
+}
+
 static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const char *why)
 {
 	struct participant *p = arg;
 
 	(void)c;
 	if (state == SL_RTC_CONNECTED) {
-		for (struct sub *sub = p->subs; sub; sub = sub->next_of_participant)
-			if (sub->layers)
-				track_ask_key(sub->track, 0);
 		steward_allocate(p);
+		begin_pictures(p);
+		renew_pictures(p);
 	} else if (state == SL_RTC_FAILED) {
 		subscribe_restart(p);
 	} else if (state == SL_RTC_CLOSED) {
@@ -231,16 +255,6 @@ static void forget_payload_types(struct participant *p)
 		memset(sub->pts, 0, sizeof sub->pts);
 }
 
-static void ask_keys(struct participant *p)
-{
-	for (struct sub *sub = p->subs; sub; sub = sub->next_of_participant) {
-		unsigned encoding;
-
-		if (sub->layers && sl_layers_wants_key(sub->layers, &encoding))
-			track_ask_key(sub->track, encoding);
-	}
-}
-
 int subscribe_answer(struct participant *p, uint32_t number, struct sl_str sdp, char *ret_err)
 {
 	int rc;
@@ -255,7 +269,7 @@ int subscribe_answer(struct participant *p, uint32_t number, struct sl_str sdp, 
 	if (rc < 0)
 		return rc;
 	forget_payload_types(p);
-	ask_keys(p);
+	begin_pictures(p);
 	if (p->wants_restart)
 		on_negotiate(p, p->sub);
 	return 0;

@@ -28,6 +28,7 @@ enum trunk_type {		 /* spoken between generations: append only */
 		  TRUNK_SILENCE,
 		  TRUNK_LEVEL,
 		  TRUNK_HOLD,
+		  TRUNK_STILL,
 };
 
 /* ---- writing */
@@ -277,41 +278,74 @@ void trunk_packets(struct track *t)
 		send_to(t, l);
 }
 
-static void take_packet(struct track *t, unsigned encoding, unsigned codec, uint64_t seq,
-			struct sl_str bytes)
+void trunk_still(struct track *t, uint32_t owner, const struct pending *packets, unsigned n)
+{
+	struct sl_buf b;
+
+	begin(&b, t->id);
+	for (unsigned i = 0; i < n; i++)
+		put_packet(&b, &packets[i]);
+	if (b.len <= MAX_BATCH)
+		(void)post(t->room->sfu, owner, TRUNK_STILL, &b);
+	else
+		sl_buf_free(&b); /* a picture so large comes with the next key frame */
+}
+
+/* forward_packet, forward_kept */
+typedef void take_fn(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
+		     unsigned codec);
+
+struct carried { /* a packet in a message */
+	unsigned encoding, codec;
+	uint64_t seq;
+	struct sl_str bytes;
+};
+
+static void take_packet(struct track *t, const struct carried *c, take_fn *take)
 {
 	struct sfu *s = t->room->sfu;
-	struct sl_packet *p = bytes.len <= SL_PACKET_MAX ? sl_packet_new(s->w) : NULL;
+	struct sl_packet *p = c->bytes.len <= SL_PACKET_MAX ? sl_packet_new(s->w) : NULL;
 	struct sl_rtp *rtp;
 
 	if (!p) {
 		sfu_count(s, M_not_sent);
 		return;
 	}
-	memcpy(p->data, bytes.p, bytes.len);
-	p->len = (uint32_t)bytes.len;
+	memcpy(p->data, c->bytes.p, c->bytes.len);
+	p->len = (uint32_t)c->bytes.len;
 	rtp = sl_packet_rtp(p);
 	if (sl_rtp_parse(rtp, p->data, p->len) == 0) {
 		rtp->packet = p;
 		sl_rtp_ext_index(rtp, &t->ext);
 		sfu_count(s, M_trunk_in);
-		forward_packet(t, rtp, seq, encoding, codec);
+		take(t, rtp, c->seq, c->encoding, c->codec);
 	}
 	sl_packet_unref(p);
 }
 
-static void on_packets(struct sfu *s, uint64_t id, struct sl_reader *r)
+static void on_packets(struct sfu *s, uint64_t id, struct sl_reader *r, take_fn *take)
 {
 	struct track *t = track_find(s, id);
 
 	while (t && !t->publisher->here && r->p < r->end && !r->failed) {
-		unsigned encoding = sl_read_u8(r), codec = sl_read_u8(r);
-		uint64_t seq = sl_read_u64(r);
-		struct sl_str bytes = sl_read_bytes(r, sl_read_u16(r));
+		struct carried c = {.encoding = sl_read_u8(r)};
 
+		c.codec = sl_read_u8(r);
+		c.seq = sl_read_u64(r);
+		c.bytes = sl_read_bytes(r, sl_read_u16(r));
 		if (!r->failed)
-			take_packet(t, encoding, codec, seq, bytes);
+			take_packet(t, &c, take);
 	}
+}
+
+/* Whoever waits for a picture of it is shown what is kept now. */
+static void on_still(struct sfu *s, uint64_t id, struct sl_reader *r)
+{
+	struct track *t = track_find(s, id);
+
+	on_packets(s, id, r, forward_kept);
+	for (struct sub *sub = t ? t->subs : NULL; sub; sub = sub->next_of_track)
+		cache_show(sub);
 }
 
 /* ---- news */
@@ -369,6 +403,8 @@ static void read_track(struct track *t, struct sl_reader *r)
 	flags = sl_read_u8(r);
 	t->muted = flags & 1;
 	t->silenced = flags & 2;
+	if (t->muted || t->silenced)
+		cache_forget(t);
 	t->n_encodings = sl_read_u8(r);
 	if (t->n_encodings == 0 || t->n_encodings > SL_RTC_MAX_ENCODINGS)
 		t->n_encodings = 1;
@@ -445,13 +481,23 @@ static void set_link(struct track *t, uint32_t owner, uint32_t mask)
 	steward_wants_changed(t);
 }
 
+static uint32_t link_mask(const struct track *t, uint32_t owner)
+{
+	for (const struct link *l = t->links; l; l = l->next)
+		if (l->owner == owner)
+			return l->mask;
+	return 0;
+}
+
 static void on_want(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
 {
 	struct track *t = track_find(s, id);
-	uint32_t mask = sl_read_u32(r);
+	uint32_t mask = sl_read_u32(r), before = t ? link_mask(t, from) : 0;
 
-	if (t && t->publisher->here && !r->failed)
-		set_link(t, from, mask);
+	if (!t || !t->publisher->here || r->failed)
+		return;
+	cache_send(t, from, mask & ~before);
+	set_link(t, from, mask);
 }
 
 static void on_clock(struct sfu *s, uint64_t id, struct sl_reader *r)
@@ -546,7 +592,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		on_want(s, m->from, id, &r);
 		break;
 	case TRUNK_PACKETS:
-		on_packets(s, id, &r);
+		on_packets(s, id, &r, forward_packet);
 		break;
 	case TRUNK_KEY:
 		t = track_find(s, id);
@@ -572,6 +618,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		break;
 	case TRUNK_HOLD:
 		on_hold(s, &r);
+		break;
+	case TRUNK_STILL:
+		on_still(s, id, &r);
 		break;
 	default: /* of a newer generation */
 		break;

@@ -209,6 +209,7 @@ static int on_layers(struct said *v)
 static void mute_own(struct track *t, bool muted)
 {
 	t->muted = muted;
+	cache_forget(t);
 	shown_changed(t);
 	trunk_track(t);
 	for (struct participant *p = t->room->participants; p; p = p->next)

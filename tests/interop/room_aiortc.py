@@ -1,5 +1,6 @@
-"""tests/interop/room_aiortc.py URL ROOM NAME ADDRESS: aiortc as a participant of a room, in a process of its own. It publishes a tone and
-a picture, and tells as lines of JSON of whom it has decoded how many pictures, and whether it hears anything of them."""
+"""tests/interop/room_aiortc.py URL ROOM NAME ADDRESS [deaf]: aiortc as a participant of a room, in a process of its own. It publishes a tone and
+a picture, and tells as lines of JSON of whom it has decoded how many pictures, and whether it hears anything of them. Who is deaf makes one key frame, and no
+other when asked: it counts how often it was."""
 import asyncio
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
 from media import Participant, Picture, Tone, aioice, numpy
 
 # What a process that waits for its turn on a busy machine measures of the way says nothing: the server goes by reports of loss.
@@ -18,7 +20,17 @@ def is_loud(frames):
     return any(numpy.abs(f.to_ndarray()).max() > 500 for f in frames[-100:])
 
 
-async def main(url, room, name, address):
+asked = 0
+
+
+def turn_a_deaf_ear(_sender):
+    global asked
+    asked += 1
+
+
+async def main(url, room, name, address, *words):
+    if "deaf" in words:
+        aiortc.rtcrtpsender.RTCRtpSender._send_keyframe = turn_a_deaf_ear
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
     p = await Participant(url, room, name, [Tone(600), Picture()]).start()
     while True:
@@ -29,7 +41,7 @@ async def main(url, room, name, address):
                 of["pictures"] = len(frames)
             else:
                 of["heard"] = is_loud(frames)
-        print(json.dumps({"self": p.id, "seen": seen}), flush=True)
+        print(json.dumps({"self": p.id, "seen": seen, "asked": asked}), flush=True)
         await asyncio.sleep(0.25)
 
 

@@ -236,6 +236,49 @@ TEST(a_publisher_that_jumps_or_changes_its_codec_needs_a_key_frame)
 	CHECK_INT(out.cut, 0);
 }
 
+/* As take(), of a frame that is kept */
+static int still(struct in in)
+{
+	struct sl_layers *live = l;
+	struct sl_frame_info info = {.begins = in.key, .ends = true, .picture_ends = true, .key = true, .picture_bits = 15,
+				     .picture_id = in.picture, .has_tl0 = true, .tl0_picture = in.tl0, .head_len = 6};
+	struct sl_layers_packet p = {.rtp = &rtp, .info = &info, .seq = 65536 + in.seq, .encoding = (uint8_t)in.encoding,
+				     .codec = SL_CODEC_VP8, .now_ns = now_ns};
+
+	l = NULL; /* only for its parsing */
+	begin(0, 0);
+	(void)take(in);
+	sl_layers_free(l);
+	l = live;
+	return sl_layers_still(l, &p, &out);
+}
+
+TEST(a_kept_key_frame_stands_until_a_new_one_comes)
+{
+	unsigned encoding = 9;
+	uint64_t start;
+
+	begin(0, 2);
+	start = now_ns;
+	CHECK_INT(still((struct in){.seq = 10, .ts = 1000, .picture = 4, .key = true}), SL_OK);
+	CHECK_INT(out.seq, 10);
+	CHECK_INT(still((struct in){.seq = 11, .ts = 1000, .picture = 4}), SL_OK);
+	CHECK_INT(out.seq, 11);
+	CHECK(sl_layers_wants_key(l, &encoding));
+	CHECK_INT(encoding, 0);
+	/* Half a minute later in the publisher's time, a moment later in ours */
+	CHECK_INT(take((struct in){.seq = 900, .ts = 1000 + 30 * 90000, .picture = 500}), SL_DROP);
+	now_ns = start + 100 * MS;
+	CHECK_INT(take((struct in){.seq = 901, .ts = 1000 + 30 * 90000 + 3000, .picture = 501, .key = true}), SL_OK);
+	CHECK_INT(out.seq, 12);
+	CHECK_INT(out.ts, 1000 + 9000);
+	CHECK_INT(picture_out(), 5);
+	CHECK(!sl_layers_wants_key(l, &encoding));
+	CHECK_INT(still((struct in){.seq = 10, .ts = 1000, .picture = 4, .key = true}), SL_DROP); /* it flows */
+	CHECK_INT(take((struct in){.seq = 902, .ts = 1000 + 30 * 90000 + 6000, .picture = 502}), SL_OK);
+	CHECK_INT(out.seq, 13);
+}
+
 TEST(lost_pictures_leave_their_gap_for_the_decoder)
 {
 	begin(0, 2);

@@ -41,6 +41,13 @@ SL_API void sl_layers_current(const struct sl_layers *l, struct sl_layers_target
  */
 SL_API int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 			  struct sl_rtp_out *ret_out);
+/*
+ * A packet of a whole key frame of before, for a subscriber that nothing flows to: what is sent of
+ * it stands still until a newer key frame comes, which is waited for. Packets of the frame in
+ * order, SL_OK or SL_DROP.
+ */
+SL_API int sl_layers_still(struct sl_layers *l, const struct sl_layers_packet *p,
+			   struct sl_rtp_out *ret_out);
 /* A key frame of *ret_encoding is waited for; ask its publisher, as often as its limit lets. */
 SL_API bool sl_layers_wants_key(const struct sl_layers *l, unsigned *ret_encoding);
 /* The publisher's clock of an encoding, for lining up timestamps when encodings change, */
