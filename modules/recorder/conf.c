@@ -9,6 +9,49 @@ static const char *const container_names[] = {"matroska", "mp4", NULL};
 static const char *const audio_names[] = {"matroska", "mp4", "ogg", "wav", NULL};
 static const char *const sync_names[] = {"never", "segment", "second", NULL};
 
+static const char *const style_names[] = {"path", "host", NULL};
+static const char *const verify_names[] = {"checksum", "read", NULL};
+
+#define U struct upload_conf
+static const struct sl_directive upload_fields[] = {
+	SL_FIELD(U, url, SL_T_STR, .max = 255,
+		 .doc = "Of the server, like https://s3.eu-central-1.amazonaws.com or "
+			"http://minio:9000."),
+	SL_FIELD(U, bucket, SL_T_STR, .max = 63, .doc = "Bucket; it must exist."),
+	SL_FIELD(U, region, SL_T_STR, .dflt = "us-east-1", .max = 63,
+		 .doc = "Region that requests are signed for."),
+	SL_FIELD(U, key_id, SL_T_STR, .max = 255, .doc = "Name of the access key."),
+	SL_FIELD(U, secret, SL_T_SECRET, .max = 1024, .doc = "The access key; use !file or !env."),
+	SL_FIELD(U, session_token, SL_T_SECRET, .max = 4096,
+		 .doc = "Beside temporary keys; use !file or !env."),
+	SL_FIELD(U, prefix, SL_T_STR, .max = 512,
+		 .doc = "Stands before `<room>/<recording>/<file>` in the names of objects; ends "
+			"usually with /."),
+	SL_FIELD(U, style, SL_T_ENUM, .dflt = "path", .names = style_names,
+		 .doc = "Whether the bucket stands in the path or in the host's name."),
+	SL_FIELD(U, storage_class, SL_T_STR, .max = 63,
+		 .doc = "Of the objects; unset: the bucket's."),
+	SL_FIELD(U, delete_local, SL_T_BOOL, .dflt = "off",
+		 .doc = "Remove media files here once what the server has is verified; journal and "
+			"manifest stay."),
+	SL_FIELD(
+		U, verify, SL_T_ENUM, .dflt = "checksum", .names = verify_names,
+		.doc = "How: by the digest that the server has (read back where it tells none), or "
+		       "by reading each object back."),
+	SL_FIELD(U, part, SL_T_SIZE, .dflt = "16m", .min = 5 << 20, .max = INT64_C(5) << 30,
+		 .doc = "Longer files go in parts of so much, which a crash does not undo."),
+	SL_FIELD(U, parallel, SL_T_INT, .dflt = "4", .min = 1, .max = 32,
+		 .doc = "Recordings that are uploaded at a time."),
+	SL_FIELD(
+		U, timeout, SL_T_MSEC, .dflt = "30s", .min = 1000, .max = 600000,
+		.doc = "A request without progress for so long is given up, and made again later."),
+	SL_FIELD(U, ca, SL_T_PATH,
+		 .doc = "Certificates of those who may have signed the server's, in PEM form; "
+			"unset: "
+			"the system's."),
+	SL_DIRS_END,
+};
+
 #define C struct recorder_conf
 const struct sl_directive recorder_directives[] = {
 	SL_DIR(C, dir, SL_T_PATH, SL_S_MAIN, .dflt = "recordings",
@@ -63,11 +106,42 @@ const struct sl_directive recorder_directives[] = {
 		      "token that grants `recorder` or `admin` (signaling-ws with auth: jwt); "
 		      "empty: "
 		      "nowhere."),
+	SL_DIR(C, upload, SL_T_RECORD, SL_S_MAIN, .fields = upload_fields,
+	       .doc = "Where finished files go: storage that speaks S3."),
 	SL_DIR(C, recipient, SL_T_PATH, SL_S_MAIN,
 	       .doc = "Public key in PEM form (X25519 or RSA): recordings are encrypted, and only "
 		      "its private key opens them."),
 	SL_DIRS_END,
 };
+
+static bool is_url(struct sl_str s)
+{
+	static const struct sl_str schemes[] = {SL_STR_INIT("http://"), SL_STR_INIT("https://")};
+
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] == 0x7f)
+			return false;
+	for (size_t i = 0; i < SL_ARRAY_LEN(schemes); i++)
+		if (s.len > schemes[i].len && sl_str_starts(s, schemes[i]))
+			return true;
+	return false;
+}
+
+static void check_upload(struct sl_conf *c, const struct upload_conf *u)
+{
+	if (u->url.len == 0) {
+		if (u->bucket.len > 0 || u->key_id.len > 0 || u->secret.len > 0)
+			sl_conf_error(c, "upload.url", "the server's URL is missing");
+		return;
+	}
+	if (!is_url(u->url) || memchr(u->url.p, '?', u->url.len) ||
+	    memchr(u->url.p, '@', u->url.len))
+		sl_conf_error(c, "upload.url", "a URL like https://s3.example.org is required");
+	if (u->bucket.len == 0 || memchr(u->bucket.p, '/', u->bucket.len))
+		sl_conf_error(c, "upload.bucket", "the name of a bucket is required");
+	if (u->key_id.len == 0 || u->secret.len == 0)
+		sl_conf_error(c, "upload.key_id", "key_id and secret are required");
+}
 
 int recorder_check(struct sl_conf *c, void *conf)
 {
@@ -79,6 +153,7 @@ int recorder_check(struct sl_conf *c, void *conf)
 	if (r->api.len > 0 && (r->api.p[0] != '/' || r->api.p[r->api.len - 1] == '/' ||
 			       memchr(r->api.p, '*', r->api.len)))
 		sl_conf_error(c, "api", "a path like /recordings is required");
+	check_upload(c, &r->upload);
 	if (r->segment < 2 * r->wait)
 		sl_conf_error(c, "segment", "a segment must be at least twice as long as wait");
 	return 0;

@@ -22,7 +22,7 @@
 
 enum { MODE_FILE = 0640, MODE_DIR = 0750, HASH_STEP = 1 << 18 };
 
-enum job_kind { JOB_WRITE, JOB_END, JOB_PUT, JOB_APPEND, JOB_REMOVE, JOB_QUIT };
+enum job_kind { JOB_WRITE, JOB_END, JOB_PUT, JOB_APPEND, JOB_REMOVE, JOB_CALL, JOB_QUIT };
 
 struct disk_file {
 	struct disk *d;
@@ -44,6 +44,8 @@ struct job {
 	enum job_kind kind;
 	struct disk_file *file;
 	uint64_t at;
+	void (*fn)(void *arg, const char *dir); /* of JOB_CALL */
+	void *arg;
 	char *dir, *name; /* of jobs without a file; within the same allocation */
 	size_t len;
 	char bytes[];
@@ -381,6 +383,9 @@ static void do_job(struct disk *d, const struct job *j)
 	case JOB_REMOVE:
 		do_remove(j);
 		break;
+	case JOB_CALL:
+		j->fn(j->arg, j->dir);
+		break;
 	case JOB_QUIT:
 		break;
 	}
@@ -618,6 +623,17 @@ void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str b
 void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes)
 {
 	queue_named(d, JOB_APPEND, dir, name, bytes);
+}
+
+void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir)
+{
+	struct job *j = make_job(JOB_CALL, NULL, SL_STR(""), dir, "");
+
+	if (!j)
+		return; /* like anything that is late: the next one, or a scan, makes up for it */
+	j->fn = fn;
+	j->arg = arg;
+	queue(d, j);
 }
 
 void disk_remove(struct disk *d, const char *dir, const char *name)

@@ -52,6 +52,8 @@ void disk_file_end(struct disk_file *f);
 /* Small files, whole: replaced by rename; or lines at an end */
 void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
 void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
+/* Calls fn, in the thread, when all that was asked for before is done. */
+void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir);
 void disk_remove(struct disk *d, const char *dir, const char *name);
 uint64_t disk_errors(const struct disk *d);
 

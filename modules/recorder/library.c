@@ -59,6 +59,28 @@ static void read_journal(struct recorded *r, struct sl_str text)
 		r->broken = true;
 }
 
+/* Lines of ".upload", which an upload leaves behind as ".uploaded" */
+static void read_uploaded(struct recorded *r, int dir)
+{
+	struct sl_buf text;
+	struct sl_str rest;
+
+	sl_buf_init(&text, 0);
+	if (slurp(dir, UPLOADED_NAME, &text) < 0 && slurp(dir, UPLOAD_NAME, &text) < 0)
+		return;
+	r->uploaded = json_object();
+	rest = sl_buf_view(&text);
+	while (rest.len > 0) {
+		json_t *o = sl_json_parse(sl_str_split(&rest, '\n'), 4, NULL, 0);
+
+		if (json_is_true(json_object_get(o, "done")) && sl_json_get_str(o, "file").p)
+			(void)json_object_set_new(r->uploaded, sl_json_get_str(o, "file").p,
+						  json_true());
+		json_decref(o);
+	}
+	sl_buf_free(&text);
+}
+
 int recorded_open(struct recorded *r, const char *path)
 {
 	struct sl_buf text;
@@ -80,6 +102,7 @@ int recorded_open(struct recorded *r, const char *path)
 		rc = slurp(dir, JOURNAL_NAME, &text);
 	if (rc == 0)
 		read_journal(r, sl_buf_view(&text));
+	read_uploaded(r, dir);
 	sl_buf_free(&text);
 	close(dir);
 	return rc;
@@ -90,6 +113,7 @@ void recorded_close(struct recorded *r)
 	json_decref(r->manifest);
 	json_decref(r->segments);
 	json_decref(r->notes);
+	json_decref(r->uploaded);
 	*r = (struct recorded){0};
 }
 
@@ -156,7 +180,9 @@ int recorded_check(const struct recorded *r, const json_t *segment)
 	char hex[65];
 
 	if (fd < 0)
-		return -SL_ENOENT;
+		return json_object_get(r->uploaded, sl_json_get_str(segment, "file").p)
+			       ? -SL_EUNSUPP
+			       : -SL_ENOENT;
 	rc = disk_hash(fd, digest, &bytes);
 	close(fd);
 	if (rc)

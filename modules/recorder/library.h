@@ -16,6 +16,7 @@ struct recorded {
 	json_t *manifest;  /* an object */
 	json_t *segments;  /* array of the journal's lines of that type */
 	json_t *notes;	   /* of its other lines */
+	json_t *uploaded;  /* names of files that storage has: object; NULL: none */
 	uint64_t n_lines;  /* of the journal that hold */
 	bool open;	   /* it runs, or a crash left it */
 	bool broken;	   /* a line does not follow those before */
@@ -34,7 +35,8 @@ SL_MUST_CHECK int recorded_file(const struct recorded *r, const json_t *segment,
 				const struct envelope_key *key, bool *ret_whole);
 /* 0, or a sentence on standard error and NULL */
 struct envelope_key *library_key(const char *file);
-/* The digest is as the journal says. -SL_ENOENT, -SL_EAUTH, -SL_ESYS */
+/* The digest is as the journal says. -SL_ENOENT, -SL_EAUTH, -SL_ESYS; -SL_EUNSUPP: it was uploaded,
+ * and is not here any more */
 SL_MUST_CHECK int recorded_check(const struct recorded *r, const json_t *segment);
 
 /* ---- export.c: all tracks in one file, without transcoding. key: NULL when nothing is sealed.

@@ -142,6 +142,8 @@ static void clear(struct writer *w)
 	for (size_t i = 0; i < s.n; i++) {
 		const struct kept *k = &s.items[i];
 
+		if (conf->upload.url.len > 0 && !upload_is_done(k->path))
+			continue; /* the only one that there is */
 		if (conf->retention && k->ended_ms + conf->retention < now_ms)
 			remove_recording(k, "it was kept as long as it should");
 		else if (conf->quota && s.bytes > conf->quota)

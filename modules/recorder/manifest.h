@@ -14,6 +14,8 @@
 
 #define JOURNAL_NAME "journal.jsonl"
 #define MANIFEST_NAME "manifest.json"
+#define UPLOAD_NAME ".upload"	   /* what storage has of it so far */
+#define UPLOADED_NAME ".uploaded" /* and when that is all */
 #define OPEN_NAME ".open" /* there while the recording is not finished */
 
 struct journal {

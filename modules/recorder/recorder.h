@@ -13,10 +13,12 @@
  *                   recover.c   what a crash has left
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done
+ *                   upload.c    to S3, in threads: delivery.c a recording, delivery_file.c a file
  *     pure:         timeline.c reorder.c depacket*.c parameters.c container.c manifest.c
- *                   envelope.c name.c
+ *                   envelope.c sigv4.c s3_reply.c
  *     commands:     tool.c library.c export.c
  *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c (reads, in one)
+ *                   fetch.c (libcurl)  s3.c  digest.c (libcrypto)
  *
  * The halves talk by the channel "recorder". A worker tells of every track in rooms that could be
  * recorded; the writer says which rooms are; then packets flow, in batches, and never wait: what
@@ -34,6 +36,17 @@
 enum record_when { RECORD_ON_DEMAND, RECORD_ALWAYS };
 enum record_control { CONTROL_GRANT, CONTROL_EVERYONE };
 
+enum s3_style { S3_PATH, S3_HOST };
+enum upload_verify { VERIFY_CHECKSUM, VERIFY_READ };
+struct upload_conf {
+	struct sl_str url; /* empty: nothing is uploaded */
+	struct sl_str bucket, region, key_id, secret, session_token, prefix, storage_class, ca;
+	int32_t style, verify;
+	uint64_t part /* bytes */, timeout /* ms */;
+	int64_t parallel;
+	bool delete_local;
+};
+
 struct recorder_conf {
 	struct sl_str dir;
 	int32_t when, control, container, audio_container, sync;
@@ -43,6 +56,7 @@ struct recorder_conf {
 	uint64_t memory, min_free, quota;			 /* bytes */
 	struct sl_str recipient;				 /* file */
 	struct sl_str api;					 /* path of URLs */
+	struct upload_conf upload;
 };
 extern const struct sl_directive recorder_directives[];
 int recorder_check(struct sl_conf *c, void *conf);
@@ -67,6 +81,11 @@ bool recorder_wants_room(const struct recorder_conf *conf, struct sl_str room);
 	X(recovered, COUNTER, "recordings that a crash had left open")                             \
 	X(refused, COUNTER, "recordings or requests refused")                                      \
 	X(api_refused, COUNTER, "HTTP requests refused")                                           \
+	X(uploads, COUNTER, "files uploaded, and verified")                                        \
+	X(upload_bytes, COUNTER, "their bytes", .unit = "bytes")                                   \
+	X(upload_errors, COUNTER, "attempts to upload that failed")                                \
+	X(upload_mismatches, COUNTER, "files of which the server had something else")              \
+	X(upload_waiting, GAUGE, "recordings with something to upload")                            \
 	X(queued, GAUGE, "bytes waiting for the disk", .unit = "bytes")
 
 enum recorder_meter {

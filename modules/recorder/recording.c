@@ -62,23 +62,13 @@ static void begin_note(struct sl_buf *b, const char *type, int64_t at_ns)
 
 void recording_publish(const struct recording *rec, const char *what, struct sl_str members)
 {
-	char name[32];
-	struct sl_buf b;
-	struct sl_bus_event ev = {.kind = SL_EV_USER, .name = name};
+	const struct notice n = {.what = what,
+				 .id = sl_str_c(rec->id),
+				 .room = rec->room_name,
+				 .dir = sl_str_c(rec->dir),
+				 .members = members};
 
-	(void)snprintf(name, sizeof name, "recorder.%s", what);
-	sl_buf_init(&b, 0);
-	sl_buf_printf(&b, "{\"event\":\"%s\",\"recording\":\"%s\",\"room\":", what, rec->id);
-	sl_buf_json(&b, rec->room_name);
-	sl_buf_str(&b, SL_STR(",\"dir\":"));
-	sl_buf_json(&b, sl_str_c(rec->dir));
-	sl_buf_str(&b, members.len > 0 ? SL_STR(",") : SL_STR(""));
-	sl_buf_str(&b, members);
-	sl_buf_str(&b, SL_STR("}"));
-	ev.text = sl_buf_view(&b);
-	if (sl_buf_ok(&b) == 0)
-		sl_bus_publish(rec->writer->w, &ev);
-	sl_buf_free(&b);
+	notify(rec->writer, &n);
 }
 
 /* ---- manifest */
@@ -535,9 +525,9 @@ static void finish(struct recording *rec)
 	sl_buf_printf(&b, "\"segments\":%u,\"bytes\":%llu,\"reason\":", rec->n_segments,
 		      (unsigned long long)rec->bytes);
 	sl_buf_json(&b, sl_str_c(rec->reason));
-	recording_publish(rec, strcmp(rec->end_state, "failed") == 0 ? "failed" : "finished",
-			  sl_buf_view(&b));
+	recording_publish(rec, rec->end_state, sl_buf_view(&b));
 	sl_buf_free(&b);
+	notify_upload(rec->writer, rec->dir);
 	free_recording(rec);
 }
 

@@ -122,6 +122,7 @@ static void on_done(void *arg, const struct disk_result *r)
 			      (unsigned long long)r->bytes, hash, r->error ? ",\"cut\":true" : "");
 		recording_publish(rec, "segment", sl_buf_view(&f->members));
 		recording_note(rec, &f->members);
+		notify_upload(w, rec->dir);
 		rec->n_segments++;
 		rec->bytes += r->bytes;
 		w->used_bytes += r->bytes;

@@ -96,7 +96,7 @@ static void free_names(struct names *all)
 	free(all->items);
 }
 
-static json_t *read_manifest(const char *path)
+json_t *shelf_manifest(const char *path)
 {
 	char name[SHELF_PATH + 40];
 	struct sl_buf text;
@@ -169,7 +169,7 @@ static bool list_one(const char *dir, const struct name *n, const struct shelf_q
 
 	if (snprintf(path, sizeof path, "%s/%s/%s", dir, n->room, n->id) >= (int)sizeof path)
 		return false;
-	manifest = read_manifest(path);
+	manifest = shelf_manifest(path);
 	wanted = is_wanted(q, manifest);
 	if (wanted) {
 		sl_buf_printf(json, "%s\n", comma);
@@ -234,7 +234,7 @@ int shelf_find(const char *dir, struct sl_str id, const struct shelf_query *q,
 		closedir(d);
 	if (!found)
 		return -SL_ENOENT;
-	manifest = read_manifest(ret_path);
+	manifest = shelf_manifest(ret_path);
 	found = is_wanted(q, manifest);
 	json_decref(manifest);
 	return found ? 0 : -SL_ENOENT;

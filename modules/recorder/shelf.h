@@ -5,7 +5,7 @@
 #ifndef RECORDER_SHELF_H
 #define RECORDER_SHELF_H
 
-#include <sluice/buf.h>
+#include <sluice/json.h>
 
 enum { SHELF_PATH = 1024, SHELF_MAX_PAGE = 200 };
 
@@ -36,6 +36,8 @@ struct shelf_file {
 };
 /* -SL_ENOENT: no such file, or not one of those that are told of */
 SL_MUST_CHECK int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file);
+/* manifest.json, the caller's reference; NULL: there is none that can be read */
+json_t *shelf_manifest(const char *path);
 /* With all its files; it is out of the list at once. 0 or errno */
 SL_MUST_CHECK int shelf_remove(const char *path);
 

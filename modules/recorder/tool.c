@@ -23,7 +23,7 @@ struct args {
 	const char *dir, *out, *key_file;
 	bool json;
 	struct envelope_key *key;
-	unsigned n, n_bad;
+	unsigned n, n_bad, n_elsewhere; /* elsewhere: uploaded, and not here */
 };
 
 /* ---- list */
@@ -88,10 +88,21 @@ static void verify_segment(struct args *a, const struct recorded *r, const json_
 
 	if (rc == -SL_ENOENT)
 		complain(a, r->path, "is missing", file ? file : "a segment without a name");
+	else if (rc == -SL_EUNSUPP)
+		a->n_elsewhere++;
 	else if (rc == -SL_EAUTH)
 		complain(a, r->path, "is not what was written", file);
 	else if (rc < 0)
 		complain(a, r->path, "cannot be read", file);
+}
+
+static void print_good(const struct args *a, const struct recorded *r)
+{
+	printf("%s: %zu files, %llu lines: good%s", r->path, json_array_size(r->segments),
+	       (unsigned long long)r->n_lines, r->open ? " (still open)" : "");
+	if (a->n_elsewhere > 0)
+		printf("; %u of them are in storage only", a->n_elsewhere);
+	printf("\n");
 }
 
 static void verify_one(void *arg, const char *path)
@@ -111,10 +122,10 @@ static void verify_one(void *arg, const char *path)
 		complain(a, path, "the journal was changed", NULL);
 	if (r.cut)
 		complain(a, path, "the journal has lost lines at its end", NULL);
+	a->n_elsewhere = 0;
 	json_array_foreach(r.segments, i, s) verify_segment(a, &r, s);
 	if (a->n_bad == before)
-		printf("%s: %zu files, %llu lines: good%s\n", path, json_array_size(r.segments),
-		       (unsigned long long)r.n_lines, r.open ? " (still open)" : "");
+		print_good(a, &r);
 	recorded_close(&r);
 }
 

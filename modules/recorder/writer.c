@@ -128,6 +128,7 @@ static void on_tick(struct sl_timer *timer)
 	rooms_tick(w);
 	recover_tick(w);
 	limits_tick(w);
+	notify_tick(w);
 	sl_gauge_set(&w->m[M_queued], (int64_t)disk_queued(w->disk));
 	sl_timer_set(w->w->loop, &w->tick, TICK_MS);
 }
@@ -185,6 +186,7 @@ void writer_stop(void *ctx)
 	}
 	recover_free(w);
 	disk_stop(w->disk);
+	upload_stop(w->upload); /* the disk's thread touches it */
 	sl_channel_close(w->channel);
 	sl_htab_free(&w->tracks);
 	envelope_key_free(w->recipient);
@@ -214,6 +216,8 @@ int writer_start(struct sl_worker *worker, void *conf, void **ret_ctx)
 		rc = start_disk(w);
 	if (rc == 0)
 		rc = work_open(worker->loop, &w->work);
+	if (rc == 0)
+		rc = upload_start(&w->conf->upload, w->conf->dir.p, &w->upload);
 	if (rc == 0) {
 		recover_all(w);
 		limits_tick(w);

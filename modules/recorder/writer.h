@@ -11,6 +11,7 @@
 #include "recorder.h"
 #include "reorder.h"
 #include "timeline.h"
+#include "upload.h"
 #include "work.h"
 
 enum {
@@ -28,6 +29,7 @@ struct writer {
 	struct sl_channel *channel;
 	struct disk *disk;
 	struct work *work;
+	struct upload *upload; /* NULL: nothing is uploaded */
 	struct envelope_key *recipient;
 	struct sl_htab tracks;
 	struct wroom *rooms;
@@ -153,8 +155,18 @@ void recording_tick(struct recording *rec);
 void recording_note(struct recording *rec, struct sl_buf *members); /* a line; frees members */
 void recording_write_manifest(struct recording *rec);
 int64_t recording_now(const struct recording *rec);
-/* "started", "segment", "finished", "failed": to the bus */
+/* "started", "segment", "finished", "failed", "interrupted": to those who listen */
 void recording_publish(const struct recording *rec, const char *what, struct sl_str members);
+
+/* ---- notify.c */
+struct notice {
+	const char *what;
+	struct sl_str id, room, dir, members; /* members: of the JSON object, without the first comma */
+};
+void notify(struct writer *w, const struct notice *n);
+/* Something of the recording can be uploaded, once the disk has all that it was given. */
+void notify_upload(struct writer *w, const char *dir);
+void notify_tick(struct writer *w);
 
 /* ---- segment.c */
 struct series;
