@@ -32,7 +32,7 @@ const reportOf = (pc, track) => Promise.race([pc.getStats(track).catch(() => [])
  */
 let frame = null;
 
-function peerConnectionClass(room) {
+export function peerConnectionClass(room) {
 	const mayFrame = room.RTCPeerConnection === globalThis.RTCPeerConnection && globalThis.document?.body;
 	if (!mayFrame || !/Chrom(e|ium)\//.test(globalThis.navigator?.userAgent))
 		return room.RTCPeerConnection;

@@ -537,7 +537,7 @@ async function remoteStats(remote) {
 	};
 }
 
-/* ---- Room: events 'state', 'joined', 'left', 'track', 'peerstate', 'message', 'restart', 'trouble', 'closed' */
+/* ---- Room: events 'state', 'joined', 'left', 'track', 'peerstate', 'message', 'recording', 'restart', 'trouble', 'closed' */
 
 export class Room extends EventTarget {
 	constructor(options) {
@@ -550,6 +550,7 @@ export class Room extends EventTarget {
 		this.startedAt = performance.now();
 		this.times = {};
 		this.total = {restarts: 0};
+		this.recording = 'off';
 		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
 		this.listenToSocket();
 		this.listenToNetwork();
@@ -599,7 +600,7 @@ export class Room extends EventTarget {
 		return {
 			state: this.state, socket: this.socket.state, room: this.name, self: this.self ?? null, policy: this.policy,
 			...sum, pairs, rtt: rtts.length ? Math.max(...rtts) : null, times: {...this.times},
-			through: this.media ? 'server' : 'direct', speakers: this.media?.speakers ?? [],
+			through: this.media ? 'server' : 'direct', recording: this.recording, speakers: this.media?.speakers ?? [],
 			restarts: this.total.restarts, reconnects: Math.max(0, this.socket.connects - 1), peers,
 			iceServers: this.iceServers.map(s => s.urls).flat(),
 		};
@@ -667,6 +668,8 @@ export class Room extends EventTarget {
 		this.mark('welcome');
 		this.self = m.self;
 		this.setIceServers(m.iceServers);
+		if (!m.resumed || m.recording)
+			this.setRecording(m.recording ?? 'off');
 		if (m.resumed) { // what changed meanwhile follows as messages
 			for (const link of this.links.values())
 				if (link.pc.connectionState !== 'connected' && link.pc.connectionState !== 'new')
@@ -689,6 +692,14 @@ export class Room extends EventTarget {
 			link.configure();
 	}
 
+	/* 'on', 'paused' or 'off': does the server record this room? */
+	setRecording(state) {
+		if (this.recording === state)
+			return;
+		this.recording = state;
+		emit(this, 'recording', state);
+	}
+
 	heard(m) {
 		switch (m.type) {
 		case 'mode': return this.openMedia([...this.links.values()].map(l => l.info));
@@ -697,6 +708,7 @@ export class Room extends EventTarget {
 		case 'ice': return this.setIceServers(m.iceServers);
 		case 'restart': return this.links.forEach(link => link.restart('server'));
 		case 'message': return emit(this, 'message', {from: m.from, data: m.data});
+		case 'recording': return this.setRecording(m.state);
 		case 'bye': return this.dropLink(m.from, 'bye');
 		case 'offer': this.addLink({id: m.from, name: 'guest', version: 0, polite: true}, true); // unless it is there
 		// fall through

@@ -138,6 +138,12 @@ function showState(state) {
 	$('copy').hidden = state !== 'waiting';
 }
 
+function showRecording(state) {
+	$('recording').hidden = state === 'off';
+	$('recording').dataset.state = state;
+	$('recording').textContent = state === 'paused' ? 'Recording paused' : 'Recording';
+}
+
 function listen() {
 	const on = (type, fn) => room.addEventListener(type, e => fn(e.detail));
 	on('state', showState);
@@ -147,6 +153,7 @@ function listen() {
 	on('peerstate', showPeerState);
 	on('speakers', peers => tiles.forEach((tile, id) => tile.classList.toggle('speaking', peers.includes(id))));
 	room.elementOf = id => tiles.get(id)?.querySelector('video');
+	on('recording', showRecording);
 	on('trouble', t => console.warn('sluice:', t.code ?? t.peer ?? '', t.message));
 	on('closed', reason => {
 		if (reason !== 'left')

@@ -1,9 +1,11 @@
 /*
- * index.js: the lobby: a link to a room goes straight to the call, else a room is proposed.
+ * index.js: the lobby: a link to a room goes straight to the call, one to a number to the phone; else a room is proposed.
  */
 const query = new URLSearchParams(location.search);
 
-if (query.has('room') || query.has('autostart'))
+if (query.has('number'))
+	location.replace(`/phone.html${location.search}`);
+else if (query.has('room') || query.has('autostart'))
 	location.replace(`/call.html${location.search}`);
 
 const words = ['amber', 'birch', 'cedar', 'delta', 'ember', 'fjord', 'grove', 'heron', 'islet', 'juniper', 'kelp', 'linden',

@@ -1,0 +1,324 @@
+/*
+ * phone-call.js: one call of a Phone: its connection to the server, and what is said about it. phone.js makes them.
+ *
+ * Events, with detail: 'state' (state), 'stream' (MediaStream to play), 'held' and 'remoteheld' (bool), 'digit' {digit, ms},
+ * 'transfer' {status, reason}, 'restart' (reason), 'trouble' (sentence), 'ended' {status, reason, cause}.
+ */
+import {Pulse, peerConnectionClass} from '/media.js';
+import {compare, measure} from '/quality.js';
+
+const GATHER_MS = 300; // candidates that come later are learned by the server from the checks themselves
+const RESTART_AFTER_MS = 500; // of a connection that says disconnected
+const RESTART_PAUSE_MS = 2000;
+const GIVE_UP_MS = 30000; // without a path: nobody hears anything any more
+const WATCH_MS = 150;
+const TONE_MS = 160, GAP_MS = 70;
+
+const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, {detail}));
+
+async function bytesReceived(pc) {
+	let sum = 0;
+	(await pc.getStats().catch(() => [])).forEach(s => sum += s.type === 'candidate-pair' ? s.bytesReceived ?? 0 : 0);
+	return sum;
+}
+
+export class Call extends EventTarget {
+	constructor(phone, {id, direction, number, name = ''}) {
+		super();
+		Object.assign(this, {phone, id, direction, number, name, state: direction === 'in' ? 'ringing' : 'calling', held: false, remoteHeld: false,
+			muted: false, restarts: 0, restartedAt: -Infinity, begunAt: Date.now(), upAt: null, endedAt: null, end: null, stream: null});
+		this.pulse = new Pulse();
+		this.queue = Promise.resolve(); // one description after the other
+	}
+
+	get isOver() {
+		return this.state === 'ended';
+	}
+
+	/* Takes an incoming call. stream: what to send; default: the phone's microphone. */
+	async accept({stream} = {}) {
+		if (this.state !== 'ringing' || this.direction !== 'in')
+			return;
+		this.setState('answering');
+		await this.attempt(async () => {
+			await this.open(stream);
+			await this.pc.setRemoteDescription({type: 'offer', sdp: this.offered});
+			await this.pc.setLocalDescription();
+			await this.gathered();
+			this.say({type: 'accept', sdp: this.pc.localDescription.sdp});
+			this.setState('up');
+		});
+	}
+
+	/* Busy keeps other devices of the same user ringing. */
+	reject({busy = false} = {}) {
+		if (this.isOver)
+			return;
+		this.say({type: 'hangup', ...(busy && {status: 486})});
+		this.finish({status: busy ? 486 : 603, reason: 'You declined.'});
+	}
+
+	hangUp() {
+		if (this.isOver)
+			return;
+		if (this.direction === 'in' && this.state === 'ringing') {
+			this.reject();
+			return;
+		}
+		this.say({type: 'hangup'});
+		this.finish({status: this.upAt ? 200 : 487, reason: this.upAt ? 'You hung up.' : 'You took the call back.'});
+	}
+
+	/* The other side hears music meanwhile. */
+	hold(on = true) {
+		if (this.state === 'up')
+			this.say({type: 'hold_call', on});
+	}
+
+	resume() {
+		this.hold(false);
+	}
+
+	mute(on = true) {
+		this.muted = on;
+		for (const track of this.tracks ?? [])
+			track.enabled = !on;
+		emit(this, 'muted', on);
+	}
+
+	/* by: 'media' (RFC 4733), 'message', or what is there. Each digit of 0-9, *, #, A-D. */
+	dtmf(digits, {by} = {}) {
+		const sender = this.pc?.getSenders().find(s => s.dtmf?.canInsertDTMF);
+		if (by !== 'message' && sender)
+			sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + digits, TONE_MS, GAP_MS);
+		else if (by !== 'media')
+			this.say({type: 'dtmf', digits});
+	}
+
+	/* To a number, or to the other party of another call. Resolves when they talk; rejects with the sentence why not, and the call goes on. */
+	transfer(to) {
+		if (this.transferring)
+			return Promise.reject(new Error('A transfer is under way.'));
+		this.say({type: 'transfer', ...(to instanceof Call ? {to_call: to.id} : {number: to})});
+		return new Promise((resolve, reject) => this.transferring = {resolve, reject});
+	}
+
+	/* Another microphone, at once. */
+	async replaceStream(stream) {
+		const [track] = stream.getAudioTracks();
+		const mine = track.clone();
+		mine.enabled = !this.muted;
+		await this.pc?.getSenders().find(s => s.track?.kind === 'audio')?.replaceTrack(mine);
+		this.stopTracks();
+		this.tracks = [mine];
+	}
+
+	/* Since the last look at it */
+	async quality() {
+		const now = this.pc ? await measure(this.pc) : null, before = this.measured;
+		this.measured = now ?? before;
+		return now && compare(before, now);
+	}
+
+	async stats() {
+		const {id, direction, number, state, held, remoteHeld, muted, restarts, end} = this;
+		return {id, direction, number, state, held, remoteHeld, muted, restarts, end, connection: this.pc?.connectionState ?? null,
+			...(this.pc && await measure(this.pc))};
+	}
+
+	/* The network has changed, or the path died: a new way for the sound. The other side of the call does not notice. */
+	restart(reason) {
+		const now = performance.now();
+		if (this.isOver || now - this.restartedAt < RESTART_PAUSE_MS || !this.pc?.remoteDescription)
+			return;
+		this.restartedAt = now;
+		this.restarts++;
+		this.pulse.calm();
+		emit(this, 'restart', reason);
+		this.then(() => this.renew());
+	}
+
+	/* -- below: for phone.js */
+
+	async dial(stream) {
+		await this.attempt(async () => {
+			await this.open(stream);
+			await this.pc.setLocalDescription();
+			await this.gathered();
+			if (!this.isOver)
+				this.say({type: 'call', number: this.number, sdp: this.pc.localDescription.sdp});
+		});
+	}
+
+	hear(m) {
+		switch (m.type) {
+		case 'incoming': this.offered = m.sdp; return;
+		case 'ringing': return void (this.state === 'calling' && this.setState('ringing'));
+		case 'progress': return this.answered(m.sdp, 'early');
+		case 'accepted': return this.answered(m.sdp, 'up');
+		case 'renewed': return this.renewed?.(m.sdp);
+		case 'holding': return this.flag('held', m.on);
+		case 'held': return this.flag('remoteHeld', m.on);
+		case 'digit': return emit(this, 'digit', {digit: m.digit, ms: m.ms});
+		case 'transferred': return this.transferred(m);
+		case 'problem': return this.problem(m.reason);
+		case 'hangup': return this.finish({status: m.status, reason: m.reason, cause: m.cause ?? null});
+		default: // of a later version
+		}
+	}
+
+	problem(sentence) {
+		this.renewed?.(null);
+		emit(this, 'trouble', sentence);
+	}
+
+	finish(end) {
+		if (this.isOver)
+			return;
+		this.end = end;
+		this.endedAt = Date.now();
+		clearInterval(this.watcher);
+		clearTimeout(this.suspicion);
+		clearTimeout(this.hope);
+		this.renewed?.(null);
+		this.transferring?.[end.status === 200 ? 'resolve' : 'reject'](end.status === 200 ? end : new Error(end.reason));
+		this.stopTracks();
+		this.pc?.close();
+		this.setState('ended');
+		emit(this, 'ended', end);
+	}
+
+	/* -- below: private */
+
+	say(message) {
+		this.phone.say({call: this.id, ...message}, this);
+	}
+
+	setState(state) {
+		if (this.state === state || this.isOver)
+			return;
+		this.state = state;
+		if (state === 'up')
+			this.upAt ??= Date.now();
+		emit(this, 'state', state);
+	}
+
+	flag(key, value) {
+		this[key] = value;
+		emit(this, key.toLowerCase(), value);
+	}
+
+	/* What cannot be done here ends the call at both ends, with the reason. */
+	async attempt(step) {
+		try {
+			await step();
+		} catch (error) {
+			if (this.isOver)
+				return;
+			this.say({type: 'hangup', status: 480});
+			this.finish({status: 0, reason: error.sentence ?? String(error.message ?? error)});
+		}
+	}
+
+	then(step) {
+		this.queue = this.queue.then(() => this.isOver || step()).catch(error => this.isOver || emit(this, 'trouble', String(error)));
+		return this.queue;
+	}
+
+	async open(stream) {
+		const source = stream ?? await this.phone.microphone();
+		if (this.isOver)
+			return;
+		this.tracks = source.getAudioTracks().map(t => t.clone());
+		const PeerConnection = peerConnectionClass(this.phone);
+		this.pc = new PeerConnection({iceServers: this.phone.relays(), bundlePolicy: 'max-bundle'});
+		for (const track of this.tracks) {
+			track.enabled = !this.muted;
+			this.pc.addTrack(track, source);
+		}
+		if (this.tracks.length === 0)
+			this.pc.addTransceiver('audio', {direction: 'recvonly'});
+		this.pc.ontrack = ({track, streams}) => {
+			this.stream = streams[0] ?? new MediaStream([track]);
+			emit(this, 'stream', this.stream);
+		};
+		this.pc.oniceconnectionstatechange = () => this.iceChanged();
+		this.watcher = setInterval(() => this.watch(), WATCH_MS);
+	}
+
+	gathered() {
+		const pc = this.pc;
+		if (pc.iceGatheringState === 'complete')
+			return Promise.resolve();
+		return new Promise(resolve => {
+			setTimeout(resolve, GATHER_MS);
+			pc.addEventListener('icegatheringstatechange', () => pc.iceGatheringState === 'complete' && resolve());
+		});
+	}
+
+	answered(sdp, state) {
+		this.then(async () => {
+			if (sdp && this.pc.signalingState === 'have-local-offer')
+				await this.pc.setRemoteDescription({type: 'answer', sdp});
+			this.setState(state);
+		});
+	}
+
+	async renew() {
+		const pc = this.pc;
+		await pc.setLocalDescription(await pc.createOffer({iceRestart: true}));
+		await this.gathered();
+		const answer = new Promise(resolve => {
+			this.renewed = resolve;
+			this.patience = setTimeout(resolve, GIVE_UP_MS, null);
+		});
+		this.say({type: 'renew', sdp: pc.localDescription.sdp});
+		const sdp = await answer;
+		clearTimeout(this.patience);
+		this.renewed = null;
+		if (this.isOver)
+			return;
+		await (sdp ? pc.setRemoteDescription({type: 'answer', sdp}) : pc.setLocalDescription({type: 'rollback'}));
+	}
+
+	transferred(m) {
+		emit(this, 'transfer', {status: m.status, reason: m.reason});
+		if (m.status < 200)
+			return;
+		if (m.status < 300)
+			this.transferring?.resolve(m);
+		else
+			this.transferring?.reject(new Error(m.reason));
+		this.transferring = null;
+	}
+
+	iceChanged() {
+		const state = this.pc.iceConnectionState;
+		clearTimeout(this.suspicion);
+		if (state === 'connected' || state === 'completed') {
+			clearTimeout(this.hope);
+			this.hope = null;
+		} else if (state === 'failed' || state === 'disconnected') {
+			this.suspicion = setTimeout(() => this.restart(state), state === 'failed' ? 0 : RESTART_AFTER_MS);
+			this.hope ??= setTimeout(() => this.giveUp(), GIVE_UP_MS);
+		}
+		emit(this, 'connection', state);
+	}
+
+	giveUp() {
+		this.say({type: 'hangup'});
+		this.finish({status: 408, reason: 'The connection to the server was lost.'});
+	}
+
+	async watch() {
+		if (this.isOver || this.pc.iceConnectionState === 'new')
+			return;
+		if (this.pulse.look(await bytesReceived(this.pc), performance.now()))
+			this.restart('stalled');
+	}
+
+	stopTracks() {
+		for (const track of this.tracks ?? [])
+			track.stop();
+	}
+}

@@ -1,0 +1,274 @@
+/*
+ * phone.js: a telephone in a browser, without SIP: calls through a Sluice server to whatever its dial plan leads to.
+ *
+ *     import {Phone} from '/phone.js';
+ *     const phone = new Phone({user: '1001', password: 'secret'});
+ *     phone.addEventListener('incoming', e => e.detail.accept());
+ *     const call = phone.call('1002');
+ *     call.addEventListener('stream', e => audio.srcObject = e.detail);
+ *
+ * Phone: the connection to the server, over as many sockets as it takes, registration, and the calls there are. Call: phone-call.js. The
+ * messages are described in modules/sip-gateway/README.md.
+ *
+ * Events, with detail: 'state' ('connecting', 'ready', 'registered', 'closed'), 'registration' {ok, user, pbx, reason}, 'incoming' (Call),
+ * 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
+ */
+import {Socket, defaultSignalUrl} from '/sluice.js';
+import {Call} from '/phone-call.js';
+
+export {Call};
+
+const REMEMBER = 200; // messages whose refusal can be told to their call
+const MICROPHONE = {echoCancellation: true, noiseSuppression: true, autoGainControl: true};
+
+const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, {detail}));
+const randomName = () => [...crypto.getRandomValues(new Uint8Array(9))].map(b => b.toString(16).padStart(2, '0')).join('');
+
+/* Sentences for people about getUserMedia. */
+export function explainMicrophone(error) {
+	if (!globalThis.navigator?.mediaDevices)
+		return 'Browsers open the microphone on https:// and on localhost only.';
+	if (error.name === 'NotAllowedError')
+		return 'The microphone was not permitted.';
+	if (error.name === 'NotFoundError' || error.name === 'OverconstrainedError')
+		return 'No microphone was found.';
+	return `The microphone cannot be used: ${error.message}`;
+}
+
+export class Phone extends EventTarget {
+	/*
+	 * user, password: an extension of the node; with pbx (and auth_user, display): a subscriber of that PBX. token: a JWT, which may say
+	 * the same. None of them: an anonymous telephone, which calls what is open to everybody. stream: what to send in calls, instead of
+	 * the microphone.
+	 */
+	constructor(options = {}) {
+		super();
+		const {room = `phone-${randomName()}`, name = options.user || 'phone', signal = defaultSignalUrl(), token = null, stream = null,
+			RTCPeerConnection = globalThis.RTCPeerConnection, WebSocket} = options;
+		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), input: null, recording: 'off'});
+		this.account = options.user || token ? this.accountOf(options) : null;
+		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
+		this.listen();
+		if (this.account)
+			this.register().catch(() => { /* 'registration' tells */ });
+	}
+
+	get state() {
+		if (this.socket.state === 'closed')
+			return 'closed';
+		if (this.socket.state !== 'open')
+			return 'connecting';
+		return this.registration?.ok ? 'registered' : 'ready';
+	}
+
+	/* As another one, or again. Resolves when the server has agreed; rejects with its sentence. */
+	register(options) {
+		if (options)
+			this.account = this.accountOf(options);
+		this.say({type: 'register', ...this.account});
+		return this.expectRegistration();
+	}
+
+	unregister() {
+		this.account = null;
+		this.say({type: 'register', on: false});
+		return this.expectRegistration();
+	}
+
+	/* A call begins; it says what becomes of it. */
+	call(number, {stream} = {}) {
+		const call = this.add(new Call(this, {id: randomName(), direction: 'out', number: number.trim()}));
+		call.dial(stream);
+		return call;
+	}
+
+	/* Hangs up, and leaves. */
+	close() {
+		for (const call of [...this.calls])
+			call.hangUp();
+		this.socket.close();
+	}
+
+	/* Which microphone calls use from now on; null: the browser's choice. */
+	async useInput(deviceId) {
+		this.input = deviceId || null;
+		if (!this.calls.length || this.stream)
+			return;
+		this.dropMicrophone();
+		const stream = await this.microphone();
+		await Promise.all(this.calls.map(call => call.replaceStream(stream)));
+	}
+
+	async stats() {
+		const calls = await Promise.all(this.calls.map(call => call.stats()));
+		return {state: this.state, socket: this.socket.state, registration: this.registration, reconnects: Math.max(0, this.socket.connects - 1),
+			recording: this.recording, calls};
+	}
+
+	/* -- below: for Call */
+
+	say(message, call) {
+		if (call)
+			this.sent.set(this.socket.nextId, call);
+		if (this.sent.size > REMEMBER)
+			this.sent.delete(this.sent.keys().next().value);
+		this.socket.send(message);
+	}
+
+	/* One for all calls, closed when the last one ends, so that the browser's light says the truth. */
+	async microphone() {
+		if (this.stream)
+			return this.stream;
+		const audio = {...MICROPHONE, ...(this.input && {deviceId: {exact: this.input}})};
+		try {
+			if (!navigator.mediaDevices)
+				throw new TypeError('no media devices');
+			this.opening ??= navigator.mediaDevices.getUserMedia({audio});
+			return await this.opening;
+		} catch (error) {
+			this.opening = null;
+			throw Object.assign(error, {sentence: explainMicrophone(error)});
+		}
+	}
+
+	/* The server is reached by its own address; relays matter only where UDP is not let through. */
+	relays() {
+		return this.iceServers.map(s => ({...s, urls: [s.urls].flat().filter(url => url.startsWith('turns:') || url.endsWith('transport=tcp'))}))
+			.filter(s => s.urls.length > 0);
+	}
+
+	/* -- below: private */
+
+	accountOf({user, password, pbx, auth_user, display}) {
+		return Object.fromEntries(Object.entries({user, password, pbx, auth_user, display}).filter(([, v]) => v));
+	}
+
+	expectRegistration() {
+		this.asked?.reject(new Error('Another registration was begun.'));
+		return new Promise((resolve, reject) => this.asked = {resolve, reject});
+	}
+
+	listen() {
+		const on = (type, fn) => this.socket.addEventListener(type, e => fn(e.detail));
+		on('open', m => this.welcomed(m));
+		on('message', m => this.heard(m));
+		on('reset', () => this.lost());
+		on('state', () => this.changed());
+		on('trouble', m => this.refused(m));
+		on('closed', reason => {
+			for (const call of [...this.calls])
+				call.finish({status: 0, reason: 'The server has closed the connection.'});
+			this.unlisten.abort();
+			emit(this, 'closed', reason);
+		});
+		this.listenToNetwork();
+	}
+
+	listenToNetwork() {
+		this.unlisten = new AbortController();
+		const listen = (target, type, fn) => target?.addEventListener?.(type, fn, {signal: this.unlisten.signal});
+		listen(globalThis, 'online', () => this.networkChanged(() => this.socket.renew()));
+		listen(globalThis.navigator?.connection, 'change', () => this.networkChanged(() => this.socket.probe()));
+		listen(globalThis, 'pagehide', () => this.close());
+	}
+
+	/* Between two networks there is none, and what is gathered then would lead nowhere: 'online' follows. */
+	networkChanged(reviveSocket) {
+		if (globalThis.navigator?.onLine === false)
+			return;
+		reviveSocket();
+		for (const call of this.calls)
+			call.restart('network');
+	}
+
+	welcomed(m) {
+		this.iceServers = m.iceServers;
+		if (m.recording)
+			this.setRecording(m.recording);
+		if (this.wasLost && this.account)
+			this.say({type: 'register', ...this.account});
+		this.wasLost = false;
+		this.changed();
+	}
+
+	/* The server does not know us any more: what it had of us is gone. */
+	lost() {
+		this.wasLost = true;
+		this.registration = null;
+		for (const call of [...this.calls])
+			call.finish({status: 481, reason: 'The server has lost this call.'});
+	}
+
+	heard(m) {
+		if (m.type === 'registered')
+			return this.registered(m);
+		if (m.type === 'ice')
+			return void (this.iceServers = m.iceServers);
+		if (m.type === 'recording')
+			return this.setRecording(m.state);
+		const call = this.calls.find(c => c.id === m.call);
+		if (call)
+			return call.hear(m);
+		return m.type === 'incoming' ? this.incoming(m) : undefined;
+	}
+
+	registered(m) {
+		if (m.lost) { // the telephone service has started anew
+			this.registration = null;
+			if (this.account)
+				this.say({type: 'register', ...this.account});
+			return this.changed();
+		}
+		this.registration = this.account ? {ok: m.ok, user: m.user ?? this.account.user ?? '', pbx: m.pbx ?? null, reason: m.reason ?? null} : null;
+		this.asked?.[m.ok ? 'resolve' : 'reject'](m.ok ? this.registration : new Error(m.reason));
+		this.asked = null;
+		emit(this, 'registration', this.registration);
+		return this.changed();
+	}
+
+	incoming(m) {
+		const call = this.add(new Call(this, {id: m.call, direction: 'in', number: m.from, name: m.display ?? ''}));
+		call.hear(m);
+		emit(this, 'incoming', call);
+	}
+
+	add(call) {
+		this.calls.push(call);
+		call.addEventListener('ended', () => {
+			this.calls = this.calls.filter(c => c !== call);
+			if (this.calls.length === 0)
+				this.dropMicrophone();
+			emit(this, 'calls', this.calls);
+		});
+		emit(this, 'calls', this.calls);
+		return call;
+	}
+
+	dropMicrophone() {
+		const opening = this.opening;
+		this.opening = null;
+		opening?.then(stream => stream.getTracks().forEach(t => t.stop()), () => { /* there was none */ });
+	}
+
+	refused(m) {
+		const call = this.sent.get(m.id);
+		this.sent.delete(m.id);
+		if (call && call.state === 'calling')
+			call.finish({status: 503, reason: m.message});
+		else if (call)
+			call.problem(m.message);
+		emit(this, 'trouble', m.message);
+	}
+
+	setRecording(state) {
+		this.recording = state;
+		emit(this, 'recording', state);
+	}
+
+	changed() {
+		if (this.told === this.state)
+			return;
+		this.told = this.state;
+		emit(this, 'state', this.state);
+	}
+}
