@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "compose.h"
 #include "library.h"
 
 static const char usage[] =
@@ -17,6 +18,8 @@ static const char usage[] =
 	"       sluice record verify [DIR]                               are they as they were "
 	"written?\n"
 	"       sluice record export DIR -o FILE [--key PRIVATE.pem]     all tracks in one file\n"
+	"       sluice record compose DIR -o FILE [--layout grid|speaker] one picture, one sound\n"
+	"            [--size 1280x720] [--fps 25] [--codec vp8|vp9|h264] [--key PRIVATE.pem]\n"
 	"       sluice record decrypt DIR --key PRIVATE.pem [-o DIR]     files in the clear\n";
 
 struct args {
@@ -280,6 +283,8 @@ static int run(const struct sl_tool_env *env, int argc, char **argv)
 	struct args a = {0};
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "compose") == 0)
+		return compose_run(argc - 1, argv + 1);
 	if (!v || read_args(&a, argc - 1, argv + 1) < 0 || (v->needs_dir && !a.dir)) {
 		fprintf(stderr, "usage:\n%s", usage);
 		return 2;
