@@ -62,11 +62,12 @@ bool sl_layers_wants_key(const struct sl_layers *l, unsigned *ret_encoding)
 {
 	const struct run *run = &l->now->run;
 	bool higher = run->made_spatial > run->sel.spatial && l->target.spatial > run->sel.spatial;
+	bool lower = run->stuck && l->target.spatial < run->sel.spatial;
 
 	if (l->target.paused)
 		return false;
 	*ret_encoding = l->target.encoding;
-	return !l->running || l->broken || run->encoding != l->target.encoding || higher;
+	return !l->running || l->broken || run->encoding != l->target.encoding || higher || lower;
 }
 
 /* ---- timestamps */

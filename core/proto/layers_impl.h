@@ -67,6 +67,7 @@ struct run {
 	/* By descriptor */
 	bool described;
 	uint32_t intact; /* targets of which nothing has been dropped */
+	bool stuck;	 /* a lower spatial layer is wanted, and is not intact */
 	uint64_t first_number, highest_number;
 	uint64_t dropped[PICK_DROPPED / 64], sent[PICK_DROPPED / 64]; /* neither: not seen yet */
 	uint16_t number_offset;

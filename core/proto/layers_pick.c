@@ -275,6 +275,18 @@ static void change_target(struct sl_layers *l, const struct sl_dd *dd, uint64_t 
 	use_target(&run->sel, dd, best);
 }
 
+/* Where layers above refer to the lowest at key frames alone, it is not sent with them in between,
+ * and there is no way down to it but by the next key frame. */
+static bool is_stuck(const struct sl_layers *l, const struct sl_dd *dd)
+{
+	const struct selection *sel = &l->now->run.sel;
+
+	if (sel->spatial <= l->target.spatial)
+		return false;
+	return dd->targets[best_target(dd, dd->active, &l->target, sel->target)] >> 4 <
+	       sel->spatial;
+}
+
 static void begin_structure(struct sl_layers *l, const struct sl_dd *dd, uint64_t number)
 {
 	struct run *run = &l->now->run;
@@ -316,6 +328,8 @@ static bool pick_described(struct sl_layers *l, const struct sl_layers_packet *p
 	if (dd->structure)
 		begin_structure(l, dd, number);
 	change_target(l, dd, number, new_picture);
+	if (new_picture)
+		run->stuck = is_stuck(l, dd);
 	whole = has_all_it_needs(run, dd, number);
 	wanted = is_wanted(dd, &run->sel);
 	l->broken = l->broken || (wanted && !whole); /* it needs what was not sent */

@@ -17,6 +17,25 @@ enum {
 
 /* ---- in */
 
+/* Spatial layers above this one; each is twice as wide. */
+static unsigned n_above(const struct sl_frame_info *i)
+{
+	unsigned n = i->n_spatial < SL_MAX_SPATIAL ? i->n_spatial : SL_MAX_SPATIAL;
+
+	return n > i->spatial ? n - 1 - i->spatial : 0;
+}
+
+/* Of its largest picture */
+static void note_size(struct track *t, struct encoding_rate *r, unsigned width, unsigned height)
+{
+	if ((r->width == width && r->height == height) || width > UINT16_MAX || height > UINT16_MAX)
+		return;
+	r->width = (uint16_t)width;
+	r->height = (uint16_t)height;
+	if (t->in) /* others choose by it what they fetch */
+		trunk_track(t);
+}
+
 static void count_rate(struct track *t, const struct pending *k, uint32_t bytes, uint64_t now_ms)
 {
 	struct encoding_rate *r = &t->rate[k->encoding];
@@ -27,13 +46,9 @@ static void count_rate(struct track *t, const struct pending *k, uint32_t bytes,
 	if (now_ms - r->last_ms >= AWAY_MS)
 		r->begun_ms = now_ms;
 	r->last_ms = now_ms;
-	if (!k->info.key || k->info.width == 0 ||
-	    (r->width == k->info.width && r->height == k->info.height))
+	if (!k->info.key || k->info.width == 0)
 		return;
-	r->width = k->info.width;
-	r->height = k->info.height;
-	if (t->in) /* others choose by it what they fetch */
-		trunk_track(t);
+	note_size(t, r, k->info.width << n_above(&k->info), k->info.height << n_above(&k->info));
 }
 
 /* RFC 6464: one byte, V and the level in -dBov. */

@@ -236,6 +236,51 @@ TEST(a_publisher_that_jumps_or_changes_its_codec_needs_a_key_frame)
 	CHECK_INT(out.cut, 0);
 }
 
+/* Two spatial layers, of which the upper one refers to the lower at the key frame alone (L2T1_KEY). Numbers count frames. */
+static int take_ksvc(uint16_t number, unsigned spatial, bool key)
+{
+	struct sl_frame_info info = {.begins = true, .ends = true, .key = key && spatial == 0, .spatial = (uint8_t)spatial,
+				     .n_spatial = 2,
+				     .dd = {.present = true, .structure = key && spatial == 0, .n_targets = 2, .active = 3,
+					    .frame_number = number, .targets = {0x00, 0x10}}};
+	struct sl_layers_packet p = {.rtp = &rtp, .info = &info, .seq = 65536 + number, .codec = SL_CODEC_AV1, .now_ns = now_ns};
+
+	info.dd.dtis = spatial == 0 ? SL_DTI_SWITCH | (uint64_t)(key ? SL_DTI_SWITCH : SL_DTI_NOT_PRESENT) << 2
+				    : (uint64_t)SL_DTI_SWITCH << 2;
+	info.dd.n_refs = key && spatial == 0 ? 0 : 1;
+	info.dd.refs[0] = key ? 1 : 2;
+	memset(bytes, 0, sizeof bytes);
+	bytes[0] = 0x80;
+	sl_put16(bytes + 2, number);
+	sl_put32(bytes + 4, 3000u * (number / 2)); /* both layers of a picture */
+	rtp = (struct sl_rtp){0};
+	sl_assert(sl_rtp_parse(&rtp, bytes, 20) == 0);
+	return sl_layers_take(l, &p, &out);
+}
+
+TEST(down_to_a_layer_that_was_left_out_leads_a_key_frame)
+{
+	struct sl_layers_target t = {.spatial = 1};
+	unsigned encoding;
+
+	begin(0, 0);
+	sl_layers_set_target(l, &t);
+	CHECK_INT(take_ksvc(0, 0, true), SL_OK);
+	CHECK_INT(take_ksvc(1, 1, true), SL_OK);
+	CHECK_INT(take_ksvc(2, 0, false), SL_DROP); /* of no use to the upper layer */
+	CHECK_INT(take_ksvc(3, 1, false), SL_OK);
+	CHECK(!sl_layers_wants_key(l, &encoding));
+	t.spatial = 0;
+	sl_layers_set_target(l, &t);
+	CHECK_INT(take_ksvc(4, 0, false), SL_DROP); /* it refers to what was not sent */
+	CHECK_INT(take_ksvc(5, 1, false), SL_OK);   /* the picture goes on meanwhile */
+	CHECK(sl_layers_wants_key(l, &encoding));
+	CHECK_INT(take_ksvc(6, 0, true), SL_OK);
+	CHECK_INT(take_ksvc(7, 1, true), SL_DROP);
+	CHECK_INT(take_ksvc(8, 0, false), SL_OK);
+	CHECK(!sl_layers_wants_key(l, &encoding));
+}
+
 /* As take(), of a frame that is kept */
 static int still(struct in in)
 {
