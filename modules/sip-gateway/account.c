@@ -398,7 +398,7 @@ bool account_takes(struct call *c, struct sl_str called, const struct trunk *tru
 {
 	const struct account *a = account_find(c->stack, called);
 
-	if (!a || a->trunk != trunk || !a->peer)
+	if (!a || !trunk || !a->peer)
 		return false;
 	(void)sl_str_copy(c->called, sizeof c->called, sl_str_c(a->user));
 	c->plan = (struct dial_result){.n_targets = 1};
