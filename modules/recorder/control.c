@@ -132,5 +132,7 @@ int control_open(struct sl_worker *w, const struct recorder_conf *conf, struct t
 
 void control_close(struct control *c)
 {
+	if (c)
+		c->signal->unlisten(c->signal_self, c);
 	free(c);
 }

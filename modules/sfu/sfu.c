@@ -125,6 +125,7 @@ static void worker_stop(void *ctx)
 	sl_timer_cancel(s->w->loop, &s->tick);
 	sl_post_cancel(s->w->loop, &s->post);
 	sl_channel_close(s->channel);
+	s->signal->unlisten(s->signal_self, s);
 	free(s);
 }
 

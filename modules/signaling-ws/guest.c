@@ -109,6 +109,18 @@ static int guest_listen(void *self, const char *const *types, struct sl_str hell
 	return 0;
 }
 
+/* Peers that other modules have brought leave after it. */
+static void guest_unlisten(void *self, const void *arg)
+{
+	struct hub *hub = self;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < hub->n_guests; i++)
+		if (hub->guests[i].arg != arg)
+			hub->guests[n++] = hub->guests[i];
+	hub->n_guests = n;
+}
+
 static int guest_send(void *self, uint64_t peer, struct sl_str json)
 {
 	struct hub *hub = self;
@@ -203,4 +215,5 @@ const struct sl_signal_iface guest_iface = {
 	.end = guest_end,
 	.enter = guest_enter,
 	.leave = guest_leave,
+	.unlisten = guest_unlisten,
 };

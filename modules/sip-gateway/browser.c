@@ -163,6 +163,8 @@ void browser_close(struct edge *e)
 	while ((n = sl_htab_first(&e->clients)))
 		forget(e, SL_CONTAINER(n, struct client, node));
 	sl_htab_free(&e->clients);
+	if (e->signal)
+		e->signal->unlisten(e->signal_self, e);
 }
 
 void browser_send(struct edge *e, uint32_t from, struct sl_str data)

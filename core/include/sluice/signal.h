@@ -76,6 +76,8 @@ struct sl_signal_iface {
 	int (*enter)(void *self, const struct sl_signal_entry *e, uint64_t *ret_peer);
 	/* It leaves. -SL_ENOENT: it is not one of this worker's. */
 	int (*leave)(void *self, uint64_t peer);
+	/* Who has listened with arg hears nothing any more: when a module stops, before arg goes. */
+	void (*unlisten)(void *self, const void *arg);
 };
 
 #endif
