@@ -236,6 +236,11 @@ static void member_set_clock(struct sl_room_source *s, const struct sl_rtc_clock
 	publish_clock(s->track, 0, clock);
 }
 
+static void member_set_muted(struct sl_room_source *s, bool muted)
+{
+	track_mute(s->track, muted);
+}
+
 const struct sl_room_iface member_iface = {
 	.join = member_join,
 	.leave = member_leave,
@@ -244,4 +249,5 @@ const struct sl_room_iface member_iface = {
 	.unpublish = member_unpublish,
 	.send = member_send,
 	.set_clock = member_set_clock,
+	.set_muted = member_set_muted,
 };

@@ -303,6 +303,17 @@ void track_silence(struct track *t, bool silenced)
 			say_muted(p, t);
 }
 
+void track_mute(struct track *t, bool muted)
+{
+	t->muted = muted;
+	cache_forget(t);
+	shown_changed(t);
+	trunk_track(t);
+	for (struct participant *p = t->room->participants; p; p = p->next)
+		if (p->here && p != t->publisher)
+			say_muted(p, t);
+}
+
 void track_codec_changed(struct track *t)
 {
 	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)

@@ -246,6 +246,8 @@ int track_add(struct participant *p, uint64_t id, enum sl_media_kind kind, struc
 void track_remove(struct track *t);
 /* By a moderator: nothing of it is forwarded, or again. */
 void track_silence(struct track *t, bool silenced);
+/* By its publisher */
+void track_mute(struct track *t, bool muted);
 /* Its subscribers are offered it anew. */
 void track_codec_changed(struct track *t);
 /* These encodings, which were not made or not fetched until now, are to come. */

@@ -206,17 +206,6 @@ static int on_layers(struct said *v)
 
 /* ---- moderation */
 
-static void mute_own(struct track *t, bool muted)
-{
-	t->muted = muted;
-	cache_forget(t);
-	shown_changed(t);
-	trunk_track(t);
-	for (struct participant *p = t->room->participants; p; p = p->next)
-		if (p->here && p != t->publisher)
-			say_muted(p, t);
-}
-
 static int on_mute(struct said *v)
 {
 	struct track *t = named_track(v);
@@ -225,7 +214,7 @@ static int on_mute(struct said *v)
 	if (!t)
 		return refuse(v, -SL_ENOENT, "there is no such track in this room");
 	if (t->publisher == v->p) {
-		mute_own(t, muted);
+		track_mute(t, muted);
 		return 0;
 	}
 	if (!(v->p->grants & SL_MAY_ADMIN))

@@ -69,6 +69,8 @@ struct sl_room_iface {
 	 * stays the caller's. level: RFC 6464, 0 (loudest) .. 127. -SL_EPARSE */
 	int (*send)(struct sl_room_source *s, struct sl_packet *p, unsigned level);
 	void (*set_clock)(struct sl_room_source *s, const struct sl_rtc_clock *clock);
+	/* The member itself keeps silent: others are told. */
+	void (*set_muted)(struct sl_room_source *s, bool muted);
 };
 
 #endif
