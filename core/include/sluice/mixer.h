@@ -1,0 +1,72 @@
+/*
+ * sluice/mixer.h: phones in rooms: who takes one audio stream at a time hears a whole room in it:
+ * sl_iface_get(w, SL_MIXER_IFACE, 1, &self), once modules have started.
+ *
+ * A phone is a member of its room like everybody (<sluice/room.h>): by name, heard by browsers as a
+ * track, silenced and removed by moderators. It hears everybody but itself. Where a PIN is asked
+ * for, it is asked first, by tones and digits. Everything runs on the worker's loop; callbacks
+ * never come from within a call of this interface, and none come after leave.
+ */
+#ifndef SLUICE_MIXER_H
+#define SLUICE_MIXER_H
+
+#include <sluice/audio.h>
+
+#define SL_MIXER_IFACE "mixer"
+
+struct sl_mixer_phone;
+
+struct sl_mixer_format {	/* of what a phone is sent */
+	enum sl_codec_id codec; /* NONE: nothing now */
+	uint32_t clock_hz;
+	unsigned ptime_ms; /* 10 .. 60 */
+};
+
+/* A packet for a phone: of rtp the payload counts. Borrowed for the call, and shared with others.
+ */
+struct sl_mixer_out {
+	const struct sl_rtp *rtp;
+	struct sl_mixer_format format;
+	uintptr_t feed; /* its times go on while this is the same; never 0 or 1 */
+	uint32_t ts;
+	bool marker;
+};
+
+enum sl_mixer_end {
+	SL_MIXER_LEFT,	  /* nobody's fault: the room was closed */
+	SL_MIXER_REMOVED, /* by a moderator */
+	SL_MIXER_REFUSED, /* no or a wrong PIN */
+	SL_MIXER_FULL,	  /* the room has no place */
+	SL_MIXER_NO_ROOM, /* rooms of that name are not carried here */
+	SL_MIXER_FAILED,  /* memory, a limit of this node */
+};
+
+struct sl_mixer_handler {
+	void (*play)(void *arg, const struct sl_mixer_out *out);
+	/* Is not in the room (any more); leave is to be called all the same. why: a sentence */
+	void (*ended)(void *arg, enum sl_mixer_end end, const char *why);
+};
+
+struct sl_mixer_opts {
+	struct sl_str room, name; /* name: for people; cleaned and cut as needed */
+	const struct sl_mixer_handler *handler;
+	void *arg;
+};
+
+struct sl_mixer_iface {
+	/* -SL_EDENIED: no such rooms here; -SL_ENOMEM. That the room is full is told by `ended`. */
+	int (*join)(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone);
+	void (*leave)(struct sl_mixer_phone *p); /* accepts NULL */
+	/* Equal ones cost nothing. */
+	void (*set_format)(struct sl_mixer_phone *p, const struct sl_mixer_format *f);
+	/* What it says. The packet stays the caller's; a reference is taken where it is kept. */
+	void (*hear)(struct sl_mixer_phone *p, const struct sl_audio_packet *packet,
+		     uint64_t now_ns);
+	/* Its stream begins anew. */
+	void (*restart)(struct sl_mixer_phone *p);
+	void (*digit)(struct sl_mixer_phone *p, char digit);
+	/* What it loses of what it is sent */
+	void (*set_loss)(struct sl_mixer_phone *p, unsigned percent);
+};
+
+#endif
