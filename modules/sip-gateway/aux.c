@@ -66,6 +66,15 @@ static uint32_t on_worker(void *arg, uint32_t wanted)
 	return n > 0 ? all[a->turn++ % n] : 0;
 }
 
+static uint32_t on_worker_for(void *arg, uint64_t key)
+{
+	struct aux *a = arg;
+	uint32_t all[256];
+	unsigned n = sl_worker_current(a->w, all, SL_ARRAY_LEN(all));
+
+	return n > 0 ? all[key % n] : 0;
+}
+
 /* The kernel's choice of our address on the way there. */
 static int probe_local(const struct sl_addr *remote, struct sl_addr *ret_local)
 {
@@ -280,6 +289,7 @@ int aux_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	a->conf = conf;
 	a->io = (struct stack_io){.tell = on_tell,
 				  .worker = on_worker,
+				  .worker_for = on_worker_for,
 				  .local = on_local,
 				  .resolve = on_resolve,
 				  .record = on_record,

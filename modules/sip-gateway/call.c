@@ -10,11 +10,13 @@
 #include <sluice/crypto.h>
 
 #include <stdio.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "leg.h"
 
 enum { STATS_MS = 3000, SECOND = 1000 };
+static const uint8_t room_key[16]; /* places are no secret, and equal in all generations */
 
 /* ---- limits */
 
@@ -247,14 +249,31 @@ struct party *call_other(const struct call *c, const struct party *p)
 
 /* ---- joining */
 
+static void enter_room(struct party *p, const char *room)
+{
+	char text[DIAL_TEXT + 65];
+
+	(void)snprintf(text, sizeof text, "%s\n%s", room, p->display[0] ? p->display : p->name);
+	party_leg_tell(p, WIRE_LEG_ROOM, 0, sl_str_c(text));
+}
+
 static void play_builtin(struct call *c)
 {
 	const struct dial_target *t = &c->plan.targets[c->next_target - 1];
 
-	if (t->kind == DIAL_ECHO)
+	switch (t->kind) {
+	case DIAL_ECHO:
 		party_leg_tell(c->a, WIRE_LEG_ECHO, 0, SL_STR_NULL);
-	else
+		break;
+	case DIAL_ROOM:
+		enter_room(c->a, t->name);
+		break;
+	case DIAL_ANNOUNCEMENT:
+		party_leg_tell(c->a, WIRE_LEG_SOUND, 0, sl_str_c(t->name));
+		break;
+	default:
 		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
+	}
 }
 
 /* Each of two parties with media hears the other, or music while that one holds. */
@@ -288,6 +307,8 @@ void call_held(struct call *c, struct party *p, bool held)
 	if (p->held == held)
 		return;
 	p->held = held;
+	if (c->builtin)
+		return; /* its leg knows */
 	if (held)
 		party_leg_tell(p, WIRE_LEG_UNBRIDGE, 0, SL_STR_NULL);
 	if (other && other->kind == PARTY_BROWSER)
@@ -406,23 +427,64 @@ int call_add_target(struct call *c, const struct dial_target *t, const char *hea
 	}
 }
 
+/* Its announcement may have been answered before. */
+static void answer_caller(struct call *c)
+{
+	if (c->a->state == PARTY_UP)
+		call_join(c);
+	else
+		party_answer(c->a);
+}
+
+static int answer_builtin(struct call *c)
+{
+	c->builtin = true;
+	c->answered = true;
+	if (c->answered_ms == 0) {
+		c->answered_ms = stack_now(c->stack);
+		sl_count(&c->stack->m[M_CALLS_ANSWERED]);
+	}
+	answer_caller(c);
+	return 0;
+}
+
+static int announce(struct call *c)
+{
+	bool early = c->plan.route && c->plan.route->early_media && c->a->offer;
+
+	c->announcing = true;
+	if (!early || c->a->state == PARTY_UP)
+		return answer_builtin(c);
+	c->builtin = true;
+	if (c->a->has_media) /* after another announcement */
+		call_join(c);
+	else
+		party_early(c->a);
+	return 0;
+}
+
 static int try_target(struct call *c, const struct dial_target *t)
 {
 	switch (t->kind) {
 	case DIAL_REJECT:
 		c->best_status = t->status;
 		return -SL_ENOENT;
+	case DIAL_ANNOUNCEMENT:
+		return announce(c);
 	case DIAL_ECHO:
 	case DIAL_MUSIC:
-		c->builtin = true;
-		c->answered = true;
-		c->answered_ms = stack_now(c->stack);
-		sl_count(&c->stack->m[M_CALLS_ANSWERED]);
-		party_answer(c->a);
-		return 0;
+	case DIAL_ROOM:
+		return answer_builtin(c);
 	default:
 		return call_add_target(c, t, NULL);
 	}
+}
+
+static unsigned end_status(const struct call *c)
+{
+	if (c->best_status)
+		return c->best_status;
+	return c->a && c->a->state == PARTY_UP ? 200 : 480;
 }
 
 void call_proceed(struct call *c)
@@ -430,7 +492,51 @@ void call_proceed(struct call *c)
 	while (c->next_target < c->plan.n_targets && !c->over)
 		if (try_target(c, &c->plan.targets[c->next_target++]) == 0)
 			return;
-	call_end(c, "node", c->best_status ? c->best_status : 480);
+	if (!c->over)
+		call_end(c, "node", end_status(c));
+}
+
+void call_announced(struct call *c, const struct party *p)
+{
+	if (!c->announcing || p != c->a || c->over)
+		return;
+	c->announcing = c->builtin = c->joined = c->answered = false;
+	arm(c, &c->ring, c->stack->conf->ring_timeout);
+	call_proceed(c);
+}
+
+void call_room_ended(struct call *c, struct party *p, unsigned end, struct sl_str why)
+{
+	static const struct {
+		uint16_t status;
+		uint8_t cause;
+	} map[] = {
+		[SL_MIXER_LEFT] = {200, 16},	[SL_MIXER_REMOVED] = {603, 21},
+		[SL_MIXER_REFUSED] = {403, 21}, [SL_MIXER_FULL] = {486, 17},
+		[SL_MIXER_NO_ROOM] = {404, 1},	[SL_MIXER_FAILED] = {503, 41},
+	};
+	unsigned at = end < SL_ARRAY_LEN(map) ? end : SL_MIXER_FAILED;
+
+	if (!c->builtin || p != c->a)
+		return;
+	(void)snprintf(c->reason, sizeof c->reason, "Q.850;cause=%u;text=\"%.*s\"", map[at].cause,
+		       SL_FMT(why));
+	call_end(c, "node", map[at].status);
+}
+
+void call_place(struct call *c, uint32_t preferred)
+{
+	const struct stack_io *io = c->stack->io;
+	struct sl_str room;
+
+	for (unsigned i = 0; i < c->plan.n_targets; i++) {
+		if (c->plan.targets[i].kind != DIAL_ROOM)
+			continue;
+		room = sl_str_c(c->plan.targets[i].name);
+		preferred = io->worker_for(io->arg, sl_siphash13(room_key, room.p, room.len));
+		break;
+	}
+	c->worker = io->worker(io->arg, preferred);
 }
 
 static void keep_headers(struct call *c)
@@ -479,7 +585,9 @@ void call_ringing(struct call *c, struct party *callee)
 		return;
 	if (c->ringing_ms == 0)
 		c->ringing_ms = stack_now(c->stack);
-	if (!c->early)
+	if (c->a->state == PARTY_UP)
+		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_RINGBACK, SL_STR_NULL);
+	else if (!c->early)
 		party_ring(c->a);
 }
 
@@ -491,7 +599,10 @@ void call_early_media(struct call *c, struct party *callee)
 		c->ringing_ms = stack_now(c->stack);
 	c->early = callee;
 	c->a->prefer = callee->leg;
-	party_early(c->a);
+	if (c->a->state == PARTY_UP)
+		call_join(c);
+	else
+		party_early(c->a);
 }
 
 static bool is_tried(const struct party *p)
@@ -541,7 +652,7 @@ void call_answered(struct call *c, struct party *callee)
 	if (c->stack->conf->max_duration)
 		arm(c, &c->longest, c->stack->conf->max_duration);
 	c->a->prefer = callee->leg;
-	party_answer(c->a);
+	answer_caller(c);
 }
 
 /* Which of two failures says more to the caller (RFC 3261 section 16.7, step 6) */

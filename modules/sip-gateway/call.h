@@ -104,7 +104,9 @@ struct call {
 	char *plan_header; /* owned: lines that the route adds */
 	unsigned next_target;
 	unsigned best_status;
-	bool answered, over, joined, builtin, recorded;
+	bool answered, over, joined, recorded;
+	bool builtin;	 /* the caller is with something of this node's, or about to be */
+	bool announcing; /* ... which ends by itself, and the next target follows */
 	uint32_t worker; /* where its media is */
 	struct alarm ring, longest, linger;
 	char called[DIAL_TEXT];
@@ -136,6 +138,12 @@ void call_end(struct call *c, const char *by, unsigned status);
 void call_join(struct call *c);
 /* p's media is agreed anew: did it put us on hold? */
 void call_held(struct call *c, struct party *p, bool held);
+/* p's announcement is over. */
+void call_announced(struct call *c, const struct party *p);
+/* p is not in its room (any more): end is an enum sl_mixer_end. */
+void call_room_ended(struct call *c, struct party *p, unsigned end, struct sl_str why);
+/* Where its media shall be: the phones of a room belong together. */
+void call_place(struct call *c, uint32_t preferred);
 struct party *call_other(const struct call *c, const struct party *p);
 /* Frees it when everything has ended. */
 void call_settle(struct call *c);

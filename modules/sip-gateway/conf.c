@@ -6,6 +6,7 @@
 #include <sluice/conn.h>
 #include "dialplan.h"
 #include "locate.h"
+#include "sound.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,9 +112,13 @@ static const struct sl_directive route_fields[] = {
 			"a password), or `anyone`. Unset: users and trunks, but not strangers."),
 	SL_FIELD(struct route_conf, to, SL_T_STR, .required = true, .min = 1, .max = 1024,
 		 .doc = "Where the call goes; $0 is what matched, $1 to $9 its groups: user:NAME, "
-			"trunk:NAME/NUMBER, echo, music-on-hold, reject:STATUS. Several, "
-			"separated by |, are tried in turn; trunks that fail make room for the "
-			"next."),
+			"trunk:NAME/NUMBER, room:NAME (of the module mixer), announcement:FILE, "
+			"echo, music-on-hold, reject:STATUS. Several, separated by |, are tried in "
+			"turn: trunks that fail make room for the next, and so does an "
+			"announcement when it is over."),
+	SL_FIELD(struct route_conf, early_media, SL_T_BOOL, .dflt = "off",
+		 .doc = "Announcements of this route are heard before the call is answered (183), "
+			"so that nobody is charged for them."),
 	SL_FIELD(struct route_conf, headers, SL_T_STR, .list = true, .max = 16,
 		 .doc = "Headers that the INVITE which goes on carries: \"Name: value\"."),
 	SL_DIRS_END,
@@ -145,6 +150,11 @@ const struct sl_directive sip_directives[] = {
 		      "to be writable for the node's user, and may be moved away at any time. "
 		      "Unset: "
 		      "records go to the bus only."),
+	SL_DIR(struct sip_conf, sounds, SL_T_PATH, SL_S_MAIN, .dflt = "sounds",
+	       .doc = "Directory of the files that routes announce: WAV, FLAC, Ogg, of any rate; "
+		      "the first ten minutes of each are kept in memory."),
+	SL_DIR(struct sip_conf, music, SL_T_PATH, SL_S_MAIN,
+	       .doc = "File that is played on hold, again and again. Unset: a melody made here."),
 	SL_DIR(struct sip_conf, advertise, SL_T_ADDR, SL_S_MAIN,
 	       .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
 		      "behind 1:1 NAT. Unset: the address that they came to."),
@@ -331,7 +341,7 @@ static void check_routes(struct sl_conf *c, const struct sip_conf *conf)
 {
 	for (size_t i = 0; i < conf->routes.n; i++) {
 		const struct route_conf *r = SL_LIST_AT(conf->routes, struct route_conf, i);
-		char path[64], err[128];
+		char path[64], err[512];
 
 		path_of(path, "routes", i, "to");
 		if (dialplan_check(conf, r, err, sizeof err) < 0)
@@ -372,12 +382,25 @@ static void check_users(struct sl_conf *c, const struct sip_conf *conf)
 	free(all);
 }
 
+static void check_music(struct sl_conf *c, const struct sip_conf *conf)
+{
+	struct sound s = {0};
+	char err[512];
+
+	if (conf->music.len > 0 && sound_read(conf->music.p, &s, err, sizeof err) < 0)
+		sl_conf_error(c, "music", "%s", err);
+	sound_free(&s);
+}
+
 int sip_conf_check(struct sl_conf *c, void *conf_)
 {
 	struct sip_conf *conf = conf_;
 
 	check_codecs(c, "codecs", &conf->codecs);
 	check_tls(c, &conf->tls);
+	check_music(c, conf);
+	if (!legs_complexity_is_good(conf->media.complexity))
+		sl_conf_error(c, "media.complexity", "is neither auto nor a number in 0..10");
 	check_users(c, conf);
 	for (size_t i = 0; i < conf->trunks.n; i++)
 		check_trunk(c, i, SL_LIST_AT(conf->trunks, struct trunk_conf, i));

@@ -48,11 +48,12 @@ struct route_conf { /* routes */
 	struct sl_regex *match, *from;
 	struct sl_str trunk; /* source: a trunk's name, "users", "anyone" or empty: any */
 	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "echo", "reject:603" ... */
+	bool early_media;	/* announcements come before the answer */
 	struct sl_list headers; /* struct sl_str */
 };
 
 struct sip_conf {
-	struct sl_str realm, websocket, user_agent, records;
+	struct sl_str realm, websocket, user_agent, records, sounds, music;
 	struct sl_list users, trunks, routes;
 	struct sl_list algorithms; /* int32_t: enum sip_algorithm */
 	struct sl_addr advertise;

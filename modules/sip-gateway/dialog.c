@@ -180,9 +180,11 @@ static void on_info(struct party *p, struct strans *t, const struct sip_msg *m)
 		strans_answer(t, 400);
 		return;
 	}
+	ms = ms > 40 && ms < 5000 ? ms : 160;
 	if (other)
-		party_leg_tell(other, WIRE_LEG_DTMF, ms > 40 && ms < 5000 ? (uint32_t)ms : 160,
-			       signal);
+		party_leg_tell(other, WIRE_LEG_DTMF, (uint32_t)ms, signal);
+	else if (p->call->builtin)
+		party_leg_tell(p, WIRE_LEG_HEARD, (uint32_t)ms, signal);
 	strans_answer(t, 200);
 }
 
@@ -303,7 +305,10 @@ void calls_leg_event(struct stack *s, struct sl_str data)
 	other = e.kind == WIRE_EV_DTMF ? call_other(p->call, p) : NULL;
 	if (other && other->kind == PARTY_BROWSER)
 		browser_digit(other, (char)e.value, e.ms);
-	if (e.kind != WIRE_EV_STATE || e.text.len == 0)
-		return;
-	sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
+	if (e.kind == WIRE_EV_ROOM_ENDED)
+		call_room_ended(p->call, p, e.value, e.text);
+	else if (e.kind == WIRE_EV_PLAYED)
+		call_announced(p->call, p);
+	else if (e.kind == WIRE_EV_STATE && e.text.len > 0)
+		sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
 }

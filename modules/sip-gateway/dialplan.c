@@ -8,8 +8,10 @@
 #include "dialplan.h"
 
 #include <stdio.h>
+#include "sound.h"
 
-static const char *const kind_names[] = {"user", "trunk", "echo", "music-on-hold", "reject"};
+static const char *const kind_names[] = {"user",   "trunk", "echo",	   "music-on-hold",
+					 "reject", "room",  "announcement"};
 
 const char *dial_kind_name(unsigned kind)
 {
@@ -176,11 +178,52 @@ int dialplan_route(const struct sip_conf *conf, const struct dial_call *call,
 	return rc < 0 ? -SL_ENOENT : 0;
 }
 
+/* ---- files */
+
+static bool is_sound(struct sl_str target, struct sl_str *ret_name)
+{
+	struct sl_str rest = sl_str_trim(target), kind = sl_str_split(&rest, ':');
+
+	*ret_name = rest;
+	return rest.len > 0 && sl_str_eq(kind, sl_str_c(kind_names[DIAL_ANNOUNCEMENT]));
+}
+
+void dialplan_each_sound(const struct sip_conf *conf, void (*fn)(void *arg, struct sl_str name),
+			 void *arg)
+{
+	for (size_t i = 0; i < conf->routes.n; i++) {
+		struct sl_str rest = SL_LIST_AT(conf->routes, struct route_conf, i)->to, name;
+
+		while (rest.len > 0)
+			if (is_sound(sl_str_split(&rest, '|'), &name))
+				fn(arg, name);
+	}
+}
+
 /* ---- check */
+
+/* Files are read before the first call, so their names cannot depend on it. */
+static int check_sound(const struct sip_conf *conf, const char *name, char *err, size_t err_len)
+{
+	char path[4096];
+	struct sound s = {.name = sl_str_c(name)};
+	int rc;
+
+	if (strchr(name, '$') || strstr(name, "..")) {
+		(void)snprintf(err, err_len, "an announcement is a file below `sounds`");
+		return -SL_ECONF;
+	}
+	sound_path(conf, sl_str_c(name), path, sizeof path);
+	rc = sound_read(path, &s, err, err_len);
+	sound_free(&s);
+	return rc < 0 ? -SL_ECONF : 0;
+}
 
 static int check_target(const struct sip_conf *conf, const struct dial_target *t, char *err,
 			size_t err_len)
 {
+	if (t->kind == DIAL_ANNOUNCEMENT)
+		return check_sound(conf, t->name, err, err_len);
 	if (strchr(t->name, '$'))
 		return 0; /* told by the number that is called */
 	if (t->kind == DIAL_USER && !sip_conf_user(conf, sl_str_c(t->name))) {
@@ -208,7 +251,8 @@ int dialplan_check(const struct sip_conf *conf, const struct route_conf *r, char
 		if (read_target(part, &t) < 0 && !(t.kind == DIAL_REJECT && strchr(part.p, '$'))) {
 			(void)snprintf(err, err_len,
 				       "\"%.*s\" is no target; there are user:, trunk:NAME/NUMBER, "
-				       "echo, music-on-hold and reject:STATUS",
+				       "room:NAME, announcement:FILE, echo, music-on-hold and "
+				       "reject:STATUS",
 				       SL_FMT(part));
 			return -SL_ECONF;
 		}

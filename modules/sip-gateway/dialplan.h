@@ -12,6 +12,8 @@ enum dial_kind {
 	DIAL_ECHO,
 	DIAL_MUSIC,
 	DIAL_REJECT,
+	DIAL_ROOM,
+	DIAL_ANNOUNCEMENT, /* and then the next target */
 	DIAL_CONTACT, /* never by a route: a client by its contact at a PBX */
 };
 const char *dial_kind_name(unsigned kind);
@@ -30,7 +32,7 @@ enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
 struct dial_target {
 	enum dial_kind kind;
 	unsigned status;	/* DIAL_REJECT */
-	char name[DIAL_TEXT];	/* user or trunk */
+	char name[DIAL_TEXT];	/* user, trunk, room or file */
 	char number[DIAL_TEXT]; /* DIAL_TRUNK: the user part there */
 };
 
@@ -46,6 +48,9 @@ SL_MUST_CHECK int dialplan_route(const struct sip_conf *conf, const struct dial_
 				 struct dial_result *ret_result);
 /* Why route i does not take the call; NULL: it does. */
 const char *dialplan_why_not(const struct route_conf *r, const struct dial_call *call);
+/* Each file that a route announces; name is borrowed from the configuration. */
+void dialplan_each_sound(const struct sip_conf *conf, void (*fn)(void *arg, struct sl_str name),
+			 void *arg);
 /* Is `to` well-formed, and are its users and trunks there? err: a sentence */
 SL_MUST_CHECK int dialplan_check(const struct sip_conf *conf, const struct route_conf *r, char *err,
 				 size_t err_len);

@@ -86,6 +86,7 @@ struct edge {
 	struct edge_sticky sticky[EDGE_STICKY];
 	struct sl_tls_client *tls[2]; /* that checks certificates, and that does not */
 	struct legs *legs;
+	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */
 	struct sl_buf out;	  /* scratch of one message */
 	bool draining;

@@ -153,7 +153,8 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		strans_answer(t, 500);
 		return;
 	}
-	c->worker = s->io->worker(s->io->arg, preferred_worker(who, m));
+	rc = account_takes(c, dial.called, who->trunk) ? 0 : call_route(c, &dial);
+	call_place(c, preferred_worker(who, m));
 	p = new_caller(c, t, m, who);
 	if (!p) {
 		strans_answer(t, 500);
@@ -164,7 +165,6 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 	t->fn = party_on_invite_event;
 	t->arg = p;
 	strans_answer(t, 100);
-	rc = account_takes(c, dial.called, who->trunk) ? 0 : call_route(c, &dial);
 	if (rc < 0) {
 		call_end(c, "node", status_of_route(rc));
 		return;

@@ -13,6 +13,7 @@ enum {
 	CATCH_UP_MS = 100, /* later than that, time that was missed is not made up for */
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
+	MOST_EFFORT = 5, /* of `auto` */
 };
 
 const struct sl_directive legs_fields[] = {
@@ -26,8 +27,8 @@ const struct sl_directive legs_fields[] = {
 		 .doc = "UDP ports for media; a call leg needs two."),
 	SL_FIELD(struct legs_conf, dscp, SL_T_INT, .dflt = "46", .min = 0, .max = 63,
 		 .doc = "Mark of outgoing media (RFC 4594: 46 is expedited forwarding)."),
-	SL_FIELD(struct legs_conf, complexity, SL_T_INT, .dflt = "5", .min = 0, .max = 10,
-		 .doc = "Effort of Opus encoders, at most; less is made under load."),
+	SL_FIELD(struct legs_conf, complexity, SL_T_STR, .dflt = "auto",
+		 .doc = "Effort of Opus encoders, 0 to 10; auto: 5, and less under load."),
 	SL_FIELD(struct legs_conf, delay_max, SL_T_MSEC, .dflt = "200ms", .min = 20, .max = 400,
 		 .doc = "How far the jitter buffer may grow where speech is decoded."),
 	SL_DIRS_END};
@@ -153,9 +154,11 @@ static void adapt_effort(struct legs *all)
 	uint64_t permille = (cpu - all->cpu_ns) / (SL_NS_PER_S / 1000);
 
 	all->cpu_ns = cpu;
+	if (!all->adaptive)
+		return;
 	if (permille > BUSY_PERMILLE && all->complexity > 0)
 		all->complexity--;
-	else if (permille < IDLE_PERMILLE && all->complexity < (unsigned)all->conf->complexity)
+	else if (permille < IDLE_PERMILLE && all->complexity < all->max_complexity)
 		all->complexity++;
 }
 
@@ -172,6 +175,8 @@ static void on_second(struct sl_timer *t)
 			continue;
 		leg_hear_time(l);
 		leg_adapt(l);
+		leg_room_second(l);
+		leg_track_second(l);
 		if (l->line && (all->n_seconds + l->phase) % REPORT_S == 0)
 			leg_port_report(l, false);
 		check_silence(l);
@@ -190,8 +195,8 @@ static void free_leg(struct leg *l)
 	sl_audio_source_free(l->source);
 	sl_dtmf_ear_free(l->ear);
 	sl_audio_sink_free(l->sink);
+	sl_audio_decoder_free(l->ear_decoder);
 	sl_wipe(l->own_keys, sizeof l->own_keys);
-	free(l->pcm);
 	free(l);
 }
 
@@ -217,6 +222,30 @@ static bool is_told(const struct legs_conf *conf, const struct sl_addr *a)
 	return false;
 }
 
+static bool read_complexity(struct sl_str text, bool *ret_auto, unsigned *ret_value)
+{
+	uint64_t n = MOST_EFFORT;
+
+	*ret_auto = sl_str_eq(text, SL_STR("auto"));
+	if (!*ret_auto && (sl_str_u64(text, &n) < 0 || n > 10))
+		return false;
+	*ret_value = (unsigned)n;
+	return true;
+}
+
+bool legs_complexity_is_good(struct sl_str text)
+{
+	unsigned value;
+	bool adaptive;
+
+	return read_complexity(text, &adaptive, &value);
+}
+
+void legs_set_music(struct legs *all, const struct sound *music)
+{
+	all->music = music;
+}
+
 int legs_open(struct sl_worker *w, const struct legs_conf *conf, struct legs **ret_legs)
 {
 	struct legs *all;
@@ -229,7 +258,8 @@ int legs_open(struct sl_worker *w, const struct legs_conf *conf, struct legs **r
 		return -SL_ENOMEM;
 	all->w = w;
 	all->conf = conf;
-	all->complexity = (unsigned)conf->complexity;
+	(void)read_complexity(conf->complexity, &all->adaptive, &all->max_complexity); /* checked */
+	all->complexity = all->max_complexity;
 	all->cpu_ns = sl_clock_cpu_ns();
 	all->tick = (struct sl_timer){.fn = on_tick, .arg = all};
 	all->second = (struct sl_timer){.fn = on_second, .arg = all};
@@ -293,6 +323,10 @@ int leg_open(struct legs *all, const struct leg_opts *o, struct leg **ret_leg)
 		return -SL_ENOMEM;
 	l->all = all;
 	l->o = *o;
+	(void)sl_str_copy(l->room, sizeof l->room, o->room);
+	(void)sl_str_copy(l->name, sizeof l->name, o->peer);
+	l->o.room = sl_str_c(l->room);
+	l->o.peer = sl_str_c(l->name);
 	l->wanted = SL_SDP_SENDRECV;
 	l->phase = (uint8_t)(all->next_phase++ % N_PHASES);
 	err = draw_out(l);
@@ -329,6 +363,7 @@ void leg_close(struct leg *l, const char *why)
 		return;
 	(void)why; /* for the session of a WebRTC leg, which is closed when the tick ends */
 	leg_unbridge(l);
+	leg_track_end(l);
 	if (l->line && l->agreed_ns)
 		leg_port_report(l, true);
 	tick_off(l);
@@ -356,6 +391,7 @@ static int agreed(struct leg *l, int rc)
 		l->agreed_ns = leg_now_ns(l);
 	if (l->state == LEG_NEW)
 		l->state = LEG_AGREED; /* the caller knows */
+	leg_room_format(l);
 	if (leg_is_made(l))
 		leg_tick_on(l);
 	return 0;
@@ -422,6 +458,7 @@ static void let_go(struct leg *l)
 {
 	l->peer = NULL;
 	l->transcodes = false;
+	leg_room_leave(l);
 	leg_stop_playing(l);
 	leg_drop_source(l);
 }

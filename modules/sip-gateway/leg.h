@@ -13,12 +13,14 @@
 #define SIP_GATEWAY_LEG_H
 
 #include <sluice/conf.h>
+#include <sluice/mixer.h>
 #include <sluice/rtp.h>
 #include <sluice/sdp.h>
 #include <sluice/worker.h>
 
 struct leg;
 struct legs; /* all of a worker */
+struct sound;
 
 enum {
 	LEG_MAX_CODECS = 8,
@@ -33,7 +35,7 @@ struct legs_conf {
 	struct sl_list advertise; /* struct sl_addr: offered instead, where a NAT is in between */
 	struct sl_ports ports;
 	int64_t dscp;
-	int64_t complexity; /* of Opus encoders, at most */
+	struct sl_str complexity; /* of Opus encoders: auto, or a number */
 	uint64_t delay_max; /* ms that the jitter buffer may grow to */
 };
 extern const struct sl_directive legs_fields[];
@@ -43,6 +45,10 @@ SL_MUST_CHECK int legs_open(struct sl_worker *w, const struct legs_conf *conf,
 			    struct legs **ret_legs);
 /* Closes what is left; accepts NULL */
 void legs_close(struct legs *l);
+/* Is it well-formed? */
+bool legs_complexity_is_good(struct sl_str text);
+/* What LEG_TONE_MUSIC is from now on; NULL: made here. Borrowed */
+void legs_set_music(struct legs *l, const struct sound *music);
 
 /* ---- a leg */
 enum leg_profile { LEG_RTP, LEG_SDES, LEG_WEBRTC };
@@ -65,6 +71,8 @@ struct leg_handler {
 	void (*played)(void *arg, struct leg *l);
 	/* WebRTC: the browser should be given an offer (told once until leg_offer). */
 	void (*negotiate)(void *arg, struct leg *l);
+	/* It is not in its room, or not any more. */
+	void (*room_ended)(void *arg, struct leg *l, enum sl_mixer_end end, const char *why);
 };
 
 struct leg_opts {
@@ -77,7 +85,7 @@ struct leg_opts {
 	bool strict;	     /* media only from the described address: nobody is behind a NAT */
 	unsigned ptime_ms;   /* wanted: 10 .. 60; 0: 20 */
 	unsigned silence_ms; /* 0: silence is not told */
-	struct sl_str room, peer, label; /* as in sl_session_opts */
+	struct sl_str room, peer; /* the call, and the party's name; copied */
 	const struct leg_handler *handler;
 	void *arg;
 };
@@ -132,10 +140,14 @@ enum leg_tone {
 };
 /* Instead of a bridge. */
 SL_MUST_CHECK int leg_play(struct leg *l, enum leg_tone tone);
-/* PCM of a file: 16 bit, mono, at hz (8000, 16000 or 48000); copied. Then silence; `played` tells. */
-SL_MUST_CHECK int leg_play_pcm(struct leg *l, const int16_t *pcm, size_t n, unsigned hz);
+/* Borrowed as long as the leg lives. Then silence, and `played` tells. */
+SL_MUST_CHECK int leg_play_sound(struct leg *l, const struct sound *s);
 /* The leg hears itself. */
 SL_MUST_CHECK int leg_echo(struct leg *l);
+/* Into a room, by a name for the others there. -SL_EDENIED: no such rooms; -SL_EUNSUPP: no mixer */
+SL_MUST_CHECK int leg_enter(struct leg *l, struct sl_str room, struct sl_str name);
+/* A digit of its party that has come by signalling */
+void leg_take_digit(struct leg *l, char digit, unsigned ms);
 
 /* ---- digits: as telephone-event where that is agreed, else as tones. Bridged legs pass on what
  * they hear by themselves. -SL_EINVAL; -SL_EFULL */

@@ -4,6 +4,7 @@
  */
 #include "call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "leg.h"
@@ -94,6 +95,7 @@ int party_leg_open(struct party *p)
 	struct stack *s = p->call->stack;
 	const struct sl_list *codecs = codecs_of(p);
 	struct wire_leg m = {.verb = WIRE_LEG_OPEN, .a = profile_of(p->profile)};
+	char id[33], text[sizeof "call/\n" + sizeof id + sizeof p->name];
 	int rc;
 
 	do
@@ -106,7 +108,9 @@ int party_leg_open(struct party *p)
 	}
 	m.leg = p->leg;
 	m.b = p->profile == SIP_PROFILE_WEBRTC ? 0 : p->flow.remote.family;
-	m.text = sl_str_c(p->name);
+	sl_hex_encode(id, p->call->id, sizeof p->call->id);
+	(void)snprintf(text, sizeof text, "call/%s\n%s", id, p->name);
+	m.text = sl_str_c(text);
 	for (size_t i = 0; i < codecs->n && i < WIRE_MAX_CODECS; i++)
 		m.list[m.n_list++] =
 			(uint8_t)sl_codec_by_name(*SL_LIST_AT(*codecs, struct sl_str, i));

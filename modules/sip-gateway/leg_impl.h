@@ -8,6 +8,8 @@
  *     leg_in.c       what is heard: formats, digits, who listens
  *     leg_out.c      what goes out: one stream of numbers and times, whoever feeds it
  *     leg_make.c     what is encoded here: the other side's speech, tones, digits
+ *     leg_room.c     its place in a room
+ *     leg_track.c    what its party says, for who looks on
  *     leg_stats.c    figures
  *
  * Two clocks: every 10 ms while something is made (each leg has every second of them), every second
@@ -20,6 +22,7 @@
 #include <sluice/line.h>
 #include <sluice/rtc.h>
 #include <sluice/sdp_plain.h>
+#include <sluice/track.h>
 #include <sluice/udp.h>
 #include "leg.h"
 
@@ -28,6 +31,7 @@ enum {
 	FRAME_MS = 20, /* two ticks: what is made at a time */
 	N_PHASES = 2,
 	MAX_FORMATS = 12,
+	LEG_TEXT = 96,
 	MAX_SECTIONS = 8,
 	MAX_OWN_KEYS = 3,
 	REPORT_S = 5,
@@ -85,6 +89,7 @@ struct leg {
 	bool ticking, closed;
 	uint8_t phase;
 	struct leg_opts o;
+	char room[LEG_TEXT], name[LEG_TEXT]; /* what o has of them */
 	enum leg_state state;
 	uint64_t agreed_ns;
 
@@ -128,10 +133,18 @@ struct leg {
 	bool transcodes; /* what the peer says is encoded here */
 	struct sl_tone tone;
 	bool playing;
-	int16_t *pcm; /* owned; a file that is played */
-	size_t n_pcm, pcm_at;
-	unsigned pcm_hz;
+	const struct sound *sound; /* borrowed; a file that is played */
+	size_t sound_at;
+	bool repeats;
 	struct leg_digits digits;
+
+	/* in a room */
+	struct sl_mixer_phone *phone; /* NULL: in none */
+	struct sl_audio_decoder *ear_decoder;
+	enum sl_codec_id ear_codec;
+
+	struct sl_track track; /* while it is shown */
+	bool shown;
 };
 
 struct legs {
@@ -145,8 +158,12 @@ struct legs {
 	uint64_t tick_ns; /* when the next tick is due */
 	uint64_t n_ticks, n_seconds;
 	uint64_t cpu_ns;
-	unsigned complexity;
+	bool adaptive;
+	unsigned complexity, max_complexity;
 	uint16_t next_port;
+	const struct sl_mixer_iface *mixer; /* NULL: not there, or not asked for so far */
+	void *mixer_self;
+	const struct sound *music; /* NULL: made here */
 };
 
 /* ---- leg.c */
@@ -212,6 +229,9 @@ struct leg_made {
 	bool marker;
 };
 void leg_send_made(struct leg *l, uintptr_t feed, struct sl_packet *p, const struct leg_made *m);
+/* The same of a payload that others are sent, too */
+void leg_send_shared(struct leg *l, uintptr_t feed, const struct sl_rtp *rtp,
+		     const struct leg_made *m);
 /* The out stream's time now, for something that begins */
 uint32_t leg_out_ts(const struct leg *l, uint32_t clock_hz);
 /* A packet with a time of the out stream itself (events). */
@@ -226,6 +246,26 @@ void leg_stop_playing(struct leg *l);
 void leg_digits_stop(struct leg *l);
 /* 20 ms of digits, if one is being sent; true: nothing else may go out now. */
 bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone);
+unsigned leg_ptime(const struct leg *l, enum sl_codec_id codec);
+unsigned leg_loss_percent(const struct leg *l);
+void leg_keep_alive(struct leg *l); /* 20 ms of silence */
 void leg_adapt(struct leg *l); /* once a second: redundancy and effort of the encoder */
+
+/* ---- leg_room.c */
+void leg_room_leave(struct leg *l);
+void leg_room_hear(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f);
+void leg_room_restart(struct leg *l);
+void leg_room_digit(struct leg *l, char digit);
+/* What was agreed may be another format now. */
+void leg_room_format(struct leg *l);
+void leg_room_second(struct leg *l);
+
+/* ---- leg_track.c */
+/* SL_DROP: it goes no further */
+SL_MUST_CHECK int leg_track_media(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
+				  const struct leg_format *f);
+void leg_track_clock(struct leg *l, const struct sl_rtc_clock *clock);
+void leg_track_second(struct leg *l);
+void leg_track_end(struct leg *l);
 
 #endif

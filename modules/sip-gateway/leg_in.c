@@ -86,6 +86,7 @@ void leg_heard_digit(struct leg *l, char digit, unsigned ms)
 {
 	if (l->peer && l->peer != l && leg_send_dtmf(l->peer, (struct sl_str){&digit, 1}, ms) < 0)
 		return; /* a storm: more wait than anybody dials */
+	leg_room_digit(l, digit);
 	if (leg_handler_of(l)->dtmf)
 		leg_handler_of(l)->dtmf(l->o.arg, l, digit, ms);
 }
@@ -152,7 +153,7 @@ void leg_listen(struct leg *l, const int16_t *pcm, size_t n)
 
 static bool can_relay(const struct leg *l, const struct leg *to, const struct leg_format *f)
 {
-	if (leg_wants_ear(l) || to->playing || to->pcm)
+	if (leg_wants_ear(l) || to->playing || to->sound)
 		return false;
 	if (f->codec == SL_CODEC_CN)
 		return !to->transcodes && leg_format_of(&to->out_formats, f->codec, f->clock_hz) &&
@@ -214,7 +215,8 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 	struct leg *to = l->peer;
 
 	mark_heard(l);
-	if (l->closed || !(l->direction & SL_SDP_RECVONLY))
+	if (l->closed || !(l->direction & SL_SDP_RECVONLY) ||
+	    leg_track_media(l, rtp, seq, f) == SL_DROP)
 		return;
 	if (f->codec == SL_CODEC_DTMF) {
 		hear_event(l, rtp, seq, f);
@@ -222,6 +224,7 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 	}
 	if (f->codec != SL_CODEC_CN)
 		l->codec_in = f->codec;
+	leg_room_hear(l, rtp, f);
 	if (!to || to->closed)
 		return;
 	if (can_relay(l, to, f))
@@ -236,4 +239,5 @@ void leg_hear_restart(struct leg *l)
 	l->event = (struct sl_event_in){0};
 	if (l->source)
 		sl_audio_source_restart(l->source);
+	leg_room_restart(l);
 }

@@ -4,7 +4,7 @@
  */
 #include "leg_impl.h"
 
-#include <stdlib.h>
+#include "sound.h"
 
 enum {
 	MAX_FRAME = SL_AUDIO_MAX_HZ / 1000 * FRAME_MS,
@@ -59,7 +59,7 @@ void leg_drop_sink(struct leg *l)
 	l->sink = NULL;
 }
 
-static unsigned ptime_for(const struct leg *l, enum sl_codec_id codec)
+unsigned leg_ptime(const struct leg *l, enum sl_codec_id codec)
 {
 	unsigned ms = l->ptime_ms ? l->ptime_ms : FRAME_MS;
 
@@ -73,7 +73,7 @@ static bool need_sink(struct leg *l, unsigned hz)
 
 	if (!f)
 		return false;
-	o.ptime_ms = ptime_for(l, f->codec);
+	o.ptime_ms = leg_ptime(l, f->codec);
 	if (l->sink && l->sink_hz == hz && l->sink_ptime_ms == o.ptime_ms &&
 	    l->sink_format.codec == f->codec && l->sink_format.clock_hz == f->clock_hz) {
 		l->sink_format.pt = f->pt;
@@ -92,7 +92,7 @@ static bool need_sink(struct leg *l, unsigned hz)
 }
 
 /* What receivers lose is told by their reports. */
-static unsigned loss_percent(const struct leg *l)
+unsigned leg_loss_percent(const struct leg *l)
 {
 	struct sl_rtc_stream_stats rtc;
 	struct sl_line_stats line;
@@ -113,7 +113,7 @@ void leg_adapt(struct leg *l)
 
 	if (!e)
 		return;
-	sl_audio_encoder_set_loss(e, loss_percent(l));
+	sl_audio_encoder_set_loss(e, leg_loss_percent(l));
 	sl_audio_encoder_set_complexity(e, l->all->complexity);
 }
 
@@ -139,20 +139,47 @@ static void send_ready(struct leg *l)
 	sl_packet_unref(p);
 }
 
+static void push(struct leg *l, const int16_t *pcm, size_t n)
+{
+	if (!l->sink)
+		return;
+	sl_audio_sink_push(l->sink, pcm, n);
+	send_ready(l);
+}
+
+/* Where nothing is said for long, NATs and PBXs forget (RFC 6263). */
+void leg_keep_alive(struct leg *l)
+{
+	const int16_t quiet[8 * FRAME_MS] = {0};
+
+	if (leg_may_send(l) && need_sink(l, 8000))
+		push(l, quiet, SL_ARRAY_LEN(quiet));
+}
+
 /* ---- what is played */
 
 void leg_stop_playing(struct leg *l)
 {
 	l->playing = false;
-	free(l->pcm);
-	l->pcm = NULL;
-	l->n_pcm = l->pcm_at = 0;
+	l->sound = NULL;
+}
+
+static int play_file(struct leg *l, const struct sound *s, bool repeats)
+{
+	leg_unbridge(l);
+	l->sound = s;
+	l->sound_at = 0;
+	l->repeats = repeats;
+	leg_tick_on(l);
+	return 0;
 }
 
 int leg_play(struct leg *l, enum leg_tone tone)
 {
 	if ((unsigned)tone >= LEG_N_TONES || l->closed)
 		return -SL_EINVAL;
+	if (tone == LEG_TONE_MUSIC && l->all->music)
+		return play_file(l, l->all->music, true);
 	leg_unbridge(l);
 	sl_tone_begin(&l->tone, tones[tone].steps, tones[tone].once, 16000, tones[tone].dbov);
 	l->playing = true;
@@ -160,23 +187,9 @@ int leg_play(struct leg *l, enum leg_tone tone)
 	return 0;
 }
 
-int leg_play_pcm(struct leg *l, const int16_t *pcm, size_t n, unsigned hz)
+int leg_play_sound(struct leg *l, const struct sound *s)
 {
-	int16_t *copy;
-
-	if ((hz != 8000 && hz != 16000 && hz != 48000) || n == 0 || n > SIZE_MAX / sizeof *pcm ||
-	    l->closed)
-		return -SL_EINVAL;
-	copy = malloc(n * sizeof *pcm);
-	if (!copy)
-		return -SL_ENOMEM;
-	memcpy(copy, pcm, n * sizeof *pcm);
-	leg_unbridge(l);
-	l->pcm = copy;
-	l->n_pcm = n;
-	l->pcm_hz = hz;
-	leg_tick_on(l);
-	return 0;
+	return l->closed ? -SL_EINVAL : play_file(l, s, false);
 }
 
 static void told_played(struct leg *l)
@@ -185,14 +198,17 @@ static void told_played(struct leg *l)
 		leg_handler_of(l)->played(l->o.arg, l);
 }
 
-static void next_of_pcm(struct leg *l, int16_t *pcm, size_t n)
+static void next_of_sound(struct leg *l, int16_t *pcm, size_t n)
 {
-	size_t left = l->n_pcm - l->pcm_at, take = left < n ? left : n;
+	size_t left = l->sound->n - l->sound_at, take = left < n ? left : n;
 
-	memcpy(pcm, l->pcm + l->pcm_at, take * sizeof *pcm);
+	memcpy(pcm, l->sound->pcm + l->sound_at, take * sizeof *pcm);
 	memset(pcm + take, 0, (n - take) * sizeof *pcm);
-	l->pcm_at += take;
-	if (l->pcm_at < l->n_pcm)
+	l->sound_at += take;
+	if (l->sound_at < l->sound->n)
+		return;
+	l->sound_at = 0;
+	if (l->repeats)
 		return;
 	leg_stop_playing(l);
 	told_played(l);
@@ -345,16 +361,8 @@ bool leg_is_made(const struct leg *l)
 
 	if (l->closed)
 		return false;
-	return l->playing || l->pcm || l->digits.n > 0 || l->transcodes ||
+	return l->playing || l->sound || l->digits.n > 0 || l->transcodes ||
 	       (talker && talker->source);
-}
-
-static void push(struct leg *l, const int16_t *pcm, size_t n)
-{
-	if (!l->sink)
-		return;
-	sl_audio_sink_push(l->sink, pcm, n);
-	send_ready(l);
 }
 
 /* What the other side says, whether it goes out or not: its ear hears it. */
@@ -389,11 +397,11 @@ void leg_make(struct leg *l, uint64_t now_ns)
 		make_digit(l, digit, tone);
 		return;
 	}
-	if (l->pcm || l->playing) {
-		hz = l->pcm ? l->pcm_hz : 16000;
+	if (l->sound || l->playing) {
+		hz = l->sound ? l->sound->hz : 16000;
 		n = hz / 1000 * FRAME_MS;
-		if (l->pcm)
-			next_of_pcm(l, pcm, n);
+		if (l->sound)
+			next_of_sound(l, pcm, n);
 		else
 			next_of_tone(l, pcm, n);
 	} else if (n > 0 && l->transcodes) {

@@ -158,22 +158,36 @@ static struct sl_rtp *view(struct sl_packet *p, uint32_t len)
 	return rtp;
 }
 
-void leg_send_made(struct leg *l, uintptr_t feed, struct sl_packet *p, const struct leg_made *m)
+static void send_own(struct leg *l, uintptr_t feed, struct wire *w, const struct leg_made *m,
+		     struct sl_packet *p)
 {
 	struct leg_out *o = &l->out;
-	struct wire w = {.format = m->format, .marker = m->marker};
 
 	if (!leg_may_send(l))
 		return;
 	if (is_other_feed(o, feed, m->format->clock_hz)) {
 		take_over(l, feed, m->format->clock_hz, m->ts);
-		w.marker = true;
+		w->marker = true;
 	}
-	w.rtp = view(p, m->len);
-	w.seq = o->next_seq++;
-	w.ts = m->ts + o->ts_offset;
+	w->seq = o->next_seq++;
+	w->ts = m->ts + o->ts_offset;
 	o->encoded = true;
-	emit(l, &w, p);
+	emit(l, w, p);
+}
+
+void leg_send_made(struct leg *l, uintptr_t feed, struct sl_packet *p, const struct leg_made *m)
+{
+	struct wire w = {.format = m->format, .marker = m->marker, .rtp = view(p, m->len)};
+
+	send_own(l, feed, &w, m, p);
+}
+
+void leg_send_shared(struct leg *l, uintptr_t feed, const struct sl_rtp *rtp,
+		     const struct leg_made *m)
+{
+	struct wire w = {.format = m->format, .marker = m->marker, .rtp = rtp};
+
+	send_own(l, feed, &w, m, NULL);
 }
 
 void leg_send_event(struct leg *l, const struct leg_format *format, uint32_t ts, bool marker,

@@ -63,6 +63,15 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 	leg_hear(l, in->rtp, in->seq, f);
 }
 
+static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
+		     const struct sl_rtc_clock *clock)
+{
+	struct leg *l = arg;
+
+	if (m == l->media && encoding == 0)
+		leg_track_clock(l, clock);
+}
+
 static void on_negotiate(void *arg, struct sl_rtc *c)
 {
 	struct leg *l = arg;
@@ -73,7 +82,11 @@ static void on_negotiate(void *arg, struct sl_rtc *c)
 }
 
 static const struct sl_rtc_handler handler = {
-	.state = on_state, .track = on_track, .rtp = on_rtp, .negotiate = on_negotiate};
+	.state = on_state,
+	.track = on_track,
+	.rtp = on_rtp,
+	.clock = on_clock,
+	.negotiate = on_negotiate};
 
 /* ---- descriptions */
 
@@ -84,7 +97,7 @@ static int need_rtc(struct leg *l, bool offering)
 				      .arg = l,
 				      .room = l->o.room,
 				      .peer = l->o.peer,
-				      .label = l->o.label,
+				      .label = l->o.peer,
 				      .two_way = true,
 				      .recv_only = !offering};
 

@@ -7,6 +7,7 @@
 #include "edge.h"
 
 #include <stdlib.h>
+#include "sound.h"
 
 enum { SILENCE_MS = 30000 };
 
@@ -108,20 +109,38 @@ static void on_negotiate(void *arg, struct leg *leg)
 	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
 }
 
-static const struct leg_handler handler = {
-	.state = on_state, .dtmf = on_dtmf, .played = on_played, .negotiate = on_negotiate};
+static void tell_room_ended(const struct edge_leg *l, enum sl_mixer_end end, const char *why)
+{
+	tell_event(l, &(struct wire_leg_event){.leg = l->id,
+					       .kind = WIRE_EV_ROOM_ENDED,
+					       .value = end,
+					       .text = sl_str_c(why)});
+}
+
+static void on_room_ended(void *arg, struct leg *leg, enum sl_mixer_end end, const char *why)
+{
+	(void)leg;
+	tell_room_ended(arg, end, why);
+}
+
+static const struct leg_handler handler = {.state = on_state,
+					   .dtmf = on_dtmf,
+					   .played = on_played,
+					   .negotiate = on_negotiate,
+					   .room_ended = on_room_ended};
 
 /* ---- commands */
 
 static void open_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
 {
 	struct edge_leg *l = calloc(1, sizeof *l);
+	struct sl_str text = m->text, room = sl_str_split(&text, '\n');
 	struct leg_opts o = {.profile = (enum leg_profile)m->a,
 			     .family = (uint8_t)m->b,
 			     .n_codecs = m->n_list,
 			     .silence_ms = SILENCE_MS,
-			     .peer = m->text,
-			     .label = m->text,
+			     .room = room,
+			     .peer = text,
 			     .detect_in_band = true,
 			     .handler = &handler,
 			     .arg = l};
@@ -210,6 +229,36 @@ static void close_leg(struct edge_leg *l, const struct wire_leg *m)
 	forget(l, "its call has ended");
 }
 
+/* What cannot be is told as what is over. */
+static int enter_room(const struct edge_leg *l, struct sl_str text)
+{
+	struct sl_str room = sl_str_split(&text, '\n');
+	int rc = leg_enter(l->leg, room, text);
+
+	if (rc == -SL_EUNSUPP || rc == -SL_EDENIED)
+		tell_room_ended(l, SL_MIXER_NO_ROOM, "there is no such room here");
+	else if (rc < 0)
+		tell_room_ended(l, SL_MIXER_FAILED, "the room cannot be entered");
+	return rc;
+}
+
+static int play_sound(const struct edge_leg *l, struct sl_str name)
+{
+	const struct sound *s = sounds_find(l->edge->sounds, name);
+	int rc = s ? leg_play_sound(l->leg, s) : -SL_ENOENT;
+
+	if (rc < 0)
+		tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
+	return rc;
+}
+
+static int take_digits(const struct edge_leg *l, struct sl_str digits, unsigned ms)
+{
+	for (size_t i = 0; i < digits.len; i++)
+		leg_take_digit(l->leg, digits.p[i], ms);
+	return 0;
+}
+
 static int command(struct edge_leg *l, const struct wire_leg *m)
 {
 	struct edge_leg *other = find(l->edge, l->owner, m->a);
@@ -238,6 +287,12 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 		return leg_send_dtmf(l->leg, m->text, m->a);
 	case WIRE_LEG_CANDIDATE:
 		return leg_candidate(l->leg, m->text);
+	case WIRE_LEG_ROOM:
+		return enter_room(l, m->text);
+	case WIRE_LEG_SOUND:
+		return play_sound(l, m->text);
+	case WIRE_LEG_HEARD:
+		return take_digits(l, m->text, m->a);
 	default:
 		return -SL_EUNSUPP;
 	}
@@ -298,7 +353,13 @@ void media_orphan(struct edge *e, uint32_t owner)
 
 int media_open(struct edge *e)
 {
-	return legs_open(e->w, &e->conf->media, &e->legs);
+	int rc = legs_open(e->w, &e->conf->media, &e->legs);
+
+	if (rc == 0)
+		rc = sounds_open(e->conf, &e->sounds);
+	if (rc == 0)
+		legs_set_music(e->legs, sounds_music(e->sounds));
+	return rc;
 }
 
 void media_close(struct edge *e)
@@ -309,4 +370,5 @@ void media_close(struct edge *e)
 		forget(SL_CONTAINER(n, struct edge_leg, node), "the worker ends");
 	sl_htab_free(&e->leg_table);
 	legs_close(e->legs);
+	sounds_close(e->sounds);
 }

@@ -36,6 +36,8 @@ struct stack_io {
 	int (*tell)(void *arg, uint32_t worker, enum wire_type type, const struct sl_buf *msg);
 	/* Is it one that new media goes to? 0: any such worker, or 0 */
 	uint32_t (*worker)(void *arg, uint32_t wanted);
+	/* One for media that belongs together: the same for equal keys, while workers stay. 0: none */
+	uint32_t (*worker_for)(void *arg, uint64_t key);
 	/* The address of this host towards remote, with the port of a listener of the transport,
 	 * or, without one, of a UDP listener; for flows that nobody has used before. */
 	int (*local)(void *arg, unsigned transport, const struct sl_addr *remote,

@@ -69,7 +69,7 @@ void wire_get_addr(struct sl_reader *r, struct sl_addr *ret_addr);
 
 /* ---- media legs */
 enum wire_leg_verb {
-	WIRE_LEG_OPEN,	 /* a: profile, b: family, list: codecs, text: label */
+	WIRE_LEG_OPEN,	 /* a: profile, b: family, list: codecs, text: room of the call, line feed, name */
 	WIRE_LEG_OFFER,	 /* a: restart; replied */
 	WIRE_LEG_ANSWER, /* text: offer; replied */
 	WIRE_LEG_ACCEPT, /* text: answer; replied */
@@ -82,6 +82,9 @@ enum wire_leg_verb {
 	WIRE_LEG_PREFER,    /* a: the leg whose codecs come first in our next description */
 	WIRE_LEG_DTMF,	    /* a: ms, text: digits */
 	WIRE_LEG_CANDIDATE, /* text */
+	WIRE_LEG_ROOM,	    /* text: room, line feed, name in it */
+	WIRE_LEG_SOUND,	    /* text: a file of `sounds`; once */
+	WIRE_LEG_HEARD,	    /* a: ms, text: digits that its party has sent by signalling */
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
 };
 enum { WIRE_MAX_CODECS = 8 };
@@ -106,7 +109,13 @@ struct wire_reply {
 void wire_put_reply(struct sl_buf *b, const struct wire_reply *m);
 SL_MUST_CHECK int wire_get_reply(struct sl_str data, struct wire_reply *ret_msg);
 
-enum wire_leg_event_kind { WIRE_EV_STATE, WIRE_EV_DTMF, WIRE_EV_PLAYED, WIRE_EV_NEGOTIATE };
+enum wire_leg_event_kind {
+	WIRE_EV_STATE,
+	WIRE_EV_DTMF,
+	WIRE_EV_PLAYED,
+	WIRE_EV_NEGOTIATE,
+	WIRE_EV_ROOM_ENDED /* value: enum sl_mixer_end */
+};
 struct wire_leg_event {
 	uint32_t leg;
 	uint8_t kind;	    /* enum wire_leg_event_kind */

@@ -118,7 +118,7 @@ static void read_opts(struct lab *b, struct sl_http_req *r, struct leg_opts *o)
 static void on_open(void *arg, struct sl_http_req *r)
 {
 	struct lab *b = arg;
-	struct leg_opts o = {.handler = &handler, .label = SL_STR("lab")};
+	struct leg_opts o = {.handler = &handler, .peer = SL_STR("lab")};
 	struct sl_buf body;
 	int rc = b->n < MAX_LEGS ? 0 : -SL_EFULL;
 
