@@ -127,6 +127,7 @@ static const struct sl_http_iface iface = {
 	.ws_queued = ws_queued,
 	.ws_remote = ws_remote,
 	.respond_file = respond_file,
+	.ws_send_binary = ws_send_binary,
 };
 
 static bool is_token(struct sl_str s)

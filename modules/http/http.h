@@ -241,6 +241,7 @@ void ws_peer_closes(struct client *c, const uint8_t *data, size_t len);
 void ws_tick(struct client *c);
 void ws_gone(struct client *c);
 int ws_send(struct sl_ws *ws, struct sl_str text);
+int ws_send_binary(struct sl_ws *ws, struct sl_str data);
 void ws_close(struct sl_ws *ws, unsigned code, struct sl_str reason);
 size_t ws_queued(const struct sl_ws *ws);
 const struct sl_addr *ws_remote(const struct sl_ws *ws);

@@ -12,8 +12,8 @@
 
 #define CLOSE_WAIT_MS 5000 /* for the queue to drain, and again for the peer to agree */
 #define WRITES_PER_TURN 32
-#define MAX_PROTOCOLS 120  /* bytes of Sec-WebSocket-Protocol that the library can read */
-#define MAX_REASON 123 /* bytes, RFC 6455 section 5.5 */
+#define MAX_PROTOCOLS 120 /* bytes of Sec-WebSocket-Protocol that the library can read */
+#define MAX_REASON 123	  /* bytes, RFC 6455 section 5.5 */
 
 enum {
 	CLOSE_NONE = 1005,
@@ -26,6 +26,7 @@ enum {
 struct out {
 	struct out *next;
 	size_t len;
+	bool binary;
 	uint8_t bytes[]; /* LWS_PRE of headroom, then len */
 };
 
@@ -434,21 +435,21 @@ void ws_peer_closes(struct client *c, const uint8_t *data, size_t len)
 
 /* ---- out */
 
-static int write_now(struct sl_ws *ws, uint8_t *bytes, size_t len)
+static int write_now(struct sl_ws *ws, uint8_t *bytes, size_t len, bool binary)
 {
-	if (lws_write(ws->client->wsi, bytes, len, LWS_WRITE_TEXT) < 0)
+	if (lws_write(ws->client->wsi, bytes, len, binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) < 0)
 		return -SL_ECLOSED;
 	sl_count(&http_of(ws)->m[M_MESSAGES_OUT]);
 	sl_count_n(&http_of(ws)->m[M_MESSAGE_BYTES_OUT], len);
 	return 0;
 }
 
-static int send_direct(struct sl_ws *ws, struct sl_str text)
+static int send_direct(struct sl_ws *ws, struct sl_str data, bool binary)
 {
 	uint8_t *bytes = http_of(ws)->scratch + LWS_PRE;
 
-	memcpy(bytes, text.p, text.len);
-	if (write_now(ws, bytes, text.len) < 0) {
+	memcpy(bytes, data.p, data.len);
+	if (write_now(ws, bytes, data.len, binary) < 0) {
 		fail(ws, CLOSE_ABNORMAL);
 		return -SL_ECLOSED;
 	}
@@ -457,39 +458,50 @@ static int send_direct(struct sl_ws *ws, struct sl_str text)
 	return 0;
 }
 
-static int enqueue(struct sl_ws *ws, struct sl_str text)
+static int enqueue(struct sl_ws *ws, struct sl_str data, bool binary)
 {
 	struct out *o;
 
-	if (ws->ops->max_queue > 0 && ws->queued + text.len > ws->ops->max_queue) {
+	if (ws->ops->max_queue > 0 && ws->queued + data.len > ws->ops->max_queue) {
 		sl_count(&http_of(ws)->m[M_SLOW_READERS]);
 		drop_queue(ws);
 		begin_close(ws, CLOSE_TRY_LATER, SL_STR("too slow"));
 		return -SL_EFULL;
 	}
-	o = malloc(sizeof *o + LWS_PRE + text.len);
+	o = malloc(sizeof *o + LWS_PRE + data.len);
 	if (!o) {
 		begin_close(ws, CLOSE_TRY_LATER, SL_STR("out of memory"));
 		return -SL_ENOMEM;
 	}
 	o->next = NULL;
-	o->len = text.len;
-	memcpy(o->bytes + LWS_PRE, text.p, text.len);
+	o->len = data.len;
+	o->binary = binary;
+	memcpy(o->bytes + LWS_PRE, data.p, data.len);
 	*ws->tail = o;
 	ws->tail = &o->next;
-	ws->queued += text.len;
+	ws->queued += data.len;
 	ask_writable(ws);
 	return 0;
 }
 
-int ws_send(struct sl_ws *ws, struct sl_str text)
+static int send_message(struct sl_ws *ws, struct sl_str data, bool binary)
 {
 	if (ws->closing)
 		return -SL_ECLOSED;
-	if (ws->opened && !ws->first && text.len > 0 && text.len <= SCRATCH_BYTES &&
+	if (ws->opened && !ws->first && data.len > 0 && data.len <= SCRATCH_BYTES &&
 	    !lws_partial_buffered(ws->client->wsi))
-		return send_direct(ws, text);
-	return enqueue(ws, text);
+		return send_direct(ws, data, binary);
+	return enqueue(ws, data, binary);
+}
+
+int ws_send(struct sl_ws *ws, struct sl_str text)
+{
+	return send_message(ws, text, false);
+}
+
+int ws_send_binary(struct sl_ws *ws, struct sl_str data)
+{
+	return send_message(ws, data, true);
 }
 
 /* 0: go on or wait, < 0: close. */
@@ -502,7 +514,7 @@ static int write_first(struct sl_ws *ws)
 	if (!ws->first)
 		ws->tail = &ws->first;
 	ws->queued -= o->len;
-	rc = write_now(ws, o->bytes + LWS_PRE, o->len);
+	rc = write_now(ws, o->bytes + LWS_PRE, o->len, o->binary);
 	free(o);
 	return rc;
 }

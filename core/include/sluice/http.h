@@ -69,6 +69,8 @@ struct sl_http_iface {
 	 * any case. Instead of respond. */
 	int (*respond_file)(struct sl_http_req *r, const char *content_type, struct sl_str headers,
 			    struct sl_str tag, int fd, uint64_t len);
+	/* As ws_send, in a binary message */
+	int (*ws_send_binary)(struct sl_ws *ws, struct sl_str data);
 };
 
 /*
