@@ -314,19 +314,31 @@ static void do_end(struct disk *d, struct disk_file *f)
 	tell(d, f, true);
 }
 
-static void do_put(struct disk *d, const struct job *j)
+static int put_file(const char *dir, const char *name, struct sl_str bytes, bool sync)
 {
 	char from[PATH_MAX], to[PATH_MAX];
-	int fd = open_in(j->dir, j->name, ".new", O_WRONLY | O_CREAT | O_TRUNC), rc;
+	int fd = open_in(dir, name, ".new", O_WRONLY | O_CREAT | O_TRUNC), rc;
 
-	rc = fd < 0 ? errno : write_at(fd, j->bytes, j->len, 0);
-	if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER && fdatasync(fd) < 0)
+	rc = fd < 0 ? errno : write_at(fd, bytes.p, bytes.len, 0);
+	if (rc == 0 && sync && fdatasync(fd) < 0)
 		rc = errno;
 	if (fd >= 0)
 		close(fd);
-	if (rc == 0 && join(from, j->dir, j->name, ".new") && join(to, j->dir, j->name, ""))
+	if (rc == 0 && join(from, dir, name, ".new") && join(to, dir, name, ""))
 		rc = rename(from, to) < 0 ? errno : 0;
-	if (rc)
+	return rc;
+}
+
+int disk_put_now(const char *dir, const char *name, struct sl_str bytes)
+{
+	return put_file(dir, name, bytes, false);
+}
+
+static void do_put(struct disk *d, const struct job *j)
+{
+	const struct sl_str bytes = {j->bytes, j->len};
+
+	if (put_file(j->dir, j->name, bytes, d->opts.sync != DISK_SYNC_NEVER))
 		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
 }
 

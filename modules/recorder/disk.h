@@ -51,6 +51,8 @@ void disk_file_write(struct disk_file *f, uint64_t at, struct sl_str bytes);
 void disk_file_end(struct disk_file *f);
 /* Small files, whole: replaced by rename; or lines at an end */
 void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
+/* At once, not synchronised, for what must be seen before anything else is said. 0 or errno */
+int disk_put_now(const char *dir, const char *name, struct sl_str bytes);
 void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
 /* Calls fn, in the thread, when all that was asked for before is done. */
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir);

@@ -1,10 +1,23 @@
 /*
- * recorder/notify.c: what becomes of recordings, told: to the bus of this process, and to storage,
- * and what storage says of it to the log.
+ * recorder/notify.c: what becomes of recordings, told: to the bus of this process, to the module
+ * webhooks, and to storage, and what storage says of it to the log.
  */
 #include "writer.h"
 
+#include <sluice/webhook.h>
 #include <stdio.h>
+
+int notify_open(struct writer *w)
+{
+	return sl_webhooks_open(w->w, &w->webhooks);
+}
+
+void notify_free(struct writer *w)
+{
+	sl_webhooks_close(w->webhooks);
+}
+
+/* ---- events */
 
 void notify(struct writer *w, const struct notice *n)
 {
@@ -24,8 +37,13 @@ void notify(struct writer *w, const struct notice *n)
 	sl_buf_str(&b, n->members);
 	sl_buf_str(&b, SL_STR("}"));
 	ev.text = sl_buf_view(&b);
-	if (sl_buf_ok(&b) == 0)
+	if (sl_buf_ok(&b) == 0) {
 		sl_bus_publish(w->w, &ev);
+		(void)sl_webhooks_send(
+			w->webhooks, &(struct sl_webhook_event){.name = sl_str_c(name),
+								.key = n->id,
+								.json = ev.text}); /* said there */
+	}
 	sl_buf_free(&b);
 }
 

@@ -130,7 +130,7 @@ static const char *state_name(const struct recording *rec)
 	return rec->state == REC_ENDING && rec->n_pending == 0 ? rec->end_state : "recording";
 }
 
-void recording_write_manifest(struct recording *rec)
+static void describe(struct recording *rec, struct sl_buf *ret_text)
 {
 	struct sl_buf b;
 
@@ -156,10 +156,30 @@ void recording_write_manifest(struct recording *rec)
 		      "\"%s\",\"lines\":%llu,\"chain\":\"%s\"}\n}\n",
 		      rec->n_segments, (unsigned long long)rec->bytes, rec->n_labels, JOURNAL_NAME,
 		      (unsigned long long)rec->journal.n_lines, rec->journal.chain);
+	*ret_text = b;
+}
+
+void recording_write_manifest(struct recording *rec)
+{
+	struct sl_buf b;
+
+	describe(rec, &b);
 	if (sl_buf_ok(&b) == 0)
 		disk_put(rec->writer->disk, rec->dir, MANIFEST_NAME, sl_buf_view(&b));
 	sl_buf_free(&b);
 	rec->manifest_due = false;
+}
+
+/* Who is told that it has begun may ask for it at once. */
+static void write_first_manifest(struct recording *rec)
+{
+	struct sl_buf b;
+
+	describe(rec, &b);
+	if (sl_buf_ok(&b) == 0)
+		(void)disk_put_now(rec->dir, MANIFEST_NAME,
+				   sl_buf_view(&b)); /* it comes again with all that happens */
+	sl_buf_free(&b);
 }
 
 /* ---- who takes part */
@@ -446,7 +466,7 @@ int recording_start(struct wroom *room, struct recording **ret_rec)
 	begin_note(&b, "start", 0);
 	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
 	recording_note(rec, &b);
-	recording_write_manifest(rec);
+	write_first_manifest(rec);
 	*ret_rec = rec;
 	return 0;
 }

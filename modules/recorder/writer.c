@@ -187,6 +187,7 @@ void writer_stop(void *ctx)
 	recover_free(w);
 	disk_stop(w->disk);
 	upload_stop(w->upload); /* the disk's thread touches it */
+	notify_free(w);
 	sl_channel_close(w->channel);
 	sl_htab_free(&w->tracks);
 	envelope_key_free(w->recipient);
@@ -214,6 +215,8 @@ int writer_start(struct sl_worker *worker, void *conf, void **ret_ctx)
 	rc = w->conf->recipient.len > 0 ? read_recipient(w) : 0;
 	if (rc == 0)
 		rc = start_disk(w);
+	if (rc == 0)
+		rc = notify_open(w);
 	if (rc == 0)
 		rc = work_open(worker->loop, &w->work);
 	if (rc == 0)

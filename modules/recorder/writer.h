@@ -30,6 +30,7 @@ struct writer {
 	struct disk *disk;
 	struct work *work;
 	struct upload *upload; /* NULL: nothing is uploaded */
+	struct sl_webhooks *webhooks;
 	struct envelope_key *recipient;
 	struct sl_htab tracks;
 	struct wroom *rooms;
@@ -163,10 +164,12 @@ struct notice {
 	const char *what;
 	struct sl_str id, room, dir, members; /* members: of the JSON object, without the first comma */
 };
+SL_MUST_CHECK int notify_open(struct writer *w);
 void notify(struct writer *w, const struct notice *n);
 /* Something of the recording can be uploaded, once the disk has all that it was given. */
 void notify_upload(struct writer *w, const char *dir);
 void notify_tick(struct writer *w);
+void notify_free(struct writer *w);
 
 /* ---- segment.c */
 struct series;
