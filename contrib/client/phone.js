@@ -219,7 +219,7 @@ export class Phone extends EventTarget {
 				this.say({type: 'register', ...this.account});
 			return this.changed();
 		}
-		this.registration = this.account ? {ok: m.ok, user: m.user ?? this.account.user ?? '', pbx: m.pbx ?? null, reason: m.reason ?? null} : null;
+		this.registration = this.account && (m.user || !m.ok) ? {ok: m.ok, user: m.user ?? this.account.user ?? '', pbx: m.pbx ?? null, reason: m.reason ?? null} : null;
 		this.asked?.[m.ok ? 'resolve' : 'reject'](m.ok ? this.registration : new Error(m.reason));
 		this.asked = null;
 		emit(this, 'registration', this.registration);

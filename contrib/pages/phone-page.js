@@ -115,7 +115,7 @@ function takeOver(call) {
 function bell() {
 	const ringing = phone.calls.filter(c => c.state === 'ringing');
 	const talks = phone.calls.some(c => c.state === 'up' && !c.held);
-	sound.play(!talks && ringing.some(c => c.direction === 'in') ? 'bell' : ringing.some(c => c.direction === 'out') ? 'ringback' : null);
+	sound.play(ringing.some(c => c.direction === 'in') ? talks ? 'waiting' : 'bell' : ringing.some(c => c.direction === 'out') ? 'ringback' : null);
 	document.title = ringing.some(c => c.direction === 'in') ? '☎ Incoming call – Sluice' : 'Phone – Sluice';
 }
 

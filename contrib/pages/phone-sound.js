@@ -49,10 +49,11 @@ const warble = Array.from({length: 10}, (_, i) => [[i % 2 ? 587 : 784], i * 0.1,
 
 const patterns = {
 	bell: () => repeat('bell', warble.concat(warble.map(([f, t, s]) => [f, t + 1.2, s])), 4, 0.25),
+	waiting: () => repeat('waiting', [[[425], 0, 0.15]], 4, 0.08),
 	ringback: () => repeat('ringback', [[[425], 0, 1]], 5, 0.08),
 };
 
-/* 'bell', 'ringback', or null */
+/* 'bell', 'waiting' (it rings while one talks), 'ringback', or null */
 export function play(name) {
 	if (playing?.name === name)
 		return;

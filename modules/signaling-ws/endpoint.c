@@ -152,7 +152,9 @@ static int authorize(void *arg, struct sl_http_req *r, void **ret_user, struct s
 
 static void opened(void *arg, struct sl_ws *ws, void *user)
 {
-	(void)arg;
+	const struct signaling *s = arg;
+
+	((struct conn *)user)->remote = *s->http->ws_remote(ws);
 	hub_conn_opened(user, ws);
 }
 

@@ -18,6 +18,13 @@ static struct sl_str phone_of(const struct member *m)
 	return c && c->claims.phone ? sl_str_c(c->claims.phone) : SL_STR_NULL;
 }
 
+static const struct sl_addr *remote_of(const struct member *m)
+{
+	const struct conn *c = m->peer ? m->peer->conn : NULL;
+
+	return c && c->remote.family ? &c->remote : NULL;
+}
+
 static struct sl_signal_peer describe(const struct hub *hub, const struct member *m)
 {
 	return (struct sl_signal_peer){
@@ -26,6 +33,7 @@ static struct sl_signal_peer describe(const struct hub *hub, const struct member
 		.name = m->name,
 		.grants = m->peer ? m->peer->grants : 0,
 		.phone = phone_of(m),
+		.remote = remote_of(m),
 		.here = m->owner == hub->self,
 	};
 }

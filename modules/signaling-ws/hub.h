@@ -123,6 +123,7 @@ struct conn {
 	size_t spoken_bytes;
 	struct claims claims;
 	char *host; /* owned: the Host header without port; may be NULL */
+	struct sl_addr remote; /* of its socket; unset in tests */
 };
 
 struct peer {

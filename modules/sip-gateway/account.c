@@ -118,6 +118,8 @@ static void on_failure(struct account *a, unsigned status)
 	if (a->failure != status)
 		sl_log(SL_LOG_NOTICE, "sip-gateway", "%s cannot register at %.*s: %u", a->user,
 		       SL_FMT(a->trunk->conf->name), status);
+	if (a->peer && !is_passing(status)) /* the PBX may take it out on all of us */
+		browser_suspect(a->stack, a->peer);
 	tell_change(a, status);
 	a->registered = false;
 	a->n_failed++;
@@ -210,8 +212,8 @@ static void put_register(struct account *a, struct sl_buf *b, struct sl_str uri,
 		      ++a->cseq, a->contact);
 	stack_put_here(a->stack, b, &t->flow);
 	sl_buf_printf(b, "%s>;expires=%llu\r\nExpires: %llu\r\n",
-		      sip_transport_param(t->flow.transport),
-		      (unsigned long long)expires_s, (unsigned long long)expires_s);
+		      sip_transport_param(t->flow.transport), (unsigned long long)expires_s,
+		      (unsigned long long)expires_s);
 }
 
 /* challenge: the response to answer, or NULL */
@@ -278,14 +280,6 @@ static bool take(char *dst, size_t cap, struct sl_str s)
 	return s.len == 0 || sl_str_copy(dst, cap, s) < cap;
 }
 
-static bool is_word(struct sl_str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.p[i] <= ' ' || strchr("\"<>@;:\\\x7f", s.p[i]))
-			return false;
-	return s.len > 0;
-}
-
 static bool is_line(struct sl_str s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -302,7 +296,8 @@ static int account_new(struct stack *s, uint64_t peer, const struct account_conf
 
 	if (!t || !t->conf->accounts)
 		return -SL_ENOENT;
-	if (!is_word(conf->user) || (conf->auth_user.len && !is_word(conf->auth_user)) ||
+	if (!browser_word_is_good(conf->user) ||
+	    (conf->auth_user.len && !browser_word_is_good(conf->auth_user)) ||
 	    !is_line(conf->password) || !is_line(conf->display))
 		return -SL_EINVAL;
 	a = calloc(1, sizeof *a);
@@ -385,13 +380,10 @@ void account_target(const struct account *a, struct sl_str number, struct dial_t
 	(void)sl_str_copy(ret_target->number, DIAL_TEXT, number);
 }
 
-int account_route(struct call *c, const struct account *a, struct sl_str number)
+void account_route(struct call *c, const struct account *a, struct sl_str number)
 {
-	if (!is_word(number))
-		return -SL_ENOENT;
 	c->plan = (struct dial_result){.n_targets = 1};
 	account_target(a, number, &c->plan.targets[0]);
-	return 0;
 }
 
 bool account_takes(struct call *c, struct sl_str called, const struct trunk *trunk)

@@ -49,7 +49,7 @@ struct account *account_find(const struct stack *s, struct sl_str contact);
 struct account *account_for(const struct call *c, const struct trunk *t);
 /* To the PBX, whatever the number is */
 void account_target(const struct account *a, struct sl_str number, struct dial_target *ret_target);
-int account_route(struct call *c, const struct account *a, struct sl_str number);
+void account_route(struct call *c, const struct account *a, struct sl_str number);
 /* A call of some trunk for this contact is for a client: its plan is made. */
 bool account_takes(struct call *c, struct sl_str called, const struct trunk *trunk);
 /* As trunk_put_credentials */

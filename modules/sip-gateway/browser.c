@@ -104,30 +104,40 @@ static bool tell_stack(struct edge *e, uint32_t owner, enum wire_type type, stru
 	return false;
 }
 
+static bool pass_on(struct edge *e, const struct sl_signal_peer *p, struct sl_str json)
+{
+	struct wire_signal m = {
+		.peer = p->id, .room = p->room, .name = p->name, .claims = p->phone, .json = json};
+
+	if (p->remote)
+		m.remote = *p->remote;
+	return tell_stack(e, 0, WIRE_SIGNAL, m);
+}
+
 static int on_message(void *arg, const struct sl_signal_peer *p, struct sl_str type,
 		      const json_t *msg, const char **ret_sentence)
 {
+	bool registers = sl_str_eq(type, SL_STR("register"));
 	struct edge *e = arg;
 	struct sl_buf text;
 	int rc;
 
+	if (registers && p->remote && guard_is_blocked(e, p->remote)) {
+		*ret_sentence = "too many wrong passwords came from this address; wait a while";
+		return -SL_EDENIED;
+	}
 	sl_buf_init(&text, SIP_MAX_MESSAGE);
 	sl_json_dump(msg, &text);
 	rc = sl_buf_ok(&text);
-	if (rc < 0)
+	if (rc < 0) {
 		*ret_sentence = "the message is too long";
-	if (rc == 0 && !tell_stack(e, 0, WIRE_SIGNAL,
-				   (struct wire_signal){.peer = p->id,
-							.room = p->room,
-							.name = p->name,
-							.claims = p->phone,
-							.json = sl_buf_view(&text)})) {
+	} else if (!pass_on(e, p, sl_buf_view(&text))) {
 		*ret_sentence = "the telephone service is starting; try again";
 		rc = -SL_EAGAIN;
+	} else if (registers) {
+		remember(e, p->id);
 	}
 	sl_buf_free(&text);
-	if (rc == 0 && sl_str_eq(type, SL_STR("register")))
-		remember(e, p->id);
 	return rc;
 }
 

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_DIGITS = 32, DIGIT_MS = 160 };
+enum { MAX_DIGITS = 32, DIGIT_MS = 160, MAX_CALLS = 16 };
 
 /* ---- toward one who calls */
 
@@ -87,11 +87,37 @@ static void on_offer(struct party *p, int rc, struct sl_str text)
 	call_ringing(p->call, p);
 }
 
+bool browser_word_is_good(struct sl_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= ' ' || strchr("\"<>@;:\\\x7f", s.p[i]))
+			return false;
+	return s.len > 0;
+}
+
+/* What a guest calls itself could be anybody's number: it is shown, and is no address. */
 static struct sl_str own_name(const struct browser *b)
 {
 	if (b->user)
 		return b->user->conf->name;
-	return sl_str_c(b->account ? b->account->user : b->name);
+	return b->account ? sl_str_c(b->account->user) : SL_STR("anonymous");
+}
+
+static struct sl_str own_display(const struct browser *b)
+{
+	if (b->user)
+		return b->user->conf->display;
+	return sl_str_c(b->account ? b->account->display : b->name);
+}
+
+/* "1002", or the user part of an address; empty: it cannot be called */
+static struct sl_str number_in(const struct said *m)
+{
+	struct sl_str to = sl_json_get_str(m->json, "number"), user = sip_user_of(to);
+
+	if (user.len > 0)
+		to = user;
+	return to.len < DIAL_TEXT && browser_word_is_good(to) ? to : SL_STR_NULL;
 }
 
 static int call_browser(struct call *c, const struct browser *b)
@@ -174,10 +200,7 @@ static struct party *new_caller(struct call *c, const struct said *m, struct sl_
 	p->profile = SIP_PROFILE_WEBRTC;
 	(void)sl_str_copy(p->tag, sizeof p->tag, m->call);
 	(void)sl_str_copy(p->name, sizeof p->name, own_name(b));
-	if (b->user)
-		(void)sl_str_copy(p->display, sizeof p->display, b->user->conf->display);
-	else if (b->account)
-		(void)sl_str_copy(p->display, sizeof p->display, sl_str_c(b->account->display));
+	(void)sl_str_copy(p->display, sizeof p->display, own_display(b));
 	party_charge(p);
 	return keep_text(&p->offer, sdp) && party_leg_open(p) == 0 ? p : NULL;
 }
@@ -192,9 +215,10 @@ static int route(struct call *c, const struct browser *b, struct sl_str to)
 	};
 	int rc = call_route(c, &dial);
 
-	if (rc < 0 && b->account && to.len < DIAL_TEXT)
-		rc = account_route(c, b->account, to);
-	return rc;
+	if (rc == 0 || !b->account)
+		return rc;
+	account_route(c, b->account, to);
+	return 0;
 }
 
 static void begin(const struct said *m, struct sl_str to, struct sl_str sdp)
@@ -218,25 +242,39 @@ static void begin(const struct said *m, struct sl_str to, struct sl_str sdp)
 		call_begin(c, p);
 }
 
+/* Guests are many, and nobody may take all the room. */
+static unsigned calls_of(const struct said *m)
+{
+	unsigned n = 0;
+
+	for (const struct call *c = m->s->first_call; c; c = c->next)
+		for (const struct party *p = c->parties; p; p = p->next)
+			n += p->kind == PARTY_BROWSER && p->peer == m->b->peer &&
+			     p->state != PARTY_ENDED;
+	return n;
+}
+
 void browser_on_call(const struct said *m)
 {
 	const struct auth_who who = {.kind = m->b->user ? AUTH_USER : AUTH_STRANGER,
 				     .user = m->b->user};
-	struct sl_str to = sl_json_get_str(m->json, "number");
+	struct sl_str to = number_in(m);
 	struct sl_str sdp = sl_json_get_str(m->json, "sdp");
-	struct sl_str user = sip_user_of(to);
 	unsigned status = 400;
 
-	if (name_is_good(m->call) && !browser_party(m, m->call) && to.len > 0 && sdp.len > 0)
-		status = calls_admit(m->s, &who);
+	if (to.len == 0)
+		status = 484;
+	else if (name_is_good(m->call) && !browser_party(m, m->call) && sdp.len > 0)
+		status = calls_of(m) < MAX_CALLS ? calls_admit(m->s, &who) : 486;
 	if (status)
 		browser_tell_hangup(m->s, m->b->peer, m->call.p ? m->call.p : "", status);
 	else
-		begin(m, user.len ? user : to, sdp);
+		begin(m, to, sdp);
 }
 
 static void on_accepted(struct party *p, int rc, struct sl_str text)
 {
+	p->answers = false;
 	if (p->state == PARTY_ENDED)
 		return;
 	if (rc < 0) {
@@ -253,8 +291,10 @@ static void on_accepted(struct party *p, int rc, struct sl_str text)
 
 static void on_accept(struct party *p, const struct said *m)
 {
-	if (!p->caller && p->state == PARTY_RINGING)
-		party_leg_ask(p, WIRE_LEG_ACCEPT, 0, sl_json_get_str(m->json, "sdp"), on_accepted);
+	if (p->caller || p->state != PARTY_RINGING || p->answers)
+		return;
+	p->answers = true;
+	party_leg_ask(p, WIRE_LEG_ACCEPT, 0, sl_json_get_str(m->json, "sdp"), on_accepted);
 }
 
 void browser_hang_up(struct party *p, unsigned status)
@@ -328,9 +368,8 @@ static void on_renew(struct party *p, const struct said *m)
 
 static void on_transfer(struct party *p, const struct said *m)
 {
-	struct sl_str to = sl_json_get_str(m->json, "number");
+	struct sl_str to = number_in(m);
 	struct sl_str to_call = sl_json_get_str(m->json, "to_call");
-	struct sl_str user = sip_user_of(to);
 	struct party *q = to_call.len > 0 ? browser_party(m, to_call) : NULL;
 
 	if (p->state != PARTY_UP || !call_other(p->call, p))
@@ -339,8 +378,8 @@ static void on_transfer(struct party *p, const struct said *m)
 		browser_transferred(p, 491);
 	else if (to_call.len > 0)
 		transfer_join(p, q);
-	else if (to.len > 0 && to.len < DIAL_TEXT)
-		transfer_to(p, user.len ? user : to);
+	else if (to.len > 0)
+		transfer_to(p, to);
 	else
 		browser_transferred(p, 484);
 }

@@ -48,6 +48,7 @@ struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *
 		b->peer = m->peer;
 	}
 	b->worker = m->worker;
+	b->remote = m->remote;
 	(void)sl_str_copy(b->name, sizeof b->name, m->name);
 	return b;
 }
@@ -82,7 +83,8 @@ static void answer_register(const struct said *m, const struct user *u, unsigned
 {
 	json_t *json = json_pack("{s:s, s:b}", "type", "registered", "ok", (int)(status == 200));
 
-	sl_count(&m->s->m[status == 200 ? M_REGISTRATIONS : M_AUTH_FAILURES]);
+	if (status == 200)
+		sl_count(&m->s->m[M_REGISTRATIONS]);
 	json = browser_with(json, "user", u ? u->conf->name.p : NULL);
 	browser_tell(m->s, m->b->peer, browser_with_status(json, status, reason));
 }
@@ -108,11 +110,17 @@ static bool password_is(const struct user *u, struct sl_str password)
 	return u && same;
 }
 
-/* A guesser has to begin anew after each handful. */
-static bool may_guess(const struct said *m)
+void browser_suspect(struct stack *s, uint64_t peer)
 {
-	return m->s->conf->auth_failures == 0 ||
-	       m->b->n_failures < (uint64_t)m->s->conf->auth_failures;
+	const struct browser *b = browser_find(s, peer);
+	const struct sip_flow flow = {.transport = SIP_WS,
+				      .remote = b ? b->remote : (struct sl_addr){0}};
+
+	if (!flow.remote.family)
+		return;
+	sl_buf_reset(&s->out);
+	wire_put_flow(&s->out, &flow);
+	(void)s->io->tell(s->io->arg, b->worker, WIRE_SUSPECT, &s->out); /* it has died: no loss */
 }
 
 static void register_user(const struct said *m, struct user *u)
@@ -129,14 +137,11 @@ static void register_by_password(const struct said *m, struct sl_str name)
 {
 	struct user *u = stack_user(m->s, name);
 
-	if (may_guess(m) && password_is(u, sl_json_get_str(m->json, "password"))) {
-		m->b->n_failures = 0;
+	if (password_is(u, sl_json_get_str(m->json, "password"))) {
 		register_user(m, u);
 		return;
 	}
-	m->b->n_failures++;
-	sl_log(SL_LOG_NOTICE, "sip-gateway", "a browser gave a wrong user or password for %.64s",
-	       name.p);
+	browser_suspect(m->s, m->b->peer);
 	answer_register(m, NULL, 401, "Wrong user or password.");
 }
 

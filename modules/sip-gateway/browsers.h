@@ -26,7 +26,7 @@ struct browser {
 	struct user *user;	 /* NULL: no user of this node */
 	struct account *account; /* owned; NULL: registered at no PBX */
 	struct elsewhere *calls; /* owned */
-	unsigned n_failures;	 /* wrong passwords */
+	struct sl_addr remote;	 /* of its socket; unset: not known */
 	char name[64];		 /* in its room */
 };
 
@@ -43,6 +43,8 @@ struct browser *browser_find(const struct stack *s, uint64_t peer);
 /* The party that the message is about; NULL: none here */
 struct party *browser_party(const struct said *m, struct sl_str call);
 
+/* It has given a wrong password, here or at a PBX: its address is told so to the guard. */
+void browser_suspect(struct stack *s, uint64_t peer);
 struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *m);
 /* Carries out what browsers_signal lets through */
 void browsers_hear(struct stack *s, struct sl_str data);
@@ -53,6 +55,8 @@ void browsers_unpark(struct stack *s, uint64_t peer);
 /* ---- browser_call.c; each does what the party's state permits */
 void browser_on_call(const struct said *m);
 void browser_on_verb(struct party *p, const struct said *m, struct sl_str type);
+/* May it stand in an address, as it is? Not empty, and none of the characters that end a part. */
+bool browser_word_is_good(struct sl_str s);
 /* Hangs up, as what it says or because it has left. status: for who called it; 0: declined */
 void browser_hang_up(struct party *p, unsigned status);
 

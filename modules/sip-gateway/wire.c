@@ -166,6 +166,7 @@ void wire_put_signal(struct sl_buf *b, const struct wire_signal *m)
 {
 	sl_buf_u64(b, m->peer);
 	sl_buf_u32(b, m->worker);
+	wire_put_addr(b, &m->remote);
 	sl_buf_lstr(b, m->room);
 	sl_buf_lstr(b, m->name);
 	sl_buf_lstr(b, m->claims);
@@ -177,6 +178,7 @@ void wire_read_signal(struct sl_reader *r, struct wire_signal *ret_msg)
 	struct wire_signal m = {.peer = sl_read_u64(r)};
 
 	m.worker = sl_read_u32(r);
+	wire_get_addr(r, &m.remote);
 	m.room = sl_read_lstr(r);
 	m.name = sl_read_lstr(r);
 	m.claims = sl_read_lstr(r);

@@ -129,6 +129,7 @@ SL_MUST_CHECK int wire_get_leg_event(struct sl_str data, struct wire_leg_event *
 struct wire_signal {
 	uint64_t peer;
 	uint32_t worker; /* owner word of the one that has its socket */
+	struct sl_addr remote; /* of that socket; unset: not known */
 	struct sl_str room, name;
 	struct sl_str claims; /* what its token says of telephony: JSON, or empty */
 	struct sl_str json;

@@ -33,6 +33,7 @@ struct sl_signal_peer { /* borrowed for the call */
 	uint32_t grants; /* of a peer that is here; else 0 */
 	/* Its token's claim `phone`, an object as text; empty: none, or it is not here */
 	struct sl_str phone;
+	const struct sl_addr *remote; /* where its socket comes from; NULL: it has none here */
 	bool here;	 /* this worker has it */
 };
 
