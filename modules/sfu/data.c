@@ -54,6 +54,7 @@ static void note_full(struct participant *p)
 		return;
 	p->data_full = true;
 	p->data_full_ms = sfu_now_ms(p->room->sfu);
+	steward_wake(p->room);
 	look(p->room);
 }
 
@@ -82,6 +83,7 @@ void data_closed(struct participant *p)
 void data_held_away(struct room *r, bool held)
 {
 	r->data_full_away_ms = held ? sfu_now_ms(r->sfu) + HELD_AWAY_MS : 0;
+	steward_wake(r);
 	hold(r);
 }
 

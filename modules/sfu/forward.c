@@ -82,6 +82,7 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 
 	if (encoding >= SL_RTC_MAX_ENCODINGS)
 		return;
+	steward_wake(t->room);
 	k = &t->pending[t->n_pending];
 	*k = (struct pending){.packet = rtp->packet,
 			      .seq = seq,

@@ -57,6 +57,7 @@ void room_release(struct room *r)
 {
 	if (r->participants)
 		return;
+	steward_sleep(r);
 	sl_htab_remove(&r->sfu->rooms, &r->node);
 	sl_gauge_add(&r->sfu->m[M_rooms], -1);
 	speakers_free(r->speakers);
@@ -236,6 +237,7 @@ int track_add(struct participant *p, uint64_t id, enum sl_media_kind kind, struc
 	t->audible = true;
 	t->loudest = SILENCE;
 	t->told_mask = (1u << SL_RTC_MAX_ENCODINGS) - 1;
+	steward_wake(t->room);
 	if (open_states(t) < 0 ||
 	    sl_htab_insert(&s->tracks, &t->node, sl_hash(&id, sizeof id)) < 0) {
 		free_track(t);

@@ -94,6 +94,10 @@ struct room {
 	struct track *tracks;
 	unsigned n_participants, n_here; /* n_here: at home on this worker */
 	struct speakers *speakers;
+	/* W: steward.c; in sfu.awake while there may be something to do in a tick */
+	struct room *awake_prev, *awake_next;
+	bool awake;
+	uint64_t heard_ms; /* newest packet, level or track */
 	bool data_full, data_held; /* somebody here has much waiting; nothing is read of channels */
 	uint64_t data_full_away_ms; /* another worker has; until then */
 	size_t name_len;
@@ -213,9 +217,10 @@ struct sfu {
 	struct sl_channel *channel;
 	struct sl_htab rooms, participants, tracks;
 	struct track *first_dirty;
+	struct room *awake;
 	struct sl_post post; /* forwards what is pending */
 	struct sl_timer tick;
-	uint64_t rates_at_ms, allocated_at_ms, n_cached; /* n_cached: packets in caches */
+	uint64_t rates_at_ms, allocated_at_ms, idle_at_ms, n_cached; /* n_cached: packets in caches */
 	bool draining;
 };
 
@@ -384,6 +389,9 @@ void trunk_gone(struct sfu *s, uint32_t owner);
 /* ---- steward.c */
 void steward_tick(struct sfu *s);
 void steward_allocate(struct participant *p);
+/* Something goes on in a room: it is looked after in each tick, until long after. */
+void steward_wake(struct room *r);
+void steward_sleep(struct room *r);
 void steward_heard(struct track *t, unsigned level, bool voice);
 /* Encodings that somebody wants of the track now. */
 void steward_wants_changed(struct track *t);

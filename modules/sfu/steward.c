@@ -15,6 +15,8 @@ enum {
 	BEHIND_MS = 400,   /* nor does one that is silent while others of its track go on */
 	STEADY_MS = 1000,  /* until the measured rate of one that begins is believed */
 	COMING_MS = 3000,  /* until what was asked for is not counted on any more */
+	IDLE_MS = 2000,	   /* idle participants are looked for so often */
+	QUIET_MS = 10000,  /* after all of these */
 	UNUSED_MS = 3000,  /* until a publisher stops a layer that nobody wants */
 	MAX_VIDEOS = 128,  /* of one subscriber */
 	AUDIO_BPS = 48000, /* that an audio track may take, kept free */
@@ -57,8 +59,9 @@ static void measure_all(struct sfu *s)
 	if (elapsed < RATES_MS)
 		return;
 	s->rates_at_ms = now;
-	for (struct sl_hnode *n = sl_htab_first(&s->tracks); n; n = sl_htab_next(&s->tracks, n))
-		measure(SL_CONTAINER(n, struct track, node), elapsed);
+	for (const struct room *r = s->awake; r; r = r->awake_next)
+		for (struct track *t = r->tracks; t; t = t->next)
+			measure(t, elapsed);
 }
 
 /* ---- the allocator's view of a track */
@@ -369,10 +372,40 @@ void steward_wants_changed(struct track *t)
 
 /* ---- voices */
 
+/* Of thousands of rooms most are quiet: not even to look at them would be nothing. */
+void steward_wake(struct room *r)
+{
+	struct sfu *s = r->sfu;
+
+	r->heard_ms = sfu_now_ms(s);
+	if (r->awake)
+		return;
+	r->awake = true;
+	r->awake_prev = NULL;
+	r->awake_next = s->awake;
+	if (r->awake_next)
+		r->awake_next->awake_prev = r;
+	s->awake = r;
+}
+
+void steward_sleep(struct room *r)
+{
+	if (!r->awake)
+		return;
+	r->awake = false;
+	if (r->awake_prev)
+		r->awake_prev->awake_next = r->awake_next;
+	else
+		r->sfu->awake = r->awake_next;
+	if (r->awake_next)
+		r->awake_next->awake_prev = r->awake_prev;
+}
+
 void steward_heard(struct track *t, unsigned level, bool voice)
 {
 	struct sfu *s = t->room->sfu;
 
+	steward_wake(t->room);
 	speakers_heard(t->room->speakers, t->id, level, voice, sfu_now_ms(s));
 	if (t->publisher->here && level < t->loudest)
 		t->loudest = (uint8_t)level;
@@ -418,10 +451,22 @@ static void look_for_changes(struct track *t)
 			steward_allocate(sub->participant);
 }
 
+/* Speakers have ceased by then, encodings too. */
+static bool is_quiet(const struct room *r)
+{
+	return sfu_now_ms(r->sfu) - r->heard_ms > QUIET_MS && !r->data_full && !r->data_held;
+}
+
 static void tick_room(struct room *r)
 {
-	bool changed = speakers_tick(r->speakers, sfu_now_ms(r->sfu));
+	bool changed;
 
+	data_tick(r);
+	if (is_quiet(r)) {
+		steward_sleep(r);
+		return;
+	}
+	changed = speakers_tick(r->speakers, sfu_now_ms(r->sfu));
 	for (struct track *t = r->tracks; t; t = t->next) {
 		if (t->kind == SL_MEDIA_AUDIO)
 			t->audible = speakers_audible(r->speakers, t->id);
@@ -433,7 +478,6 @@ static void tick_room(struct room *r)
 	}
 	if (changed)
 		tell_speakers(r);
-	data_tick(r);
 }
 
 /* ---- idle participants */
@@ -454,24 +498,44 @@ static void close_idle(struct participant *p)
 	subscribe_close(p, "idle");
 }
 
-void steward_tick(struct sfu *s)
+static void allocate_all(struct sfu *s)
+{
+	uint64_t now = sfu_now_ms(s);
+
+	if (now - s->allocated_at_ms < RATES_MS)
+		return;
+	s->allocated_at_ms = now;
+	for (struct room *r = s->awake; r; r = r->awake_next)
+		for (struct participant *p = r->participants; p; p = p->next)
+			if (p->here && !p->member)
+				steward_allocate(p);
+}
+
+static void look_for_idle(struct sfu *s)
 {
 	uint64_t now = sfu_now_ms(s);
 	struct sl_hnode *n;
 
-	measure_all(s);
-	for (n = sl_htab_first(&s->rooms); n; n = sl_htab_next(&s->rooms, n))
-		tick_room(SL_CONTAINER(n, struct room, node));
-	if (now - s->allocated_at_ms < RATES_MS)
+	if (now - s->idle_at_ms < IDLE_MS)
 		return;
-	s->allocated_at_ms = now;
+	s->idle_at_ms = now;
 	for (n = sl_htab_first(&s->participants); n; n = sl_htab_next(&s->participants, n)) {
 		struct participant *p = SL_CONTAINER(n, struct participant, node);
 
-		if (!p->here)
-			continue;
-		steward_allocate(p);
-		if (is_idle(p, now))
+		if (p->here && is_idle(p, now))
 			close_idle(p);
 	}
+}
+
+void steward_tick(struct sfu *s)
+{
+	struct room *next;
+
+	measure_all(s);
+	for (struct room *r = s->awake; r; r = next) {
+		next = r->awake_next;
+		tick_room(r);
+	}
+	allocate_all(s);
+	look_for_idle(s);
 }
