@@ -28,6 +28,7 @@ struct digest {
 static _Thread_local struct digest md5 = {.name = "MD5", .bytes = 16};
 static _Thread_local struct digest sha1 = {.name = "SHA1", .bytes = 20};
 static _Thread_local struct digest sha256 = {.name = "SHA256", .bytes = 32};
+static _Thread_local struct digest sha512_256 = {.name = "SHA512-256", .bytes = 32};
 
 static uint64_t *fake_state;
 
@@ -124,6 +125,11 @@ void sl_sha256(uint8_t out[32], const void *data, size_t n)
 void sl_sha256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts)
 {
 	digest_parts(&sha256, out, parts, n_parts);
+}
+
+void sl_sha512_256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts)
+{
+	digest_parts(&sha512_256, out, parts, n_parts);
 }
 
 void sl_hmac_sha1(uint8_t out[20], struct sl_str key, const void *data, size_t n)

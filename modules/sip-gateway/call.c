@@ -28,7 +28,28 @@ static bool is_full(struct stack *s)
 		s->second = second;
 		s->n_in_second = 0;
 	}
-	return s->n_calls >= s->conf->max_calls || s->n_in_second >= s->conf->max_cps;
+	return stack_now(s) < s->late_until_ms || s->n_calls >= s->conf->max_calls ||
+	       s->n_in_second >= s->conf->max_cps;
+}
+
+/* So many have begun in this second, and one more would be too many. */
+static bool is_too_fast(const struct stack *s, const struct rate *r, int64_t max)
+{
+	return max && r->second == stack_now(s) / SECOND && r->n >= max;
+}
+
+static void count_begin(const struct stack *s, struct rate *r)
+{
+	uint64_t second = stack_now(s) / SECOND;
+
+	r->n = r->second == second ? r->n + 1 : 1;
+	r->second = second;
+}
+
+bool trunk_is_full(const struct trunk *t)
+{
+	return (t->conf->max_calls && t->n_calls >= t->conf->max_calls) ||
+	       is_too_fast(t->stack, &t->rate, t->conf->max_cps);
 }
 
 unsigned calls_admit(struct stack *s, const struct auth_who *who)
@@ -40,8 +61,9 @@ unsigned calls_admit(struct stack *s, const struct auth_who *who)
 	else if (who->user && who->user->conf->max_calls &&
 		 who->user->n_calls >= who->user->conf->max_calls)
 		status = 486;
-	else if (who->trunk && who->trunk->conf->max_calls &&
-		 who->trunk->n_calls >= who->trunk->conf->max_calls)
+	else if (who->user && is_too_fast(s, &who->user->rate, who->user->conf->max_cps))
+		status = 503;
+	else if (who->trunk && trunk_is_full(who->trunk))
 		status = 503;
 	if (status)
 		sl_count(&s->m[M_CALLS_REFUSED]);
@@ -53,10 +75,14 @@ void party_charge(struct party *p)
 	p->charged = true;
 	if (p->user) {
 		p->user->n_calls++;
+		if (p->caller)
+			count_begin(p->call->stack, &p->user->rate);
 		p->user->worker = p->call->worker;
 	}
-	if (p->trunk)
+	if (p->trunk) {
 		p->trunk->n_calls++;
+		count_begin(p->call->stack, &p->trunk->rate);
+	}
 }
 
 void party_discharge(struct party *p)
@@ -388,8 +414,7 @@ static int call_trunk(struct call *c, const struct dial_target *t, const char *h
 	struct sl_buf uri, number;
 	struct party *p;
 
-	if (!trunk || !trunk_is_usable(trunk) ||
-	    (trunk->conf->max_calls && trunk->n_calls >= trunk->conf->max_calls)) {
+	if (!trunk || !trunk_is_usable(trunk) || trunk_is_full(trunk)) {
 		c->best_status = 503;
 		return -SL_ENOENT;
 	}
@@ -539,17 +564,29 @@ void call_place(struct call *c, uint32_t preferred)
 	c->worker = io->worker(io->arg, preferred);
 }
 
-static void keep_headers(struct call *c)
+static void put_passed(struct sl_buf *b, const struct route_conf *r, struct sl_str head)
+{
+	struct sl_str rest = head, n, v;
+
+	while (head.len > 0 && sip_header_next(&rest, &n, &v))
+		for (size_t i = 0; i < r->pass.n; i++)
+			if (sl_str_eq_nocase(n, *SL_LIST_AT(r->pass, struct sl_str, i)))
+				sl_buf_printf(b, "%.*s: %.*s\r\n", SL_FMT(n), SL_FMT(v));
+}
+
+static void keep_headers(struct call *c, struct sl_str head)
 {
 	const struct route_conf *r = c->plan.route;
 	struct sl_buf b;
 
-	if (!r || r->headers.n == 0)
+	if (!r || r->headers.n + r->pass.n == 0)
 		return;
-	sl_buf_init(&b, 4096);
+	sl_buf_init(&b, 16 * 1024);
 	for (size_t i = 0; i < r->headers.n; i++)
 		sl_buf_printf(&b, "%.*s\r\n", SL_FMT(*SL_LIST_AT(r->headers, struct sl_str, i)));
-	(void)keep_text(&c->plan_header, sl_buf_view(&b));
+	put_passed(&b, r, head);
+	if (sl_buf_ok(&b) == 0)
+		(void)keep_text(&c->plan_header, sl_buf_view(&b));
 	sl_buf_free(&b);
 }
 
@@ -559,8 +596,10 @@ int call_route(struct call *c, const struct dial_call *dial)
 
 	(void)sl_str_copy(c->called, sizeof c->called, dial->called);
 	rc = dialplan_route(c->stack->conf, dial, &c->plan);
-	if (rc == 0)
-		keep_headers(c);
+	if (rc == 0) {
+		keep_headers(c, dial->head);
+		dial_share(&c->plan);
+	}
 	return rc;
 }
 

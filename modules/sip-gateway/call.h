@@ -11,6 +11,7 @@
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
+ *     redirect.c callees that point elsewhere
  */
 #ifndef SIP_CALL_H
 #define SIP_CALL_H
@@ -83,6 +84,7 @@ struct party {
 	uint32_t rseq;
 	struct alarm refresh, expire; /* session timers */
 	uint32_t session_s;
+	uint32_t session_min_s; /* that its peer asks for; 0: nothing */
 	bool we_refresh;
 	unsigned status; /* of the last final answer */
 	unsigned n_hops; /* servers of its trunk that failed */
@@ -114,6 +116,8 @@ struct call {
 	const char *ended_by; /* "caller", "callee", "node" */
 	unsigned end_status;
 	uint64_t begun_unix_ms, begun_ms, ringing_ms, answered_ms;
+	char redirected[SIP_MAX_REDIRECTS][64]; /* numbers that callees have pointed to */
+	unsigned n_redirected;
 	struct transfer {
 		struct party *by, *other; /* NULL: none is under way */
 		bool subscribed;
@@ -207,16 +211,24 @@ void transfer_progress(struct call *c, unsigned status);
 bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *t,
 		       const struct auth_who *who);
 
+/* ---- redirect.c */
+/* m is a 3xx of p: somebody else is called for it. False: it is a failure */
+bool redirect_follow(struct party *p, const struct sip_msg *m);
+
 /* ---- invite.c */
 /* m's sender takes q's place: q is ended, its other side is joined with the new one. */
 void invite_replace(struct party *q, const struct sip_msg *m, struct strans *t,
 		    const struct auth_who *who);
 
 /* ---- timers.c */
+/* A shorter interval than we accept: refused with 422, true */
+bool session_refuses(struct strans *t, const struct sip_msg *m);
 /* Reads what m says of session timers, appends our lines to its answer, and arms. */
 void session_from_request(struct party *p, const struct sip_msg *m, struct sl_buf *headers);
 void session_from_response(struct party *p, const struct sip_msg *m);
 void session_put(struct party *p, struct sl_buf *b);
+/* m is a 422: true: what session_put says from now on may be taken. */
+bool session_accepts_longer(struct party *p, const struct sip_msg *m);
 void session_stop(struct party *p);
 /* With what was agreed */
 void session_start(struct party *p);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const sip_algorithm_names[] = {"md5", "sha256", NULL};
+const char *const sip_algorithm_names[] = {"md5", "sha256", "sha512-256", NULL};
 static const char *const profile_names[] = {"auto", "rtp", "sdes", "webrtc", NULL};
 static const char *const transport_names[] = {"auto", "udp", "tcp", "tls", NULL};
 
@@ -30,6 +30,8 @@ static const struct sl_directive user_fields[] = {
 		 .doc = "Devices that may be registered at once."),
 	SL_FIELD(struct user_conf, max_calls, SL_T_INT, .dflt = "0", .min = 0, .max = 10000,
 		 .doc = "Calls of this user at once (486 beyond). 0: no limit."),
+	SL_FIELD(struct user_conf, max_cps, SL_T_INT, .dflt = "0", .min = 0, .max = 1000,
+		 .doc = "Calls that this user may begin in a second (503 beyond). 0: no limit."),
 	SL_DIRS_END,
 };
 
@@ -48,9 +50,12 @@ static const struct sl_directive trunk_fields[] = {
 	SL_FIELD(struct trunk_conf, verify, SL_T_BOOL, .dflt = "on",
 		 .doc = "Over TLS: its certificate has to name the server, and to come from one of "
 			"tls.authorities."),
+	SL_FIELD(struct trunk_conf, redirects, SL_T_BOOL, .dflt = "on",
+		 .doc = "When it redirects a call (3xx): to a number of its own, that is called "
+			"there; to one of this node, as if it called us. Off: a failure."),
 	SL_FIELD(struct trunk_conf, failover, SL_T_MSEC, .dflt = "4s", .min = 500, .max = 32000,
 		 .doc = "A server of several that says nothing for so long makes room for the "
-			"next."),
+			"next, and one that does not answer OPTIONS for so long is missed."),
 	SL_FIELD(struct trunk_conf, user, SL_T_STR, .max = 64,
 		 .doc = "Our name there: in From, Contact, and in digests unless auth_user says "
 			"otherwise."),
@@ -82,6 +87,9 @@ static const struct sl_directive trunk_fields[] = {
 			"itself, when that is an address."),
 	SL_FIELD(struct trunk_conf, max_calls, SL_T_INT, .dflt = "0", .min = 0, .max = 100000,
 		 .doc = "Calls over it at once (503 beyond, or the next trunk). 0: no limit."),
+	SL_FIELD(struct trunk_conf, max_cps, SL_T_INT, .dflt = "0", .min = 0, .max = 100000,
+		 .doc = "Calls that begin over it in a second, in both directions together (503 "
+			"beyond, or the next trunk). 0: no limit."),
 	SL_FIELD(struct trunk_conf, headers, SL_T_STR, .list = true, .max = 16,
 		 .doc = "Headers that our INVITEs there carry: \"Name: value\"."),
 	SL_DIRS_END,
@@ -115,10 +123,24 @@ static const struct sl_directive route_fields[] = {
 			"trunk:NAME/NUMBER, room:NAME (of the module mixer), announcement:FILE, "
 			"echo, music-on-hold, reject:STATUS. Several, separated by |, are tried in "
 			"turn: trunks that fail make room for the next, and so does an "
-			"announcement when it is over."),
+			"announcement when it is over. Neighbours with a weight (\"trunk:a/$1 @3 "
+			"| trunk:b/$1 @1\") take turns at coming first."),
 	SL_FIELD(struct route_conf, early_media, SL_T_BOOL, .dflt = "off",
 		 .doc = "Announcements of this route are heard before the call is answered (183), "
 			"so that nobody is charged for them."),
+	SL_FIELD(struct route_conf, header, SL_T_STR, .max = 64,
+		 .doc = "Only calls whose INVITE has a header of this name, and as `value` says; "
+			"what has none counts as empty."),
+	SL_FIELD(struct route_conf, value, SL_T_REGEX,
+		 .doc = "Pattern of that header's value. Unset: any."),
+	SL_FIELD(struct route_conf, days, SL_T_ENUM, .list = true, .max = 7,
+		 .names = dial_day_names, .doc = "Only on these days, of the node's time zone."),
+	SL_FIELD(struct route_conf, hours, SL_T_STR, .list = true, .max = 8,
+		 .doc = "Only at these times of the day, of the node's time zone: 08:00-12:30; "
+			"22:00-06:00 goes over midnight."),
+	SL_FIELD(struct route_conf, pass, SL_T_STR, .list = true, .max = 16,
+		 .doc = "Names of headers of the caller's INVITE that go on with the call; all "
+			"others stay here."),
 	SL_FIELD(struct route_conf, headers, SL_T_STR, .list = true, .max = 16,
 		 .doc = "Headers that the INVITE which goes on carries: \"Name: value\"."),
 	SL_DIRS_END,
@@ -159,11 +181,11 @@ const struct sl_directive sip_directives[] = {
 	       .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
 		      "behind 1:1 NAT. Unset: the address that they came to."),
 	SL_DIR(struct sip_conf, algorithms, SL_T_ENUM, SL_S_MAIN, .list = true,
-	       .names = sip_algorithm_names, .dflt = "[md5]", .min = 1, .max = 2,
+	       .names = sip_algorithm_names, .dflt = "[md5]", .min = 1, .max = 3,
 	       .doc = "Digests that phones may choose from, in the order of our challenges (RFC "
 		      "8760). Many clients abort on a challenge that they do not know, even beside "
 		      "one that they do: JsSIP, SIP.js and baresip among them. So over WebSocket "
-		      "only the first is offered, and sha256 is for who knows his phones."),
+		      "only the first is offered, and the others are for who knows his phones."),
 	SL_DIR(struct sip_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
 	       .max = 86400000, .doc = "After this a nonce is stale and a new one is given."),
 	SL_DIR(struct sip_conf, min_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
@@ -176,6 +198,14 @@ const struct sl_directive sip_directives[] = {
 	       .max = 1000000, .doc = "Calls at once (503 with Retry-After beyond)."),
 	SL_DIR(struct sip_conf, max_cps, SL_T_INT, SL_S_MAIN, .dflt = "100", .min = 1,
 	       .max = 100000, .doc = "New calls a second (503 with Retry-After beyond)."),
+	SL_DIR(struct sip_conf, max_delay, SL_T_MSEC, SL_S_MAIN, .dflt = "2s", .min = 100,
+	       .max = 60000,
+	       .doc = "When messages wait longer for the stack, new calls are refused for a "
+		      "second (503 with Retry-After), so that those that are up go on."),
+	SL_DIR(struct sip_conf, max_redirects, SL_T_INT, SL_S_MAIN, .dflt = "5", .min = 0,
+	       .max = SIP_MAX_REDIRECTS,
+	       .doc = "So many redirections (3xx) a call follows, none to a number that it has "
+		      "been at; of phones by what their users may dial. 0: none."),
 	SL_DIR(struct sip_conf, ring_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
 	       .max = 3600000, .doc = "A call that nobody answers for so long ends with 408."),
 	SL_DIR(struct sip_conf, session_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "30m", .min = 90000,
@@ -337,6 +367,25 @@ static void check_trunk(struct sl_conf *c, size_t i, struct trunk_conf *t)
 		sl_conf_error(c, path, "to register needs a user");
 }
 
+static void check_hours(struct sl_conf *c, size_t i, const struct route_conf *r)
+{
+	unsigned from, to;
+	char path[64];
+
+	path_of(path, "routes", i, "hours");
+	for (size_t k = 0; k < r->hours.n; k++)
+		if (dial_read_hours(*SL_LIST_AT(r->hours, struct sl_str, k), &from, &to) < 0)
+			sl_conf_error(c, path, "times of the day are written \"08:00-18:30\"");
+	path_of(path, "routes", i, "value");
+	if (r->value && r->header.len == 0)
+		sl_conf_error(c, path, "a value belongs to a header");
+	path_of(path, "routes", i, "pass");
+	for (size_t k = 0; k < r->pass.n; k++)
+		if (!dial_may_pass(*SL_LIST_AT(r->pass, struct sl_str, k)))
+			sl_conf_error(c, path, "\"%.*s\" is made anew for each side",
+				      SL_FMT(*SL_LIST_AT(r->pass, struct sl_str, k)));
+}
+
 static void check_routes(struct sl_conf *c, const struct sip_conf *conf)
 {
 	for (size_t i = 0; i < conf->routes.n; i++) {
@@ -346,6 +395,7 @@ static void check_routes(struct sl_conf *c, const struct sip_conf *conf)
 		path_of(path, "routes", i, "to");
 		if (dialplan_check(conf, r, err, sizeof err) < 0)
 			sl_conf_error(c, path, "%s", err);
+		check_hours(c, i, r);
 		path_of(path, "routes", i, "headers");
 		check_headers(c, path, &r->headers);
 	}

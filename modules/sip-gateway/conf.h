@@ -11,7 +11,7 @@
 #include "leg.h"
 
 /* In the order of `algorithm_names`. */
-enum sip_algorithm { SIP_MD5, SIP_SHA256, SIP_N_ALGORITHMS };
+enum sip_algorithm { SIP_MD5, SIP_SHA256, SIP_SHA512_256, SIP_N_ALGORITHMS };
 extern const char *const sip_algorithm_names[];
 
 enum sip_profile { SIP_PROFILE_AUTO, SIP_PROFILE_RTP, SIP_PROFILE_SDES, SIP_PROFILE_WEBRTC };
@@ -19,7 +19,7 @@ enum sip_profile { SIP_PROFILE_AUTO, SIP_PROFILE_RTP, SIP_PROFILE_SDES, SIP_PROF
 struct user_conf { /* users */
 	struct sl_str name, password, display;
 	int32_t profile; /* enum sip_profile */
-	int64_t max_contacts, max_calls;
+	int64_t max_contacts, max_calls, max_cps;
 };
 
 enum trunk_transport { TRUNK_AUTO, TRUNK_UDP, TRUNK_TCP, TRUNK_TLS };
@@ -27,7 +27,7 @@ struct trunk_conf {			    /* trunks */
 	struct sl_str name, server, domain; /* server: host or host:port */
 	int32_t transport;		    /* enum trunk_transport */
 	uint64_t failover;
-	bool verify;
+	bool verify, redirects;
 	struct sl_str user, auth_user, password;
 	bool registers, accounts;
 	uint64_t expires, options_interval;
@@ -35,11 +35,12 @@ struct trunk_conf {			    /* trunks */
 	struct sl_list codecs;	/* int32_t: index of codec_names */
 	struct sl_list allow;	/* struct sl_cidr: where its calls come from */
 	struct sl_addr address; /* of server, when it is a literal; by check */
-	int64_t max_calls;
+	int64_t max_calls, max_cps;
 	struct sl_list headers; /* struct sl_str: "Name: value" */
 };
 /* Its host alone, as a certificate has to name it */
 struct sl_str trunk_conf_host(const struct trunk_conf *t);
+enum { SIP_MAX_REDIRECTS = 10 }; /* that a call may follow */
 /* May calls of this trunk come from there? */
 bool trunk_conf_has(const struct trunk_conf *t, const struct sl_addr *remote);
 
@@ -50,6 +51,11 @@ struct route_conf { /* routes */
 	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "echo", "reject:603" ... */
 	bool early_media;	/* announcements come before the answer */
 	struct sl_list headers; /* struct sl_str */
+	struct sl_list pass;	/* struct sl_str: names */
+	struct sl_str header;
+	struct sl_regex *value;
+	struct sl_list days;  /* int32_t: from Monday */
+	struct sl_list hours; /* struct sl_str */
 };
 
 struct sip_conf {
@@ -58,8 +64,8 @@ struct sip_conf {
 	struct sl_list algorithms; /* int32_t: enum sip_algorithm */
 	struct sl_addr advertise;
 	uint64_t min_expires, max_expires, nonce_lifetime;
-	int64_t max_bindings, max_calls, max_cps;
-	uint64_t ring_timeout, session_expires, idle_timeout, block_time, max_duration;
+	int64_t max_bindings, max_calls, max_cps, max_redirects;
+	uint64_t max_delay, ring_timeout, session_expires, idle_timeout, block_time, max_duration;
 	struct sl_regex *scanners;
 	int64_t rate, burst, auth_failures;
 	bool browsers;

@@ -2,7 +2,7 @@
  * sip-gateway/dialog.c: what comes within a dialog: new descriptions, digits, transfers, the end.
  *
  * An offer is answered by the party's own media leg; the other side hears music or is joined again,
- * and is not asked. Two offers at once are glare: 491 (RFC 3261 section 14.2).
+ * and is not asked. Two offers at once, one of each side, are glare: 491 (RFC 3261 section 14.2).
  */
 #include "call.h"
 
@@ -78,9 +78,29 @@ static void on_asking_event(void *arg, struct strans *t, enum strans_event event
 	}
 }
 
-static bool is_glare(const struct party *p)
+/* Its offer is not answered yet, by a response that it has acknowledged. */
+static bool has_offer_open(const struct party *p)
 {
-	return p->asking || p->unacked || (p->inviting && p->inviting->state <= CTRANS_PROCEEDING);
+	const struct strans *t = p->invite;
+
+	if (p->asking)
+		return true;
+	return t && t->status < 200 && (!p->answer || !p->reliable || t->unacked_provisional);
+}
+
+/* Two of its offers at once are its mistake (RFC 3261 section 14.2, RFC 3311 section 5.2), one of
+ * each side nobody's. */
+static bool refuse_clash(const struct party *p, struct strans *t)
+{
+	if (has_offer_open(p)) {
+		strans_reply(t, &(struct strans_reply){.status = 500,
+						       .headers = SL_STR("Retry-After: 1\r\n")});
+		return true;
+	}
+	if (!p->unacked && !(p->inviting && p->inviting->state <= CTRANS_PROCEEDING))
+		return false;
+	strans_answer(t, 491);
+	return true;
 }
 
 static void keep_session(struct party *p, const struct sip_msg *m)
@@ -97,14 +117,14 @@ static void on_offer(struct party *p, struct strans *t, const struct sip_msg *m)
 {
 	bool invite = t->invite;
 
-	if (is_glare(p)) {
-		strans_answer(t, 491);
+	if ((invite || m->body_kind == BODY_SDP) && refuse_clash(p, t))
 		return;
-	}
 	if (m->body_kind == BODY_OTHER || m->body_kind == BODY_DTMF) {
 		strans_answer(t, 415);
 		return;
 	}
+	if (session_refuses(t, m))
+		return;
 	party_refresh_target(p, m);
 	keep_session(p, m);
 	t->fn = on_asking_event;

@@ -46,12 +46,32 @@ static int keep(char dst[DIAL_TEXT], struct sl_str s)
 	return sl_str_copy(dst, DIAL_TEXT, s) < DIAL_TEXT ? 0 : -SL_ELIMIT;
 }
 
-/* "kind:rest" */
+/* " @70" at the end. What fills the target has no "@" any more. */
+static int read_weight(struct sl_str *text, uint16_t *ret_weight)
+{
+	const char *at = text->len ? memchr(text->p, '@', text->len) : NULL;
+	uint64_t weight;
+
+	if (!at || at == text->p || at[-1] != ' ')
+		return 0;
+	if (sl_str_u64((struct sl_str){at + 1, text->len - (size_t)(at + 1 - text->p)}, &weight) <
+		    0 ||
+	    weight == 0 || weight > UINT16_MAX)
+		return -SL_EPARSE;
+	*ret_weight = (uint16_t)weight;
+	*text = sl_str_trim((struct sl_str){text->p, (size_t)(at - text->p)});
+	return 0;
+}
+
+/* "kind:rest", perhaps with a weight */
 static int read_target(struct sl_str text, struct dial_target *ret_target)
 {
-	struct sl_str rest = sl_str_trim(text), kind = sl_str_split(&rest, ':');
 	struct dial_target *t = ret_target;
+	struct sl_str rest = sl_str_trim(text), kind;
 
+	if (read_weight(&rest, &t->weight) < 0)
+		return -SL_EPARSE;
+	kind = sl_str_split(&rest, ':');
 	if (read_kind(kind, &t->kind) < 0)
 		return -SL_EPARSE;
 	if (t->kind == DIAL_ECHO || t->kind == DIAL_MUSIC)
@@ -125,7 +145,7 @@ const char *dialplan_why_not(const struct route_conf *r, const struct dial_call 
 		return "its `from` does not match the caller";
 	if (!sl_regex_match(r->match, call->called))
 		return "its `match` does not match the called number";
-	return NULL;
+	return dial_unfit(r, call);
 }
 
 /* Without a route: names of users, and the two that are built in. */

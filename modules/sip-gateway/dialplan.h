@@ -25,6 +25,8 @@ struct dial_call {
 	struct sl_str called, caller; /* user parts */
 	enum dial_source source;
 	struct sl_str trunk; /* of DIAL_FROM_TRUNK */
+	struct sl_str head;  /* of its INVITE; empty: it has none */
+	uint64_t unix_s;     /* 0: now */
 };
 
 enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
@@ -32,6 +34,7 @@ enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
 struct dial_target {
 	enum dial_kind kind;
 	unsigned status;	/* DIAL_REJECT */
+	uint16_t weight;	/* among its neighbours that have one; 0: none */
 	char name[DIAL_TEXT];	/* user, trunk, room or file */
 	char number[DIAL_TEXT]; /* DIAL_TRUNK: the user part there */
 };
@@ -46,6 +49,16 @@ struct dial_result {
 /* -SL_ENOENT: nobody there; -SL_EDENIED: there is somebody, but not for this caller */
 SL_MUST_CHECK int dialplan_route(const struct sip_conf *conf, const struct dial_call *call,
 				 struct dial_result *ret_result);
+/* Puts targets with weights into the order of this call. */
+void dial_share(struct dial_result *r);
+extern const char *const dial_day_names[]; /* from Monday */
+/* "08:00-18:00", in minutes of the day */
+SL_MUST_CHECK int dial_read_hours(struct sl_str text, unsigned *ret_from, unsigned *ret_to);
+/* What the route wants beside numbers and sources, and does not have; NULL: nothing */
+const char *dial_unfit(const struct route_conf *r, const struct dial_call *call);
+/* May a header go from one side of a call to the other? Not those that make a message or a dialog
+ */
+bool dial_may_pass(struct sl_str header);
 /* Why route i does not take the call; NULL: it does. */
 const char *dialplan_why_not(const struct route_conf *r, const struct dial_call *call);
 /* Each file that a route announces; name is borrowed from the configuration. */

@@ -1,5 +1,6 @@
 /*
- * sip-gateway/digest.c: digests with MD5 and SHA-256, with qop=auth and, for old peers, without.
+ * sip-gateway/digest.c: digests with MD5, SHA-256 and SHA-512/256, with qop=auth and, for old
+ * peers, without.
  */
 #include "digest.h"
 
@@ -8,6 +9,8 @@
 #include <stdio.h>
 
 enum { NONCE_TIME = 8, NONCE_MAC = 16 };
+
+static const char *const tokens[SIP_N_ALGORITHMS] = {"MD5", "SHA-256", "SHA-512-256"};
 
 /* ---- parameters */
 
@@ -86,13 +89,15 @@ int digest_parse(struct digest *ret_digest, struct sl_str value)
 
 int digest_algorithm(const struct digest *d, enum sip_algorithm *ret_algorithm)
 {
-	if (d->algorithm.len == 0 || sl_str_eq_nocase(d->algorithm, SL_STR("MD5")))
-		*ret_algorithm = SIP_MD5;
-	else if (sl_str_eq_nocase(d->algorithm, SL_STR("SHA-256")))
-		*ret_algorithm = SIP_SHA256;
-	else
-		return -SL_EUNSUPP;
-	return 0;
+	struct sl_str wanted = d->algorithm.len > 0 ? d->algorithm : SL_STR("MD5");
+
+	for (unsigned a = 0; a < SIP_N_ALGORITHMS; a++) {
+		if (!sl_str_eq_nocase(wanted, sl_str_c(tokens[a])))
+			continue;
+		*ret_algorithm = (enum sip_algorithm)a;
+		return 0;
+	}
+	return -SL_EUNSUPP;
 }
 
 /* ---- hashes */
@@ -104,9 +109,11 @@ static void hash_hex(char ret_hex[DIGEST_HEX], enum sip_algorithm a, const struc
 
 	if (a == SIP_SHA256)
 		sl_sha256_parts(out, parts, n);
+	else if (a == SIP_SHA512_256)
+		sl_sha512_256_parts(out, parts, n);
 	else
 		sl_md5_parts(out, parts, n);
-	sl_hex_encode(ret_hex, out, a == SIP_SHA256 ? 32 : 16);
+	sl_hex_encode(ret_hex, out, a == SIP_MD5 ? 16 : 32);
 	sl_wipe(out, sizeof out);
 }
 
@@ -190,16 +197,11 @@ int digest_nonce_check(const struct digest_key *key, struct sl_str nonce, uint64
 
 /* ---- headers */
 
-static const char *algorithm_token(enum sip_algorithm a)
-{
-	return a == SIP_SHA256 ? "SHA-256" : "MD5";
-}
-
 void digest_challenge(struct sl_buf *b, struct sl_str realm, const char *nonce,
 		      enum sip_algorithm a, bool stale)
 {
 	sl_buf_printf(b, "Digest realm=\"%.*s\", nonce=\"%s\", algorithm=%s, qop=\"auth\"%s",
-		      SL_FMT(realm), nonce, algorithm_token(a), stale ? ", stale=true" : "");
+		      SL_FMT(realm), nonce, tokens[a], stale ? ", stale=true" : "");
 }
 
 /* "auth,auth-int": one of several; none at all is permitted, too. */
@@ -245,7 +247,7 @@ int digest_answer(struct sl_buf *b, const struct digest *challenge, const struct
 		      "Digest username=\"%.*s\", realm=\"%.*s\", nonce=\"%.*s\", uri=\"%.*s\", "
 		      "response=\"%s\", algorithm=%s",
 		      SL_FMT(d.username), SL_FMT(d.realm), SL_FMT(d.nonce), SL_FMT(d.uri), response,
-		      algorithm_token(algorithm));
+		      tokens[algorithm]);
 	if (d.qop.len > 0)
 		sl_buf_printf(b, ", qop=auth, nc=%s, cnonce=\"%s\"", nc, cnonce);
 	if (challenge->opaque.p)

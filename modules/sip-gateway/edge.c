@@ -147,6 +147,7 @@ bool edge_receive(struct edge *e, const struct sip_flow *flow, struct sl_str mes
 	if (!guard_allows(e, flow, &m))
 		return true; /* silence is the answer */
 	sl_buf_reset(&e->out);
+	sl_buf_u64(&e->out, sl_loop_ms(e->w->loop));
 	wire_put_flow(&e->out, flow);
 	sl_buf_str(&e->out, (struct sl_str){message.p, m.head_len + m.body_len});
 	if (!edge_tell(e, owner_of(e, &m), WIRE_RECEIVED, &e->out))

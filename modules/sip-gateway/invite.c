@@ -17,7 +17,9 @@ static bool has_credentials(const struct sip_msg *m)
 /* Would a route take this call from anyone? */
 static bool is_open_to_all(struct stack *s, const struct sip_msg *m, struct sl_str called)
 {
-	const struct dial_call dial = {.called = called, .caller = m->peek.from_user};
+	const struct dial_call dial = {.called = called,
+				       .caller = m->peek.from_user,
+				       .head = {m->raw.p, m->peek.head_len}};
 	struct dial_result r;
 
 	return dialplan_route(s->conf, &dial, &r) == 0;
@@ -144,6 +146,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 			  : who->trunk ? DIAL_FROM_TRUNK
 				       : DIAL_FROM_STRANGER,
 		.trunk = who->trunk ? who->trunk->conf->name : SL_STR_NULL,
+		.head = {m->raw.p, m->peek.head_len},
 	};
 	struct call *c = call_new(s);
 	struct party *p;
@@ -228,6 +231,8 @@ void calls_invite(struct stack *s, const struct sip_msg *m)
 		strans_answer(t, 400);
 		return;
 	}
+	if (session_refuses(t, m))
+		return;
 	if (transfer_replaces(s, m, t, &who))
 		return;
 	status = calls_admit(s, &who);

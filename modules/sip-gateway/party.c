@@ -598,6 +598,13 @@ static void on_invite_answer(void *arg, struct ctrans *t, const struct sip_msg *
 		call_settle(p->call);
 		return;
 	}
+	if (resp && status == 422 && session_accepts_longer(p, resp)) {
+		p->inviting = NULL;
+		if (send_invite(p, NULL) == 0)
+			return;
+	}
+	if (resp && status < 400)
+		(void)redirect_follow(p, resp); /* who is called then counts as tried */
 	keep_reason(p->call, resp);
 	call_failed(p->call, p, status < 400 ? 480 : status);
 }

@@ -70,6 +70,8 @@ static void print_target(const struct dial_target *t)
 		printf(" %s", t->name);
 	if (t->number[0])
 		printf(", as %s", t->number);
+	if (t->weight)
+		printf(", with weight %u", t->weight);
 	putchar('\n');
 }
 

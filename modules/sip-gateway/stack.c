@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+enum { LATE_REFUSED_MS = 1000 };
+
 #define ALLOWED                                                                                    \
 	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, "         \
 	"NOTIFY\r\n"
@@ -57,7 +59,8 @@ static void answer_options(struct stack *s, const struct sip_msg *m)
 	if (strans_new(s, m, &t) < 0)
 		return;
 	strans_reply(t, &(struct strans_reply){.status = s->draining ? 503 : 200,
-					       .headers = SL_STR(ALLOWED SUPPORTED)});
+					       .headers = s->draining ? SL_STR("Retry-After: 5\r\n")
+								      : SL_STR(ALLOWED SUPPORTED)});
 }
 
 static bool scheme_is_known(const struct sip_msg *m)
@@ -188,9 +191,25 @@ static void refuse_broken(struct stack *s, const struct sip_flow *flow, struct s
 	sl_buf_free(&b);
 }
 
+/* Messages that have waited tell that this process has more to do than it can: calls that are up
+ * come first. */
+static void look_whether_late(struct stack *s, uint64_t sent_ms)
+{
+	uint64_t now = stack_now(s);
+
+	if (now < sent_ms + s->conf->max_delay)
+		return;
+	if (now >= s->late_until_ms)
+		sl_log(SL_LOG_WARN, "sip-gateway",
+		       "signalling is %llu ms late; new calls are refused for a moment",
+		       (unsigned long long)(now - sent_ms));
+	s->late_until_ms = now + LATE_REFUSED_MS;
+}
+
 static void on_received(struct stack *s, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
+	uint64_t sent_ms = sl_read_u64(&r);
 	struct sip_flow flow;
 	struct sip_msg m;
 	struct sl_str raw;
@@ -198,6 +217,7 @@ static void on_received(struct stack *s, struct sl_str data)
 	wire_get_flow(&r, &flow);
 	if (r.failed)
 		return;
+	look_whether_late(s, sent_ms);
 	raw = (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)};
 	if (message_read(&m, &flow, raw) < 0) {
 		refuse_broken(s, &flow, raw);

@@ -68,15 +68,22 @@ struct stack {
 	struct sl_htab accounts; /* by contact: account.c */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
-	uint64_t second;      /* now_s of n_in_second */
-	uint32_t n_in_second; /* calls begun in it */
-	struct sl_buf out;    /* scratch: one message to a worker */
+	uint64_t second;	/* now_s of n_in_second */
+	uint32_t n_in_second;	/* calls begun in it */
+	struct sl_buf out;	/* scratch: one message to a worker */
+	uint64_t late_until_ms; /* messages wait so long here that no new calls are taken */
 	bool draining;
-	uint64_t begun_ms; /* stack time */
-	bool has_trunks;   /* there are sockets, and they are being asked */
+	uint64_t begun_ms;     /* stack time */
+	bool has_trunks;       /* there are sockets, and they are being asked */
 	struct parked *parked; /* owned: browser_pass.c */
 	uint32_t n_parked;
 	struct alarm unpark;
+};
+
+/* Calls that have begun in a second. */
+struct rate {
+	uint64_t second;
+	int64_t n;
 };
 
 /* A user of the configuration, with what it has going on. */
@@ -86,6 +93,7 @@ struct user {
 	struct binding *bindings;
 	uint32_t n_calls, n_bindings;
 	uint32_t worker; /* that has the media of its calls */
+	struct rate rate;
 };
 
 int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
@@ -264,8 +272,7 @@ struct trunk {
 	struct sip_flow flow;			    /* to `hop` */
 	bool up, registered, finding, started;
 	uint32_t n_calls, n_silent, cseq, n_failed;
-	uint32_t n_in_second; /* calls begun in `second` */
-	uint64_t second;
+	struct rate rate;
 	uint32_t failure; /* status of the newest registration that failed; 0: none */
 	unsigned n_tries; /* hops that this registration has tried */
 	struct alarm renew, probe, find;
@@ -281,6 +288,8 @@ int trunks_open(struct stack *s);
 void trunks_start(struct stack *s);
 void trunks_close(struct stack *s);
 bool trunk_is_usable(const struct trunk *t);
+/* It has as many calls as it may have, or as many have begun as may in a second. */
+bool trunk_is_full(const struct trunk *t);
 struct trunk *trunk_by_name(const struct stack *s, struct sl_str name);
 struct trunk *trunk_by_peer(const struct stack *s, uint32_t peer);
 /* Whose calls come from there; NULL: nobody's */

@@ -8,6 +8,8 @@
  */
 #include "call.h"
 
+#include <stdio.h>
+
 enum { MIN_SE = 90, SECOND = 1000 };
 
 static void on_refresh(struct alarm *a)
@@ -55,18 +57,37 @@ void session_start(struct party *p)
 	arm(p, p->we_refresh);
 }
 
+static uint32_t least(const struct party *p)
+{
+	return p->session_min_s > MIN_SE ? p->session_min_s : MIN_SE;
+}
+
 static uint32_t ours(const struct party *p)
 {
-	return (uint32_t)(p->call->stack->conf->session_expires / SECOND);
+	uint32_t s = (uint32_t)(p->call->stack->conf->session_expires / SECOND);
+
+	return s > least(p) ? s : least(p);
 }
 
 void session_put(struct party *p, struct sl_buf *b)
 {
 	if (p->session_s == 0)
-		sl_buf_printf(b, "Session-Expires: %u\r\nMin-SE: %u\r\n", ours(p), MIN_SE);
+		sl_buf_printf(b, "Session-Expires: %u\r\nMin-SE: %u\r\n", ours(p), least(p));
 	else
 		sl_buf_printf(b, "Session-Expires: %u;refresher=%s\r\nMin-SE: %u\r\n", p->session_s,
-			      p->we_refresh ? "uac" : "uas", MIN_SE);
+			      p->we_refresh ? "uac" : "uas", least(p));
+}
+
+bool session_refuses(struct strans *t, const struct sip_msg *m)
+{
+	const sip_session_expires_t *x = m->sip->sip_session_expires;
+	char line[32];
+
+	if (!x || x->x_delta >= MIN_SE || !message_supports(m, "timer"))
+		return false;
+	(void)snprintf(line, sizeof line, "Min-SE: %u\r\n", MIN_SE);
+	strans_reply(t, &(struct strans_reply){.status = 422, .headers = sl_str_c(line)});
+	return true;
 }
 
 void session_from_request(struct party *p, const struct sip_msg *m, struct sl_buf *headers)
@@ -84,6 +105,17 @@ void session_from_request(struct party *p, const struct sip_msg *m, struct sl_bu
 		sl_buf_printf(headers, "Session-Expires: %u;refresher=%s\r\n%s", p->session_s,
 			      they ? "uac" : "uas", they ? "Require: timer\r\n" : "");
 	arm(p, !they);
+}
+
+bool session_accepts_longer(struct party *p, const struct sip_msg *m)
+{
+	uint64_t s;
+
+	if (sl_str_u64(message_header(m, "Min-SE"), &s) < 0 || s <= p->session_min_s ||
+	    s > UINT32_MAX / SECOND)
+		return false;
+	p->session_min_s = (uint32_t)s;
+	return true;
 }
 
 void session_from_response(struct party *p, const struct sip_msg *m)

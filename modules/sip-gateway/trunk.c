@@ -159,7 +159,7 @@ static struct ctrans *ask(struct trunk *t, const struct question *q)
 	message_end(&b, NULL, SL_STR_NULL);
 	if (rc == 0)
 		rc = ctrans_new(t->stack, &q->flow, name, &b, &c);
-	if (rc == 0 && t->hops.n > 1)
+	if (rc == 0 && (t->hops.n > 1 || !registers)) /* to know early costs nothing */
 		ctrans_hurry(c, t->conf->failover);
 	sl_buf_free(&uri);
 	sl_buf_free(&b);

@@ -15,7 +15,7 @@
 
 enum wire_type {
 	/* workers to stack */
-	WIRE_RECEIVED = 1, /* flow, message */
+	WIRE_RECEIVED = 1, /* when it was passed on (u64, ms), flow, message */
 	WIRE_FLOW_GONE,	   /* flow: its connection has ended */
 	WIRE_LEG_REPLY,	   /* struct wire_reply */
 	WIRE_LEG_EVENT,	   /* struct wire_leg_event */

@@ -154,7 +154,7 @@ class WebSocket:
 def digest(user, password, challenge, method, uri, n=1):
     """The value of Authorization for a challenge (RFC 7616)."""
     p = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
-    h = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[p.get("algorithm", "MD5")]
+    h = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256, "SHA-512-256": lambda b: hashlib.new("sha512_256", b)}[p.get("algorithm", "MD5")]
     hx = lambda s: h(s.encode()).hexdigest()
     cnonce, nc = token(), f"{n:08x}"
     a1, a2 = hx(f"{user}:{p['realm']}:{password}"), hx(f"{method}:{uri}")

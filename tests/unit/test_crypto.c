@@ -28,6 +28,8 @@ TEST(digests_match_their_standards)
 	CHECK(is_hex(out, 20, "a9993e364706816aba3e25717850c26c9cd0d89d"));
 	sl_sha256(out, "abc", 3);
 	CHECK(is_hex(out, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+	sl_sha512_256_parts(out, &SL_STR("abc"), 1);
+	CHECK(is_hex(out, 32, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"));
 }
 
 TEST(hmac_matches_rfc_2202_and_4231)

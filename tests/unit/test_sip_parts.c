@@ -8,6 +8,8 @@
 #include "modules/sip-gateway/dialplan.h"
 #include "modules/sip-gateway/wire.h"
 
+#include <time.h>
+
 /* ---- timers */
 
 enum { MANY = 500 };
@@ -133,8 +135,10 @@ static void route(struct sl_str match, struct sl_str to, struct sl_str source)
 
 static void no_routes(void)
 {
-	while (conf.routes.n > 0)
+	while (conf.routes.n > 0) {
 		sl_regex_free(routes[--conf.routes.n].match);
+		sl_regex_free(routes[conf.routes.n].value);
+	}
 }
 
 static int dial(struct sl_str called, enum dial_source source, struct sl_str trunk)
@@ -212,6 +216,92 @@ TEST(targets_are_checked_when_the_configuration_is)
 
 		CHECK_INT(dialplan_check(&conf, &r, err, sizeof err), cases[i].rc);
 	}
+}
+
+static int dial_at(const char *local, const char *head)
+{
+	struct tm tm = {.tm_isdst = -1};
+
+	sl_assert(strptime(local, "%Y-%m-%d %H:%M", &tm) != NULL);
+	return dialplan_route(&conf,
+			      &(struct dial_call){.called = SL_STR("1001"),
+						  .caller = SL_STR("1002"),
+						  .source = DIAL_FROM_USER,
+						  .head = sl_str_c(head),
+						  .unix_s = (uint64_t)mktime(&tm)},
+			      &result);
+}
+
+/* 2026-11-27 is a Friday. */
+TEST(routes_have_their_days_and_hours)
+{
+	static int32_t weekdays[] = {0, 1, 2, 3, 4};
+	static struct sl_str day[] = {SL_STR_INIT("09:00-12:30"), SL_STR_INIT("13:30-18:00")};
+	static struct sl_str night[] = {SL_STR_INIT("22:00-06:00")};
+	unsigned from, to;
+
+	route(SL_STR(".*"), SL_STR("user:1001"), SL_STR_NULL);
+	routes[0].days = (struct sl_list){weekdays, 5};
+	routes[0].hours = (struct sl_list){day, 2};
+	route(SL_STR(".*"), SL_STR("user:1002"), SL_STR_NULL);
+	routes[1].hours = (struct sl_list){night, 1};
+	route(SL_STR(".*"), SL_STR("reject:480"), SL_STR_NULL);
+	CHECK(dial_at("2026-11-27 09:00", "") == 0 && result.index == 0);
+	CHECK(dial_at("2026-11-27 12:29", "") == 0 && result.index == 0);
+	CHECK(dial_at("2026-11-27 12:30", "") == 0 && result.index == 2);
+	CHECK(dial_at("2026-11-28 10:00", "") == 0 && result.index == 2);
+	CHECK(dial_at("2026-11-28 23:10", "") == 0 && result.index == 1);
+	CHECK(dial_at("2026-11-27 05:59", "") == 0 && result.index == 1);
+	CHECK_INT(dial_read_hours(SL_STR("8:00-24:00"), &from, &to), 0);
+	CHECK(from == 480 && to == 1440);
+	CHECK_INT(dial_read_hours(SL_STR("08:00"), &from, &to), -SL_EPARSE);
+	CHECK_INT(dial_read_hours(SL_STR("08:60-09:00"), &from, &to), -SL_EPARSE);
+	CHECK_INT(dial_read_hours(SL_STR("08:00-24:01"), &from, &to), -SL_EPARSE);
+	no_routes();
+}
+
+TEST(routes_may_want_a_header)
+{
+	const char *acme = "INVITE sip:1001@x SIP/2.0\r\nX-Other: a\r\nx-tenant: acme inc\r\n\r\n";
+
+	route(SL_STR(".*"), SL_STR("user:1001"), SL_STR_NULL);
+	routes[0].header = SL_STR("X-Tenant");
+	sl_assert(sl_regex_new(SL_STR("^acme"), &routes[0].value, NULL, 0) == 0);
+	route(SL_STR(".*"), SL_STR("user:1002"), SL_STR_NULL);
+	routes[1].header = SL_STR("X-Other");
+	route(SL_STR(".*"), SL_STR("echo"), SL_STR_NULL);
+	CHECK(dial_at("2026-11-27 09:00", acme) == 0 && result.index == 0);
+	CHECK(dial_at("2026-11-27 09:00", "INVITE sip:1 SIP/2.0\r\nX-Tenant: ac\r\n\r\n") == 0 &&
+	      result.index == 2);
+	CHECK(dial_at("2026-11-27 09:00", "INVITE sip:1 SIP/2.0\r\nX-Other: \r\n\r\n") == 0 &&
+	      result.index == 1);
+	CHECK(dial_at("2026-11-27 09:00", "") == 0 && result.index == 2);
+	CHECK(dial_may_pass(SL_STR("X-Tenant")) && !dial_may_pass(SL_STR("v")));
+	no_routes();
+}
+
+TEST(weights_share_calls_among_neighbours)
+{
+	unsigned n_first = 0;
+	uint64_t seed = 3;
+
+	sl_random_fake(&seed);
+	route(SL_STR(".*"), SL_STR("trunk:pstn/$0 @3 | trunk:backup/$0 @1 | user:1001"),
+	      SL_STR_NULL);
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK_INT(dial(SL_STR("5"), DIAL_FROM_USER, SL_STR_NULL), 0);
+		CHECK_STR(sl_str_c(result.targets[0].name), "pstn"); /* as it is written */
+		CHECK_INT(result.targets[0].weight, 3);
+		dial_share(&result);
+		n_first += strcmp(result.targets[0].name, "pstn") == 0;
+		CHECK_INT(result.targets[2].kind, DIAL_USER);
+	}
+	CHECK(n_first > 700 && n_first < 800);
+	no_routes();
+	route(SL_STR(".*"), SL_STR("trunk:pstn/$0 @x"), SL_STR_NULL);
+	CHECK_INT(dial(SL_STR("5"), DIAL_FROM_USER, SL_STR_NULL), -SL_ENOENT);
+	no_routes();
+	sl_random_fake(NULL);
 }
 
 TEST_MAIN()

@@ -21,6 +21,8 @@ SL_API void sl_md5_parts(uint8_t out[16], const struct sl_str *parts, unsigned n
 SL_API void sl_hmac_sha1_parts(uint8_t out[20], struct sl_str key, const struct sl_str *parts,
 			       unsigned n_parts);
 SL_API void sl_sha256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts);
+/* SHA-512/256 (FIPS 180-4), which is not the first half of SHA-512 */
+SL_API void sl_sha512_256_parts(uint8_t out[32], const struct sl_str *parts, unsigned n_parts);
 SL_API void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_str *parts,
 				 unsigned n_parts);
 SL_API void sl_hmac_sha256(uint8_t out[32], struct sl_str key, const void *data, size_t n);
