@@ -42,6 +42,7 @@ struct call { /* a request on its way */
 	const struct sl_tokens_iface *tokens;
 	struct sl_token token;
 	char *id, *name, *room, *after; /* owned; NULL: not said */
+	char *passed;			/* the token, if it came in the URL; owned */
 	unsigned limit;
 	/* What was found: */
 	int rc;
@@ -57,11 +58,17 @@ struct call { /* a request on its way */
 
 /* ---- answers */
 
+static void respond_as(struct call *c, unsigned status, const char *type, struct sl_str headers,
+		       struct sl_str body)
+{
+	(void)c->api->http->respond(c->req, status, type, headers,
+				    body); /* the client may have gone */
+	c->req = NULL;
+}
+
 static void respond(struct call *c, unsigned status, struct sl_str headers, struct sl_str json)
 {
-	(void)c->api->http->respond(c->req, status, "application/json", headers,
-				    json); /* the client may have gone */
-	c->req = NULL;
+	respond_as(c, status, "application/json", headers, json);
 }
 
 static void respond_sentence(struct call *c, unsigned status, struct sl_str sentence)
@@ -93,6 +100,7 @@ static void call_free(struct call *c)
 	free(c->name);
 	free(c->room);
 	free(c->after);
+	free(c->passed);
 	free(c);
 }
 
@@ -183,6 +191,8 @@ static void read_it(void *arg)
 	c->rc = shelf_find(conf->dir.p, sl_str_c(c->id), &q, c->path);
 	if (c->rc == 0 && c->kind == CALL_ONE)
 		c->rc = shelf_describe(c->path, &c->json);
+	else if (c->rc == 0 && c->kind == CALL_FILE && c->passed)
+		c->rc = shelf_playlist(c->path, sl_str_c(c->name), sl_str_c(c->passed), &c->json);
 	else if (c->rc == 0 && c->kind == CALL_FILE)
 		c->rc = shelf_open(c->path, sl_str_c(c->name), &c->file);
 }
@@ -213,13 +223,16 @@ static void on_read(void *arg, bool done)
 		     c->kind == CALL_FILE ? "there is no such file" : "there is no such recording");
 	} else if (c->kind == CALL_ASK) {
 		ask(c);
-	} else if (c->kind == CALL_FILE) {
+	} else if (c->kind == CALL_FILE && !c->passed) {
 		respond_file(c);
 		call_free(c);
 	} else if (sl_buf_ok(&c->json) < 0) {
 		fail(c, 503, "the server is out of memory");
 	} else {
-		respond(c, 200, SL_STR("cache-control: no-store\r\n"), sl_buf_view(&c->json));
+		respond_as(c, 200,
+			   c->kind == CALL_FILE ? "application/vnd.apple.mpegurl"
+						: "application/json",
+			   SL_STR("cache-control: no-store\r\n"), sl_buf_view(&c->json));
 		call_free(c);
 	}
 }
@@ -407,6 +420,8 @@ static void on_get(void *arg, struct sl_http_req *r)
 		return;
 	}
 	c->kind = c->name ? CALL_FILE : CALL_ONE;
+	if (c->name && shelf_is_playlist(sl_str_c(c->name)) && c->api->http->query(r, "token").p)
+		c->passed = sl_str_dup(c->api->http->query(r, "token"));
 	begin_read(c);
 }
 

@@ -79,6 +79,11 @@ const struct sl_directive recorder_directives[] = {
 	SL_DIR(C, segment, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 2000, .max = 3600000,
 	       .doc = "Length of a file. A picture's ends at a key frame, which its sender is "
 		      "asked for: shorter files cost more of its bitrate."),
+	SL_DIR(C, hls, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Besides, HTTP Live Streaming of each track, for watching while it is "
+		      "recorded: Opus, H.264, H.265, VP9 and AV1."),
+	SL_DIR(C, hls_segment, SL_T_MSEC, SL_S_MAIN, .dflt = "4s", .min = 1000, .max = 30000,
+	       .doc = "Length of a segment for watching; a picture's may become twice as long."),
 	SL_DIR(C, wait, SL_T_MSEC, SL_S_MAIN, .dflt = "500ms", .min = 20, .max = 1500,
 	       .doc = "How long a missing packet is waited for, since it may be sent again."),
 	SL_DIR(C, linger, SL_T_MSEC, SL_S_MAIN, .dflt = "10s", .min = 0, .max = 86400000,
@@ -147,12 +152,15 @@ int recorder_check(struct sl_conf *c, void *conf)
 {
 	const struct recorder_conf *r = conf;
 
-	if (!r->tracks && !r->room && !r->packets)
+	if (!r->tracks && !r->room && !r->packets && !r->hls)
 		sl_conf_error(c, "tracks",
 			      "nothing would be written; turn on tracks, room or packets");
 	if (r->api.len > 0 && (r->api.p[0] != '/' || r->api.p[r->api.len - 1] == '/' ||
 			       memchr(r->api.p, '*', r->api.len)))
 		sl_conf_error(c, "api", "a path like /recordings is required");
+	if (r->hls && r->recipient.len > 0)
+		sl_conf_error(c, "hls",
+			      "what is sealed for a recipient cannot be watched; turn hls off");
 	check_upload(c, &r->upload);
 	if (r->segment < 2 * r->wait)
 		sl_conf_error(c, "segment", "a segment must be at least twice as long as wait");

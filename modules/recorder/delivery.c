@@ -155,12 +155,13 @@ static void close_state(struct delivery *d)
 
 static void take_segment(void *arg, struct sl_str line)
 {
-	static const struct sl_str begin = SL_STR_INIT("{\"type\":\"segment\"");
+	static const struct sl_str segment = SL_STR_INIT("{\"type\":\"segment\""),
+				   hls = SL_STR_INIT("{\"type\":\"hls\"");
 	struct delivery *d = arg;
 	struct sl_str file;
 	json_t *o;
 
-	if (!sl_str_starts(line, begin))
+	if (!sl_str_starts(line, segment) && !sl_str_starts(line, hls))
 		return;
 	o = sl_json_parse(line, 8, NULL, 0);
 	file = sl_json_get_str(o, "file");

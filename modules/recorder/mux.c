@@ -183,7 +183,13 @@ static void set_options(const struct mux_opts *o, AVDictionary **options)
 		(void)av_dict_set(options, "default_mode", "passthrough", 0);
 	} else if (o->container == &containers[CONTAINER_MP4]) {
 		(void)av_dict_set(options, "movflags",
-				  "frag_custom+empty_moov+default_base_moof+skip_trailer", 0);
+				  o->continues ? "frag_custom+empty_moov+default_base_moof+"
+						 "skip_trailer+frag_discont"
+					       : "frag_custom+empty_moov+default_base_moof+"
+						 "skip_trailer",
+				  0);
+		if (o->continues)
+			(void)av_dict_set_int(options, "use_editlist", 0, 0);
 		(void)av_dict_set(options, "strict", "experimental", 0);
 	} else if (o->container == &containers[CONTAINER_OGG]) {
 		(void)av_dict_set_int(options, "page_duration", 500000, 0);

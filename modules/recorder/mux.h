@@ -28,6 +28,7 @@ struct mux_opts {
 	bool seekable; /* what was written may be written over: sizes and an index, at the end */
 	const struct mux_stream *streams;
 	unsigned n_streams;
+	bool continues; /* MP4: times are kept as they are, from the first frame on */
 	struct sl_str title;
 	uint64_t unix_ms; /* of time 0 */
 	mux_sink_fn *sink;

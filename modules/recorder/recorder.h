@@ -10,6 +10,7 @@
  *                   room.c      rooms, their tracks, their recording
  *                   recording.c one recording: its directory, journal and manifest
  *                   segment.c   series of files: of a track, of a room
+ *                   hls.c       for watching while it is recorded
  *                   recover.c   what a crash has left
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done
@@ -51,8 +52,8 @@ struct recorder_conf {
 	struct sl_str dir;
 	int32_t when, control, container, audio_container, sync;
 	struct sl_list rooms; /* struct sl_regex *; none: all */
-	bool tracks, room, packets;
-	uint64_t segment, wait, linger, max_duration, retention; /* ms */
+	bool tracks, room, packets, hls;
+	uint64_t segment, hls_segment, wait, linger, max_duration, retention; /* ms */
 	uint64_t memory, min_free, quota;			 /* bytes */
 	struct sl_str recipient;				 /* file */
 	struct sl_str api;					 /* path of URLs */

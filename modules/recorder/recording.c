@@ -7,7 +7,7 @@
  * is written anew when that changes. ".open" is there until all is finished, for recovery; who
  * writes the recording holds a lock on it, so that the writer of a new generation leaves it alone.
  */
-#include "writer.h"
+#include "hls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -239,6 +239,8 @@ void recording_join(struct recording *rec, struct wtrack *t)
 	(void)snprintf(raw, sizeof raw, "%.80s-packets", t->label);
 	if (conf->packets)
 		t->raw = series_new(rec, raw, CONTAINER_PCAPNG);
+	if (conf->hls)
+		t->hls = hls_new(rec, t);
 	begin_note(&b, "track", recording_now(rec));
 	sl_buf_str(&b, SL_STR(",\"track\":"));
 	describe_track(rec, t, &b);
@@ -261,6 +263,9 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 	series_free(t->own);
 	series_free(t->raw);
 	t->own = t->raw = NULL;
+	if (t->hls)
+		hls_end(t->hls);
+	t->hls = NULL;
 	sl_buf_str(&rec->past_tracks, rec->past_tracks.len > 0 ? SL_STR(",\n  ") : SL_STR("\n  "));
 	describe_track(rec, t, &rec->past_tracks);
 	begin_note(&b, "track-end", recording_now(rec));
@@ -363,6 +368,8 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 	rec->last_media_ms = sl_loop_ms(rec->writer->w->loop);
 	if (t->own)
 		series_frame(t->own, t, f, at);
+	if (t->hls)
+		hls_frame(t->hls, f, at);
 	if (has_room_series(rec))
 		hold(rec, t, f, at);
 }
@@ -425,6 +432,7 @@ int recording_lock(const char *dir, int *ret_fd)
 
 static void free_recording(struct recording *rec)
 {
+	hls_free_all(rec);
 	if (rec->lock_fd >= 0)
 		close(rec->lock_fd);
 	free((char *)(uintptr_t)rec->room_name.p);
@@ -482,6 +490,8 @@ static void cut_all(struct recording *rec)
 			series_cut(t->own);
 		if (t->raw)
 			series_cut(t->raw);
+		if (t->hls)
+			hls_cut(t->hls);
 	}
 }
 
@@ -566,6 +576,8 @@ void recording_tick(struct recording *rec)
 			series_flush(t->own, now);
 		if (t->raw)
 			series_flush(t->raw, now);
+		if (t->hls)
+			hls_tick(t->hls, now);
 	}
 	if (rec->room_series)
 		series_flush(rec->room_series, now);

@@ -8,7 +8,7 @@
  *
  * This runs before the process serves, so that it may block.
  */
-#include "writer.h"
+#include "hls.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -333,6 +333,7 @@ static void recover(struct writer *w, const char *dir, int lock_fd)
 		return;
 	}
 	read_journal(rec, opens);
+	hls_close_left(dir);
 	repair_files(rec, opens);
 	json_decref(opens);
 	sl_buf_init(&b, 0);

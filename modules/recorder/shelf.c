@@ -96,13 +96,20 @@ static void free_names(struct names *all)
 	free(all->items);
 }
 
+static void read_all(int fd, struct sl_buf *b)
+{
+	uint8_t *p;
+	ssize_t n;
+
+	while ((p = sl_buf_reserve(b, 16384)) && (n = read(fd, p, 16384)) > 0)
+		b->len += (size_t)n;
+}
+
 json_t *shelf_manifest(const char *path)
 {
 	char name[SHELF_PATH + 40];
 	struct sl_buf text;
 	json_t *o = NULL;
-	ssize_t n = 0;
-	uint8_t *p;
 	int fd;
 
 	(void)snprintf(name, sizeof name, "%s/%s", path, MANIFEST_NAME);
@@ -110,10 +117,9 @@ json_t *shelf_manifest(const char *path)
 	if (fd < 0)
 		return NULL;
 	sl_buf_init(&text, 16 << 20);
-	while ((p = sl_buf_reserve(&text, 16384)) && (n = read(fd, p, 16384)) > 0)
-		text.len += (size_t)n;
+	read_all(fd, &text);
 	close(fd);
-	if (n == 0 && sl_buf_ok(&text) == 0)
+	if (sl_buf_ok(&text) == 0)
 		o = sl_json_parse(sl_buf_view(&text), 8, NULL, 0);
 	sl_buf_free(&text);
 	return o;
@@ -338,6 +344,54 @@ int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file
 			       (unsigned long long)st.st_mtim.tv_nsec,
 		       (unsigned long long)st.st_size);
 	return 0;
+}
+
+/* ---- playlists */
+
+bool shelf_is_playlist(struct sl_str name)
+{
+	return ends_with(name, SL_STR(".m3u8"));
+}
+
+/* A line is a URI, or has one in an attribute; ours have no query of their own. */
+static void add_line(struct sl_buf *text, struct sl_str line, struct sl_str token)
+{
+	static const struct sl_str uri = SL_STR_INIT("URI=\"");
+	const char *at, *end = NULL;
+
+	if (line.len > 0 && line.p[0] != '#') {
+		sl_buf_printf(text, "%.*s?token=%.*s\n", SL_FMT(line), SL_FMT(token));
+		return;
+	}
+	at = line.len > 0 ? memmem(line.p, line.len, uri.p, uri.len) : NULL;
+	if (at)
+		end = memchr(at + uri.len, '"', (size_t)(line.p + line.len - at) - uri.len);
+	if (!end) {
+		sl_buf_printf(text, "%.*s\n", SL_FMT(line));
+		return;
+	}
+	sl_buf_printf(text, "%.*s?token=%.*s%.*s\n", (int)(end - line.p), line.p, SL_FMT(token),
+		      (int)(line.p + line.len - end), end);
+}
+
+int shelf_playlist(const char *path, struct sl_str name, struct sl_str token, struct sl_buf *text)
+{
+	struct shelf_file f;
+	struct sl_buf raw;
+	struct sl_str rest;
+	int rc = shelf_open(path, name, &f);
+
+	if (rc < 0)
+		return rc;
+	sl_buf_init(&raw, 64 << 20);
+	read_all(f.fd, &raw);
+	close(f.fd);
+	rest = sl_buf_view(&raw);
+	while (rest.len > 0)
+		add_line(text, sl_str_split(&rest, '\n'), token);
+	rc = sl_buf_ok(&raw);
+	sl_buf_free(&raw);
+	return rc;
 }
 
 /* ---- removal */

@@ -36,6 +36,10 @@ struct shelf_file {
 };
 /* -SL_ENOENT: no such file, or not one of those that are told of */
 SL_MUST_CHECK int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file);
+/* A playlist whose URIs carry the token on, since players set no headers. -SL_ENOENT */
+SL_MUST_CHECK int shelf_playlist(const char *path, struct sl_str name, struct sl_str token,
+				 struct sl_buf *text);
+bool shelf_is_playlist(struct sl_str name);
 /* manifest.json, the caller's reference; NULL: there is none that can be read */
 json_t *shelf_manifest(const char *path);
 /* With all its files; it is out of the list at once. 0 or errno */

@@ -83,6 +83,7 @@ struct wtrack {
 	int64_t first_ns, last_ns, last_end_ns; /* since its beginning; first < 0: no frame yet */
 	uint64_t n_packets, n_frames, n_lost, n_gaps;
 	struct series *own, *raw; /* files of its own; NULL: none */
+	struct hls *hls;
 	char label[MAX_LABEL];
 };
 
@@ -102,6 +103,7 @@ struct recording {
 	struct sl_buf past_tracks, past_people; /* JSON of those that have ended, with commas */
 	struct series *room_series;
 	struct held *held; /* frames for it, by time */
+	struct hls *hls;   /* of all its tracks, those that have ended too */
 	bool manifest_due, failed;
 	int lock_fd; /* of ".open", locked: another process leaves it alone */
 };
