@@ -229,11 +229,12 @@ static bool belongs(const struct stretch *st, const struct sl_layers_packet *p)
 static int take_late(struct sl_layers *l, struct stretch *st, const struct sl_layers_packet *p,
 		     struct sl_rtp_out *out)
 {
-	bool forward = p->rtp->payload_len > 0 && pick_late(&st->run, p);
 	uint16_t seq;
+	bool forward;
 
 	if (!belongs(st, p) || p->seq > st->seqs.highest)
 		return SL_DROP;
+	forward = p->rtp->payload_len > 0 && pick_late(&st->run, p);
 	switch (numbers_take(&st->seqs, p->seq, forward, &seq)) {
 	case SL_OK:
 		if (!write_ids(l, st, p, true, out))

@@ -258,6 +258,35 @@ static int take_ksvc(uint16_t number, unsigned spatial, bool key)
 	return sl_layers_take(l, &p, &out);
 }
 
+static int take_described(unsigned encoding, uint16_t number, bool key)
+{
+	struct sl_frame_info info = {.begins = true, .ends = true, .key = key,
+				     .dd = {.present = true, .structure = key, .n_targets = 1, .active = 1, .frame_number = number,
+					    .n_refs = !key, .refs = {1}, .dtis = encoding == 0 ? SL_DTI_SWITCH : SL_DTI_NOT_PRESENT}};
+	struct sl_layers_packet p = {.rtp = &rtp, .info = &info, .seq = 65536 + number, .encoding = (uint8_t)encoding,
+				     .codec = SL_CODEC_AV1, .now_ns = now_ns};
+
+	memset(bytes, 0, sizeof bytes);
+	bytes[0] = 0x80;
+	sl_put16(bytes + 2, number);
+	sl_put32(bytes + 4, 3000u * number);
+	rtp = (struct sl_rtp){0};
+	sl_assert(sl_rtp_parse(&rtp, bytes, 20) == 0);
+	return sl_layers_take(l, &p, &out);
+}
+
+/* Encodings count their frames alike. */
+TEST(what_comes_of_another_encoding_decides_nothing)
+{
+	begin(0, 0);
+	CHECK_INT(take_described(0, 0, true), SL_OK);
+	for (uint16_t number = 1; number < 100; number++) {
+		CHECK_INT(take_described(1, number, number == 1), SL_DROP);
+		CHECK_INT(take_described(0, number, false), SL_OK);
+		CHECK_INT(out.seq, number);
+	}
+}
+
 TEST(down_to_a_layer_that_was_left_out_leads_a_key_frame)
 {
 	struct sl_layers_target t = {.spatial = 1};
