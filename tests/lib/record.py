@@ -108,6 +108,30 @@ def packets(path, stream=0):
     return [float(x.strip(",")) for x in out.split() if x.strip(",") not in ("", "N/A")]
 
 
+def onsets(path, kind):
+    """When white or loud begins, in seconds of the file, each in the middle of a second of silence."""
+    out, before = [], True
+    with av.open(path) as c:
+        for frame in c.decode(**{kind: 0}):
+            if kind == "audio":
+                samples = numpy.abs(frame.to_ndarray()).reshape(-1)
+                samples = samples / (32768 if samples.dtype == numpy.int16 else 1)
+                loud = samples > 0.2
+                n = len(samples) // frame.samples
+                for i in range(0, len(samples), 48 * n):
+                    on = loud[i:i + 48 * n].any()
+                    if on and not before:
+                        out.append(frame.time + i / n / 48000)
+                    quiet = 0 if on else quiet + 1 if out else 100
+                    before = quiet < 100
+            else:
+                on = frame.to_ndarray(format="gray").mean() > 128
+                if on and not before:
+                    out.append(frame.time)
+                before = on
+    return out
+
+
 class Sound(Tone):
     """Keeps to the clock, as a sound card does."""
     began = None
