@@ -174,6 +174,7 @@ static int open_parts(struct sl_rtc *c, const struct sl_rtc_opts *o)
 	if (rc < 0)
 		return rc;
 	c->estimate.target_bps = rate.start_bps; /* until more is known */
+	c->wanted_bps = UINT64_MAX;
 	pacer_init(&c->pacer, UINT64_C(2) * rate.start_bps, RTC_PACER_MS, rtc_now_ns(c));
 	return open_session(c, o);
 }

@@ -157,6 +157,7 @@ struct sl_rtc {
 	struct bwe *bwe;
 	struct pacer pacer;
 	struct sl_rtc_estimate estimate; /* as told */
+	uint64_t wanted_bps; /* as the caller said; UINT64_MAX: it did not */
 	uint64_t estimate_told_ns, report_ms, bwe_next_ns;
 	uint32_t rtt_us;
 	unsigned probe; /* cluster being sent */

@@ -484,12 +484,22 @@ void rtc_tell_estimate(struct sl_rtc *c)
 		c->handler->estimate(c->arg, c, &c->estimate);
 }
 
+/* All that is wanted goes out as it comes: how little that is says nothing about the way. */
+static bool is_app_limited(const struct sl_rtc *c)
+{
+	struct bwe_state s;
+
+	bwe_state(c->bwe, &s);
+	return c->wanted_bps < s.target_bps && pacer_queue_ms(&c->pacer) == 0;
+}
+
 void rtc_send_tick(struct sl_rtc *c)
 {
 	struct bwe_state s;
 
 	if (!c->out || !c->selected)
 		return;
+	bwe_set_app_limited(c->bwe, is_app_limited(c), rtc_now_ns(c));
 	c->bwe_next_ns = bwe_tick(c->bwe, rtc_now_ns(c));
 	drain(c);
 	bwe_state(c->bwe, &s);
@@ -514,6 +524,7 @@ uint64_t rtc_send_next_ns(const struct sl_rtc *c)
 
 void sl_rtc_set_wanted(struct sl_rtc *c, uint64_t bps)
 {
+	c->wanted_bps = bps;
 	bwe_set_wanted(c->bwe, bps);
 }
 
