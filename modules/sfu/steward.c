@@ -254,6 +254,7 @@ static void apply(struct sub *sub, const struct allocate_track *a)
 		sfu_count(s, M_layer_switches);
 		sl_layers_set_target(sub->layers, &sub->target);
 		steward_wants_changed(sub->track);
+		cache_show(sub);
 		if (sl_layers_wants_key(sub->layers, &encoding))
 			track_ask_key(sub->track, encoding);
 	}
