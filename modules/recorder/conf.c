@@ -64,6 +64,11 @@ const struct sl_directive recorder_directives[] = {
 	SL_DIR(C, control, SL_T_ENUM, SL_S_MAIN, .dflt = "grant", .names = control_names,
 	       .doc = "Who may start, pause and stop a recording: clients whose token grants "
 		      "`admin` or `recorder`, or everyone in the room."),
+	SL_DIR(C, announce, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
+	       .doc = "Everybody in the room, phones too, hears it when a recording begins."),
+	SL_DIR(C, announcement, SL_T_PATH, SL_S_MAIN,
+	       .doc = "What is said then: WAV of 16 bit, mono, at 8, 16 or 48 kHz; unset: two "
+		      "beeps."),
 	SL_DIR(C, tracks, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
 	       .doc = "Files for each track, which lose nothing when another track changes."),
 	SL_DIR(C, room, SL_T_BOOL, SL_S_MAIN, .dflt = "off",

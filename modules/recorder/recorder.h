@@ -5,6 +5,7 @@
  *     in workers:   tap.c       packets of recorded tracks to the writer
  *                   control.c   what clients say and are told
  *                   api.c       what HTTP clients ask for
+ *                   announce.c  what a room hears of it
  *     the writer:   writer.c    its life and clock, messages from the workers
  *                   intake.c    packets to frames, at their times
  *                   room.c      rooms, their tracks, their recording
@@ -52,7 +53,8 @@ struct recorder_conf {
 	struct sl_str dir;
 	int32_t when, control, container, audio_container, sync;
 	struct sl_list rooms; /* struct sl_regex *; none: all */
-	bool tracks, room, packets, hls;
+	bool tracks, room, packets, hls, announce;
+	struct sl_str announcement; /* file */
 	uint64_t segment, hls_segment, wait, linger, max_duration, retention; /* ms */
 	uint64_t memory, min_free, quota;			 /* bytes */
 	struct sl_str recipient;				 /* file */

@@ -244,7 +244,7 @@ const char *room_record(struct wroom *r, struct sl_str previous_id, struct sl_st
 	sl_buf_json(&note, by);
 	recording_publish(r->recording, "started", sl_buf_view(&note));
 	sl_buf_free(&note);
-	room_tell(r, 0, "");
+	room_tell(r, 0, "started");
 	return NULL;
 }
 

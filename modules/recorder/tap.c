@@ -10,11 +10,13 @@
  * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
  * with it: its successor is told of all tracks, and of the recordings that were.
  */
+#include "announce.h"
 #include "api.h"
 
 #include <sluice/bus.h>
 #include <sluice/codec.h>
 #include <sluice/hash.h>
+#include <sluice/record.h>
 #include <stdlib.h>
 
 enum {
@@ -61,6 +63,7 @@ struct tap {
 	struct sl_channel *channel;
 	struct control *control;
 	struct api *api;
+	struct announcer *announcer;
 	struct sl_htab tracks;
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
@@ -464,7 +467,8 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 	enum record_state state = sl_read_u8(r);
 	struct sl_str name = sl_read_lstr(r), id = sl_read_lstr(r), reason = sl_read_lstr(r);
 	struct tap_room *room = find_room(t, name);
-	bool changed = !room || room->state != state;
+	bool changed = !room || room->state != state,
+	     begins = !room && sl_str_eq(reason, SL_STR("started"));
 
 	if (r->failed || (!room && state == STATE_OFF))
 		return;
@@ -488,6 +492,8 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 	apply(t, room);
 	if (changed)
 		control_tell(t->control, name, state, reason);
+	if (begins)
+		announce_room(t->announcer, name);
 	if (state == STATE_OFF)
 		remove_room(t, room);
 }
@@ -593,6 +599,33 @@ int tap_ask(struct tap *t, uint64_t peer, struct sl_str verb, struct sl_str room
 	return 0;
 }
 
+/* ---- for other modules of the worker */
+
+static enum sl_record_state state_of(void *self, struct sl_str room)
+{
+	static const enum sl_record_state states[] = {[STATE_OFF] = SL_RECORD_OFF,
+						      [STATE_ON] = SL_RECORD_ON,
+						      [STATE_PAUSED] = SL_RECORD_PAUSED};
+
+	return states[tap_state(self, room)];
+}
+
+static int tell(void *self, struct sl_str room, enum sl_record_verb verb, struct sl_str by)
+{
+	static const struct sl_str verbs[] = {[SL_RECORD_START] = SL_STR_INIT("record-start"),
+					      [SL_RECORD_STOP] = SL_STR_INIT("record-stop"),
+					      [SL_RECORD_PAUSE] = SL_STR_INIT("record-pause"),
+					      [SL_RECORD_RESUME] = SL_STR_INIT("record-resume")};
+	struct tap *t = self;
+
+	if ((unsigned)verb >= SL_ARRAY_LEN(verbs) || !recorder_wants_room(t->conf, room))
+		return -SL_EDENIED;
+	return tap_ask(t, 0, verbs[verb], room, by); /* peer 0: nobody is told of a refusal */
+}
+
+static const struct sl_record_iface record_iface = {
+	.size = sizeof record_iface, .state = state_of, .tell = tell};
+
 /* ---- life */
 
 const struct sl_hook tap_hooks[] = {
@@ -610,6 +643,7 @@ void tap_stop(void *ctx)
 	struct tap *t = ctx;
 
 	api_close(t->api);
+	announce_close(t->announcer);
 	control_close(t->control);
 	sl_timer_cancel(t->w->loop, &t->announce);
 	sl_timer_cancel(t->w->loop, &t->flush);
@@ -645,6 +679,10 @@ static int open_all(struct tap *t)
 		rc = control_open(t->w, t->conf, t, &t->control);
 	if (rc == 0)
 		rc = api_open(t->w, t->conf, t, &t->api);
+	if (rc == 0)
+		rc = announce_open(t->w, t->conf, &t->announcer);
+	if (rc == 0)
+		rc = sl_iface_provide(t->w, SL_RECORD_IFACE, 1, &record_iface, t);
 	if (rc == 0 && owner)
 		(void)record_post(t->channel, owner, MSG_HELLO, &nothing);
 	return rc;
