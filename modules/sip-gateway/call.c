@@ -115,7 +115,7 @@ static void on_longest(struct alarm *a)
 
 static void on_linger(struct alarm *a);
 
-struct call *call_new(struct stack *s)
+struct call *call_restored(struct stack *s)
 {
 	struct call *c = calloc(1, sizeof *c);
 
@@ -129,6 +129,7 @@ struct call *call_new(struct stack *s)
 	c->ring = (struct alarm){.fn = on_ring, .arg = c};
 	c->longest = (struct alarm){.fn = on_longest, .arg = c};
 	c->linger = (struct alarm){.fn = on_linger, .arg = c};
+	keep_init(c);
 	c->begun_ms = stack_now(s);
 	c->begun_unix_ms = s->io->unix_ms(s->io->arg);
 	c->next = s->first_call;
@@ -136,8 +137,17 @@ struct call *call_new(struct stack *s)
 		c->next->prev = c;
 	s->first_call = c;
 	s->n_calls++;
-	s->n_in_second++;
 	sl_gauge_add(&s->m[M_CALLS], 1);
+	return c;
+}
+
+struct call *call_new(struct stack *s)
+{
+	struct call *c = call_restored(s);
+
+	if (!c)
+		return NULL;
+	s->n_in_second++;
 	sl_count(&s->m[M_CALLS_TOTAL]);
 	return c;
 }
@@ -171,6 +181,7 @@ static void call_free(struct call *c)
 	alarm_cancel(&s->alarms, &c->ring);
 	alarm_cancel(&s->alarms, &c->longest);
 	alarm_cancel(&s->alarms, &c->linger);
+	alarm_cancel(&s->alarms, &c->keep);
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -222,6 +233,7 @@ void call_end(struct call *c, const char *by, unsigned status)
 {
 	if (c->over)
 		return;
+	call_forget(c);
 	c->over = true;
 	c->ended_by = by;
 	c->end_status = status;
@@ -309,6 +321,7 @@ void call_join(struct call *c)
 
 	if (c->over || !a || !a->has_media)
 		return;
+	call_keep(c);
 	if (c->builtin) {
 		if (!c->joined)
 			play_builtin(c);

@@ -11,7 +11,7 @@
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
- *     redirect.c callees that point elsewhere
+ *     redirect.c callees that point elsewhere         keep.c     what outlives this process
  */
 #ifndef SIP_CALL_H
 #define SIP_CALL_H
@@ -110,7 +110,8 @@ struct call {
 	bool builtin;	 /* the caller is with something of this node's, or about to be */
 	bool announcing; /* ... which ends by itself, and the next target follows */
 	uint32_t worker; /* where its media is */
-	struct alarm ring, longest, linger;
+	struct alarm ring, longest, linger, keep;
+	uint64_t kept_key; /* under which a worker keeps it; 0: none does */
 	char called[DIAL_TEXT];
 	char reason[128];     /* value of Reason for who is still there; empty: by status */
 	const char *ended_by; /* "caller", "callee", "node" */
@@ -126,6 +127,8 @@ struct call {
 
 /* ---- call.c */
 struct call *call_new(struct stack *s);
+/* One that has begun in a process that has died */
+struct call *call_restored(struct stack *s);
 struct party *party_new(struct call *c, enum party_kind kind);
 /* Tries its next targets; ends it when there are none. */
 void call_proceed(struct call *c);
@@ -169,6 +172,8 @@ void party_answer(struct party *p);
 /* Says goodbye in whatever way fits. */
 void party_end(struct party *p, unsigned status);
 void party_free(struct party *p);
+/* From now on it is found by its tag. */
+SL_MUST_CHECK int party_enter_table(struct party *p);
 struct party *party_by_tag(const struct stack *s, struct sl_str tag);
 /* What both sides of its dialog keep, from a request of its peer's */
 int party_dialog_from_request(struct party *p, const struct sip_msg *m);
@@ -188,6 +193,8 @@ void party_refresh_target(struct party *p, const struct sip_msg *m);
 
 /* ---- leg_ctl.c */
 int party_leg_open(struct party *p);
+/* One of a process that has died, by that one's number */
+SL_MUST_CHECK int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg);
 void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text);
 void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
 		   leg_then_fn *then);
@@ -210,6 +217,14 @@ void transfer_progress(struct call *c, unsigned status);
 /* An INVITE that replaces a dialog: true: taken care of */
 bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *t,
 		       const struct auth_who *who);
+
+/* ---- keep.c */
+void keep_init(struct call *c);
+/* Something that a process after this one has to know has changed. */
+void call_keep(struct call *c);
+void call_forget(struct call *c);
+/* Until it is answered, its caller is told by the process that follows that nothing came of it. */
+void keep_words(struct call *c, const struct strans *t);
 
 /* ---- redirect.c */
 /* m is a 3xx of p: somebody else is called for it. False: it is a failure */

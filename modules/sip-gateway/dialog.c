@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { KEPT_MS = 1500 };
+
 /* ---- offers */
 
 static void answer_asking(struct party *p, unsigned status, struct sl_str sdp)
@@ -287,6 +289,7 @@ void party_on_request(struct party *p, const struct sip_msg *m)
 		return;
 	}
 	p->flow = m->flow; /* the newest way to it: its address may have changed */
+	call_keep(p->call);
 	dispatch(p, t, m);
 }
 
@@ -297,10 +300,22 @@ static bool is_its_dialog(const struct party *p, const struct sip_msg *m)
 	return !p->remote_tag || sl_str_eq(sl_str_c(p->remote_tag), m->peek.from_tag);
 }
 
+/* After another process has died, its dialogs are given to us one by one. A request over UDP comes
+ * again. */
+static bool waits_for_kept(const struct stack *s, const struct sip_msg *m)
+{
+	uint32_t owner = sip_name_owner(m->peek.to_tag);
+
+	return owner && owner != s->owner && m->flow.transport == SIP_UDP &&
+	       stack_now(s) - s->begun_ms < KEPT_MS;
+}
+
 void calls_request(struct stack *s, const struct sip_msg *m)
 {
 	struct party *p = party_by_tag(s, m->peek.to_tag);
 
+	if (!p && waits_for_kept(s, m))
+		return;
 	if (!p || !is_its_dialog(p, m)) {
 		strans_refuse(s, m, 481, SL_STR_NULL);
 		return;

@@ -265,8 +265,15 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 							    .name = "sip.call",
 							    .text = m->data});
 		break;
+	case WIRE_KEEP:
+		kept_put(e, m->from, m->data);
+		break;
+	case WIRE_FORGET:
+		kept_forget(e, m->from, m->data);
+		break;
 	case WIRE_ASK_LISTENER:
 		tell_listeners(e, m->from);
+		kept_offer(e, m->from);
 		break;
 	default:
 		break; /* a later version's: not for us */
@@ -281,6 +288,9 @@ int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 
 	if (ev->kind == SL_EV_WORKER_GONE) {
 		media_orphan(e, ev->owner);
+		kept_orphan(e, ev->owner);
+		if (sl_aux_owner(e->w, "sip-gateway") != ev->owner)
+			kept_offer(e, sl_aux_owner(e->w, "sip-gateway"));
 		browser_stack_gone(e, ev->owner);
 		sl_buf_reset(&e->out);
 		sl_buf_u32(&e->out, ev->owner);
@@ -288,6 +298,7 @@ int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 	}
 	if (ev->kind == SL_EV_WORKER_UP && ev->owner == sl_aux_owner(e->w, "sip-gateway")) {
 		tell_listeners(e, ev->owner);
+		kept_offer(e, ev->owner);
 		browser_stack_up(e, ev->owner);
 	}
 	return SL_OK;
@@ -298,6 +309,7 @@ void edge_stop(void *ctx)
 	struct edge *e = ctx;
 
 	media_close(e);
+	kept_close(e);
 	browser_close(e);
 	stream_stop(e);
 	guard_close(e);

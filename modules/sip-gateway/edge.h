@@ -7,6 +7,7 @@
  *     edge.c       life, the channel, whom a message belongs to
  *     guard.c      who is not worth an answer: scanners, floods, guessers of passwords
  *     datagram.c   UDP            stream.c  TCP and TLS, both directions       socket.c  WebSocket
+ *     kept.c       what outlives a process of the stack
  *     media.c      legs at the stack's command        browser.c  rooms' clients that call
  */
 #ifndef SIP_EDGE_H
@@ -78,7 +79,7 @@ struct edge {
 	const struct sl_signal_iface *signal;
 	void *signal_self;
 	struct sl_htab clients; /* browser.c: those here that have registered */
-	struct sl_htab conns; /* edge_conn.by_id */
+	struct sl_htab conns;	/* edge_conn.by_id */
 	uint32_t last_id;
 	struct sl_rate *requests, *failures;
 	struct edge_block blocked[EDGE_BLOCKED];
@@ -88,6 +89,7 @@ struct edge {
 	struct legs *legs;
 	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */
+	struct sl_htab kept;	  /* kept.c */
 	struct sl_buf out;	  /* scratch of one message */
 	bool draining;
 };
@@ -125,6 +127,15 @@ int stream_preread(void *ctx, struct sl_conn *c);
 int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);
 void stream_stop(struct edge *e);
 int socket_open(struct edge *e);
+
+/* ---- kept.c */
+void kept_put(struct edge *e, uint32_t owner, struct sl_str data);
+void kept_forget(struct edge *e, uint32_t owner, struct sl_str data);
+/* Its process has died. */
+void kept_orphan(struct edge *e, uint32_t owner);
+/* Gives a process what the dead have left. */
+void kept_offer(struct edge *e, uint32_t to);
+void kept_close(struct edge *e);
 
 /* ---- media.c */
 int media_open(struct edge *e);

@@ -172,6 +172,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		call_end(c, "node", status_of_route(rc));
 		return;
 	}
+	keep_words(c, t);
 	call_begin(c, p);
 }
 

@@ -90,22 +90,38 @@ static const struct sl_list *codecs_of(const struct party *p)
 	return &p->call->stack->conf->codecs;
 }
 
-int party_leg_open(struct party *p)
+static int new_number(struct party *p)
 {
 	struct stack *s = p->call->stack;
-	const struct sl_list *codecs = codecs_of(p);
-	struct wire_leg m = {.verb = WIRE_LEG_OPEN, .a = profile_of(p->profile)};
-	char id[33], text[sizeof "call/\n" + sizeof id + sizeof p->name];
 	int rc;
 
 	do
 		p->leg = ++s->last_leg;
 	while (p->leg == 0);
 	rc = sl_htab_insert(&s->legs, &p->by_leg, leg_hash(p->leg));
-	if (rc < 0) {
+	if (rc < 0)
 		p->leg = 0;
+	return rc;
+}
+
+int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg)
+{
+	struct wire_leg m = {.verb = WIRE_LEG_ADOPT, .a = owner, .b = leg};
+	int rc = new_number(p);
+
+	m.leg = p->leg;
+	return rc < 0 ? rc : send_command(p, &m);
+}
+
+int party_leg_open(struct party *p)
+{
+	const struct sl_list *codecs = codecs_of(p);
+	struct wire_leg m = {.verb = WIRE_LEG_OPEN, .a = profile_of(p->profile)};
+	char id[33], text[sizeof "call/\n" + sizeof id + sizeof p->name];
+	int rc = new_number(p);
+
+	if (rc < 0)
 		return rc;
-	}
 	m.leg = p->leg;
 	m.b = p->profile == SIP_PROFILE_WEBRTC ? 0 : p->flow.remote.family;
 	sl_hex_encode(id, p->call->id, sizeof p->call->id);

@@ -31,6 +31,7 @@ void binding_free(struct binding *b)
 	if (!b)
 		return;
 	unlink_binding(b);
+	binding_forget(b);
 	if (b->on_flow)
 		sl_htab_remove(&b->stack->flows, &b->by_flow);
 	alarm_cancel(&b->stack->alarms, &b->expiry);
@@ -125,6 +126,7 @@ int binding_set(struct stack *s, struct user *u, const struct binding_text *t,
 		return rc;
 	}
 	binding_free(old);
+	binding_keep(b);
 	*ret_binding = b;
 	return 0;
 }
@@ -159,12 +161,10 @@ void bindings_worker_gone(struct stack *s, uint32_t worker)
 
 /* ---- from process to process */
 
-static void export_one(struct stack *s, uint32_t to, const struct binding *b)
+void binding_put(const struct binding *b, struct sl_buf *out)
 {
-	uint64_t now = stack_now(s);
-	struct sl_buf *out = &s->out;
+	uint64_t now = stack_now(b->stack);
 
-	sl_buf_reset(out);
 	sl_buf_lstr(out, b->user->conf->name);
 	sl_buf_u64(out, b->expires_ms > now ? b->expires_ms - now : 0);
 	sl_buf_u32(out, b->cseq);
@@ -174,35 +174,50 @@ static void export_one(struct stack *s, uint32_t to, const struct binding *b)
 	sl_buf_lstr(out, b->path);
 	sl_buf_lstr(out, b->instance);
 	sl_buf_lstr(out, b->agent);
-	(void)s->io->tell(s->io->arg, to, WIRE_BINDING, out); /* lost: the phone registers again */
+}
+
+/* From now on it is the other's to be remembered. */
+static void export_one(struct stack *s, uint32_t to, struct binding *b)
+{
+	sl_buf_reset(&s->out);
+	binding_put(b, &s->out);
+	(void)s->io->tell(s->io->arg, to, WIRE_BINDING,
+			  &s->out); /* lost: the phone registers again */
+	binding_forget(b);
 }
 
 void bindings_export(struct stack *s, uint32_t to)
 {
 	for (size_t i = 0; i < s->conf->users.n; i++)
-		for (const struct binding *b = s->all_users[i].bindings; b; b = b->next)
+		for (struct binding *b = s->all_users[i].bindings; b; b = b->next)
 			export_one(s, to, b);
 }
 
 void bindings_import(struct stack *s, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
-	struct user *u = stack_user(s, sl_read_lstr(&r));
-	uint64_t life = sl_read_u64(&r);
-	uint32_t cseq = sl_read_u32(&r);
+
+	binding_take(s, &r, 0);
+}
+
+void binding_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms)
+{
+	struct user *u = stack_user(s, sl_read_lstr(r));
+	uint64_t life = sl_read_u64(r);
+	uint32_t cseq = sl_read_u32(r);
 	struct binding_text t;
 	struct sip_flow flow;
 	struct binding *b;
 
-	wire_get_flow(&r, &flow);
-	t.contact = sl_read_lstr(&r);
-	t.call_id = sl_read_lstr(&r);
-	t.path = sl_read_lstr(&r);
-	t.instance = sl_read_lstr(&r);
-	t.agent = sl_read_lstr(&r);
-	if (r.failed || !u || life == 0 || binding_find(u, &t))
+	wire_get_flow(r, &flow);
+	t.contact = sl_read_lstr(r);
+	t.call_id = sl_read_lstr(r);
+	t.path = sl_read_lstr(r);
+	t.instance = sl_read_lstr(r);
+	t.agent = sl_read_lstr(r);
+	if (r->failed || !u || life <= ago_ms || binding_find(u, &t))
 		return; /* what is here already is newer */
-	if (binding_set(s, u, &t, &flow, cseq, life, &b) < 0)
+	if (binding_set(s, u, &t, &flow, cseq, life - ago_ms, &b) < 0)
 		sl_log(SL_LOG_WARN, "sip-gateway", "a registration of %.*s could not be taken over",
 		       SL_FMT(u->conf->name));
 }

@@ -316,6 +316,26 @@ static void dispatch(struct edge_leg *l, const struct wire_leg *m)
 		       sl_strerror(rc));
 }
 
+/* A leg of a process that has died goes on under another's number. */
+static void adopt_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
+{
+	struct edge_leg *l = find(e, m->a, m->b);
+	const struct leg_key key = {owner, m->leg};
+
+	if (!l || find(e, owner, m->leg))
+		return; /* what is asked of it next is answered so */
+	sl_htab_remove(&e->leg_table, &l->node);
+	l->owner = owner;
+	l->id = m->leg;
+	l->orphan = false;
+	if (sl_htab_insert(&e->leg_table, &l->node, key_hash(&key)) == 0)
+		return;
+	leg_close(l->leg, "out of memory");
+	e->w->n_holds--;
+	sl_gauge_add(&e->m[M_LEGS], -1);
+	free(l);
+}
+
 void media_command(struct edge *e, uint32_t owner, struct sl_str data)
 {
 	struct wire_leg m;
@@ -325,6 +345,10 @@ void media_command(struct edge *e, uint32_t owner, struct sl_str data)
 		return;
 	if (m.verb == WIRE_LEG_OPEN) {
 		open_leg(e, owner, &m);
+		return;
+	}
+	if (m.verb == WIRE_LEG_ADOPT) {
+		adopt_leg(e, owner, &m);
 		return;
 	}
 	l = find(e, owner, m.leg);

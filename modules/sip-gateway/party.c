@@ -38,7 +38,7 @@ struct party *party_by_tag(const struct stack *s, struct sl_str tag)
 	return n ? SL_CONTAINER(n, struct party, by_tag) : NULL;
 }
 
-static int enter_table(struct party *p)
+int party_enter_table(struct party *p)
 {
 	int rc = sl_htab_insert(&p->call->stack->dialogs, &p->by_tag,
 				sl_hash(p->tag, strlen(p->tag)));
@@ -74,7 +74,7 @@ int party_dialog_from_request(struct party *p, const struct sip_msg *m)
 	p->remote_cseq = m->peek.cseq;
 	p->cseq = 1;
 	p->allows_update = message_allows(m, "UPDATE");
-	return ok ? enter_table(p) : -SL_ENOMEM;
+	return ok ? party_enter_table(p) : -SL_ENOMEM;
 }
 
 void party_refresh_target(struct party *p, const struct sip_msg *m)
@@ -137,6 +137,8 @@ void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t
 
 	if (sip_name_new(branch, s->owner) < 0)
 		b->failed = true;
+	if (p->state == PARTY_UP)
+		call_keep(p->call);
 	find_flow(p);
 	request_begin(s, b, method, sl_str_c(p->target), &p->flow, branch);
 	sl_buf_printf(b, "%sFrom: %s;tag=%s\r\nTo: %s", p->routes ? p->routes : "", p->local,
@@ -408,7 +410,7 @@ void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
 		rc = -SL_ENOMEM;
 	sl_buf_free(&from);
 	if (rc == 0)
-		rc = enter_table(p);
+		rc = party_enter_table(p);
 	if (rc == 0)
 		rc = party_leg_open(p);
 	if (rc < 0) {

@@ -269,6 +269,9 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		if (data.len == 4)
 			stack_worker_gone(s, sl_get32(data.p));
 		break;
+	case WIRE_KEPT:
+		stack_kept(s, data);
+		break;
 	case WIRE_BINDING:
 		bindings_import(s, data);
 		break;

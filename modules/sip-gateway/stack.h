@@ -36,7 +36,8 @@ struct stack_io {
 	int (*tell)(void *arg, uint32_t worker, enum wire_type type, const struct sl_buf *msg);
 	/* Is it one that new media goes to? 0: any such worker, or 0 */
 	uint32_t (*worker)(void *arg, uint32_t wanted);
-	/* One for media that belongs together: the same for equal keys, while workers stay. 0: none */
+	/* One for media that belongs together: the same for equal keys, while workers stay. 0: none
+	 */
 	uint32_t (*worker_for)(void *arg, uint64_t key);
 	/* The address of this host towards remote, with the port of a listener of the transport,
 	 * or, without one, of a UDP listener; for flows that nobody has used before. */
@@ -66,6 +67,7 @@ struct stack {
 	struct trunk *trunks;	 /* conf->trunks.n */
 	struct sl_htab browsers; /* by peer: browsers.c */
 	struct sl_htab accounts; /* by contact: account.c */
+	uint64_t last_kept;	 /* number of what workers keep */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
 	uint64_t second;	/* now_s of n_in_second */
@@ -241,6 +243,7 @@ struct binding {
 	struct sip_flow flow;
 	struct alarm expiry;
 	uint64_t expires_ms; /* stack time */
+	uint64_t kept_key;   /* under which a worker keeps it; 0: none does */
 	uint32_t cseq;
 	struct sl_str contact, call_id, path, instance, agent; /* in text */
 	char text[];
@@ -260,6 +263,10 @@ void bindings_worker_gone(struct stack *s, uint32_t worker);
 /* For the process that follows, one message each */
 void bindings_export(struct stack *s, uint32_t to);
 void bindings_import(struct stack *s, struct sl_str data);
+/* As they go there */
+void binding_put(const struct binding *b, struct sl_buf *out);
+/* What was written so long ago */
+void binding_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms);
 
 /* ---- PBXs and carriers (trunk.c) */
 struct trunk {
@@ -321,6 +328,11 @@ SL_MUST_CHECK int trunk_answer_challenge(struct sl_buf *b, const struct sip_msg 
 SL_MUST_CHECK int trunk_put_credentials(struct trunk *t, struct sl_buf *b,
 					const struct sip_msg *resp, const char *method,
 					struct sl_str uri);
+
+/* ---- keep.c: what outlives this process if it is killed */
+void stack_kept(struct stack *s, struct sl_str data);
+void binding_keep(struct binding *b);
+void binding_forget(struct binding *b);
 
 /* ---- calls */
 void calls_invite(struct stack *s, const struct sip_msg *m);

@@ -22,7 +22,8 @@ enum wire_type {
 	WIRE_SIGNAL,	   /* struct wire_signal: what a browser says */
 	WIRE_PEER_LEFT,	   /* struct wire_signal; json: the reason, as it is */
 	WIRE_LISTENER,	   /* transport (u8) and address of a listener: where we can be reached */
-	WIRE_WORKER_GONE, /* u32: owner word of a worker that is not there any more */
+	WIRE_WORKER_GONE,  /* u32: owner word of a worker that is not there any more */
+	WIRE_KEPT,	   /* u32: a process that has died; what it wanted to be kept */
 	/* stack to workers */
 	WIRE_SEND = 32,	   /* flow, message */
 	WIRE_CLOSE,	   /* flow */
@@ -31,6 +32,8 @@ enum wire_type {
 	WIRE_SIGNAL_SEND,  /* struct wire_signal: to a browser */
 	WIRE_ASK_LISTENER, /* empty */
 	WIRE_RECORD,	   /* JSON of a call that is over, for the bus */
+	WIRE_KEEP,	   /* u64: a number; bytes for the process that follows if this one dies */
+	WIRE_FORGET,	   /* u64 */
 	/* stack to stack */
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
 	WIRE_BROWSER,	   /* browser_pass.c: a client without SIP, for the same */
@@ -50,7 +53,7 @@ struct sip_flow {
 	uint16_t listener; /* index; of a connection to be made: none */
 	uint8_t transport; /* enum sip_transport */
 	struct sl_addr remote, local;
-	uint32_t peer;	     /* of a connection to be made: wire_peer of the trunk's name; 0: none */
+	uint32_t peer; /* of a connection to be made: wire_peer of the trunk's name; 0: none */
 	bool tcp_when_large; /* a long datagram had better be a stream; the stack's own */
 };
 static inline bool sip_flow_is_reliable(const struct sip_flow *f)
@@ -69,7 +72,8 @@ void wire_get_addr(struct sl_reader *r, struct sl_addr *ret_addr);
 
 /* ---- media legs */
 enum wire_leg_verb {
-	WIRE_LEG_OPEN,	 /* a: profile, b: family, list: codecs, text: room of the call, line feed, name */
+	WIRE_LEG_OPEN,	 /* a: profile, b: family, list: codecs, text: room of the call, line feed,
+			    name */
 	WIRE_LEG_OFFER,	 /* a: restart; replied */
 	WIRE_LEG_ANSWER, /* text: offer; replied */
 	WIRE_LEG_ACCEPT, /* text: answer; replied */
@@ -86,6 +90,7 @@ enum wire_leg_verb {
 	WIRE_LEG_SOUND,	    /* text: a file of `sounds`; once */
 	WIRE_LEG_HEARD,	    /* a: ms, text: digits that its party has sent by signalling */
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
+	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
 };
 enum { WIRE_MAX_CODECS = 8 };
 
@@ -128,7 +133,7 @@ SL_MUST_CHECK int wire_get_leg_event(struct sl_str data, struct wire_leg_event *
 /* ---- browsers that signal without SIP */
 struct wire_signal {
 	uint64_t peer;
-	uint32_t worker; /* owner word of the one that has its socket */
+	uint32_t worker;       /* owner word of the one that has its socket */
 	struct sl_addr remote; /* of that socket; unset: not known */
 	struct sl_str room, name;
 	struct sl_str claims; /* what its token says of telephony: JSON, or empty */

@@ -1,0 +1,345 @@
+/*
+ * sip-gateway/keep.c: what outlives this process if it is killed: calls that are up, with the
+ * dialogs of their parties, and registrations. Workers, who have the media and the sockets, keep it
+ * as bytes and give it to the process that follows.
+ *
+ * A call is kept anew when something of it has changed, at most once in a tick. What was said in
+ * the last moment may be missing, so CSeq goes on with a step. A call of which a side cannot be
+ * taken over, because it is a browser's or was still being set up, ends with a cause.
+ */
+#include "call.h"
+
+#include <stdlib.h>
+
+#include "leg.h"
+
+enum {
+	KEPT_CALL = 1,
+	KEPT_BINDING,
+	KEPT_WORDS,
+	CSEQ_STEP = 16,
+	NOBODY = 255,
+	MAX_KEPT = 48 * 1024
+};
+
+static uint64_t new_key(struct stack *s)
+{
+	return ++s->last_kept;
+}
+
+static void forget(struct stack *s, uint32_t worker, uint64_t key)
+{
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, key);
+	(void)s->io->tell(s->io->arg, worker, WIRE_FORGET, &s->out); /* gone: so is what it kept */
+}
+
+/* ---- written */
+
+static void put_text(struct sl_buf *b, const char *text)
+{
+	sl_buf_lstr(b, sl_str_c(text ? text : ""));
+}
+
+static void put_dialog(struct sl_buf *b, const struct party *p)
+{
+	put_text(b, p->tag);
+	wire_put_flow(b, &p->flow);
+	put_text(b, p->call_id);
+	put_text(b, p->remote_tag);
+	put_text(b, p->local);
+	put_text(b, p->remote);
+	put_text(b, p->target);
+	put_text(b, p->routes);
+	sl_buf_u32(b, p->cseq);
+	sl_buf_u32(b, p->remote_cseq);
+	sl_buf_u8(b, p->allows_update);
+	sl_buf_u32(b, p->session_s);
+	sl_buf_u32(b, p->session_min_s);
+	sl_buf_u8(b, p->we_refresh);
+}
+
+static void put_party(struct sl_buf *b, const struct party *p)
+{
+	sl_buf_u8(b, p->caller);
+	sl_buf_u8(b, p->held);
+	sl_buf_u8(b, (uint8_t)p->profile);
+	sl_buf_u32(b, p->leg);
+	put_text(b, p->name);
+	put_text(b, p->display);
+	sl_buf_lstr(b, p->user ? p->user->conf->name : SL_STR_NULL);
+	sl_buf_lstr(b, p->trunk ? p->trunk->conf->name : SL_STR_NULL);
+	sl_buf_u64(b, p->begun_ms);
+	sl_buf_u64(b, p->ringing_ms);
+	sl_buf_u64(b, p->answered_ms);
+	put_dialog(b, p);
+}
+
+static bool is_kept(const struct party *p)
+{
+	return p && p->kind == PARTY_SIP && p->state == PARTY_UP && p->leg;
+}
+
+static void put_call(struct sl_buf *b, const struct call *c)
+{
+	const struct dial_target *t =
+		c->builtin && c->next_target > 0 ? &c->plan.targets[c->next_target - 1] : NULL;
+
+	sl_buf_u8(b, KEPT_CALL);
+	sl_buf_add(b, c->id, sizeof c->id);
+	put_text(b, c->called);
+	sl_buf_u8(b, t ? (uint8_t)t->kind : NOBODY);
+	put_text(b, t ? t->name : "");
+	sl_buf_u32(b, c->worker);
+	sl_buf_u64(b, c->begun_unix_ms);
+	sl_buf_u64(b, c->begun_ms);
+	sl_buf_u64(b, c->ringing_ms);
+	sl_buf_u64(b, c->answered_ms);
+	sl_buf_u8(b, is_kept(c->a));
+	sl_buf_u8(b, is_kept(c->b));
+	if (is_kept(c->a))
+		put_party(b, c->a);
+	if (is_kept(c->b))
+		put_party(b, c->b);
+}
+
+static void on_keep(struct alarm *alarm)
+{
+	struct call *c = alarm->arg;
+	struct stack *s = c->stack;
+
+	if (c->over || !c->answered || (!is_kept(c->a) && !is_kept(c->b)))
+		return;
+	if (c->kept_key == 0)
+		c->kept_key = new_key(s);
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, c->kept_key);
+	put_call(&s->out, c);
+	if (sl_buf_ok(&s->out) == 0 && s->out.len < MAX_KEPT)
+		(void)s->io->tell(s->io->arg, c->worker, WIRE_KEEP, &s->out);
+}
+
+void keep_init(struct call *c)
+{
+	c->keep = (struct alarm){.fn = on_keep, .arg = c};
+}
+
+void call_keep(struct call *c)
+{
+	if (c->over || c->keep.place)
+		return;
+	if (alarm_set(&c->stack->alarms, &c->keep, 0) < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "a call will not outlive this process");
+}
+
+void call_forget(struct call *c)
+{
+	alarm_cancel(&c->stack->alarms, &c->keep);
+	if (c->kept_key)
+		forget(c->stack, c->worker, c->kept_key);
+	c->kept_key = 0;
+}
+
+/* ---- what is said for a caller that hears nothing any more */
+
+void keep_words(struct call *c, const struct strans *t)
+{
+	struct stack *s = c->stack;
+
+	c->kept_key = new_key(s);
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, c->kept_key);
+	sl_buf_u8(&s->out, KEPT_WORDS);
+	wire_put_flow(&s->out, &t->flow);
+	sl_buf_str(&s->out, SL_STR("SIP/2.0 503 Service Unavailable\r\n"));
+	sl_buf_str(&s->out, sl_buf_view(&t->echo));
+	sl_buf_printf(&s->out, "To: %s;tag=%s\r\n", t->to, t->to_tag);
+	sl_buf_str(&s->out, SL_STR("Retry-After: 1\r\nReason: Q.850;cause=41;text=\"Temporary "
+				   "failure\"\r\nContent-Length: 0\r\n\r\n"));
+	if (sl_buf_ok(&s->out) == 0)
+		(void)s->io->tell(s->io->arg, c->worker, WIRE_KEEP, &s->out);
+}
+
+static void say_words(struct stack *s, struct sl_reader *r)
+{
+	struct sip_flow flow;
+
+	wire_get_flow(r, &flow);
+	if (!r->failed)
+		(void)stack_send(s, &flow,
+				 (struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)});
+}
+
+/* ---- registrations: as they go from process to process */
+
+void binding_keep(struct binding *b)
+{
+	struct stack *s = b->stack;
+
+	b->kept_key = new_key(s);
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, b->kept_key);
+	sl_buf_u8(&s->out, KEPT_BINDING);
+	sl_buf_u64(&s->out, stack_now(s));
+	binding_put(b, &s->out);
+	if (sl_buf_ok(&s->out) == 0 && s->out.len < MAX_KEPT)
+		(void)s->io->tell(s->io->arg, b->flow.worker, WIRE_KEEP, &s->out);
+}
+
+void binding_forget(struct binding *b)
+{
+	if (b->kept_key)
+		forget(b->stack, b->flow.worker, b->kept_key);
+	b->kept_key = 0;
+}
+
+/* ---- read again */
+
+struct kept_from {
+	struct stack *s;
+	struct sl_reader r;
+	uint32_t owner; /* that has died */
+};
+
+static bool take_text(struct kept_from *k, char **field)
+{
+	struct sl_str text = sl_read_lstr(&k->r);
+
+	return !k->r.failed && keep_text(field, text);
+}
+
+static int read_dialog(struct kept_from *k, struct party *p)
+{
+	bool ok;
+
+	(void)sl_str_copy(p->tag, sizeof p->tag, sl_read_lstr(&k->r));
+	wire_get_flow(&k->r, &p->flow);
+	ok = take_text(k, &p->call_id) && take_text(k, &p->remote_tag) && take_text(k, &p->local) &&
+	     take_text(k, &p->remote) && take_text(k, &p->target) && take_text(k, &p->routes);
+	p->cseq = sl_read_u32(&k->r) + CSEQ_STEP;
+	p->remote_cseq = sl_read_u32(&k->r);
+	p->allows_update = sl_read_u8(&k->r);
+	p->session_s = sl_read_u32(&k->r);
+	p->session_min_s = sl_read_u32(&k->r);
+	p->we_refresh = sl_read_u8(&k->r);
+	return ok && !k->r.failed ? 0 : -SL_EPARSE;
+}
+
+/* The leg goes on under a number of ours. */
+static int adopt_leg(struct kept_from *k, struct party *p, uint32_t leg)
+{
+	int rc = party_leg_adopt(p, k->owner, leg);
+
+	if (rc < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s could not be taken over",
+		       p->name);
+	return rc;
+}
+
+static int read_party(struct kept_from *k, struct call *c, struct party **ret_party)
+{
+	struct party *p = party_new(c, PARTY_SIP);
+	uint32_t leg;
+	int rc;
+
+	if (!p)
+		return -SL_ENOMEM;
+	p->state = PARTY_UP;
+	p->has_media = true;
+	p->caller = sl_read_u8(&k->r);
+	p->held = sl_read_u8(&k->r);
+	p->profile = (enum sip_profile)(sl_read_u8(&k->r) & 3);
+	leg = sl_read_u32(&k->r);
+	(void)sl_str_copy(p->name, sizeof p->name, sl_read_lstr(&k->r));
+	(void)sl_str_copy(p->display, sizeof p->display, sl_read_lstr(&k->r));
+	p->user = stack_user(k->s, sl_read_lstr(&k->r));
+	p->trunk = trunk_by_name(k->s, sl_read_lstr(&k->r));
+	p->begun_ms = sl_read_u64(&k->r);
+	p->ringing_ms = sl_read_u64(&k->r);
+	p->answered_ms = sl_read_u64(&k->r);
+	rc = read_dialog(k, p);
+	if (rc == 0)
+		rc = party_enter_table(p);
+	if (rc < 0)
+		return rc;
+	party_charge(p);
+	session_start(p);
+	*ret_party = p;
+	return adopt_leg(k, p, leg);
+}
+
+static void read_builtin(struct kept_from *k, struct call *c)
+{
+	uint8_t kind = sl_read_u8(&k->r);
+	struct dial_target *t = &c->plan.targets[0];
+
+	(void)sl_str_copy(t->name, sizeof t->name, sl_read_lstr(&k->r));
+	c->builtin = kind != NOBODY;
+	if (!c->builtin)
+		return;
+	t->kind = (enum dial_kind)kind;
+	c->plan.n_targets = c->next_target = 1;
+}
+
+static int read_call(struct kept_from *k, struct call *c)
+{
+	struct sl_str id = sl_read_bytes(&k->r, sizeof c->id);
+	bool has_a, has_b;
+	int rc = 0;
+
+	if (id.len == sizeof c->id)
+		memcpy(c->id, id.p, id.len);
+	(void)sl_str_copy(c->called, sizeof c->called, sl_read_lstr(&k->r));
+	read_builtin(k, c);
+	c->worker = sl_read_u32(&k->r);
+	c->begun_unix_ms = sl_read_u64(&k->r);
+	c->begun_ms = sl_read_u64(&k->r);
+	c->ringing_ms = sl_read_u64(&k->r);
+	c->answered_ms = sl_read_u64(&k->r);
+	c->answered = c->joined = true;
+	has_a = sl_read_u8(&k->r);
+	has_b = sl_read_u8(&k->r);
+	if (k->r.failed)
+		return -SL_EPARSE;
+	if (has_a)
+		rc = read_party(k, c, &c->a);
+	if (rc == 0 && has_b)
+		rc = read_party(k, c, &c->b);
+	if (rc == 0 && (!c->a || (!c->b && !c->builtin)))
+		return -SL_ENOENT; /* the other side could not be taken over */
+	return rc;
+}
+
+static void take_call(struct kept_from *k)
+{
+	struct call *c = call_restored(k->s);
+
+	if (!c)
+		return;
+	if (read_call(k, c) < 0)
+		call_end(c, "node", 503);
+	else
+		call_keep(c);
+}
+
+void stack_kept(struct stack *s, struct sl_str data)
+{
+	struct kept_from k = {.s = s, .r = sl_reader(data.p, data.len)};
+	uint64_t then;
+
+	k.owner = sl_read_u32(&k.r);
+	switch (sl_read_u8(&k.r)) {
+	case KEPT_CALL:
+		take_call(&k);
+		break;
+	case KEPT_BINDING:
+		then = sl_read_u64(&k.r);
+		binding_take(s, &k.r, stack_now(s) - then);
+		break;
+	case KEPT_WORDS:
+		say_words(s, &k.r);
+		break;
+	default:
+		break; /* an older version's */
+	}
+}
