@@ -134,6 +134,8 @@ export class Call extends EventTarget {
 		this.restartedAt = now;
 		this.restarts++;
 		this.pulse.calm();
+		if (reason !== 'network') // the renewal goes by the socket, which may be as dead, and hears of it late
+			this.phone.socket.probe();
 		emit(this, 'restart', reason);
 		this.then(() => this.renew());
 	}

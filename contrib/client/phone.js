@@ -10,7 +10,7 @@
  * Phone: the connection to the server, over as many sockets as it takes, registration, and the calls there are. Call: phone-call.js. The
  * messages are described in modules/sip-gateway/README.md.
  *
- * Events, with detail: 'state' ('connecting', 'ready', 'registered', 'closed'), 'registration' {ok, user, pbx, reason}, 'incoming' (Call),
+ * Events, with detail: 'state' ('connecting', 'ready', 'registering', 'registered', 'closed'), 'registration' {ok, user, pbx, reason}, 'incoming' (Call),
  * 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
  */
 import {Socket, defaultSignalUrl} from '/sluice.js';
@@ -45,7 +45,7 @@ export class Phone extends EventTarget {
 		super();
 		const {room = `phone-${randomName()}`, name = options.user || 'phone', signal = defaultSignalUrl(), token = null, stream = null,
 			RTCPeerConnection = globalThis.RTCPeerConnection, WebSocket} = options;
-		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), input: null, recording: 'off'});
+		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), early: [], joined: false, input: null, recording: 'off'});
 		this.account = options.user || token ? this.accountOf(options) : null;
 		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
 		this.listen();
@@ -58,6 +58,8 @@ export class Phone extends EventTarget {
 			return 'closed';
 		if (this.socket.state !== 'open')
 			return 'connecting';
+		if (this.asked)
+			return 'registering';
 		return this.registration?.ok ? 'registered' : 'ready';
 	}
 
@@ -107,7 +109,12 @@ export class Phone extends EventTarget {
 
 	/* -- below: for Call */
 
+	/* A peer that has just joined begins anew, and what was sent before it did is not for it: so it waits here. */
 	say(message, call) {
+		if (!this.joined) {
+			this.early.push({message, call});
+			return;
+		}
 		if (call)
 			this.sent.set(this.socket.nextId, call);
 		if (this.sent.size > REMEMBER)
@@ -145,7 +152,10 @@ export class Phone extends EventTarget {
 
 	expectRegistration() {
 		this.asked?.reject(new Error('Another registration was begun.'));
-		return new Promise((resolve, reject) => this.asked = {resolve, reject});
+		return new Promise((resolve, reject) => {
+			this.asked = {resolve, reject};
+			this.changed();
+		});
 	}
 
 	listen() {
@@ -182,18 +192,25 @@ export class Phone extends EventTarget {
 	}
 
 	welcomed(m) {
+		const early = this.early;
 		this.iceServers = m.iceServers;
+		this.joined = true;
+		this.early = [];
 		if (m.recording)
 			this.setRecording(m.recording);
 		if (this.wasLost && this.account)
 			this.say({type: 'register', ...this.account});
 		this.wasLost = false;
+		for (const {message, call} of early)
+			if (!call?.isOver)
+				this.say(message, call);
 		this.changed();
 	}
 
 	/* The server does not know us any more: what it had of us is gone. */
 	lost() {
 		this.wasLost = true;
+		this.joined = false;
 		this.registration = null;
 		for (const call of [...this.calls])
 			call.finish({status: 481, reason: 'The server has lost this call.'});
