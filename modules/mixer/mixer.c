@@ -16,6 +16,7 @@ enum {
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
 	ADAPT_TICKS = 50,
+	MANY_LATE = 5, /* of those */
 };
 
 static const struct sl_directive room_fields[] = {
@@ -88,20 +89,23 @@ void mixer_tick_on(struct mixer *m)
 	arm(m);
 }
 
-/* Speech first, beauty second: under load encoders make less effort. */
+/* Speech first, beauty second: under load encoders make less effort, be it ours or that of others
+ * on the same core. */
 static void adapt_effort(struct mixer *m)
 {
 	uint64_t now = sl_loop_ns(m->w->loop), cpu = sl_clock_cpu_ns();
 	uint64_t wall = now - m->cpu_since_ns, used = cpu - m->cpu_ns;
 	uint64_t permille = wall ? used * 1000 / wall : 0;
+	bool late = m->n_late > MANY_LATE;
 
+	m->n_late = 0;
 	m->cpu_ns = cpu;
 	m->cpu_since_ns = now;
 	if (!m->adaptive)
 		return;
-	if (permille > BUSY_PERMILLE && m->complexity > 0)
+	if ((permille > BUSY_PERMILLE || late) && m->complexity > 0)
 		m->complexity--;
-	else if (permille < IDLE_PERMILLE && m->complexity < m->max_complexity)
+	else if (permille < IDLE_PERMILLE && !late && m->complexity < m->max_complexity)
 		m->complexity++;
 }
 
@@ -143,6 +147,8 @@ static void on_tick(struct sl_timer *t)
 	uint64_t now = sl_loop_ns(m->w->loop);
 
 	mixer_count(m, M_wakeups);
+	if (now > m->tick_ns + MIX_MS * SL_NS_PER_MS)
+		m->n_late++;
 	if (now > m->tick_ns + CATCH_UP_MS * SL_NS_PER_MS)
 		m->tick_ns = now;
 	while ((m->ticking || m->prompting) && m->tick_ns <= now) {

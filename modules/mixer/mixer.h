@@ -92,6 +92,7 @@ struct mixer {
 	uint64_t tick_ns; /* when the next is due */
 	uintptr_t last_feed;
 	bool adaptive;
+	unsigned n_late; /* ticks that came late since effort was adapted */
 	unsigned complexity, max_complexity, n_ticks;
 	uint64_t cpu_ns, cpu_since_ns;
 	/* of the room whose tick it is */

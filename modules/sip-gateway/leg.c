@@ -14,6 +14,7 @@ enum {
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
 	MOST_EFFORT = 5, /* of `auto` */
+	MANY_LATE = 10,	 /* ticks of a second that came too late: others have the CPU */
 };
 
 const struct sl_directive legs_fields[] = {
@@ -123,6 +124,8 @@ static void on_tick(struct sl_timer *t)
 	struct legs *all = t->arg;
 	uint64_t now = sl_loop_ns(all->w->loop);
 
+	if (now > all->tick_ns + TICK_MS * SL_NS_PER_MS)
+		all->n_late++;
 	if (now > all->tick_ns + CATCH_UP_MS * SL_NS_PER_MS)
 		all->tick_ns = now;
 	while (all->n_ticking > 0 && all->tick_ns <= now) {
@@ -147,18 +150,21 @@ static void check_silence(struct leg *l)
 		leg_tell_state(l, LEG_SILENT, "nothing is heard");
 }
 
-/* Speech first, beauty second: under load encoders make less effort. */
+/* Speech first, beauty second: under load encoders make less effort, be it ours or that of others
+ * on the same core. */
 static void adapt_effort(struct legs *all)
 {
 	uint64_t cpu = sl_clock_cpu_ns();
 	uint64_t permille = (cpu - all->cpu_ns) / (SL_NS_PER_S / 1000);
+	bool late = all->n_late > MANY_LATE;
 
 	all->cpu_ns = cpu;
+	all->n_late = 0;
 	if (!all->adaptive)
 		return;
-	if (permille > BUSY_PERMILLE && all->complexity > 0)
+	if ((permille > BUSY_PERMILLE || late) && all->complexity > 0)
 		all->complexity--;
-	else if (permille < IDLE_PERMILLE && all->complexity < all->max_complexity)
+	else if (permille < IDLE_PERMILLE && !late && all->complexity < all->max_complexity)
 		all->complexity++;
 }
 

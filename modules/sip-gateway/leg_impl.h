@@ -159,6 +159,7 @@ struct legs {
 	uint64_t n_ticks, n_seconds;
 	uint64_t cpu_ns;
 	bool adaptive;
+	unsigned n_late; /* ticks of this second that came late */
 	unsigned complexity, max_complexity;
 	uint16_t next_port;
 	const struct sl_mixer_iface *mixer; /* NULL: not there, or not asked for so far */
