@@ -60,6 +60,22 @@ static void digest_once(struct digest *d, uint8_t *out, const void *data, size_t
 	digest_end(d, out);
 }
 
+static void digest_free(struct digest *d)
+{
+	EVP_MD_CTX_free(d->ctx);
+	EVP_MD_free(d->md);
+	d->ctx = NULL;
+	d->md = NULL;
+}
+
+void sl_crypto_thread_end(void)
+{
+	digest_free(&md5);
+	digest_free(&sha1);
+	digest_free(&sha256);
+	digest_free(&sha512_256);
+}
+
 /* RFC 2104: a key longer than a block is replaced by its digest. */
 static void hmac_pad_key(struct digest *d, uint8_t block[BLOCK_BYTES], struct sl_str key)
 {

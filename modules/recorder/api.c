@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "s3.h"
 #include "shelf.h"
 #include "work.h"
 
-enum { ANSWER_MS = 10000, MAX_ASKS = 1024, PAGE = 50, BODY_DEPTH = 2 };
+enum { ANSWER_MS = 10000, MAX_ASKS = 1024, PAGE = 50, BODY_DEPTH = 2, URL_S = 3600 };
 
 struct api {
 	struct sl_worker *w;
@@ -49,6 +50,7 @@ struct call { /* a request on its way */
 	char path[SHELF_PATH];
 	struct sl_buf json;
 	struct shelf_file file;
+	bool elsewhere; /* the file is in storage only; json is its URL */
 	/* What was asked: */
 	enum record_verb verb;
 	uint64_t number;
@@ -174,6 +176,25 @@ static struct call *call_new(struct api *a, struct sl_http_req *r)
 
 /* ---- reading */
 
+/* It was uploaded, and removed here: a URL of storage that holds for a while */
+static void find_elsewhere(struct call *c)
+{
+	const struct recorder_conf *conf = c->api->conf;
+	const char *below = c->path + conf->dir.len;
+	struct sl_buf key;
+
+	if (conf->upload.url.len == 0 || !shelf_is_uploaded(c->path, sl_str_c(c->name)))
+		return;
+	while (*below == '/')
+		below++;
+	sl_buf_init(&key, 0);
+	sl_buf_printf(&key, "%.*s%s/%s", SL_FMT(conf->upload.prefix), below, c->name);
+	if (sl_buf_ok(&key) == 0)
+		c->rc = s3_url(&conf->upload, sl_buf_view(&key), URL_S, &c->json);
+	c->elsewhere = c->rc == 0;
+	sl_buf_free(&key);
+}
+
 static void read_it(void *arg)
 {
 	struct call *c = arg;
@@ -195,6 +216,8 @@ static void read_it(void *arg)
 		c->rc = shelf_playlist(c->path, sl_str_c(c->name), sl_str_c(c->passed), &c->json);
 	else if (c->rc == 0 && c->kind == CALL_FILE)
 		c->rc = shelf_open(c->path, sl_str_c(c->name), &c->file);
+	if (c->rc == -SL_ENOENT && c->name && c->kind == CALL_FILE)
+		find_elsewhere(c);
 }
 
 static void respond_file(struct call *c)
@@ -210,6 +233,18 @@ static void respond_file(struct call *c)
 	c->file.fd = -1;
 }
 
+static void redirect(struct call *c)
+{
+	struct sl_buf head;
+
+	sl_buf_init(&head, 0);
+	sl_buf_printf(&head, "location: %.*s\r\ncache-control: no-store\r\n", (int)c->json.len,
+		      (char *)c->json.p);
+	respond_as(c, 307, "text/plain", sl_buf_view(&head), SL_STR(""));
+	sl_buf_free(&head);
+	call_free(c);
+}
+
 static void ask(struct call *c);
 
 static void on_read(void *arg, bool done)
@@ -223,6 +258,8 @@ static void on_read(void *arg, bool done)
 		     c->kind == CALL_FILE ? "there is no such file" : "there is no such recording");
 	} else if (c->kind == CALL_ASK) {
 		ask(c);
+	} else if (c->elsewhere) {
+		redirect(c);
 	} else if (c->kind == CALL_FILE && !c->passed) {
 		respond_file(c);
 		call_free(c);

@@ -205,24 +205,40 @@ static void remove_local(const struct delivery *d, const char *name)
 	(void)unlink(path); /* stays: takes space, and nothing else */
 }
 
+/* A file that is not what it was, or cannot be read, holds up nothing but the end. */
+static bool is_files_fault(int rc)
+{
+	return rc == -SL_EINVAL || rc == -SL_ESYS;
+}
+
+static int send_segment(struct delivery *d, struct s3 *s, const json_t *line)
+{
+	const struct delivery_file f = {sl_json_get_str(line, "file").p,
+					sl_json_get_str(line, "sha256")};
+	int rc = delivery_send(d, s, &f);
+
+	if (rc == 0)
+		rc = mark_done(d, f.name, f.sha256);
+	if (rc == 0 && d->conf->delete_local)
+		remove_local(d, f.name);
+	return rc;
+}
+
 static int send_pending(struct delivery *d, struct s3 *s)
 {
-	int rc = 0;
+	int bad = 0, rc = 0;
+	size_t i = 0;
 
-	while (rc == 0 && json_array_size(d->pending) > 0) {
-		const json_t *line = json_array_get(d->pending, 0);
-		const struct delivery_file f = {sl_json_get_str(line, "file").p,
-						sl_json_get_str(line, "sha256")};
-
-		rc = delivery_send(d, s, &f);
+	while (i < json_array_size(d->pending)) {
+		rc = send_segment(d, s, json_array_get(d->pending, i));
 		if (rc == 0)
-			rc = mark_done(d, f.name, f.sha256);
-		if (rc == 0 && d->conf->delete_local)
-			remove_local(d, f.name);
-		if (rc == 0)
-			(void)json_array_remove(d->pending, 0);
+			(void)json_array_remove(d->pending, i);
+		else if (!is_files_fault(rc))
+			return rc;
+		else
+			bad = rc, i++;
 	}
-	return rc;
+	return bad;
 }
 
 static int send_once(struct delivery *d, struct s3 *s, const char *name)

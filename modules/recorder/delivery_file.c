@@ -134,6 +134,7 @@ static int put_whole(struct sending *g)
 		.fd = g->fd,
 		.len = g->len,
 		.sha256 = g->digests.sha256,
+		.type = shelf_type(sl_str_c(g->name)),
 		.checksum = true,
 		.more = {{SL_STR("x-amz-storage-class"), g->d->conf->storage_class}},
 		.n_more = 1};
@@ -179,6 +180,7 @@ static int begin_parts(struct sending *g)
 		.query = query,
 		.n_query = 1,
 		.fd = -1,
+		.type = shelf_type(sl_str_c(g->name)),
 		.more = {{SL_STR("x-amz-checksum-algorithm"), SL_STR("SHA256")},
 			 {SL_STR("x-amz-storage-class"), g->d->conf->storage_class}},
 		.n_more = 2};

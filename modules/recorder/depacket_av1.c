@@ -45,13 +45,14 @@ static size_t write_leb128(uint8_t dst[5], size_t v)
 /* The OBU from unit_at on is whole: gives it its size. */
 static int finish_obu(struct depacket *d)
 {
-	uint8_t *obu = d->data.p + d->unit_at, size[5];
+	uint8_t *obu, size[5];
 	size_t len = d->data.len - d->unit_at, head, n;
 	unsigned type;
 
 	d->in_unit = false;
 	if (d->data.failed || len == 0)
 		return -SL_EPARSE;
+	obu = d->data.p + d->unit_at;
 	type = obu[0] >> 3 & 0xf;
 	head = obu[0] & HAS_EXTENSION ? 2 : 1;
 	if (type == OBU_DELIMITER || type == OBU_TILE_LIST) {

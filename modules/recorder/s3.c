@@ -127,7 +127,7 @@ static void choose_headers(const struct s3 *s, const struct s3_request *r, struc
 }
 
 /* The library writes Host by itself, from the URL. */
-static int list_headers(struct signing *g)
+static int list_headers(const struct s3_request *r, struct signing *g)
 {
 	size_t at = 0;
 	unsigned n = 0;
@@ -141,7 +141,8 @@ static int list_headers(struct signing *g)
 	}
 	sl_buf_printf(&g->lines, "authorization: %.*s", (int)g->auth.len, (char *)g->auth.p);
 	sl_buf_u8(&g->lines, 0);
-	sl_buf_str(&g->lines, SL_STR("content-type: application/octet-stream"));
+	sl_buf_printf(&g->lines, "content-type: %s",
+		      r->type ? r->type : "application/octet-stream");
 	sl_buf_u8(&g->lines, 0);
 	if (sl_buf_ok(&g->lines) < 0)
 		return -SL_ENOMEM;
@@ -180,7 +181,7 @@ static int sign(const struct s3 *s, const struct s3_request *r, struct signing *
 	sl_buf_u8(&g->url, 0);
 	if (rc == 0)
 		rc = sl_buf_ok(&g->url);
-	return rc == 0 ? list_headers(g) : rc;
+	return rc == 0 ? list_headers(r, g) : rc;
 }
 
 static void signing_free(struct signing *g)
@@ -338,4 +339,34 @@ void s3_close(struct s3 *s)
 		return;
 	fetch_close(s->fetch);
 	free(s);
+}
+
+int s3_url(const struct upload_conf *conf, struct sl_str key, unsigned expires_s,
+	   struct sl_buf *url)
+{
+	const struct sigv4_key k = {conf->key_id, conf->secret, conf->region, SL_STR("s3")};
+	struct sigv4_pair query[] = {{SL_STR("X-Amz-Security-Token"), conf->session_token}};
+	struct signing g = {.n = 0};
+	struct s3 s = {.conf = conf};
+	struct sigv4_request r = {.method = SL_STR("GET"),
+				  .query = query,
+				  .n_query = conf->session_token.len > 0,
+				  .headers = g.headers,
+				  .n_headers = 1};
+	int rc = split_url(&s);
+
+	if (rc < 0)
+		return rc;
+	sl_buf_init(&g.path, S3_MAX_URL);
+	set_time(&s, &g);
+	add(&g, SL_STR("host"), s.host);
+	write_path(&s, key, &g.path);
+	r.path = sl_buf_view(&g.path);
+	r.date = sl_str_c(g.date);
+	sl_buf_printf(url, "%.*s://%.*s", SL_FMT(s.scheme), SL_FMT(s.host));
+	sigv4_encode_path(url, r.path);
+	sl_buf_str(url, SL_STR("?"));
+	rc = sigv4_presign(&k, &r, expires_s, url);
+	sl_buf_free(&g.path);
+	return rc < 0 ? rc : sl_buf_ok(url);
 }

@@ -25,6 +25,7 @@ struct s3_request {
 	int fd;
 	uint64_t at, len;
 	const uint8_t *sha256;		/* of the body; NULL: it is computed, for bodies in memory */
+	const char *type; /* of the object; NULL: bytes */
 	bool checksum;			/* have the server compute it, too, and keep it */
 	struct sigv4_pair more[3];	/* x-amz-… */
 	unsigned n_more;
@@ -45,5 +46,8 @@ struct s3_reply {
  * refused, and so it will be again. reply is filled in any case, and freed by the caller. */
 SL_MUST_CHECK int s3_do(struct s3 *s, const struct s3_request *r, struct s3_reply *ret_reply);
 void s3_reply_free(struct s3_reply *r);
+/* Where anybody may GET the object for so long. Does not block */
+SL_MUST_CHECK int s3_url(const struct upload_conf *conf, struct sl_str key, unsigned expires_s,
+			 struct sl_buf *url);
 
 #endif

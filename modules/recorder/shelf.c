@@ -290,7 +290,7 @@ static bool ends_with(struct sl_str s, struct sl_str tail)
 	       sl_str_eq((struct sl_str){s.p + s.len - tail.len, tail.len}, tail);
 }
 
-static const char *type_of(struct sl_str name)
+const char *shelf_type(struct sl_str name)
 {
 	for (size_t i = 0; i < SL_ARRAY_LEN(types); i++)
 		if (ends_with(name, types[i].suffix))
@@ -336,7 +336,7 @@ int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file
 	}
 	*ret_file = (struct shelf_file){.fd = fd,
 					.len = (uint64_t)st.st_size,
-					.type = type_of(name),
+					.type = shelf_type(name),
 					.grows = may_grow(name)};
 	(void)snprintf(ret_file->tag, sizeof ret_file->tag, "\"%llx-%llx-%llx\"",
 		       (unsigned long long)st.st_ino,
@@ -344,6 +344,20 @@ int shelf_open(const char *path, struct sl_str name, struct shelf_file *ret_file
 			       (unsigned long long)st.st_mtim.tv_nsec,
 		       (unsigned long long)st.st_size);
 	return 0;
+}
+
+bool shelf_is_uploaded(const char *path, struct sl_str name)
+{
+	struct recorded r;
+	char z[256];
+	bool is;
+
+	if (!is_name(name))
+		return false;
+	(void)sl_str_copy(z, sizeof z, name);
+	is = recorded_open(&r, path) == 0 && json_object_get(r.uploaded, z) != NULL;
+	recorded_close(&r);
+	return is;
 }
 
 /* ---- playlists */

@@ -40,6 +40,10 @@ SL_MUST_CHECK int shelf_open(const char *path, struct sl_str name, struct shelf_
 SL_MUST_CHECK int shelf_playlist(const char *path, struct sl_str name, struct sl_str token,
 				 struct sl_buf *text);
 bool shelf_is_playlist(struct sl_str name);
+/* Storage has it, whether or not it is here, too. */
+bool shelf_is_uploaded(const char *path, struct sl_str name);
+/* By its suffix */
+const char *shelf_type(struct sl_str name);
 /* manifest.json, the caller's reference; NULL: there is none that can be read */
 json_t *shelf_manifest(const char *path);
 /* With all its files; it is out of the list at once. 0 or errno */

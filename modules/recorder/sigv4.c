@@ -6,6 +6,7 @@
 #include "sigv4.h"
 
 #include <sluice/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { DAY = 8, HEX = 64 };
@@ -179,41 +180,92 @@ static void sign(const struct sigv4_key *k, struct sl_str day, struct sl_str tex
 	sl_wipe(key, sizeof key);
 }
 
+static struct sl_str day_of(const struct sigv4_request *r)
+{
+	return (struct sl_str){r->date.p, r->date.len < DAY ? r->date.len : DAY};
+}
+
 static void write_scope(struct sl_buf *out, const struct sigv4_key *k, struct sl_str day)
 {
 	sl_buf_printf(out, "%.*s/%.*s/%.*s/aws4_request", SL_FMT(day), SL_FMT(k->region),
 		      SL_FMT(k->service));
 }
 
-int sigv4_authorize(const struct sigv4_key *k, const struct sigv4_request *r, struct sl_buf *out)
+/* The signature of the whole, in hexadecimal */
+static int sign_request(const struct sigv4_key *k, const struct sigv4_request *r,
+			const struct sigv4_pair *const *sorted, char hex[HEX + 1])
 {
-	const struct sigv4_pair *sorted[SIGV4_MAX_PAIRS];
-	const struct sl_str day = {r->date.p, r->date.len < DAY ? r->date.len : DAY};
+	const struct sl_str day = day_of(r);
 	struct sl_buf text;
-	char hex[HEX + 1];
-	int rc = sort(sorted, r->headers, r->n_headers, by_name);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	sl_buf_init(&text, 0);
 	rc = write_request(&text, r, sorted);
-	if (rc < 0) {
-		sl_buf_free(&text);
-		return rc;
+	if (rc == 0) {
+		hash_hex(hex, sl_buf_view(&text));
+		sl_buf_reset(&text);
+		sl_buf_printf(&text, "%.*s\n%.*s\n", SL_FMT(algorithm), SL_FMT(r->date));
+		write_scope(&text, k, day);
+		sl_buf_printf(&text, "\n%s", hex);
+		rc = sl_buf_ok(&text);
 	}
-	hash_hex(hex, sl_buf_view(&text));
-	sl_buf_reset(&text);
-	sl_buf_printf(&text, "%.*s\n%.*s\n", SL_FMT(algorithm), SL_FMT(r->date));
-	write_scope(&text, k, day);
-	sl_buf_printf(&text, "\n%s", hex);
-	rc = sl_buf_ok(&text);
 	if (rc == 0)
 		sign(k, day, sl_buf_view(&text), hex);
 	sl_buf_free(&text);
+	return rc;
+}
+
+int sigv4_authorize(const struct sigv4_key *k, const struct sigv4_request *r, struct sl_buf *out)
+{
+	const struct sigv4_pair *sorted[SIGV4_MAX_PAIRS];
+	char hex[HEX + 1];
+	int rc = sort(sorted, r->headers, r->n_headers, by_name);
+
+	if (rc == 0)
+		rc = sign_request(k, r, sorted, hex);
+	if (rc < 0)
+		return rc;
 	sl_buf_printf(out, "%.*s Credential=%.*s/", SL_FMT(algorithm), SL_FMT(k->id));
-	write_scope(out, k, day);
+	write_scope(out, k, day_of(r));
 	sl_buf_str(out, SL_STR(", SignedHeaders="));
 	write_names(out, sorted, r->n_headers);
 	sl_buf_printf(out, ", Signature=%s", hex);
+	return sl_buf_ok(out);
+}
+
+int sigv4_presign(const struct sigv4_key *k, const struct sigv4_request *r, unsigned expires_s,
+		  struct sl_buf *out)
+{
+	const struct sigv4_pair *sorted[SIGV4_MAX_PAIRS];
+	struct sigv4_pair query[SIGV4_MAX_PAIRS];
+	struct sigv4_request q = *r;
+	char expires[16], hex[HEX + 1] = "";
+	struct sl_buf credential;
+	int rc = r->n_query + 5 > SIGV4_MAX_PAIRS ? -SL_ELIMIT
+						  : sort(sorted, r->headers, r->n_headers, by_name);
+
+	if (rc < 0)
+		return rc;
+	sl_buf_init(&credential, 0);
+	sl_buf_printf(&credential, "%.*s/", SL_FMT(k->id));
+	write_scope(&credential, k, day_of(r));
+	(void)snprintf(expires, sizeof expires, "%u", expires_s);
+	for (unsigned i = 0; i < r->n_query; i++)
+		query[i] = r->query[i];
+	query[q.n_query++] = (struct sigv4_pair){SL_STR("X-Amz-Algorithm"), algorithm};
+	query[q.n_query++] =
+		(struct sigv4_pair){SL_STR("X-Amz-Credential"), sl_buf_view(&credential)};
+	query[q.n_query++] = (struct sigv4_pair){SL_STR("X-Amz-Date"), r->date};
+	query[q.n_query++] = (struct sigv4_pair){SL_STR("X-Amz-Expires"), sl_str_c(expires)};
+	query[q.n_query++] = (struct sigv4_pair){SL_STR("X-Amz-SignedHeaders"), SL_STR("host")};
+	q.query = query;
+	q.payload_hash = SL_STR("UNSIGNED-PAYLOAD");
+	rc = sl_buf_ok(&credential);
+	if (rc == 0)
+		rc = sign_request(k, &q, sorted, hex);
+	if (rc == 0)
+		rc = sigv4_encode_query(out, query, q.n_query);
+	sl_buf_free(&credential);
+	sl_buf_printf(out, "&X-Amz-Signature=%s", hex);
 	return rc < 0 ? rc : sl_buf_ok(out);
 }

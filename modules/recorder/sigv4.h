@@ -30,5 +30,9 @@ SL_MUST_CHECK int sigv4_encode_query(struct sl_buf *out, const struct sigv4_pair
 /* The value of the header Authorization. -SL_ELIMIT; -SL_ENOMEM */
 SL_MUST_CHECK int sigv4_authorize(const struct sigv4_key *k, const struct sigv4_request *r,
 				  struct sl_buf *out);
+/* Instead of headers: the query of a URL that anybody may GET for expires_s from r's date on, behind
+ * what r has for one. Of headers host alone is signed; the payload is not. */
+SL_MUST_CHECK int sigv4_presign(const struct sigv4_key *k, const struct sigv4_request *r,
+				unsigned expires_s, struct sl_buf *out);
 
 #endif

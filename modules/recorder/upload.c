@@ -253,9 +253,10 @@ static void work_once(struct upload *u, struct s3 *s)
 	(void)pthread_mutex_unlock(&u->lock);
 	rc = delivery_pass(j->d, s, &finished);
 	(void)pthread_mutex_lock(&u->lock);
-	if (!is_over(u))
-		settle(u, j, rc, finished);
-	j->busy = false;
+	if (is_over(u))
+		j->busy = false;
+	else
+		settle(u, j, rc, finished); /* and j may be gone */
 }
 
 static void *run(void *arg)
@@ -270,6 +271,7 @@ static void *run(void *arg)
 		work_once(u, s);
 	(void)pthread_mutex_unlock(&u->lock);
 	s3_close(s);
+	sl_crypto_thread_end();
 	return NULL;
 }
 

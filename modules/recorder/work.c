@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sluice/crypto.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -80,6 +81,7 @@ static void *run(void *arg)
 		if (write(w->fd, &one, sizeof one) < 0)
 			continue; /* the counter is full: the loop is awake */
 	}
+	sl_crypto_thread_end();
 	return NULL;
 }
 

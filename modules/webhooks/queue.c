@@ -339,6 +339,7 @@ static void *run(void *arg)
 	}
 	(void)pthread_mutex_unlock(&q->lock);
 	post_close(p);
+	sl_crypto_thread_end();
 	return NULL;
 }
 

@@ -1,7 +1,10 @@
 """tests/lib/made.py: recordings as the writer leaves them, made by hand: journal with its chain, manifest, files."""
+import base64
 import hashlib
+import hmac
 import json
 import os
+import time
 
 
 def journal(id, *lines):
@@ -35,3 +38,11 @@ def make_recording(where, id, files, room="tea", over=True):
                    "journal": {"file": "journal.jsonl", "lines": len(lines), "chain": chain}}, f)
     os.system(f"chmod -R a+rwX {where}")
     return path
+
+
+def token(secret="a secret of more than thirty-two bytes", **media):
+    """That permits recordings to be seen and controlled"""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    body = part(b'{"alg":"HS256"}') + "." + part(json.dumps({"exp": time.time() + 600, "media": media or {"recorder": True}}).encode())
+    return body + "." + part(hmac.new(secret.encode(), body.encode(), hashlib.sha256).digest())

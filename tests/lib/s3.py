@@ -18,6 +18,10 @@ import urllib.parse
 KEY, SECRET, REGION = "AKIDTEST", "secret/of+the=bucket", "eu-test-1"
 
 
+def quote(s):
+    return urllib.parse.quote(s, safe="-._~")
+
+
 def sha(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -53,7 +57,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # ---- who asks
 
+    def check_url(self, path, query):
+        """A URL that was signed beforehand."""
+        told = dict(query)
+        key, day, region, service, _ = told["X-Amz-Credential"].split("/")
+        at = datetime.datetime.strptime(told["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+        age = (self.server.owner.now() - at).total_seconds()
+        canonical = "\n".join([self.command, urllib.parse.quote(urllib.parse.unquote(path), safe="/-._~"),
+                               "&".join(f"{quote(n)}={quote(v)}" for n, v in sorted(query) if n != "X-Amz-Signature"), "host:" + self.headers["Host"], "", "host", "UNSIGNED-PAYLOAD"])
+        text = "\n".join(["AWS4-HMAC-SHA256", told["X-Amz-Date"], f"{day}/{region}/{service}/aws4_request", sha(canonical.encode())])
+        if key != KEY or region != REGION or not -60 < age < int(told["X-Amz-Expires"]) or signature(SECRET, day, region, text) != told["X-Amz-Signature"]:
+            raise Refused(403, "SignatureDoesNotMatch", canonical)
+
     def check(self, body):
+        path, _, query = self.path.partition("?")
+        pairs = sorted(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        if "X-Amz-Signature" in dict(pairs):
+            self.check_url(path, pairs)
+            return
         auth = self.headers.get("Authorization", "")
         m = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})", auth)
         if not m:
@@ -71,9 +92,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         missing = [h for h in self.headers if h.lower().startswith("x-amz-") and h.lower() not in signed]
         if "host" not in signed or missing:
             raise Refused(403, "AccessDenied", f"not signed: {missing}")
-        path, _, query = self.path.partition("?")
-        pairs = sorted(urllib.parse.parse_qsl(query, keep_blank_values=True))
-        quote = lambda s: urllib.parse.quote(s, safe="-._~")
         canonical = "\n".join([self.command, urllib.parse.quote(urllib.parse.unquote(path), safe="/-._~"),
                                "&".join(f"{quote(n)}={quote(v)}" for n, v in pairs),
                                *(f"{n}:{' '.join(self.headers[n].split())}" for n in signed), "", names, self.headers["x-amz-content-sha256"]])
@@ -164,7 +182,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def put(self, s3, key, body, failure):
         stored = body if not failure.get("lie") else b"x" * len(body)
-        s3.objects[key] = {"data": stored, "tag": failure.get("tag") or hashlib.md5(body).hexdigest(), "sum": b64sha(stored if s3.honest else body), "class": self.headers.get("x-amz-storage-class")}
+        s3.objects[key] = {"data": stored, "tag": failure.get("tag") or hashlib.md5(body).hexdigest(), "sum": b64sha(stored if s3.honest else body), "class": self.headers.get("x-amz-storage-class"), "type": self.headers["Content-Type"]}
         self.reply(200, ETag='"%s"' % s3.objects[key]["tag"], **({"x_amz_checksum_sha256": s3.objects[key]["sum"]} if s3.sums else {}))
 
     def get(self, s3, o):

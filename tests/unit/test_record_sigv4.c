@@ -269,6 +269,32 @@ TEST(the_examples_for_s3_are_signed_as_published)
 		  "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
 }
 
+/* From "Authenticating Requests: Using Query Parameters" */
+TEST(the_example_of_a_url_is_signed_as_published)
+{
+	static const struct sigv4_key key = {
+		SL_STR_INIT("AKIAIOSFODNN7EXAMPLE"),
+		SL_STR_INIT("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), SL_STR_INIT("us-east-1"),
+		SL_STR_INIT("s3")};
+	static const struct sigv4_pair host[] = {P("host", "examplebucket.s3.amazonaws.com")};
+	const struct sigv4_request r = {.method = SL_STR("GET"),
+					.path = SL_STR("/test.txt"),
+					.headers = host,
+					.n_headers = 1,
+					.date = SL_STR("20130524T000000Z")};
+	struct sl_buf out;
+
+	sl_buf_init(&out, 0);
+	CHECK_INT(sigv4_presign(&key, &r, 86400, &out), 0);
+	CHECK_STR(
+		sl_buf_view(&out),
+		"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524"
+		"%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&"
+		"X-Amz-SignedHeaders=host&X-Amz-Signature="
+		"aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+	sl_buf_free(&out);
+}
+
 TEST(what_is_too_much_is_refused)
 {
 	static const struct sigv4_pair many[SIGV4_MAX_PAIRS + 1];

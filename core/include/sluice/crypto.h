@@ -7,6 +7,9 @@
 
 #include <sluice/str.h>
 
+/* A thread that has used any of these gives back what was kept for it, before it ends. */
+SL_API void sl_crypto_thread_end(void);
+
 SL_API SL_MUST_CHECK int sl_random(void *dst, size_t n);
 /* Deterministic random for tests: while set, sl_random comes from this SplitMix64 state. NULL: the
  * system's. */
