@@ -278,6 +278,8 @@ static void read_builtin(struct kept_from *k, struct call *c)
 	if (!c->builtin)
 		return;
 	t->kind = (enum dial_kind)kind;
+	c->announcing =
+		t->kind == DIAL_ANNOUNCEMENT; /* the end follows: what came next is not kept */
 	c->plan.n_targets = c->next_target = 1;
 }
 
