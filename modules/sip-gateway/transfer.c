@@ -198,6 +198,26 @@ static bool plan(const struct party *p, struct sl_str user, struct dial_result *
 	return true;
 }
 
+static bool is_builtin(enum dial_kind kind)
+{
+	return kind == DIAL_ROOM || kind == DIAL_ANNOUNCEMENT || kind == DIAL_ECHO ||
+	       kind == DIAL_MUSIC;
+}
+
+/* A room, or whatever else is this node's, takes who is transferred at once. */
+static void take_in(struct call *c, const struct dial_result *r, unsigned i)
+{
+	c->plan = *r;
+	c->next_target = i + 1;
+	c->builtin = true;
+	c->announcing = r->targets[i].kind == DIAL_ANNOUNCEMENT;
+	c->joined = false;
+	c->a = c->transfer.other;
+	c->b = NULL;
+	call_join(c);
+	transfer_progress(c, 200);
+}
+
 static unsigned call_target(struct party *p, struct sl_str user, const char *headers)
 {
 	struct call *c = p->call;
@@ -205,9 +225,14 @@ static unsigned call_target(struct party *p, struct sl_str user, const char *hea
 
 	if (!plan(p, user, &r))
 		return 404;
-	for (unsigned i = 0; i < r.n_targets; i++)
+	for (unsigned i = 0; i < r.n_targets; i++) {
+		if (is_builtin(r.targets[i].kind)) {
+			take_in(c, &r, i);
+			return 0;
+		}
 		if (call_add_target(c, &r.targets[i], headers) == 0)
 			return 0;
+	}
 	return 480;
 }
 
@@ -235,6 +260,8 @@ void transfer_to(struct party *p, struct sl_str number)
 		transfer_progress(c, status);
 		return;
 	}
+	if (!c->transfer.by)
+		return; /* taken in already */
 	party_leg_tell(other, WIRE_LEG_PLAY, LEG_TONE_RINGBACK, SL_STR_NULL);
 	party_leg_tell(p, WIRE_LEG_UNBRIDGE, 0, SL_STR_NULL);
 	if (alarm_set(&c->stack->alarms, &c->ring, c->stack->conf->ring_timeout) < 0)

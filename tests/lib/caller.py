@@ -62,6 +62,15 @@ class Caller:
         await asyncio.to_thread(self.ua.expect, "ACK")
         self.media.start()
 
+    async def refer(self, number):
+        """The other side shall go there; it is let go itself when that has worked."""
+        self.ua.request("REFER", self.target, [*self.lines(5, "REFER"), f"Refer-To: <sip:{number}@sluice>"])
+        m = await asyncio.to_thread(self.ua.expect, lambda m: m.get("CSeq") == "5 REFER")
+        assert m.status == 202, m
+        m = await asyncio.to_thread(self.ua.expect, lambda m: m.method == "NOTIFY" and "100" not in m.body)
+        self.ua.reply(m, 200, "OK")
+        return m.body
+
     async def ended(self, limit=10):
         """The server hangs up; the value of Reason."""
         m = await asyncio.to_thread(self.ua.expect, "BYE", limit)
