@@ -5,9 +5,9 @@
  *
  * A call is kept anew when something of it has changed, at most once in a tick. What was said in
  * the last moment may be missing, so CSeq goes on with a step. A call of which a side cannot be
- * taken over, because it is a browser's or was still being set up, ends with a cause.
+ * taken over, because it was still being set up, ends with a cause.
  */
-#include "call.h"
+#include "browsers.h"
 
 #include <stdlib.h>
 
@@ -59,8 +59,20 @@ static void put_dialog(struct sl_buf *b, const struct party *p)
 	sl_buf_u8(b, p->we_refresh);
 }
 
+/* One without SIP: its name for the call, and where it is */
+static void put_client(struct sl_buf *b, const struct party *p)
+{
+	const struct browser *client = browser_find(p->call->stack, p->peer);
+
+	put_text(b, p->tag);
+	sl_buf_u64(b, p->peer);
+	sl_buf_u32(b, client ? client->worker : 0);
+	put_text(b, client ? client->name : "");
+}
+
 static void put_party(struct sl_buf *b, const struct party *p)
 {
+	sl_buf_u8(b, (uint8_t)p->kind);
 	sl_buf_u8(b, p->caller);
 	sl_buf_u8(b, p->held);
 	sl_buf_u8(b, (uint8_t)p->profile);
@@ -72,12 +84,15 @@ static void put_party(struct sl_buf *b, const struct party *p)
 	sl_buf_u64(b, p->begun_ms);
 	sl_buf_u64(b, p->ringing_ms);
 	sl_buf_u64(b, p->answered_ms);
-	put_dialog(b, p);
+	if (p->kind == PARTY_BROWSER)
+		put_client(b, p);
+	else
+		put_dialog(b, p);
 }
 
 static bool is_kept(const struct party *p)
 {
-	return p && p->kind == PARTY_SIP && p->state == PARTY_UP && p->leg;
+	return p && p->state == PARTY_UP && p->leg;
 }
 
 static void put_call(struct sl_buf *b, const struct call *c)
@@ -225,6 +240,23 @@ static int read_dialog(struct kept_from *k, struct party *p)
 	return ok && !k->r.failed ? 0 : -SL_EPARSE;
 }
 
+/* Told something, so that one who has left meanwhile is found out. */
+static int read_client(struct kept_from *k, struct party *p)
+{
+	struct wire_signal m = {0};
+
+	(void)sl_str_copy(p->tag, sizeof p->tag, sl_read_lstr(&k->r));
+	p->peer = m.peer = sl_read_u64(&k->r);
+	m.worker = sl_read_u32(&k->r);
+	m.name = sl_read_lstr(&k->r);
+	if (k->r.failed)
+		return -SL_EPARSE;
+	if (!browser_find(k->s, m.peer) && !browser_find_or_make(k->s, &m))
+		return -SL_ENOMEM;
+	browser_say(p, browser_message("restored", p->tag));
+	return 0;
+}
+
 /* The leg goes on under a number of ours. */
 static int adopt_leg(struct kept_from *k, struct party *p, uint32_t leg)
 {
@@ -238,7 +270,8 @@ static int adopt_leg(struct kept_from *k, struct party *p, uint32_t leg)
 
 static int read_party(struct kept_from *k, struct call *c, struct party **ret_party)
 {
-	struct party *p = party_new(c, PARTY_SIP);
+	enum party_kind kind = sl_read_u8(&k->r) ? PARTY_BROWSER : PARTY_SIP;
+	struct party *p = party_new(c, kind);
 	uint32_t leg;
 	int rc;
 
@@ -257,13 +290,17 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 	p->begun_ms = sl_read_u64(&k->r);
 	p->ringing_ms = sl_read_u64(&k->r);
 	p->answered_ms = sl_read_u64(&k->r);
-	rc = read_dialog(k, p);
-	if (rc == 0)
+	if (kind == PARTY_BROWSER)
+		rc = read_client(k, p);
+	else
+		rc = read_dialog(k, p);
+	if (rc == 0 && kind == PARTY_SIP)
 		rc = party_enter_table(p);
 	if (rc < 0)
 		return rc;
 	party_charge(p);
-	session_start(p);
+	if (kind == PARTY_SIP)
+		session_start(p);
 	*ret_party = p;
 	return adopt_leg(k, p, leg);
 }
