@@ -52,12 +52,18 @@ static bool grow(struct frame *f)
 	return true;
 }
 
+/* In its place: what was lost at first comes late. */
 static bool keep(struct sfu *s, struct frame *f, const struct pending *k)
 {
+	unsigned at = f->n;
+
 	if (!has_room(s, f) || !grow(f))
 		return false;
+	for (; at > 0 && f->packets[at - 1].seq > k->seq; at--)
+		f->packets[at] = f->packets[at - 1];
+	f->packets[at] = *k;
+	f->n++;
 	sl_packet_ref(k->packet);
-	f->packets[f->n++] = *k;
 	s->n_cached++;
 	return true;
 }
@@ -69,12 +75,19 @@ static bool begins_frame(const struct pending *k)
 	return k->info.key && k->info.begins && k->info.spatial == 0 && !k->info.unknown;
 }
 
-static bool goes_on(const struct frame *f, const struct pending *k)
+static bool is_part(const struct frame *f, const struct pending *k)
+{
+	const struct pending *first = &f->packets[0];
+
+	return k->seq > first->seq && k->codec == first->codec &&
+	       sl_packet_rtp(k->packet)->ts == sl_packet_rtp(first->packet)->ts;
+}
+
+static bool is_whole(const struct frame *f)
 {
 	const struct pending *last = &f->packets[f->n - 1];
 
-	return k->seq == last->seq + 1 && k->codec == last->codec &&
-	       sl_packet_rtp(k->packet)->ts == sl_packet_rtp(last->packet)->ts;
+	return sl_packet_rtp(last->packet)->marker && last->seq - f->packets[0].seq + 1 == f->n;
 }
 
 static struct cache *cache_of(struct track *t, unsigned encoding)
@@ -97,15 +110,11 @@ static void take(struct sfu *s, struct cache *c, const struct pending *k)
 {
 	if (begins_frame(k))
 		forget(s, &c->coming);
-	else if (c->coming.n == 0)
+	else if (c->coming.n == 0 || !is_part(&c->coming, k))
 		return;
-	else if (!goes_on(&c->coming, k)) {
-		forget(s, &c->coming);
-		return;
-	}
 	if (!keep(s, &c->coming, k))
 		forget(s, &c->coming);
-	else if (sl_packet_rtp(k->packet)->marker)
+	else if (is_whole(&c->coming))
 		finish(s, c);
 }
 

@@ -1,6 +1,6 @@
 """tests/interop/room_aiortc.py URL ROOM NAME ADDRESS [deaf]: aiortc as a participant of a room, in a process of its own. It publishes a tone and
-a picture, and tells as lines of JSON of whom it has decoded how many pictures, and whether it hears anything of them. Who is deaf makes one key frame, and no
-other when asked: it counts how often it was."""
+a picture, and tells as lines of JSON of whom it has decoded how many pictures, and whether it hears anything of them. Who is deaf makes a key frame as it begins,
+and no other when asked: it counts how often it was."""
 import asyncio
 import json
 import os
@@ -29,10 +29,14 @@ def turn_a_deaf_ear(_sender):
 
 
 async def main(url, room, name, address, *words):
+    make_key_frame = aiortc.rtcrtpsender.RTCRtpSender._send_keyframe
     if "deaf" in words:
         aiortc.rtcrtpsender.RTCRtpSender._send_keyframe = turn_a_deaf_ear
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
     p = await Participant(url, room, name, [Tone(600), Picture()]).start()
+    if "deaf" in words:  # its first one may be lost while it connects
+        await asyncio.sleep(1)
+        make_key_frame(p.pub.getSenders()[1])
     while True:
         seen = {}
         for section in p.sections.values():
