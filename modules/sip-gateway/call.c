@@ -415,7 +415,8 @@ static int call_user(struct call *c, const struct dial_target *t, const char *he
 		return n > 0 ? 0 : -SL_ELIMIT;
 	}
 	for (const struct binding *b = u->bindings; b; b = b->next)
-		n += call_binding(c, u, b, headers) == 0;
+		if (!binding_is_spare(b)) /* or one device rings twice */
+			n += call_binding(c, u, b, headers) == 0;
 	if (n == 0 && c->best_status == 0)
 		c->best_status = 480;
 	return n > 0 ? 0 : -SL_ENOENT;

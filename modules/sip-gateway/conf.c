@@ -146,103 +146,97 @@ static const struct sl_directive route_fields[] = {
 	SL_DIRS_END,
 };
 
+/* All of them are of the node, none of a listener or a service. */
+#define MAIN(member, type, ...) SL_DIR(struct sip_conf, member, type, SL_S_MAIN, __VA_ARGS__)
+
 const struct sl_directive sip_directives[] = {
-	SL_DIR(struct sip_conf, realm, SL_T_STR, SL_S_MAIN, .dflt = "sluice", .min = 1, .max = 127,
-	       .doc = "Realm of digests, and the host part of users' addresses that this node is "
-		      "responsible for beside its own addresses."),
-	SL_DIR(struct sip_conf, users, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 100000,
-	       .fields = user_fields, .record_bytes = sizeof(struct user_conf),
-	       .doc = "Extensions of this node."),
-	SL_DIR(struct sip_conf, trunks, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 256,
-	       .fields = trunk_fields, .record_bytes = sizeof(struct trunk_conf),
-	       .doc = "PBXs and carriers."),
-	SL_DIR(struct sip_conf, routes, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 1024,
-	       .fields = route_fields, .record_bytes = sizeof(struct route_conf),
-	       .doc = "The dial plan: the first route that matches counts. Without one, users are "
-		      "called by their names, and `echo` and `music-on-hold` by theirs."),
-	SL_DIR(struct sip_conf, websocket, SL_T_STR, SL_S_MAIN, .dflt = "/sip", .max = 255,
-	       .doc = "Path of SIP over WebSocket (RFC 7118), where the module http is active. "
-		      "Empty: none."),
-	SL_DIR(struct sip_conf, browsers, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
-	       .doc = "Clients in rooms of signaling-ws may call, without SIP."),
-	SL_DIR(struct sip_conf, user_agent, SL_T_STR, SL_S_MAIN, .dflt = "Sluice", .max = 64,
-	       .doc = "What we call ourselves in Server and User-Agent. Empty: nothing."),
-	SL_DIR(struct sip_conf, records, SL_T_PATH, SL_S_MAIN,
-	       .doc = "File to which the record of each call is appended as a line of JSON; it has "
-		      "to be writable for the node's user, and may be moved away at any time. "
-		      "Unset: "
-		      "records go to the bus only."),
-	SL_DIR(struct sip_conf, sounds, SL_T_PATH, SL_S_MAIN, .dflt = "sounds",
-	       .doc = "Directory of the files that routes announce: WAV, FLAC, Ogg, of any rate; "
-		      "the first ten minutes of each are kept in memory."),
-	SL_DIR(struct sip_conf, music, SL_T_PATH, SL_S_MAIN,
-	       .doc = "File that is played on hold, again and again. Unset: a melody made here."),
-	SL_DIR(struct sip_conf, advertise, SL_T_ADDR, SL_S_MAIN,
-	       .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
-		      "behind 1:1 NAT. Unset: the address that they came to."),
-	SL_DIR(struct sip_conf, algorithms, SL_T_ENUM, SL_S_MAIN, .list = true,
-	       .names = sip_algorithm_names, .dflt = "[md5]", .min = 1, .max = 3,
-	       .doc = "Digests that phones may choose from, in the order of our challenges (RFC "
-		      "8760). Many clients abort on a challenge that they do not know, even beside "
-		      "one that they do: JsSIP, SIP.js and baresip among them. So over WebSocket "
-		      "only the first is offered, and the others are for who knows his phones."),
-	SL_DIR(struct sip_conf, nonce_lifetime, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
-	       .max = 86400000, .doc = "After this a nonce is stale and a new one is given."),
-	SL_DIR(struct sip_conf, min_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
-	       .max = 3600000, .doc = "Registrations for less are refused (423)."),
-	SL_DIR(struct sip_conf, max_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "1h", .min = 60000,
-	       .max = 604800000, .doc = "Registrations for more are granted this."),
-	SL_DIR(struct sip_conf, max_bindings, SL_T_INT, SL_S_MAIN, .dflt = "100000", .min = 1,
-	       .max = 10000000, .doc = "Contacts of all users (503 beyond)."),
-	SL_DIR(struct sip_conf, max_calls, SL_T_INT, SL_S_MAIN, .dflt = "1000", .min = 1,
-	       .max = 1000000, .doc = "Calls at once (503 with Retry-After beyond)."),
-	SL_DIR(struct sip_conf, max_cps, SL_T_INT, SL_S_MAIN, .dflt = "100", .min = 1,
-	       .max = 100000, .doc = "New calls a second (503 with Retry-After beyond)."),
-	SL_DIR(struct sip_conf, max_delay, SL_T_MSEC, SL_S_MAIN, .dflt = "2s", .min = 100,
-	       .max = 60000,
-	       .doc = "When messages wait longer for the stack, new calls are refused for a "
-		      "second (503 with Retry-After), so that those that are up go on."),
-	SL_DIR(struct sip_conf, max_redirects, SL_T_INT, SL_S_MAIN, .dflt = "5", .min = 0,
-	       .max = SIP_MAX_REDIRECTS,
-	       .doc = "So many redirections (3xx) a call follows, none to a number that it has "
-		      "been at; of phones by what their users may dial. 0: none."),
-	SL_DIR(struct sip_conf, ring_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "60s", .min = 1000,
-	       .max = 3600000, .doc = "A call that nobody answers for so long ends with 408."),
-	SL_DIR(struct sip_conf, session_expires, SL_T_MSEC, SL_S_MAIN, .dflt = "30m", .min = 90000,
-	       .max = 86400000,
-	       .doc = "Session timer (RFC 4028) that we ask for: a dialog that is not refreshed "
-		      "for "
-		      "so long is over."),
-	SL_DIR(struct sip_conf, max_duration, SL_T_MSEC, SL_S_MAIN, .dflt = "0", .min = 0,
-	       .max = 604800000, .doc = "A call longer than this is ended. 0: no limit."),
-	SL_DIR(struct sip_conf, idle_timeout, SL_T_MSEC, SL_S_MAIN, .dflt = "5m", .min = 10000,
-	       .max = 86400000,
-	       .doc = "A TCP connection on which nothing is said for so long is closed; phones "
-		      "keep theirs alive by pings."),
-	SL_DIR(struct sip_conf, scanners, SL_T_REGEX, SL_S_MAIN,
-	       .dflt = "(?i)friendly-?scanner|sipvicious|sipcli|sip-?scan|sundayddr|iWar|VaxSIP|"
-		       "smap |pplsip|sipsak|gulp|sivus|eyeBeam release 3006o",
-	       .doc = "A message whose User-Agent matches gets no answer."),
-	SL_DIR(struct sip_conf, rate, SL_T_INT, SL_S_MAIN, .dflt = "50", .min = 0, .max = 1000000,
-	       .doc = "New requests a second that a worker takes from one source; trunks are not "
-		      "counted. 0: no limit."),
-	SL_DIR(struct sip_conf, burst, SL_T_INT, SL_S_MAIN, .dflt = "200", .min = 1, .max = 1000000,
-	       .doc = "So many at once before rate counts."),
-	SL_DIR(struct sip_conf, auth_failures, SL_T_INT, SL_S_MAIN, .dflt = "20", .min = 0,
-	       .max = 1000000,
-	       .doc = "Failed authentications of one source before it is blocked; one a second is "
-		      "forgiven. 0: never."),
-	SL_DIR(struct sip_conf, block_time, SL_T_MSEC, SL_S_MAIN, .dflt = "10m", .min = 1000,
-	       .max = 86400000, .doc = "How long such a source gets no answer."),
-	SL_DIR(struct sip_conf, codecs, SL_T_STR, SL_S_MAIN, .list = true, .min = 1, .max = 8,
-	       .dflt = "[opus, g722, pcma, pcmu]",
-	       .doc = "Audio codecs, in order: opus, g722, pcma, pcmu, l16."),
-	SL_DIR(struct sip_conf, nameservers, SL_T_ADDR, SL_S_MAIN, .list = true, .max = 8,
-	       .doc = "Who is asked for trunks' names. Unset: whom the system asks."),
-	SL_DIR(struct sip_conf, tls, SL_T_RECORD, SL_S_MAIN, .fields = tls_fields,
-	       .doc = "Connections to trunks over TLS."),
-	SL_DIR(struct sip_conf, media, SL_T_RECORD, SL_S_MAIN, .fields = legs_fields,
-	       .doc = "Sockets and codecs of media that is not WebRTC."),
+	MAIN(realm, SL_T_STR, .dflt = "sluice", .min = 1, .max = 127,
+	     .doc = "Realm of digests, and the host part of users' addresses that this node is "
+		    "responsible for beside its own addresses."),
+	MAIN(users, SL_T_RECORD, .list = true, .max = 100000, .fields = user_fields,
+	     .record_bytes = sizeof(struct user_conf), .doc = "Extensions of this node."),
+	MAIN(trunks, SL_T_RECORD, .list = true, .max = 256, .fields = trunk_fields,
+	     .record_bytes = sizeof(struct trunk_conf), .doc = "PBXs and carriers."),
+	MAIN(routes, SL_T_RECORD, .list = true, .max = 1024, .fields = route_fields,
+	     .record_bytes = sizeof(struct route_conf),
+	     .doc = "The dial plan: the first route that matches counts. Without one, users are "
+		    "called by their names, and `echo` and `music-on-hold` by theirs."),
+	MAIN(websocket, SL_T_STR, .dflt = "/sip", .max = 255,
+	     .doc = "Path of SIP over WebSocket (RFC 7118), where the module http is active. "
+		    "Empty: none."),
+	MAIN(browsers, SL_T_BOOL, .dflt = "on",
+	     .doc = "Clients in rooms of signaling-ws may call, without SIP."),
+	MAIN(user_agent, SL_T_STR, .dflt = "Sluice", .max = 64,
+	     .doc = "What we call ourselves in Server and User-Agent. Empty: nothing."),
+	MAIN(records, SL_T_PATH,
+	     .doc = "File to which the record of each call is appended as a line of JSON; it has "
+		    "to be writable for the node's user, and may be moved away at any time. "
+		    "Unset: "
+		    "records go to the bus only."),
+	MAIN(sounds, SL_T_PATH, .dflt = "sounds",
+	     .doc = "Directory of the files that routes announce: WAV, FLAC, Ogg, of any rate; "
+		    "the first ten minutes of each are kept in memory."),
+	MAIN(music, SL_T_PATH,
+	     .doc = "File that is played on hold, again and again. Unset: a melody made here."),
+	MAIN(advertise, SL_T_ADDR,
+	     .doc = "Our address (and port) as peers see it, in Via and Contact, of a host "
+		    "behind 1:1 NAT. Unset: the address that they came to."),
+	MAIN(algorithms, SL_T_ENUM, .list = true, .names = sip_algorithm_names, .dflt = "[md5]",
+	     .min = 1, .max = 3,
+	     .doc = "Digests that phones may choose from, in the order of our challenges (RFC "
+		    "8760). Many clients abort on a challenge that they do not know, even beside "
+		    "one that they do: JsSIP, SIP.js and baresip among them. So over WebSocket "
+		    "only the first is offered, and the others are for who knows his phones."),
+	MAIN(nonce_lifetime, SL_T_MSEC, .dflt = "5m", .min = 10000, .max = 86400000,
+	     .doc = "After this a nonce is stale and a new one is given."),
+	MAIN(min_expires, SL_T_MSEC, .dflt = "60s", .min = 1000, .max = 3600000,
+	     .doc = "Registrations for less are refused (423)."),
+	MAIN(max_expires, SL_T_MSEC, .dflt = "1h", .min = 60000, .max = 604800000,
+	     .doc = "Registrations for more are granted this."),
+	MAIN(max_bindings, SL_T_INT, .dflt = "100000", .min = 1, .max = 10000000,
+	     .doc = "Contacts of all users (503 beyond)."),
+	MAIN(max_calls, SL_T_INT, .dflt = "1000", .min = 1, .max = 1000000,
+	     .doc = "Calls at once (503 with Retry-After beyond)."),
+	MAIN(max_cps, SL_T_INT, .dflt = "100", .min = 1, .max = 100000,
+	     .doc = "New calls a second (503 with Retry-After beyond)."),
+	MAIN(max_delay, SL_T_MSEC, .dflt = "2s", .min = 100, .max = 60000,
+	     .doc = "When messages wait longer for the stack, new calls are refused for a "
+		    "second (503 with Retry-After), so that those that are up go on."),
+	MAIN(max_redirects, SL_T_INT, .dflt = "5", .min = 0, .max = SIP_MAX_REDIRECTS,
+	     .doc = "So many redirections (3xx) a call follows, none to a number that it has "
+		    "been at; of phones by what their users may dial. 0: none."),
+	MAIN(ring_timeout, SL_T_MSEC, .dflt = "60s", .min = 1000, .max = 3600000,
+	     .doc = "A call that nobody answers for so long ends with 408."),
+	MAIN(session_expires, SL_T_MSEC, .dflt = "30m", .min = 90000, .max = 86400000,
+	     .doc = "Session timer (RFC 4028) that we ask for: a dialog that is not refreshed "
+		    "for "
+		    "so long is over."),
+	MAIN(max_duration, SL_T_MSEC, .dflt = "0", .min = 0, .max = 604800000,
+	     .doc = "A call longer than this is ended. 0: no limit."),
+	MAIN(idle_timeout, SL_T_MSEC, .dflt = "5m", .min = 10000, .max = 86400000,
+	     .doc = "A TCP connection on which nothing is said for so long is closed; phones "
+		    "keep theirs alive by pings."),
+	MAIN(scanners, SL_T_REGEX,
+	     .dflt = "(?i)friendly-?scanner|sipvicious|sipcli|sip-?scan|sundayddr|iWar|VaxSIP|"
+		     "smap |pplsip|sipsak|gulp|sivus|eyeBeam release 3006o",
+	     .doc = "A message whose User-Agent matches gets no answer."),
+	MAIN(rate, SL_T_INT, .dflt = "50", .min = 0, .max = 1000000,
+	     .doc = "New requests a second that a worker takes from one source; trunks are not "
+		    "counted. 0: no limit."),
+	MAIN(burst, SL_T_INT, .dflt = "200", .min = 1, .max = 1000000,
+	     .doc = "So many at once before rate counts."),
+	MAIN(auth_failures, SL_T_INT, .dflt = "20", .min = 0, .max = 1000000,
+	     .doc = "Failed authentications of one source before it is blocked; one a second is "
+		    "forgiven. 0: never."),
+	MAIN(block_time, SL_T_MSEC, .dflt = "10m", .min = 1000, .max = 86400000,
+	     .doc = "How long such a source gets no answer."),
+	MAIN(codecs, SL_T_STR, .list = true, .min = 1, .max = 8, .dflt = "[opus, g722, pcma, pcmu]",
+	     .doc = "Audio codecs, in order: opus, g722, pcma, pcmu, l16."),
+	MAIN(nameservers, SL_T_ADDR, .list = true, .max = 8,
+	     .doc = "Who is asked for trunks' names. Unset: whom the system asks."),
+	MAIN(tls, SL_T_RECORD, .fields = tls_fields, .doc = "Connections to trunks over TLS."),
+	MAIN(media, SL_T_RECORD, .fields = legs_fields,
+	     .doc = "Sockets and codecs of media that is not WebRTC."),
 	SL_DIRS_END,
 };
 

@@ -43,15 +43,38 @@ static void on_expiry(struct alarm *a)
 	binding_free(a->arg);
 }
 
+/* A device with several flows has one contact on all of them (RFC 5626 section 4.2). */
+static bool is_same(const struct binding *b, const struct binding_text *t)
+{
+	if (t->instance.len > 0 && b->instance.len > 0)
+		return sl_str_eq(b->instance, t->instance);
+	return sl_str_eq(b->contact, t->contact);
+}
+
 struct binding *binding_find(const struct user *u, const struct binding_text *t)
 {
-	for (struct binding *b = u->bindings; b; b = b->next) {
-		if (t->instance.len > 0 && sl_str_eq(b->instance, t->instance))
+	for (struct binding *b = u->bindings; b; b = b->next)
+		if (is_same(b, t))
 			return b;
-		if (sl_str_eq(b->contact, t->contact))
-			return b;
-	}
 	return NULL;
+}
+
+/* "instance#flow" */
+static struct sl_str device_of(const struct binding *b)
+{
+	const char *end = b->instance.len ? memrchr(b->instance.p, '#', b->instance.len) : NULL;
+
+	return end ? (struct sl_str){b->instance.p, (size_t)(end - b->instance.p)} : SL_STR_NULL;
+}
+
+bool binding_is_spare(const struct binding *b)
+{
+	struct sl_str device = device_of(b);
+
+	for (const struct binding *x = b->user->bindings; x != b && device.len > 0; x = x->next)
+		if (sl_str_eq(device_of(x), device))
+			return true;
+	return false;
 }
 
 static struct sl_str keep(char **at, struct sl_str s)

@@ -258,6 +258,8 @@ SL_MUST_CHECK int binding_set(struct stack *s, struct user *u, const struct bind
 			      const struct sip_flow *flow, uint32_t cseq, uint64_t life_ms,
 			      struct binding **ret_binding);
 void binding_free(struct binding *b);
+/* Another flow to the same device has been registered since: that one is used. */
+bool binding_is_spare(const struct binding *b);
 void bindings_flow_gone(struct stack *s, const struct sip_flow *flow);
 void bindings_worker_gone(struct stack *s, uint32_t worker);
 /* For the process that follows, one message each */
