@@ -2,10 +2,11 @@
  * recorder/tap.c: the half in the workers: tells the writer of tracks, and copies the packets of
  * those in recorded rooms into batches for it.
  *
- * A packet costs a look-up and a copy. A batch leaves when it is full or 20 ms old, since to wake
- * the writer costs more than a packet does; one that finds no room is dropped as a whole, and the
- * next one says how many packets that were. Of simulcast one encoding goes to the writer: the one
- * with the highest rate, and to another only at a key frame of that.
+ * A packet costs a look-up and a copy. A batch leaves when it is full or 50 ms old, since to wake
+ * the writer, which then takes the CPU and its caches, costs more than a packet does; one that
+ * finds no room is dropped as a whole, and the next one says how many packets that were. Of
+ * simulcast one encoding goes to the writer: the one with the highest rate, and to another only at
+ * a key frame of that.
  *
  * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
  * with it: its successor is told of all tracks, and of the recordings that were.
@@ -20,12 +21,12 @@
 #include <stdlib.h>
 
 enum {
-	BATCH = 32 * 1024,
+	BATCH = 60 * 1024, /* a message takes 64 KiB */
 	RATE_WINDOW_MS = 1000,
 	NO_ENCODING = 255,
 	MAX_BATCHES = 4, /* writers at a time: of this generation, and those before */
 	MAX_ID = 160,
-	FLUSH_MS = 20,
+	FLUSH_MS = 50,	   /* at most; and a quarter of what the writer waits for repeats */
 	ANNOUNCE_MS = 200, /* until a writer is there */
 };
 
@@ -69,6 +70,7 @@ struct tap {
 	struct tap_room *rooms;
 	struct batch batches[MAX_BATCHES];
 	struct sl_timer flush, announce;
+	uint32_t flush_ms;
 };
 
 /* ---- rooms */
@@ -191,7 +193,7 @@ static void put_packet(struct tap *t, const struct sl_media *m, uint32_t owner)
 	b->len += PACKET_HEAD + rtp->len;
 	b->n++;
 	if (!sl_timer_pending(&t->flush))
-		sl_timer_set(t->w->loop, &t->flush, FLUSH_MS);
+		sl_timer_set(t->w->loop, &t->flush, t->flush_ms);
 }
 
 /* ---- which encoding */
@@ -698,6 +700,7 @@ int tap_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	t->w = w;
 	t->conf = conf;
 	t->m = sl_worker_meters(w, "recorder");
+	t->flush_ms = t->conf->wait / 4 < FLUSH_MS ? (uint32_t)(t->conf->wait / 4) : FLUSH_MS;
 	t->flush = (struct sl_timer){.fn = on_flush, .arg = t};
 	t->announce = (struct sl_timer){.fn = on_announce, .arg = t};
 	rc = open_all(t);
