@@ -75,8 +75,9 @@ plugins: { disable = "OTHERS" }
 transports: { disable = "libjanus_http.so,libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so" }
 """,
     "janus.transport.websockets.jcfg": 'general: { json = "compact" ws = true ws_ip = "127.0.0.1" ws_port = PORT wss = false }\n',
-    "janus.plugin.videoroom.jcfg": "room-1: { publishers = 100 bitrate = 0 fir_freq = 0 videocodec = \"vp8\" audiocodec = \"opus\" }\n",
+    "janus.plugin.videoroom.jcfg": "ROOMS",
 }
+JANUS_ROOM = 'room-%d: { publishers = 100 bitrate = 0 fir_freq = 0 videocodec = "vp8" audiocodec = "opus" %s }\n'
 
 
 def pinned(command, cpu=SERVER_CPU):
@@ -222,13 +223,15 @@ def node():
     return Server("node ws", ["node", f"{BENCH}/signal_node.js", "PORT"], socket.SOCK_STREAM)
 
 
-def janus(directory):
-    """The VideoRoom of Janus; it offers candidates of BENCH_ADDRESS, since it leaves loopback out."""
+def janus(directory, rooms=1, record_in=None):
+    """The VideoRoom of Janus, recording all if a directory for that is named; it offers candidates of BENCH_ADDRESS, since it leaves loopback out."""
     libraries = next(iter(glob.glob("/usr/lib/*/janus")))
     others = ",".join(os.path.basename(p) for p in glob.glob(f"{libraries}/plugins/*.so") if "videoroom" not in p)
+    record = f'record = true rec_dir = "{record_in}"' if record_in else ""
+    text_of_rooms = "".join(JANUS_ROOM % (n + 1, record) for n in range(rooms))
     server = Server("janus", ["janus", "-F", directory, "-C", f"{directory}/janus.jcfg"], socket.SOCK_STREAM)
     for name, text in JANUS_FILES.items():
-        for word, value in (("DIR", directory), ("LIB", libraries), ("OTHERS", others), ("PORT", str(server.port))):
+        for word, value in (("ROOMS", text_of_rooms), ("DIR", directory), ("LIB", libraries), ("OTHERS", others), ("PORT", str(server.port))):
             text = text.replace(word, value)
         with open(os.path.join(directory, name), "w") as f:
             f.write(text)
