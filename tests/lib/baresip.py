@@ -11,7 +11,7 @@ import numpy
 
 from sluice import SLOW, free_port, wait_for
 
-RATES = {"opus": (48000, 2), "g711": (8000, 1)}
+RATES = {"opus": (48000, 2), "g711": (8000, 1), "g722": (16000, 1)}
 
 
 class Baresip:
