@@ -168,6 +168,16 @@ static bool feed(struct track_reader *r)
 	return true;
 }
 
+/* There is no more: a long recording has many tracks, and few at a time. */
+static bool end(struct track_reader *r)
+{
+	close_piece(r);
+	avcodec_free_context(&r->decoder);
+	r->next = r->track->n_pieces;
+	r->reopen = false;
+	return false;
+}
+
 bool reader_next(struct track_reader *r, AVFrame *frame, int64_t *ret_at_us)
 {
 	for (;;) {
@@ -182,11 +192,11 @@ bool reader_next(struct track_reader *r, AVFrame *frame, int64_t *ret_at_us)
 			continue;
 		}
 		if (rc == AVERROR_EOF && !r->reopen)
-			return false;
+			return end(r);
 		if (rc != AVERROR_EOF && rc != AVERROR(EAGAIN))
 			bad(r);
 		if (!feed(r))
-			return false;
+			return end(r);
 	}
 }
 
