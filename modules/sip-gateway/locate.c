@@ -16,6 +16,13 @@ static uint16_t default_port(unsigned transport)
 	return transport == SIP_TLS ? TLS_PORT : PORT;
 }
 
+/* A name is passed on as a C string: one that is none asks nothing. */
+static bool keep_name(char dst[LOCATE_NAME], struct sl_str name)
+{
+	return name.len > 0 && !memchr(name.p, 0, name.len) &&
+	       sl_str_copy(dst, LOCATE_NAME, name) < LOCATE_NAME;
+}
+
 int locate_read(struct locate_want *ret_want, struct sl_str server)
 {
 	struct locate_want w = {.transport = -1};
@@ -33,7 +40,7 @@ int locate_read(struct locate_want *ret_want, struct sl_str server)
 	host = sl_str_split(&rest, ':');
 	if (rest.len > 0 && (sl_str_u64(rest, &port) < 0 || port == 0 || port > UINT16_MAX))
 		return -SL_EPARSE;
-	if (host.len == 0 || sl_str_copy(w.host, sizeof w.host, host) >= sizeof w.host)
+	if (!keep_name(w.host, host))
 		return -SL_EPARSE;
 	w.port = (uint16_t)port;
 	*ret_want = w;
@@ -71,7 +78,7 @@ static void add_target(struct locate *l, unsigned transport, struct sl_str host,
 	if (l->n_targets == LOCATE_MAX_HOPS)
 		return;
 	*t = (struct locate_target){.transport = (uint8_t)transport, .port = port};
-	if (sl_str_copy(t->host, sizeof t->host, host) < sizeof t->host)
+	if (keep_name(t->host, host))
 		l->n_targets++;
 }
 
@@ -82,7 +89,7 @@ static void add_set(struct locate *l, unsigned transport, struct sl_str name)
 	if (l->n_sets == SL_ARRAY_LEN(l->sets))
 		return;
 	s->transport = (uint8_t)transport;
-	if (name.len > 0 && sl_str_copy(s->name, sizeof s->name, name) < sizeof s->name)
+	if (keep_name(s->name, name))
 		l->n_sets++;
 }
 
