@@ -27,6 +27,8 @@ static const struct sl_directive room_fields[] = {
 			"Browsers are let in by their tokens, not by this."),
 	SL_FIELD(struct room_conf, tones, SL_T_BOOL, .dflt = "on",
 		 .doc = "Phones hear a tone when somebody comes or leaves."),
+	SL_FIELD(struct room_conf, record, SL_T_BOOL, .dflt = "off",
+		 .doc = "Phones may have the recorder begin and end by *9, and pause by *8."),
 	SL_DIRS_END,
 };
 

@@ -7,6 +7,7 @@
  *     phone.c     a phone: the interface, its place in the room, digits
  *     speak.c     what a phone says, as a track of the room
  *     choir.c     what phones hear: one encoding for all who listen, own ones for who talks
+ *     record.c    recordings that a phone begins and ends
  *     tones.c     what is told by tones
  *     loudest.c, mix.c, red.c    pure parts
  *
@@ -37,7 +38,7 @@ enum {
 struct room_conf { /* rooms */
 	struct sl_regex *match;
 	struct sl_str pin;
-	bool tones;
+	bool tones, record;
 };
 
 struct mixer_conf {
@@ -175,6 +176,7 @@ enum prompt {
 	PROMPT_WRONG,
 	PROMPT_MUTED,
 	PROMPT_UNMUTED,
+	PROMPT_UNDERSTOOD,
 	N_PROMPTS
 };
 void tones_begin(struct sl_tone *t, enum prompt prompt, unsigned hz);
@@ -186,6 +188,10 @@ void speak_relay(struct phone *p, const struct sl_audio_packet *packet);
 /* A frame of its speech at hz; between frames it may pause, then voice_pauses is set. */
 void speak_frame(struct phone *p, const int16_t *pcm, unsigned hz, uint64_t now_ns);
 void speak_close(struct phone *p);
+
+/* ---- record.c */
+/* Behind a star: 8 or 9 */
+void record_digit(struct phone *p, char digit);
 
 /* ---- phone.c */
 enum phone_state { PHONE_ASKED, PHONE_IN, PHONE_OVER };

@@ -3,7 +3,7 @@
  * end.
  *
  * What is asked of it is told by tones, and answered by digits; a PIN is over with its length, or
- * with #. In the room, * and 6 turn it silent, and on again.
+ * with #. In the room, * and 6 turn it silent, and on again; 8 and 9: record.c.
  */
 #include "mixer.h"
 
@@ -278,6 +278,14 @@ static void set_muted(struct phone *p, bool muted)
 	phone_prompt(p, muted ? PROMPT_MUTED : PROMPT_UNMUTED);
 }
 
+static void star_digit(struct phone *p, char digit)
+{
+	if (digit == '6')
+		set_muted(p, !p->muted);
+	else if (digit == '8' || digit == '9')
+		record_digit(p, digit);
+}
+
 static void room_digit(struct phone *p, char digit)
 {
 	uint64_t now_ms = mixer_now_ms(p->mixer);
@@ -286,8 +294,8 @@ static void room_digit(struct phone *p, char digit)
 		p->star_ms = now_ms;
 		return;
 	}
-	if (digit == '6' && p->star_ms && now_ms - p->star_ms < STAR_MS)
-		set_muted(p, !p->muted);
+	if (p->star_ms && now_ms - p->star_ms < STAR_MS)
+		star_digit(p, digit);
 	p->star_ms = 0;
 }
 

@@ -15,9 +15,12 @@ static const struct sl_tone_step wrong[] = {
 static const struct sl_tone_step muted[] = {{{660, 0}, 80}, {{440, 0}, 160}, {{0, 0}, 0}};
 static const struct sl_tone_step unmuted[] = {{{440, 0}, 80}, {{660, 0}, 160}, {{0, 0}, 0}};
 
+static const struct sl_tone_step understood[] = {{{660, 0}, 300}, {{0, 0}, 0}};
+
 static const struct sl_tone_step *const steps[N_PROMPTS] = {
-	[PROMPT_ENTRY] = entry, [PROMPT_EXIT] = left,	[PROMPT_PIN] = pin,
-	[PROMPT_WRONG] = wrong, [PROMPT_MUTED] = muted, [PROMPT_UNMUTED] = unmuted,
+	[PROMPT_ENTRY] = entry,		  [PROMPT_EXIT] = left,	  [PROMPT_PIN] = pin,
+	[PROMPT_WRONG] = wrong,		  [PROMPT_MUTED] = muted, [PROMPT_UNMUTED] = unmuted,
+	[PROMPT_UNDERSTOOD] = understood,
 };
 
 void tones_begin(struct sl_tone *t, enum prompt prompt, unsigned hz)
