@@ -19,21 +19,29 @@ class Baresip:
 
     def __init__(self, s, user, hz, codec):
         self.dir = tempfile.mkdtemp(prefix="baresip-", dir=os.environ.get("TEST_TMP"))
-        self.port, sip = free_port(), free_port()
-        modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec]
-        with open(os.path.join(self.dir, "config"), "w") as f:
-            f.write("\n".join([
-                f"sip_listen 127.0.0.1:{sip}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
-                f"audio_source aufile,{self.tone(hz, *RATES[codec])}", f"audio_player aubridge,nil{user}", "audio_alert aubridge,nil", 
-                "net_interface 127.0.0.1", f"snd_path {self.dir}", "rtp_ports 50000-59999",
-                *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu") else f"module {m}.so" for m in modules], ""]))
+        sound = self.tone(hz, *RATES[codec])
         with open(os.path.join(self.dir, "accounts"), "w") as f:
             f.write(f"<sip:{user}@127.0.0.1:{s.port('sip')}>;auth_pass=secret;answermode=manual;regint=300\n")
         open(os.path.join(self.dir, "contacts"), "w").close()
         self.log = open(os.path.join(self.dir, "log"), "wb")
-        self.proc = subprocess.Popen(["baresip", "-4", "-f", self.dir], stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
-        wait_for(self._connect, "baresip's control port")
         self.data = b""
+        for _ in range(5):  # it listens at the next port, too, which may be somebody's
+            self.start(user, sound, codec)
+            wait_for(lambda: self._connect() or self.proc.poll() is not None, "baresip's control port")
+            if self.proc.poll() is None:
+                return
+        raise AssertionError(f"baresip does not start: {self.log.name}")
+
+    def start(self, user, sound, codec):
+        self.port = free_port()
+        modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec]
+        with open(os.path.join(self.dir, "config"), "w") as f:
+            f.write("\n".join([
+                f"sip_listen 127.0.0.1:{free_port()}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
+                f"audio_source aufile,{sound}", f"audio_player aubridge,nil{user}", "audio_alert aubridge,nil",
+                "net_interface 127.0.0.1", f"snd_path {self.dir}", "rtp_ports 50000-59999",
+                *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu") else f"module {m}.so" for m in modules], ""]))
+        self.proc = subprocess.Popen(["baresip", "-4", "-f", self.dir], stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 
     def tone(self, hz, rate, channels):
         """A file of half a minute."""
