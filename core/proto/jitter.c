@@ -257,11 +257,18 @@ static enum sl_jitter_verdict refuse(struct sl_jitter *j, void *packet, uint64_t
 	return verdict;
 }
 
+/* Nothing is here, and nothing came for long. What is taken out may be of a moment before the last
+ * packet came. */
+static bool is_idle(const struct sl_jitter *j, uint64_t now_ns)
+{
+	return j->waiting == 0 && now_ns > j->heard_ns &&
+	       now_ns - j->heard_ns > IDLE_MS * SL_NS_PER_MS;
+}
+
 /* A talker came back after a pause: the delay may be chosen anew. */
 static bool is_after_idle(const struct sl_jitter *j, uint64_t seq, uint64_t now_ns)
 {
-	return j->begun && j->waiting == 0 && seq >= j->next_seq &&
-	       now_ns - j->heard_ns > IDLE_MS * SL_NS_PER_MS;
+	return j->begun && seq >= j->next_seq && is_idle(j, now_ns);
 }
 
 enum sl_jitter_verdict sl_jitter_put(struct sl_jitter *j, const struct sl_jitter_packet *p,
@@ -480,8 +487,7 @@ void sl_jitter_get(struct sl_jitter *j, uint64_t now_ns, uint64_t pending_ns,
 	*ret_out = (struct sl_jitter_out){.what = SL_JITTER_PLAY};
 	if (j->holding && now_ns >= j->hold_until_ns)
 		j->holding = false;
-	if (!j->begun || j->holding ||
-	    (j->waiting == 0 && now_ns - j->heard_ns > IDLE_MS * SL_NS_PER_MS)) {
+	if (!j->begun || j->holding || is_idle(j, now_ns)) {
 		*ret_out = (struct sl_jitter_out){.what = SL_JITTER_SILENCE};
 		return;
 	}

@@ -37,7 +37,7 @@ static struct voice *softest(const struct loudest *l, uint64_t now_ms, bool *ret
 	bool found_pauses = false;
 
 	for (struct voice *v = l->first; v; v = v->next) {
-		bool pauses = now_ms - v->spoke_ms > VOICE_PAUSE_MS;
+		bool pauses = voice_since_ms(now_ms, v->spoke_ms) > VOICE_PAUSE_MS;
 
 		if (!found || (pauses && !found_pauses) ||
 		    (pauses == found_pauses && v->level < found->level)) {
@@ -51,7 +51,7 @@ static struct voice *softest(const struct loudest *l, uint64_t now_ms, bool *ret
 
 static void take_level(struct voice *v, int dbov, uint64_t now_ms)
 {
-	bool anew = now_ms - v->spoke_ms > VOICE_HOLD_MS;
+	bool anew = voice_since_ms(now_ms, v->spoke_ms) > VOICE_HOLD_MS;
 
 	v->level = anew ? (float)dbov : v->level + SMOOTH * ((float)dbov - v->level);
 	v->spoke_ms = now_ms;
@@ -85,7 +85,7 @@ void loudest_time(struct loudest *l, uint64_t now_ms)
 
 	for (struct voice *v = l->first; v; v = next) {
 		next = v->next;
-		if (now_ms - v->spoke_ms > VOICE_HOLD_MS)
+		if (voice_since_ms(now_ms, v->spoke_ms) > VOICE_HOLD_MS)
 			loudest_remove(l, v);
 	}
 }

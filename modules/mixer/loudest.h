@@ -17,6 +17,12 @@ enum {
 	VOICE_MARGIN_DB = 6,  /* by so much louder than the softest */
 };
 
+/* A frame is made at its own time, which may be a little before that of a packet that is here. */
+static inline uint64_t voice_since_ms(uint64_t now_ms, uint64_t then_ms)
+{
+	return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
 struct voice {
 	struct voice *prev, *next; /* W: loudest.c; of those that are in */
 	bool in;

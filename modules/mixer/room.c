@@ -474,6 +474,6 @@ void room_tick(struct room *r, uint64_t now_ns)
 	choirs_sing(r);
 	if (is_busy(r))
 		r->heard_ms = now_ms;
-	else if (now_ms - r->heard_ms > LINGER_MS && now_ms > r->heard_ms)
+	else if (voice_since_ms(now_ms, r->heard_ms) > LINGER_MS)
 		tick_off(r);
 }

@@ -60,12 +60,12 @@ int source_hint(const struct sl_audio_packet *p)
 
 bool source_is_alive(const struct source *s, uint64_t now_ms)
 {
-	return s->heard_ms && now_ms - s->heard_ms < ALIVE_MS;
+	return s->heard_ms && voice_since_ms(now_ms, s->heard_ms) < ALIVE_MS;
 }
 
 bool source_speaks(const struct source *s, uint64_t now_ms)
 {
-	return s->voice.spoke_ms && now_ms - s->voice.spoke_ms <= VOICE_HOLD_MS;
+	return s->voice.spoke_ms && voice_since_ms(now_ms, s->voice.spoke_ms) <= VOICE_HOLD_MS;
 }
 
 /* ---- packets */

@@ -176,6 +176,19 @@ TEST(who_pauses_makes_room_and_who_is_silent_goes)
 }
 
 /* However they come and go, the list is what it says. */
+/* A packet is here before the frame that it will be in, whose time is earlier. */
+TEST(a_frame_made_for_a_moment_before_a_packet_takes_nobody_out)
+{
+	struct loudest l = {.max = 1};
+	struct voice v[2] = {0};
+
+	CHECK(loudest_heard(&l, &v[0], -20, 10015));
+	loudest_time(&l, 10000);
+	CHECK(v[0].in);
+	CHECK(!loudest_heard(&l, &v[1], -22, 10000));
+	CHECK(v[0].in);
+}
+
 TEST(at_random_never_more_than_the_limit_are_in)
 {
 	struct loudest l = {.max = 4};
