@@ -39,10 +39,24 @@ struct ctrans *ctrans_find(struct stack *s, const struct sip_msg *m)
 	return t && t->invite == message_is(m, "INVITE") ? t : NULL;
 }
 
+/* A call is over for us when its BYE is said, for its party when that has come. */
+static void count(struct ctrans *t)
+{
+	t->unfinished = t->invite || sl_str_starts(sl_buf_view(&t->request), SL_STR("BYE "));
+	t->stack->n_unfinished += t->unfinished;
+}
+
+static void uncount(struct ctrans *t)
+{
+	t->stack->n_unfinished -= t->unfinished;
+	t->unfinished = false;
+}
+
 void ctrans_free(struct ctrans *t)
 {
 	if (!t)
 		return;
+	uncount(t);
 	sl_htab_remove(&t->stack->ctrans, &t->node);
 	alarm_cancel(&t->stack->alarms, &t->resend);
 	alarm_cancel(&t->stack->alarms, &t->end);
@@ -162,6 +176,7 @@ int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 	t->request = *request;
 	sl_buf_init(request, 0);
 	t->invite = sl_str_starts(sl_buf_view(&t->request), SL_STR("INVITE "));
+	count(t);
 	t->resend = (struct alarm){.fn = on_resend, .arg = t};
 	t->end = (struct alarm){.fn = on_end, .arg = t};
 	choose_transport(t);
@@ -341,6 +356,7 @@ static void on_failure(struct ctrans *t, const struct sip_msg *m)
 		return;
 	t->state = CTRANS_COMPLETED;
 	t->fn = NULL;
+	uncount(t);
 	alarm_cancel(&t->stack->alarms, &t->resend);
 	arm(t, &t->end, sip_flow_is_reliable(&t->flow) ? 0 : SIP_PATIENCE);
 	if (fn)
@@ -353,6 +369,7 @@ static void on_success(struct ctrans *t, const struct sip_msg *m)
 		return;
 	if (t->state != CTRANS_ACCEPTED) {
 		t->state = CTRANS_ACCEPTED;
+		uncount(t);
 		alarm_cancel(&t->stack->alarms, &t->resend);
 		arm(t, &t->end, SIP_PATIENCE);
 	}

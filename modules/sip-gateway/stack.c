@@ -366,7 +366,7 @@ uint64_t stack_run(struct stack *s, uint64_t now_ms)
 
 bool stack_is_idle(const struct stack *s)
 {
-	return s->n_calls == 0;
+	return s->n_calls == 0 && s->n_unfinished == 0;
 }
 
 void stack_drain(struct stack *s, uint32_t successor)

@@ -70,6 +70,7 @@ struct stack {
 	uint64_t last_kept;	 /* number of what workers keep */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
+	uint32_t n_unfinished; /* INVITEs and BYEs of ours without a final answer */
 	uint64_t second;	/* now_s of n_in_second */
 	uint32_t n_in_second;	/* calls begun in it */
 	struct sl_buf out;	/* scratch: one message to a worker */
@@ -193,6 +194,7 @@ struct ctrans {
 	uint32_t interval;
 	enum { CTRANS_CALLING, CTRANS_PROCEEDING, CTRANS_COMPLETED, CTRANS_ACCEPTED } state;
 	bool invite, cancel_wanted, cancelled;
+	bool unfinished; /* counted in stack.n_unfinished */
 	bool was_udp; /* went by TCP for its length alone */
 	ctrans_fn *fn;
 	void *arg;
