@@ -117,13 +117,9 @@ static void fail(struct call *c, unsigned status, const char *sentence)
 /* A player's URL may carry it: elements of pages cannot set headers. */
 static struct sl_str token_of(const struct api *a, struct sl_http_req *r)
 {
-	static const struct sl_str scheme = SL_STR_INIT("bearer ");
-	struct sl_str header = a->http->header(r, "authorization");
+	struct sl_str token = sl_http_bearer(a->http, r);
 
-	if (header.len <= scheme.len ||
-	    !sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
-		return a->http->query(r, "token");
-	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
+	return token.p ? token : a->http->query(r, "token");
 }
 
 /* Looked up each time: that module may start after this one. Answers, and frees c, when not. */

@@ -29,16 +29,9 @@ static bool origin_is_allowed(const struct signal_conf *conf, struct sl_str orig
 /* The URL first: a proxy may set the header for reasons of its own. */
 static struct sl_str bearer(const struct signaling *s, struct sl_http_req *r)
 {
-	static const struct sl_str scheme = SL_STR_INIT("Bearer ");
-	struct sl_str token = s->http->query(r, "token"), header;
+	struct sl_str token = s->http->query(r, "token");
 
-	if (token.p)
-		return token;
-	header = s->http->header(r, "authorization");
-	if (header.len <= scheme.len ||
-	    !sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
-		return SL_STR_NULL;
-	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
+	return token.p ? token : sl_http_bearer(s->http, r);
 }
 
 /* The one place that looks at the clock on the wall. */

@@ -19,17 +19,6 @@ static struct sl_str without_port(struct sl_str host)
 	return sl_str_split(&host, ':');
 }
 
-static struct sl_str bearer(const struct turn_relay *m, struct sl_http_req *r)
-{
-	static const struct sl_str scheme = SL_STR_INIT("bearer ");
-	struct sl_str header = m->http->header(r, "authorization");
-
-	if (header.len <= scheme.len ||
-	    !sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
-		return SL_STR_NULL;
-	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
-}
-
 /* 0 or an HTTP status. Looked up each time: that module may start after this one. */
 static unsigned authorize(const struct turn_relay *m, struct sl_http_req *r, char ret_subject[33])
 {
@@ -37,7 +26,8 @@ static unsigned authorize(const struct turn_relay *m, struct sl_http_req *r, cha
 	void *self;
 
 	tokens = sl_iface_get(m->worker, "tokens", 1, &self);
-	switch (tokens ? tokens->verify(self, bearer(m, r), ret_subject) : -SL_EUNSUPP) {
+	switch (tokens ? tokens->verify(self, sl_http_bearer(m->http, r), ret_subject)
+		       : -SL_EUNSUPP) {
 	case 0:
 		return 0;
 	case -SL_EUNSUPP:

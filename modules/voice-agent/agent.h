@@ -55,6 +55,7 @@ struct format {
 	unsigned mixer_hz;	/* of the mixer, for PCM */
 	unsigned ptime_ms;	/* of what it hears; its own speech is cut into 20 ms */
 	unsigned bytes_per_ms;	/* of its speech; 0: packets of Opus */
+	uint8_t silence;	/* a byte of it; of Opus there is none */
 };
 /* -SL_EINVAL, with a sentence */
 int format_read(struct format *f, struct sl_str codec, struct sl_str rate, struct sl_str *ret_why);

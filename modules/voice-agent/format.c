@@ -44,9 +44,9 @@ static int pcm_format(struct format *f, struct sl_str rate, struct sl_str *ret_w
 int format_read(struct format *f, struct sl_str codec, struct sl_str rate, struct sl_str *ret_why)
 {
 	static const struct format others[] = {
-		{"opus", SL_CODEC_OPUS, OPUS_HZ, OPUS_HZ, 20, 0},
-		{"pcmu", SL_CODEC_PCMU, 8000, 8000, 20, 8},
-		{"pcma", SL_CODEC_PCMA, 8000, 8000, 20, 8},
+		{"opus", SL_CODEC_OPUS, OPUS_HZ, OPUS_HZ, 20, 0, 0},
+		{"pcmu", SL_CODEC_PCMU, 8000, 8000, 20, 8, 0xff},
+		{"pcma", SL_CODEC_PCMA, 8000, 8000, 20, 8, 0xd5},
 	};
 
 	if (codec.len == 0 || sl_str_eq(codec, SL_STR("pcm")))

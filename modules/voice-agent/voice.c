@@ -77,11 +77,7 @@ static size_t take_pcm(struct voice *v, uint8_t *dst)
 
 	if (got == 0)
 		return 0;
-	memset(dst + got,
-	       v->f.codec == SL_CODEC_L16    ? 0
-	       : v->f.codec == SL_CODEC_PCMU ? 0xff
-					     : 0xd5,
-	       n - got);
+	memset(dst + got, v->f.silence, n - got);
 	return v->f.codec == SL_CODEC_L16 ? to_l16(v, dst, n) : n;
 }
 
@@ -220,11 +216,7 @@ static void send_silence(struct voice *v)
 
 	if (n == 0 || v->turns - v->heard_turn < QUIET_TURNS)
 		return;
-	memset(silence,
-	       v->f.codec == SL_CODEC_L16    ? 0
-	       : v->f.codec == SL_CODEC_PCMU ? 0xff
-					     : 0xd5,
-	       n);
+	memset(silence, v->f.silence, n);
 	agent_send_sound(v->agent, (struct sl_str){(const char *)silence, n});
 }
 

@@ -31,15 +31,11 @@ static const struct sl_metric metrics[] = {
 
 /* ---- who may come */
 
-static struct sl_str bearer(const struct agents *m, struct sl_http_req *r)
+static struct sl_str token_of(const struct agents *m, struct sl_http_req *r)
 {
-	static const struct sl_str scheme = SL_STR_INIT("bearer ");
-	struct sl_str header = m->http->header(r, "authorization");
+	struct sl_str token = sl_http_bearer(m->http, r);
 
-	if (header.len > scheme.len &&
-	    sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
-		return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
-	return m->http->query(r, "token");
+	return token.p ? token : m->http->query(r, "token");
 }
 
 /* An agent hears and is heard: a token has to permit both. Who asks for none asks none of agents.
@@ -55,7 +51,7 @@ static unsigned judge_token(const struct agents *m, struct sl_http_req *r, struc
 	int err;
 
 	tokens = sl_iface_get(m->w, "tokens", 1, &self);
-	err = tokens ? tokens->open(self, bearer(m, r), &token) : -SL_EUNSUPP;
+	err = tokens ? tokens->open(self, token_of(m, r), &token) : -SL_EUNSUPP;
 	if (err == -SL_EUNSUPP)
 		return 0;
 	*ret_why = SL_STR("a valid token is required");

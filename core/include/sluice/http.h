@@ -65,13 +65,25 @@ struct sl_http_iface {
 	const struct sl_addr *(*ws_remote)(const struct sl_ws *ws);
 
 	/* A file, or the part that the request asks for, or 304 (RFC 9110 sections 13 and 14). tag:
-	 * its entity tag, quoted, strong. len: bytes of it from its beginning. fd leaves the caller in
-	 * any case. Instead of respond. */
+	 * its entity tag, quoted, strong. len: bytes of it from its beginning. fd leaves the caller
+	 * in any case. Instead of respond. */
 	int (*respond_file)(struct sl_http_req *r, const char *content_type, struct sl_str headers,
 			    struct sl_str tag, int fd, uint64_t len);
 	/* As ws_send, in a binary message */
 	int (*ws_send_binary)(struct sl_ws *ws, struct sl_str data);
 };
+
+/* The token in Authorization (RFC 6750 section 2.1); p NULL: none */
+static inline struct sl_str sl_http_bearer(const struct sl_http_iface *http, struct sl_http_req *r)
+{
+	static const struct sl_str scheme = SL_STR_INIT("Bearer ");
+	struct sl_str header = http->header(r, "authorization");
+
+	if (header.len <= scheme.len ||
+	    !sl_str_eq_nocase((struct sl_str){header.p, scheme.len}, scheme))
+		return SL_STR_NULL;
+	return (struct sl_str){header.p + scheme.len, header.len - scheme.len};
+}
 
 /*
  * The named interface "ice-servers", version 1, offered by turn-relay: what an RTCPeerConnection
