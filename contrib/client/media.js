@@ -299,7 +299,6 @@ export class Media {
 		case 'muted': return this.update(m.id, {muted: m.muted});
 		case 'paused': return this.update(m.id, {paused: m.paused});
 		case 'speakers': this.speakers = m.peers; return emit(this.room, 'speakers', m.peers);
-		case 'quality': return emit(this.room, 'quality', {peer: m.peer, score: m.score});
 		case 'encodings': return this.publish.encodings(m);
 		case 'media-restart': return this.restartTold(m);
 		default: return undefined;

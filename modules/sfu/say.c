@@ -176,14 +176,6 @@ void say_speakers(struct participant *to, const struct room *r, const uint64_t *
 	tell(to, json_pack("{s:s, s:o}", "type", "speakers", "peers", list));
 }
 
-void say_quality(struct participant *to, const struct participant *about, unsigned score)
-{
-	char id[ID_CHARS];
-
-	tell(to, json_pack("{s:s, s:s, s:i}", "type", "quality", "peer", id_text(id, about->id),
-			   "score", (int)score));
-}
-
 /* ---- of no participant, perhaps */
 
 void say_mode(struct sfu *s, uint64_t peer)

@@ -287,7 +287,6 @@ void say_encodings(struct participant *publisher, const struct track *t, uint32_
 void say_paused(struct participant *to, const struct sub *sub);
 void say_speakers(struct participant *to, const struct room *r, const uint64_t *ids, unsigned n);
 void say_restart(struct sfu *s, uint64_t peer, const char *connection, const char *reason);
-void say_quality(struct participant *to, const struct participant *about, unsigned score);
 void say_mode(struct sfu *s, uint64_t peer);
 void say_error(struct sfu *s, uint64_t peer, const char *verb, const char *sentence);
 const char *source_name(unsigned source);

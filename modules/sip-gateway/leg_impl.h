@@ -244,7 +244,6 @@ void leg_make(struct leg *l, uint64_t now_ns);
 bool leg_is_made(const struct leg *l); /* something goes out that is made here */
 void leg_drop_sink(struct leg *l);
 void leg_stop_playing(struct leg *l);
-void leg_digits_stop(struct leg *l);
 /* 20 ms of digits, if one is being sent; true: nothing else may go out now. */
 bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone);
 unsigned leg_ptime(const struct leg *l, enum sl_codec_id codec);

@@ -243,11 +243,6 @@ int leg_send_dtmf(struct leg *l, struct sl_str digits, unsigned ms)
 	return 0;
 }
 
-void leg_digits_stop(struct leg *l)
-{
-	l->digits = (struct leg_digits){0};
-}
-
 /* The clock of what is talked in, as RFC 4733 section 2.1 has it; else any. */
 static const struct leg_format *event_format(const struct leg *l)
 {
