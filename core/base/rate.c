@@ -8,6 +8,7 @@
  */
 #include <sluice/rate.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { WAYS = 4, SCALE = 1024 /* virtual time in 1/1024 ms, for rates over 1000/s */ };
@@ -115,4 +116,24 @@ bool sl_rate_allow(struct sl_rate *r, const struct sl_addr *source, uint64_t now
 		return false;
 	b->spent_until += r->token;
 	return true;
+}
+
+/* No more than spread in time: the process key differs from node to node, the count from call to
+ * call. */
+static uint64_t chance(uint64_t below)
+{
+	static atomic_uint n_calls;
+	unsigned n = atomic_fetch_add_explicit(&n_calls, 1, memory_order_relaxed);
+
+	return sl_hash(&n, sizeof n) % below;
+}
+
+uint64_t sl_backoff_ms(unsigned n_failed, uint64_t first_ms, uint64_t longest_ms)
+{
+	uint64_t ms = first_ms;
+
+	while (n_failed-- && ms < longest_ms)
+		ms *= 2;
+	ms = ms < longest_ms ? ms : longest_ms;
+	return ms - ms / 8 + chance(ms / 4 + 1);
 }

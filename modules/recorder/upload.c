@@ -18,6 +18,7 @@
 #include "delivery.h"
 #include "manifest.h"
 #include <sluice/crypto.h>
+#include <sluice/rate.h>
 
 enum {
 	MAX_JOBS = 4096,
@@ -59,17 +60,6 @@ struct upload {
 static uint64_t now_ms(void)
 {
 	return sl_clock_ns() / SL_NS_PER_MS;
-}
-
-/* Doubles, with a quarter of chance, so that many nodes do not come back at once */
-static uint64_t wait_for(unsigned n_failed)
-{
-	uint64_t ms = n_failed < 9 ? (uint64_t)FIRST_WAIT_MS << n_failed : LONGEST_WAIT_MS;
-	uint32_t chance = 0;
-
-	ms = ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS;
-	(void)!sl_random(&chance, sizeof chance); /* zero will do */
-	return ms - ms / 8 + chance % (ms / 4 + 1);
 }
 
 /* ---- jobs, under the lock */
@@ -147,7 +137,8 @@ static void tell(struct upload *u, const struct job *j, enum upload_news news)
 
 static void put_off(struct upload *u, struct job *j, int rc, uint64_t now)
 {
-	uint64_t wait = rc == -SL_EAGAIN ? wait_for(u->n_failed++) : wait_for(j->n_failed++);
+	unsigned *n_failed = rc == -SL_EAGAIN ? &u->n_failed : &j->n_failed;
+	uint64_t wait = sl_backoff_ms((*n_failed)++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 
 	if (wait < j->d->after_ms)
 		wait = j->d->after_ms;

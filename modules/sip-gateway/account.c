@@ -8,12 +8,13 @@
 #include "account.h"
 
 #include <sluice/crypto.h>
+#include <sluice/rate.h>
 
 #include <stdlib.h>
 
 #include "browsers.h"
 
-enum { SECOND = 1000, RETRY_MS = 2000, MAX_RETRY_MS = 120 * SECOND, MAX_SHIFT = 6 };
+enum { SECOND = 1000, RETRY_MS = 2000, MAX_RETRY_MS = 120 * SECOND };
 
 static void ask(struct account *a, uint64_t expires_s, const struct sip_msg *challenge);
 
@@ -113,8 +114,6 @@ static bool is_passing(unsigned status)
 
 static void on_failure(struct account *a, unsigned status)
 {
-	uint64_t pause = (uint64_t)RETRY_MS << (a->n_failed < MAX_SHIFT ? a->n_failed : MAX_SHIFT);
-
 	if (a->failure != status)
 		sl_log(SL_LOG_NOTICE, "sip-gateway", "%s cannot register at %.*s: %u", a->user,
 		       SL_FMT(a->trunk->conf->name), status);
@@ -122,9 +121,9 @@ static void on_failure(struct account *a, unsigned status)
 		browser_suspect(a->stack, a->peer);
 	tell_change(a, status);
 	a->registered = false;
-	a->n_failed++;
 	if (is_passing(status))
-		arm(a, pause < MAX_RETRY_MS ? pause : MAX_RETRY_MS);
+		arm(a, sl_backoff_ms(a->n_failed, RETRY_MS, MAX_RETRY_MS));
+	a->n_failed++;
 }
 
 /* What is granted for our contact, among others of the same user, may be less than was asked. */

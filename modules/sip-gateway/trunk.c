@@ -7,6 +7,8 @@
  */
 #include "stack.h"
 
+#include <sluice/rate.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -241,16 +243,13 @@ static void on_register(void *arg, struct ctrans *c, const struct sip_msg *resp,
 
 static void registration_failed(struct trunk *t, unsigned status)
 {
-	uint64_t pause = RETRY_MS << (t->n_failed < 5 ? t->n_failed : 5);
-
 	if (t->registered || t->failure != status)
 		sl_log(SL_LOG_WARN, "sip-gateway", "trunk %.*s: registration failed with %u",
 		       SL_FMT(t->conf->name), status);
-	t->n_failed++;
 	t->failure = status;
 	t->registered = false;
 	count_up(t->stack);
-	arm(t, &t->renew, pause < MAX_RETRY_MS ? pause : MAX_RETRY_MS);
+	arm(t, &t->renew, sl_backoff_ms(t->n_failed++, RETRY_MS, MAX_RETRY_MS));
 }
 
 /* What the registrar grants may be less than was asked for. */

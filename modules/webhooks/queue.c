@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sluice/crypto.h>
+#include <sluice/rate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -66,17 +67,6 @@ static uint64_t now_ms(void)
 static uint64_t unix_ms(void)
 {
 	return sl_clock_unix_ns() / SL_NS_PER_MS;
-}
-
-/* Doubles, with a quarter of chance */
-static uint64_t wait_for(unsigned n_failed)
-{
-	uint64_t ms = n_failed < 9 ? (uint64_t)FIRST_WAIT_MS << n_failed : LONGEST_WAIT_MS;
-	uint32_t chance = 0;
-
-	ms = ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS;
-	(void)!sl_random(&chance, sizeof chance); /* zero will do */
-	return ms - ms / 8 + chance % (ms / 4 + 1);
 }
 
 /* ---- the spool: a line of time and key, then the body */
@@ -213,7 +203,8 @@ static void complain(struct queue *q, const char *what, const char *why)
 static void put_off(struct queue *q, struct item *i, const struct post_answer *a, uint64_t now)
 {
 	bool whole = a->status == 0 || a->status >= 500 || a->status == 429;
-	uint64_t wait = wait_for(whole ? q->n_failed++ : i->n_failed++);
+	unsigned *n_failed = whole ? &q->n_failed : &i->n_failed;
+	uint64_t wait = sl_backoff_ms((*n_failed)++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 
 	wait = wait > a->after_ms ? wait : a->after_ms;
 	i->due_ms = now + wait;

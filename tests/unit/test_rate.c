@@ -112,4 +112,33 @@ TEST(nothing_per_second_is_refused)
 	sl_rate_free(NULL);
 }
 
+static void check_backoff(unsigned n_failed, uint64_t first_ms, uint64_t longest_ms, uint64_t expect)
+{
+	for (int i = 0; i < 200; i++) {
+		uint64_t ms = sl_backoff_ms(n_failed, first_ms, longest_ms);
+
+		CHECK(ms >= expect - expect / 8 && ms <= expect + expect / 8);
+	}
+}
+
+TEST(waits_double_up_to_the_longest)
+{
+	check_backoff(0, 1000, 60000, 1000);
+	check_backoff(1, 1000, 60000, 2000);
+	check_backoff(5, 1000, 60000, 32000);
+	check_backoff(6, 1000, 60000, 60000);
+	check_backoff(UINT32_MAX, 1000, 60000, 60000);
+	check_backoff(0, 5000, 2000, 2000);
+}
+
+TEST(who_failed_together_does_not_come_back_together)
+{
+	uint64_t first = sl_backoff_ms(4, 1000, 60000);
+	unsigned n_same = 0;
+
+	for (int i = 0; i < 100; i++)
+		n_same += sl_backoff_ms(4, 1000, 60000) == first;
+	CHECK(n_same < 10);
+}
+
 TEST_MAIN()
