@@ -51,6 +51,7 @@ struct mixer_conf {
 #define MIXER_METERS(X)                                                                            \
 	X(rooms, GAUGE, "Rooms with phones, counted on each worker that has some of them.")        \
 	X(phones, GAUGE, "Phones in rooms.")                                                       \
+	X(listeners, GAUGE, "Who hears rooms unseen: recordings of what is mixed.")                \
 	X(active, GAUGE, "Rooms in which somebody is heard: those that cost something.")           \
 	X(joined, COUNTER, "Phones that came into a room.")                                        \
 	X(refused, COUNTER, "Phones that did not: a wrong PIN, a full room.")                      \
@@ -200,6 +201,7 @@ struct phone {
 	struct phone *prev, *next; /* in mixer.phones */
 	struct phone *next_in_room, *next_prompting, *next_ending;
 	bool is_prompting, is_ending;
+	bool listens; /* and is no member of the room */
 	enum phone_state state;
 	const struct room_conf *rules; /* NULL: none for its room */
 	const struct sl_mixer_handler *handler;
@@ -268,6 +270,7 @@ struct room {
 	struct sl_room_member *ear;
 	struct phone *phones;
 	unsigned n_phones, n_others; /* others: peers that are no phones here */
+	unsigned n_listeners;	     /* of the phones */
 	struct track *tracks;
 	struct loudest loudest;
 	struct room *tick_prev, *tick_next, *next_unsettled;

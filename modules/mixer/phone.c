@@ -124,7 +124,7 @@ static void leave_room(struct phone *p)
 	speak_close(p);
 	p->room = NULL;
 	room_remove(r, p);
-	sl_gauge_add(&p->mixer->m[M_phones], -1);
+	sl_gauge_add(&p->mixer->m[p->listens ? M_listeners : M_phones], -1);
 }
 
 static void on_ended(void *arg, const char *why)
@@ -205,16 +205,17 @@ static void enter(struct phone *p)
 		p->state = PHONE_IN;
 		p->room = r;
 		room_add(r, p);
-		sl_gauge_add(&m->m[M_phones], 1);
+		sl_gauge_add(&m->m[p->listens ? M_listeners : M_phones], 1);
 		choir_assign(p, &p->format);
 		room_set_rate(r);
-		rc = become_member(p);
+		rc = p->listens ? 0 : become_member(p);
 	}
 	if (rc < 0) {
 		not_entered(p, rc);
 		return;
 	}
-	mixer_count(m, M_joined);
+	if (!p->listens)
+		mixer_count(m, M_joined);
 	room_recount(r);
 }
 
@@ -305,7 +306,7 @@ static void phone_digit(struct sl_mixer_phone *self, char digit)
 
 	if (p->state == PHONE_ASKED)
 		pin_digit(p, digit);
-	else if (p->state == PHONE_IN)
+	else if (p->state == PHONE_IN && !p->listens)
 		room_digit(p, digit);
 }
 
@@ -343,7 +344,7 @@ static void phone_hear(struct sl_mixer_phone *self, const struct sl_audio_packet
 {
 	struct phone *p = (struct phone *)self;
 
-	if (p->state != PHONE_IN)
+	if (p->state != PHONE_IN || p->listens)
 		return;
 	if (p->muted || p->silenced) {
 		source_skip(&p->source);
@@ -397,13 +398,13 @@ static void keep_name(char dst[MAX_NAME + 1], struct sl_str name)
 		(void)sl_str_copy(dst, MAX_NAME + 1, SL_STR("phone"));
 }
 
-static int phone_join(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone)
+/* NULL: out of memory */
+static struct phone *phone_new(struct mixer *m, const struct sl_mixer_opts *o)
 {
-	struct mixer *m = self;
 	struct phone *p = calloc(1, sizeof *p + o->room.len + 1);
 
 	if (!p)
-		return -SL_ENOMEM;
+		return NULL;
 	p->mixer = m;
 	p->handler = o->handler;
 	p->arg = o->arg;
@@ -420,11 +421,33 @@ static int phone_join(void *self, const struct sl_mixer_opts *o, struct sl_mixer
 	if (p->next)
 		p->next->prev = p;
 	m->phones = p;
+	return p;
+}
+
+static int phone_join(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone)
+{
+	struct phone *p = phone_new(self, o);
+
+	if (!p)
+		return -SL_ENOMEM;
 	*ret_phone = (struct sl_mixer_phone *)p;
 	if (p->rules && p->rules->pin.len > 0)
 		ask_pin(p);
 	else
 		enter(p);
+	return 0;
+}
+
+static int phone_listen(void *self, const struct sl_mixer_opts *o,
+			struct sl_mixer_phone **ret_phone)
+{
+	struct phone *p = phone_new(self, o);
+
+	if (!p)
+		return -SL_ENOMEM;
+	p->listens = true;
+	*ret_phone = (struct sl_mixer_phone *)p;
+	enter(p);
 	return 0;
 }
 
@@ -489,4 +512,5 @@ const struct sl_mixer_iface phone_iface = {
 	.restart = phone_restart,
 	.digit = phone_digit,
 	.set_loss = phone_set_loss,
+	.listen = phone_listen,
 };

@@ -106,7 +106,7 @@ static struct track *find_track(const struct room *r, uint64_t id)
 static bool is_phone_here(const struct room *r, uint64_t peer)
 {
 	for (const struct phone *p = r->phones; p; p = p->next_in_room)
-		if (p->peer == peer)
+		if (!p->listens && p->peer == peer)
 			return true;
 	return false;
 }
@@ -212,14 +212,16 @@ static void on_rtp(void *arg, uint64_t id, const struct sl_rtp *rtp, uint64_t se
 	room_wake(r);
 }
 
-/* Only with the room; the phones are told for themselves. */
+/* Only with the room; members are told for themselves. */
 static void on_ended(void *arg, const char *why)
 {
 	struct room *r = arg;
 
-	(void)why;
 	r->ear = NULL;
 	forget_tracks(r);
+	for (struct phone *p = r->phones; p; p = p->next_in_room)
+		if (p->listens)
+			phone_end(p, SL_MIXER_LEFT, why);
 	room_settle_later(r);
 }
 
@@ -276,6 +278,7 @@ void room_add(struct room *r, struct phone *p)
 	p->next_in_room = r->phones;
 	r->phones = p;
 	r->n_phones++;
+	r->n_listeners += p->listens;
 	room_settle_later(r);
 }
 
@@ -288,6 +291,7 @@ void room_remove(struct room *r, struct phone *p)
 		link = &(*link)->next_in_room;
 	*link = p->next_in_room;
 	r->n_phones--;
+	r->n_listeners -= p->listens;
 	room_set_rate(r);
 	room_settle_later(r);
 }
@@ -335,6 +339,8 @@ static void somebody(struct mixer *m, const struct sl_signal_peer *peer, enum pr
 	if (!r || sl_str_eq(peer->name, SL_STR(EAR_NAME)))
 		return;
 	room_recount(r);
+	if (r->n_phones == r->n_listeners) /* recordings want none */
+		return;
 	if (!r->rules || r->rules->tones)
 		room_tell(r, prompt);
 }

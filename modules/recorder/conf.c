@@ -7,6 +7,7 @@ static const char *const when_names[] = {"on-demand", "always", NULL};
 static const char *const control_names[] = {"grant", "everyone", NULL};
 static const char *const container_names[] = {"matroska", "mp4", NULL};
 static const char *const audio_names[] = {"matroska", "mp4", "ogg", "wav", NULL};
+static const char *const mix_names[] = {"off", "opus", "wav", NULL};
 static const char *const sync_names[] = {"never", "segment", "second", NULL};
 
 static const char *const style_names[] = {"path", "host", NULL};
@@ -73,6 +74,10 @@ const struct sl_directive recorder_directives[] = {
 	       .doc = "Files for each track, which lose nothing when another track changes."),
 	SL_DIR(C, room, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
 	       .doc = "Files with all tracks of the room."),
+	SL_DIR(C, mix, SL_T_ENUM, SL_S_MAIN, .dflt = "off", .names = mix_names,
+	       .doc = "Besides, the sound of the whole room, mixed by the module mixer while it is "
+		      "recorded: Opus in `audio_container`, or WAV. It costs what a phone in the "
+		      "room does."),
 	SL_DIR(C, packets, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
 	       .doc = "The plain RTP packets of each track as pcapng, for debugging."),
 	SL_DIR(C, container, SL_T_ENUM, SL_S_MAIN, .dflt = "matroska", .names = container_names,
@@ -157,9 +162,9 @@ int recorder_check(struct sl_conf *c, void *conf)
 {
 	const struct recorder_conf *r = conf;
 
-	if (!r->tracks && !r->room && !r->packets && !r->hls)
+	if (!r->tracks && !r->room && !r->packets && !r->hls && r->mix == MIX_OFF)
 		sl_conf_error(c, "tracks",
-			      "nothing would be written; turn on tracks, room or packets");
+			      "nothing would be written; turn on tracks, room, mix or packets");
 	if (r->api.len > 0 && (r->api.p[0] != '/' || r->api.p[r->api.len - 1] == '/' ||
 			       memchr(r->api.p, '*', r->api.len)))
 		sl_conf_error(c, "api", "a path like /recordings is required");

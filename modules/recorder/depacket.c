@@ -91,11 +91,24 @@ static void put_red(struct depacket *d, const struct sl_rtp *rtp, uint64_t arriv
 	emit_audio(d, SL_CODEC_OPUS, rtp->ts, sl_read_bytes(&r, (size_t)(r.end - r.p)), arrival_ns);
 }
 
+/* In packets big-endian (RFC 3551 section 4.5.11), in files not */
+static struct sl_str swapped(struct depacket *d, struct sl_str samples)
+{
+	sl_buf_reset(&d->data);
+	for (size_t i = 0; i + 1 < samples.len; i += 2) {
+		sl_buf_u8(&d->data, (uint8_t)samples.p[i + 1]);
+		sl_buf_u8(&d->data, (uint8_t)samples.p[i]);
+	}
+	return sl_buf_ok(&d->data) == 0 ? sl_buf_view(&d->data) : SL_STR_NULL;
+}
+
 static void put_audio(struct depacket *d, enum sl_codec_id codec, const struct sl_rtp *rtp,
 		      uint64_t arrival_ns)
 {
 	struct sl_str payload = {(const char *)sl_rtp_payload(rtp), rtp->payload_len};
 
+	if (codec == SL_CODEC_L16)
+		payload = swapped(d, payload);
 	if (codec == SL_CODEC_RED)
 		put_red(d, rtp, arrival_ns);
 	else if (codec != SL_CODEC_DTMF && codec != SL_CODEC_CN) /* they describe, or say nothing */

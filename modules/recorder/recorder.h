@@ -6,6 +6,7 @@
  *                   control.c   what clients say and are told
  *                   api.c       what HTTP clients ask for
  *                   announce.c  what a room hears of it
+ *                   mix.c       the room as the mixer mixes it: one more track
  *     the writer:   writer.c    its life and clock, messages from the workers
  *                   intake.c    packets to frames, at their times
  *                   room.c      rooms, their tracks, their recording
@@ -37,6 +38,7 @@
 
 enum record_when { RECORD_ON_DEMAND, RECORD_ALWAYS };
 enum record_control { CONTROL_GRANT, CONTROL_EVERYONE };
+enum record_mix { MIX_OFF, MIX_OPUS, MIX_WAV };
 
 enum s3_style { S3_PATH, S3_HOST };
 enum upload_verify { VERIFY_CHECKSUM, VERIFY_READ };
@@ -51,7 +53,7 @@ struct upload_conf {
 
 struct recorder_conf {
 	struct sl_str dir;
-	int32_t when, control, container, audio_container, sync;
+	int32_t when, control, container, audio_container, mix, sync;
 	struct sl_list rooms; /* struct sl_regex *; none: all */
 	bool tracks, room, packets, hls, announce;
 	struct sl_str announcement; /* file */
@@ -104,7 +106,8 @@ extern const struct sl_metric recorder_metrics[];
 enum record_message {
 	/* to the writer */
 	MSG_TRACK = 1, /* u64 id, u64 peer, u8 kind, u8 codec, u8 muted, u32 hz, room, peer name, name,
-			  source, params, id of the recording that was in the room or "" */
+			  source, params, id of the recording that was in the room or "",
+			  u8 mixed out of others */
 	MSG_GONE,      /* u64 id */
 	MSG_CLOCK,     /* u64 id, u8 encoding, u64 ntp, u32 ts */
 	MSG_MEDIA,     /* u32 dropped before, then record_packet ... */

@@ -205,6 +205,10 @@ static void make_label(struct wtrack *t)
 {
 	char person[40], source[24];
 
+	if (t->mixed) {
+		(void)snprintf(t->label, sizeof t->label, "mix-%04x", (unsigned)(t->id & 0xffff));
+		return;
+	}
 	safe_name(person, sizeof person, sl_str_c(t->peer->name));
 	safe_name(source, sizeof source, sl_str_c(t->source[0] ? t->source : "track"));
 	(void)snprintf(t->label, sizeof t->label, "%s-%s-%04x", person, source,
@@ -217,6 +221,8 @@ static enum container_id container_of(const struct recorder_conf *conf, const st
 	static const enum container_id audio[] = {CONTAINER_MATROSKA, CONTAINER_MP4, CONTAINER_OGG,
 						  CONTAINER_WAV};
 
+	if (t->mixed && conf->mix == MIX_WAV)
+		return CONTAINER_WAV;
 	return t->kind == SL_MEDIA_VIDEO ? video[conf->container] : audio[conf->audio_container];
 }
 
@@ -233,11 +239,12 @@ void recording_join(struct recording *rec, struct wtrack *t)
 	t->last_ns = t->last_end_ns = 0;
 	recover_track(rec, t);
 	make_label(t);
-	add_person(rec, t->peer);
-	if (conf->tracks)
+	if (!t->mixed)
+		add_person(rec, t->peer);
+	if (conf->tracks || t->mixed)
 		t->own = series_new(rec, t->label, container_of(conf, t));
 	(void)snprintf(raw, sizeof raw, "%.80s-packets", t->label);
-	if (conf->packets)
+	if (conf->packets && !t->mixed)
 		t->raw = series_new(rec, raw, CONTAINER_PCAPNG);
 	if (conf->hls)
 		t->hls = hls_new(rec, t);
@@ -370,7 +377,7 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 		series_frame(t->own, t, f, at);
 	if (t->hls)
 		hls_frame(t->hls, f, at);
-	if (has_room_series(rec))
+	if (!t->mixed && has_room_series(rec))
 		hold(rec, t, f, at);
 }
 

@@ -94,7 +94,7 @@ static void put_peer(struct wroom *r, struct wpeer *p)
 struct said { /* MSG_TRACK, read */
 	uint64_t id, peer;
 	uint8_t kind, codec;
-	bool muted;
+	bool muted, mixed;
 	uint32_t hz;
 	struct sl_str room, peer_name, name, source, params, previous;
 };
@@ -113,6 +113,8 @@ static int read_track(struct sl_reader *r, struct said *s)
 	s->source = sl_read_lstr(r);
 	s->params = sl_read_lstr(r);
 	s->previous = sl_read_lstr(r);
+	if (r->p < r->end) /* workers of a generation before do not say it */
+		s->mixed = sl_read_u8(r);
 	return r->failed ? -SL_EPARSE : 0;
 }
 
@@ -126,6 +128,7 @@ static struct wtrack *add_track(struct wroom *room, const struct said *s)
 	t->room = room;
 	t->kind = s->kind;
 	t->hz = s->hz;
+	t->mixed = s->mixed;
 	t->first_ns = -1;
 	t->peer = get_peer(room, s->peer ? s->peer : s->id, s->peer_name);
 	if (!t->peer || intake_open(t) < 0 ||
@@ -156,7 +159,7 @@ static void describe(struct wtrack *t, uint32_t from, const struct said *s)
 
 void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 {
-	struct said s;
+	struct said s = {0};
 	struct wroom *room;
 	struct wtrack *t;
 
@@ -171,13 +174,22 @@ void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 		return;
 	}
 	describe(t, from, &s);
-	room->empty_since_ms = 0;
+	if (!t->mixed)
+		room->empty_since_ms = 0;
 	if (room->recording)
 		recording_join(room->recording, t);
-	else if (w->conf->when == RECORD_ALWAYS || s.previous.len > 0)
+	else if ((w->conf->when == RECORD_ALWAYS && !t->mixed) || s.previous.len > 0)
 		(void)room_record(room, s.previous, SL_STR("configuration"));
 	if (room->recording)
 		room_tell(room, from, "");
+}
+
+static bool is_empty(const struct wroom *r)
+{
+	for (const struct wtrack *t = r->tracks; t; t = t->next)
+		if (!t->mixed)
+			return false;
+	return true;
 }
 
 void wtrack_end(struct wtrack *t)
@@ -193,9 +205,9 @@ void wtrack_end(struct wtrack *t)
 	*link = t->next;
 	sl_htab_remove(&room->writer->tracks, &t->node);
 	put_peer(room, t->peer);
-	free(t);
-	if (!room->tracks)
+	if (!t->mixed && is_empty(room))
 		room->empty_since_ms = sl_loop_ms(room->writer->w->loop);
+	free(t);
 	room_release(room);
 }
 
@@ -264,7 +276,7 @@ static bool is_over(const struct wroom *r, uint64_t now_ms, const char **ret_rea
 {
 	const struct recorder_conf *conf = r->writer->conf;
 
-	if (!r->tracks && now_ms > r->empty_since_ms + conf->linger) {
+	if (is_empty(r) && now_ms > r->empty_since_ms + conf->linger) {
 		*ret_reason = "everybody has left";
 		return true;
 	}

@@ -13,6 +13,7 @@
  */
 #include "announce.h"
 #include "api.h"
+#include "mix.h"
 
 #include <sluice/bus.h>
 #include <sluice/codec.h>
@@ -44,6 +45,7 @@ struct tap_track {
 	struct sl_track *track;
 	struct tap_room *room; /* NULL: not recorded */
 	uint32_t told;	       /* the writer that knows it */
+	bool mixed;	       /* by the mixer, out of the others */
 	uint8_t encoding;
 	uint64_t window_ms;
 	uint32_t bytes[SL_RTC_MAX_ENCODINGS], rate[SL_RTC_MAX_ENCODINGS];
@@ -65,6 +67,7 @@ struct tap {
 	struct control *control;
 	struct api *api;
 	struct announcer *announcer;
+	struct mixes *mixes; /* NULL: none are wanted */
 	struct sl_htab tracks;
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
@@ -299,6 +302,7 @@ static void tell_track(struct tap *t, struct tap_track *tt)
 	sl_buf_lstr(&b, sl_str_c(k->source));
 	sl_buf_lstr(&b, k->params);
 	sl_buf_lstr(&b, sl_str_c(room ? room->id : ""));
+	sl_buf_u8(&b, tt->mixed);
 	send(t, owner, MSG_TRACK, &b);
 }
 
@@ -334,24 +338,29 @@ static void begin_flow(struct tap *t, struct tap_track *tt, struct tap_room *roo
 			sl_track_ask_key_frame(tt->track, i);
 }
 
-static int on_new(void *ctx, struct sl_track *k)
+static void add_track(struct tap *t, struct sl_track *k, bool mixed)
 {
-	struct tap *t = ctx;
-	struct tap_track *tt;
+	struct tap_track *tt = calloc(1, sizeof *tt);
 
-	if (!recorder_wants_room(t->conf, k->room))
-		return SL_OK;
-	tt = calloc(1, sizeof *tt);
 	if (!tt)
-		return SL_OK;
+		return;
 	tt->track = k;
+	tt->mixed = mixed;
 	tt->encoding = tt->state_of = NO_ENCODING;
 	if (sl_htab_insert(&t->tracks, &tt->node, k->id) < 0) {
 		free(tt);
-		return SL_OK;
+		return;
 	}
 	tell_track(t, tt);
 	begin_flow(t, tt, find_room(t, k->room));
+}
+
+static int on_new(void *ctx, struct sl_track *k)
+{
+	struct tap *t = ctx;
+
+	if (recorder_wants_room(t->conf, k->room))
+		add_track(t, k, false);
 	return SL_OK;
 }
 
@@ -418,6 +427,23 @@ static int on_media(void *ctx, const struct sl_media *m)
 	if (tt->room && tt->room->state == STATE_ON && tt->room->owner && choose(t, tt, m))
 		put_packet(t, m, tt->room->owner);
 	return SL_OK;
+}
+
+/* ---- tracks of the module itself */
+
+void tap_bring(struct tap *t, struct sl_track *k)
+{
+	add_track(t, k, true);
+}
+
+void tap_media(struct tap *t, const struct sl_media *m)
+{
+	(void)on_media(t, m);
+}
+
+void tap_take_away(struct tap *t, struct sl_track *k)
+{
+	(void)on_close(t, k);
 }
 
 /* ---- the writer's word */
@@ -492,6 +518,7 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 	room->state = state;
 	(void)sl_str_copy(room->id, sizeof room->id, id);
 	apply(t, room);
+	mix_follow(t->mixes, name, state);
 	if (changed)
 		control_tell(t->control, name, state, reason);
 	if (begins)
@@ -646,6 +673,7 @@ void tap_stop(void *ctx)
 
 	api_close(t->api);
 	announce_close(t->announcer);
+	mix_close(t->mixes);
 	control_close(t->control);
 	sl_timer_cancel(t->w->loop, &t->announce);
 	sl_timer_cancel(t->w->loop, &t->flush);
@@ -662,7 +690,9 @@ void tap_stop(void *ctx)
 
 void tap_drain(void *ctx)
 {
-	(void)ctx; /* who is here stays recorded until it goes */
+	struct tap *t = ctx;
+
+	mix_drain(t->mixes); /* who is here stays recorded until it goes */
 }
 
 static int open_all(struct tap *t)
@@ -683,6 +713,8 @@ static int open_all(struct tap *t)
 		rc = api_open(t->w, t->conf, t, &t->api);
 	if (rc == 0)
 		rc = announce_open(t->w, t->conf, &t->announcer);
+	if (rc == 0)
+		rc = mix_open(t->w, t->conf, t, &t->mixes);
 	if (rc == 0)
 		rc = sl_iface_provide(t->w, SL_RECORD_IFACE, 1, &record_iface, t);
 	if (rc == 0 && owner)

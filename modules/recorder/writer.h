@@ -47,7 +47,7 @@ struct wroom {
 	struct wtrack *tracks;
 	struct wpeer *peers;
 	struct recording *recording; /* NULL: none */
-	uint64_t empty_since_ms;
+	uint64_t empty_since_ms; /* nobody's track is there; a mix is nobody's */
 	size_t name_len;
 	char name[];
 };
@@ -68,7 +68,7 @@ struct wtrack {
 	uint64_t id;
 	uint32_t owner; /* the worker that has it */
 	uint8_t kind, codec, encoding;
-	bool muted;
+	bool muted, mixed; /* mixed: out of the others, which is nobody's being there */
 	uint32_t hz;
 	char name[130], source[24], params[600];
 	/* What comes: */

@@ -249,6 +249,15 @@ TEST(av1_obus_get_sizes_and_delimiters_go)
 	CHECK_INT(n_seen, 1);
 }
 
+TEST(linear_samples_are_turned_round)
+{
+	begin();
+	put(SL_CODEC_L16, 960, false, "0102fffe");
+	SEEN("K:0201feff");
+	put(SL_CODEC_L16, 962, false, "030405"); /* half a sample is none */
+	SEEN("K:0201feff K:0403");
+}
+
 TEST(redundancy_gives_back_what_was_lost)
 {
 	begin();

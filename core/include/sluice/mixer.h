@@ -67,6 +67,10 @@ struct sl_mixer_iface {
 	void (*digit)(struct sl_mixer_phone *p, char digit);
 	/* What it loses of what it is sent */
 	void (*set_loss)(struct sl_mixer_phone *p, unsigned percent);
+	/* As join, for who only hears, and whom nobody sees: no member of the room, asked for no PIN.
+	 * No hear, digit. While nobody speaks nothing is played to it. `ended` tells that the room
+	 * was closed. -SL_ENOMEM */
+	int (*listen)(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone);
 };
 
 #endif
