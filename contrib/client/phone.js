@@ -11,7 +11,7 @@
  * messages are described in modules/sip-gateway/README.md.
  *
  * Events, with detail: 'state' ('connecting', 'ready', 'registering', 'registered', 'closed'), 'registration' {ok, user, pbx, reason}, 'incoming' (Call),
- * 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
+ * 'message' {from, name, text, call}, 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
  */
 import {Socket, defaultSignalUrl} from '/sluice.js';
 import {Call} from '/phone-call.js';
@@ -45,7 +45,7 @@ export class Phone extends EventTarget {
 		super();
 		const {room = `phone-${randomName()}`, name = options.user || 'phone', signal = defaultSignalUrl(), token = null, stream = null,
 			RTCPeerConnection = globalThis.RTCPeerConnection, WebSocket} = options;
-		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), early: [], joined: false, input: null, recording: 'off'});
+		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), texts: new Map(), early: [], joined: false, input: null, recording: 'off'});
 		this.account = options.user || token ? this.accountOf(options) : null;
 		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
 		this.listen();
@@ -82,6 +82,15 @@ export class Phone extends EventTarget {
 		const call = this.add(new Call(this, {id: randomName(), direction: 'out', number: number.trim()}));
 		call.dial(stream);
 		return call;
+	}
+
+	/* A text for a number. Resolves when somebody has taken it; rejects with the server's sentence. */
+	sendMessage(number, text) {
+		const ref = randomName();
+		return new Promise((resolve, reject) => {
+			this.texts.set(ref, {resolve, reject});
+			this.say({type: 'text', number: number.trim(), text, ref});
+		});
 	}
 
 	/* Hangs up, and leaves. */
@@ -168,6 +177,7 @@ export class Phone extends EventTarget {
 		on('closed', reason => {
 			for (const call of [...this.calls])
 				call.finish({status: 0, reason: 'The server has closed the connection.'});
+			this.forgetTexts('The server has closed the connection.');
 			this.unlisten.abort();
 			emit(this, 'closed', reason);
 		});
@@ -212,6 +222,7 @@ export class Phone extends EventTarget {
 		this.wasLost = true;
 		this.joined = false;
 		this.registration = null;
+		this.forgetTexts('The server has lost this message.');
 		for (const call of [...this.calls])
 			call.finish({status: 481, reason: 'The server has lost this call.'});
 	}
@@ -221,12 +232,28 @@ export class Phone extends EventTarget {
 			return this.registered(m);
 		if (m.type === 'ice')
 			return void (this.iceServers = m.iceServers);
+		if (m.type === 'text')
+			return emit(this, 'message', {from: m.from, name: m.display ?? '', text: m.text, call: this.calls.find(c => c.id === m.call) ?? null});
+		if (m.type === 'text_sent')
+			return this.textSent(m);
 		if (m.type === 'recording')
 			return this.setRecording(m.state);
 		const call = this.calls.find(c => c.id === m.call);
 		if (call)
 			return call.hear(m);
 		return m.type === 'incoming' ? this.incoming(m) : undefined;
+	}
+
+	textSent(m) {
+		const text = this.texts.get(m.ref);
+		this.texts.delete(m.ref);
+		text?.[m.ok ? 'resolve' : 'reject'](m.ok ? m.status : Object.assign(new Error(m.reason), {status: m.status}));
+	}
+
+	forgetTexts(reason) {
+		for (const {reject} of this.texts.values())
+			reject(new Error(reason));
+		this.texts.clear();
 	}
 
 	registered(m) {

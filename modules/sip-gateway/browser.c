@@ -17,7 +17,7 @@ struct client {
 };
 
 static const char *const types[] = {"register",	 "call",  "accept",   "hangup", "dtmf",
-				    "hold_call", "renew", "transfer", NULL};
+				    "hold_call", "renew", "transfer", "text",	NULL};
 
 #define RESTARTED                                                                                  \
 	"{\"type\":\"registered\",\"ok\":false,\"lost\":true,"                                     \

@@ -96,14 +96,14 @@ bool browser_word_is_good(struct sl_str s)
 }
 
 /* What a guest calls itself could be anybody's number: it is shown, and is no address. */
-static struct sl_str own_name(const struct browser *b)
+struct sl_str browser_own_name(const struct browser *b)
 {
 	if (b->user)
 		return b->user->conf->name;
 	return b->account ? sl_str_c(b->account->user) : SL_STR("anonymous");
 }
 
-static struct sl_str own_display(const struct browser *b)
+struct sl_str browser_own_display(const struct browser *b)
 {
 	if (b->user)
 		return b->user->conf->display;
@@ -111,7 +111,7 @@ static struct sl_str own_display(const struct browser *b)
 }
 
 /* "1002", or the user part of an address; empty: it cannot be called */
-static struct sl_str number_in(const struct said *m)
+struct sl_str browser_number(const struct said *m)
 {
 	struct sl_str to = sl_json_get_str(m->json, "number"), user = sip_user_of(to);
 
@@ -131,7 +131,7 @@ static int call_browser(struct call *c, const struct browser *b)
 	p->account = account_ref(b->account);
 	p->state = PARTY_CALLING;
 	p->profile = SIP_PROFILE_WEBRTC;
-	(void)sl_str_copy(p->name, sizeof p->name, own_name(b));
+	(void)sl_str_copy(p->name, sizeof p->name, browser_own_name(b));
 	party_charge(p);
 	if (party_leg_open(p) < 0)
 		return -SL_ENOMEM;
@@ -199,8 +199,8 @@ static struct party *new_caller(struct call *c, const struct said *m, struct sl_
 	p->account = account_ref(b->account);
 	p->profile = SIP_PROFILE_WEBRTC;
 	(void)sl_str_copy(p->tag, sizeof p->tag, m->call);
-	(void)sl_str_copy(p->name, sizeof p->name, own_name(b));
-	(void)sl_str_copy(p->display, sizeof p->display, own_display(b));
+	(void)sl_str_copy(p->name, sizeof p->name, browser_own_name(b));
+	(void)sl_str_copy(p->display, sizeof p->display, browser_own_display(b));
 	party_charge(p);
 	return keep_text(&p->offer, sdp) && party_leg_open(p) == 0 ? p : NULL;
 }
@@ -210,7 +210,7 @@ static int route(struct call *c, const struct browser *b, struct sl_str to)
 {
 	const struct dial_call dial = {
 		.called = to,
-		.caller = own_name(b),
+		.caller = browser_own_name(b),
 		.source = b->user ? DIAL_FROM_USER : DIAL_FROM_BROWSER,
 	};
 	int rc = call_route(c, &dial);
@@ -258,7 +258,7 @@ void browser_on_call(const struct said *m)
 {
 	const struct auth_who who = {.kind = m->b->user ? AUTH_USER : AUTH_STRANGER,
 				     .user = m->b->user};
-	struct sl_str to = number_in(m);
+	struct sl_str to = browser_number(m);
 	struct sl_str sdp = sl_json_get_str(m->json, "sdp");
 	unsigned status = 400;
 
@@ -368,7 +368,7 @@ static void on_renew(struct party *p, const struct said *m)
 
 static void on_transfer(struct party *p, const struct said *m)
 {
-	struct sl_str to = number_in(m);
+	struct sl_str to = browser_number(m);
 	struct sl_str to_call = sl_json_get_str(m->json, "to_call");
 	struct party *q = to_call.len > 0 ? browser_party(m, to_call) : NULL;
 

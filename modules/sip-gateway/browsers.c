@@ -8,7 +8,7 @@
  *
  * What is said of a call that a process of before has is passed on to there.
  */
-#include "browsers.h"
+#include "text.h"
 
 #include <sluice/crypto.h>
 
@@ -265,6 +265,10 @@ static void dispatch(const struct said *m, struct sl_str data)
 	}
 	if (sl_str_eq(type, SL_STR("call"))) {
 		browser_on_call(m);
+		return;
+	}
+	if (sl_str_eq(type, SL_STR("text"))) {
+		texts_said(m);
 		return;
 	}
 	p = browser_party(m, m->call);

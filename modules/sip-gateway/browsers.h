@@ -28,6 +28,7 @@ struct browser {
 	struct elsewhere *calls; /* owned */
 	struct sl_addr remote;	 /* of its socket; unset: not known */
 	char name[64];		 /* in its room */
+	struct rate texts;
 };
 
 /* A message of a client. */
@@ -55,6 +56,11 @@ void browsers_unpark(struct stack *s, uint64_t peer);
 /* ---- browser_call.c; each does what the party's state permits */
 void browser_on_call(const struct said *m);
 void browser_on_verb(struct party *p, const struct said *m, struct sl_str type);
+/* What the client may call itself in an address, and what is shown of it */
+struct sl_str browser_own_name(const struct browser *b);
+struct sl_str browser_own_display(const struct browser *b);
+/* Its number, "1002", or the user part of an address; empty: it cannot be called */
+struct sl_str browser_number(const struct said *m);
 /* May it stand in an address, as it is? Not empty, and none of the characters that end a part. */
 bool browser_word_is_good(struct sl_str s);
 /* Hangs up, as what it says or because it has left. status: for who called it; 0: declined */

@@ -78,7 +78,7 @@ struct party {
 	char *session;		 /* owned: lines about session timers for our answer */
 	bool offer_in_ok;	 /* its answer comes with the ACK */
 	bool reliable;		 /* wants provisional responses acknowledged */
-	bool has_answered_challenge, allows_update, prack_is_open;
+	bool has_answered_challenge, allows_update, allows_message, prack_is_open;
 	bool answers;	      /* the media's answer is under way */
 	bool answer_is_final; /* ... for a 200 */
 	uint32_t rseq;

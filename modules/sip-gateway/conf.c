@@ -199,6 +199,13 @@ const struct sl_directive sip_directives[] = {
 	     .doc = "Calls at once (503 with Retry-After beyond)."),
 	MAIN(max_cps, SL_T_INT, .dflt = "100", .min = 1, .max = 100000,
 	     .doc = "New calls a second (503 with Retry-After beyond)."),
+	MAIN(max_text, SL_T_SIZE, .dflt = "8k", .min = 256, .max = 16384,
+	     .doc = "Bytes of a text (MESSAGE); longer ones are refused (413). What makes a "
+		    "request "
+		    "of more than 1300 bytes does not go to phones by UDP (513)."),
+	MAIN(max_texts, SL_T_INT, .dflt = "10", .min = 0, .max = 100000,
+	     .doc = "Texts that a user, or a trunk, may send in a second (503 with Retry-After "
+		    "beyond). 0: no limit."),
 	MAIN(max_delay, SL_T_MSEC, .dflt = "2s", .min = 100, .max = 60000,
 	     .doc = "When messages wait longer for the stack, new calls are refused for a "
 		    "second (503 with Retry-After), so that those that are up go on."),

@@ -4,7 +4,7 @@
  * An offer is answered by the party's own media leg; the other side hears music or is joined again,
  * and is not asked. Two offers at once, one of each side, are glare: 491 (RFC 3261 section 14.2).
  */
-#include "call.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +264,8 @@ static void dispatch(struct party *p, struct strans *t, const struct sip_msg *m)
 		on_offer(p, t, m);
 	else if (message_is(m, "INFO"))
 		on_info(p, t, m);
+	else if (message_is(m, "MESSAGE"))
+		texts_in_call(p, t, m);
 	else if (message_is(m, "REFER"))
 		transfer_refer(p, t, m);
 	else if (message_is(m, "OPTIONS") || message_is(m, "NOTIFY"))

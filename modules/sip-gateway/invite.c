@@ -36,20 +36,27 @@ static bool is_own_phone(const struct stack *s, const struct sip_msg *m)
 	return false;
 }
 
-static enum auth_verdict identify(struct stack *s, struct strans *t, const struct sip_msg *m,
-				  struct sl_str called, struct auth_who *who)
+struct sl_str called_of(const struct sip_msg *m)
 {
-	*who = (struct auth_who){.trunk = trunk_by_source(s, &m->flow.remote)};
-	if (who->trunk && (!has_credentials(m) || !stack_user(s, m->peek.from_user)) &&
+	struct sl_str user = sip_user_of(m->peek.uri);
+
+	return user.len > 0 ? user : m->peek.to_user;
+}
+
+enum auth_verdict calls_identify(struct stack *s, struct strans *t, const struct sip_msg *m,
+				 struct auth_who *ret_who)
+{
+	*ret_who = (struct auth_who){.trunk = trunk_by_source(s, &m->flow.remote)};
+	if (ret_who->trunk && (!has_credentials(m) || !stack_user(s, m->peek.from_user)) &&
 	    !is_own_phone(s, m)) {
-		who->kind = AUTH_TRUNK;
+		ret_who->kind = AUTH_TRUNK;
 		return AUTH_OK;
 	}
-	if (!has_credentials(m) && is_open_to_all(s, m, called)) {
-		*who = (struct auth_who){.kind = AUTH_STRANGER};
+	if (!has_credentials(m) && is_open_to_all(s, m, called_of(m))) {
+		*ret_who = (struct auth_who){.kind = AUTH_STRANGER};
 		return AUTH_OK;
 	}
-	return auth_request(t, m, who);
+	return auth_request(t, m, ret_who);
 }
 
 static void name_caller(struct party *p, const struct sip_msg *m, const struct auth_who *who)
@@ -121,13 +128,6 @@ static void refuse(struct strans *t, unsigned status)
 		     &(struct strans_reply){.status = status,
 					    .headers = status == 503 ? SL_STR("Retry-After: 5\r\n")
 								     : SL_STR_NULL});
-}
-
-static struct sl_str called_of(const struct sip_msg *m)
-{
-	struct sl_str user = sip_user_of(m->peek.uri);
-
-	return user.len > 0 ? user : m->peek.to_user;
 }
 
 /* A second call of a user has its media where the first has it, so that they can be joined. */
@@ -220,7 +220,7 @@ void calls_invite(struct stack *s, const struct sip_msg *m)
 
 	if (strans_new(s, m, &t) < 0)
 		return;
-	if (identify(s, t, m, called_of(m), &who) != AUTH_OK)
+	if (calls_identify(s, t, m, &who) != AUTH_OK)
 		return;
 	if (m->body_kind != BODY_SDP && m->body_kind != BODY_NONE) {
 		strans_reply(t, &(struct strans_reply){

@@ -53,7 +53,7 @@ static void put_dialog(struct sl_buf *b, const struct party *p)
 	put_text(b, p->routes);
 	sl_buf_u32(b, p->cseq);
 	sl_buf_u32(b, p->remote_cseq);
-	sl_buf_u8(b, p->allows_update);
+	sl_buf_u8(b, (uint8_t)(p->allows_update | p->allows_message << 1));
 	sl_buf_u32(b, p->session_s);
 	sl_buf_u32(b, p->session_min_s);
 	sl_buf_u8(b, p->we_refresh);
@@ -225,6 +225,7 @@ static bool take_text(struct kept_from *k, char **field)
 
 static int read_dialog(struct kept_from *k, struct party *p)
 {
+	uint8_t allows;
 	bool ok;
 
 	(void)sl_str_copy(p->tag, sizeof p->tag, sl_read_lstr(&k->r));
@@ -233,7 +234,9 @@ static int read_dialog(struct kept_from *k, struct party *p)
 	     take_text(k, &p->remote) && take_text(k, &p->target) && take_text(k, &p->routes);
 	p->cseq = sl_read_u32(&k->r) + CSEQ_STEP;
 	p->remote_cseq = sl_read_u32(&k->r);
-	p->allows_update = sl_read_u8(&k->r);
+	allows = sl_read_u8(&k->r);
+	p->allows_update = allows & 1;
+	p->allows_message = allows & 2;
 	p->session_s = sl_read_u32(&k->r);
 	p->session_min_s = sl_read_u32(&k->r);
 	p->we_refresh = sl_read_u8(&k->r);

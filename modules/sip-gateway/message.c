@@ -275,6 +275,8 @@ const char *sip_status_text(unsigned status)
 		{406, "Not Acceptable"},
 		{407, "Proxy Authentication Required"},
 		{408, "Request Timeout"},
+		{412, "Conditional Request Failed"},
+		{413, "Request Entity Too Large"},
 		{415, "Unsupported Media Type"},
 		{416, "Unsupported URI Scheme"},
 		{420, "Bad Extension"},

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ALLOWED "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY\r\n"
+#define ALLOWED                                                                                    \
+	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, "           \
+	"MESSAGE\r\n"
 
 bool keep_text(char **field, struct sl_str s)
 {
@@ -74,6 +76,7 @@ int party_dialog_from_request(struct party *p, const struct sip_msg *m)
 	p->remote_cseq = m->peek.cseq;
 	p->cseq = 1;
 	p->allows_update = message_allows(m, "UPDATE");
+	p->allows_message = message_allows(m, "MESSAGE");
 	return ok ? party_enter_table(p) : -SL_ENOMEM;
 }
 
@@ -83,8 +86,10 @@ void party_refresh_target(struct party *p, const struct sip_msg *m)
 
 	if (contact.len > 0)
 		(void)keep_text(&p->target, contact);
-	if (message_header(m, "Allow").len > 0)
-		p->allows_update = message_allows(m, "UPDATE");
+	if (message_header(m, "Allow").len == 0)
+		return;
+	p->allows_update = message_allows(m, "UPDATE");
+	p->allows_message = message_allows(m, "MESSAGE");
 }
 
 /* From a response: the peer's tag, where it is, and the way there */

@@ -15,9 +15,10 @@ enum { LATE_REFUSED_MS = 1000 };
 
 #define ALLOWED                                                                                    \
 	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, "         \
-	"NOTIFY\r\n"
+	"NOTIFY, MESSAGE\r\n"
 #define SUPPORTED                                                                                  \
-	"Accept: application/sdp\r\nSupported: replaces, timer, 100rel, path, outbound\r\n"
+	"Accept: application/sdp, text/plain\r\nSupported: replaces, timer, 100rel, path, "        \
+	"outbound\r\n"
 
 /* ---- out */
 
@@ -117,6 +118,8 @@ static void on_new_request(struct stack *s, const struct sip_msg *m)
 		registrar_request(s, m);
 	else if (message_is(m, "INVITE"))
 		calls_invite(s, m);
+	else if (message_is(m, "MESSAGE"))
+		texts_request(s, m);
 	else if (message_is(m, "OPTIONS"))
 		answer_options(s, m);
 	else if (message_is(m, "ACK"))

@@ -96,7 +96,7 @@ struct user {
 	struct binding *bindings;
 	uint32_t n_calls, n_bindings;
 	uint32_t worker; /* that has the media of its calls */
-	struct rate rate;
+	struct rate rate, texts;
 };
 
 int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
@@ -229,6 +229,12 @@ struct auth_who {
 	struct user *user;
 	struct trunk *trunk;
 };
+/* A trunk by its address, a user by its credentials, and, where a route takes anybody, a stranger; others
+ * are asked for credentials. */
+enum auth_verdict calls_identify(struct stack *s, struct strans *t, const struct sip_msg *m,
+				 struct auth_who *ret_who);
+/* Who is meant: the user part of what was asked for */
+struct sl_str called_of(const struct sip_msg *m);
 /* Credentials of a user; without any, a challenge is sent. */
 enum auth_verdict auth_request(struct strans *t, const struct sip_msg *m, struct auth_who *ret_who);
 
@@ -283,7 +289,7 @@ struct trunk {
 	struct sip_flow flow;			    /* to `hop` */
 	bool up, registered, finding, started;
 	uint32_t n_calls, n_silent, cseq, n_failed;
-	struct rate rate;
+	struct rate rate, texts;
 	uint32_t failure; /* status of the newest registration that failed; 0: none */
 	unsigned n_tries; /* hops that this registration has tried */
 	struct alarm renew, probe, find;
@@ -348,6 +354,9 @@ void calls_flow_gone(struct stack *s, const struct sip_flow *flow);
 /* Ends those whose media was there. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
+
+/* ---- text.c */
+void texts_request(struct stack *s, const struct sip_msg *m);
 
 /* ---- browsers.c, browser_pass.c */
 void browsers_signal(struct stack *s, struct sl_str data);

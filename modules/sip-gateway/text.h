@@ -1,0 +1,51 @@
+/*
+ * sip-gateway/text.h: texts between people (MESSAGE, RFC 3428), whatever each of them speaks.
+ *
+ * A text is routed as a call would be, goes to all devices of who is found, and is answered when
+ * one of them has taken it, or none can.
+ */
+#ifndef SIP_TEXT_H
+#define SIP_TEXT_H
+
+#include "account.h"
+#include "browsers.h"
+
+/* Where one was refused for its form */
+#define TEXT_ACCEPT "Accept: text/plain\r\n"
+
+/* A text that is on its way. */
+struct text {
+	struct stack *stack;
+	struct strans *asked; /* the request that brought it; NULL: gone, or a client's */
+	uint64_t peer;	      /* the client that said it; 0: none */
+	char ref[SIP_NAME_LEN + 1];
+	char from[64], display[64];
+	struct user *user;	 /* who says it; NULL: no user of this node */
+	struct account *account; /* referenced; by which a client says it */
+	struct sip_flow flow;	 /* of the request: its sender is not told its own text */
+	char *body;		 /* owned: UTF-8 */
+	char called[DIAL_TEXT];
+	struct dial_result plan;
+	unsigned next_target;
+	unsigned n_open; /* requests without an answer */
+	unsigned status; /* the best failure so far */
+	bool delivered;
+};
+
+/* ---- text.c */
+/* {"type":"text","number":...,"text":...,"ref":...} */
+void texts_said(const struct said *m);
+/* One of its requests has an answer: a final status */
+void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
+/* Within a call: for who is at the other end of it */
+void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
+/* 0, or the status to refuse it with: not plain text, or longer than this node takes */
+unsigned text_check(const struct stack *s, const struct sip_msg *m);
+
+/* ---- text_out.c: one more request for x; negative: it cannot be sent, and nothing is told */
+SL_MUST_CHECK int text_to_binding(struct text *x, const struct user *u, const struct binding *b);
+SL_MUST_CHECK int text_to_trunk(struct text *x, struct trunk *t, struct sl_str number);
+/* The client hears it. */
+void text_to_client(const struct text *x, uint64_t peer);
+
+#endif
