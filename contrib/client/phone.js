@@ -11,7 +11,7 @@
  * messages are described in modules/sip-gateway/README.md.
  *
  * Events, with detail: 'state' ('connecting', 'ready', 'registering', 'registered', 'closed'), 'registration' {ok, user, pbx, reason}, 'incoming' (Call),
- * 'message' {from, name, text, call}, 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
+ * 'message' {from, name, text, call}, 'presence' {user, open, activity, note}, 'lamp' {user, state, calls}, 'voicemail' {user, waiting, new, old}, 'calls' (all of them), 'recording' (state), 'trouble' (sentence), 'closed' (reason).
  */
 import {Socket, defaultSignalUrl} from '/sluice.js';
 import {Call} from '/phone-call.js';
@@ -45,7 +45,7 @@ export class Phone extends EventTarget {
 		super();
 		const {room = `phone-${randomName()}`, name = options.user || 'phone', signal = defaultSignalUrl(), token = null, stream = null,
 			RTCPeerConnection = globalThis.RTCPeerConnection, WebSocket} = options;
-		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), texts: new Map(), early: [], joined: false, input: null, recording: 'off'});
+		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), texts: new Map(), watched: new Map(), watching: new Map(), presence: null, voicemail: null, early: [], joined: false, input: null, recording: 'off'});
 		this.account = options.user || token ? this.accountOf(options) : null;
 		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
 		this.listen();
@@ -91,6 +91,25 @@ export class Phone extends EventTarget {
 			this.texts.set(ref, {resolve, reject});
 			this.say({type: 'text', number: number.trim(), text, ref});
 		});
+	}
+
+	/* What package ('presence', 'dialog') tells of a number comes as events 'presence' and 'lamp'. Rejects with the server's sentence. */
+	subscribe(number, what = 'presence') {
+		number = number.trim();
+		this.watched.set(`${what} ${number}`, {number, what});
+		return this.watch(number, what);
+	}
+
+	unsubscribe(number, what = 'presence') {
+		number = number.trim();
+		if (this.watched.delete(`${what} ${number}`))
+			this.say({type: 'watch', number, package: what, on: false});
+	}
+
+	/* What this user is doing: {open, activity, note}; nothing: as its calls tell. */
+	setPresence({open, activity, note} = {}) {
+		this.presence = {...(open !== undefined && {open}), ...(activity && {activity}), ...(note && {note})};
+		this.say({type: 'presence', ...this.presence});
 	}
 
 	/* Hangs up, and leaves. */
@@ -219,7 +238,7 @@ export class Phone extends EventTarget {
 
 	/* The server does not know us any more: what it had of us is gone. */
 	lost() {
-		this.wasLost = true;
+		this.wasLost = this.forgotten = true;
 		this.joined = false;
 		this.registration = null;
 		this.forgetTexts('The server has lost this message.');
@@ -234,6 +253,12 @@ export class Phone extends EventTarget {
 			return void (this.iceServers = m.iceServers);
 		if (m.type === 'text')
 			return emit(this, 'message', {from: m.from, name: m.display ?? '', text: m.text, call: this.calls.find(c => c.id === m.call) ?? null});
+		if (m.type === 'watching')
+			return this.watchAnswered(m);
+		if (m.type === 'voicemail')
+			this.voicemail = m;
+		if (m.type === 'presence' || m.type === 'lamp' || m.type === 'voicemail')
+			return emit(this, m.type, m);
 		if (m.type === 'text_sent')
 			return this.textSent(m);
 		if (m.type === 'recording')
@@ -242,6 +267,31 @@ export class Phone extends EventTarget {
 		if (call)
 			return call.hear(m);
 		return m.type === 'incoming' ? this.incoming(m) : undefined;
+	}
+
+	watch(number, what) {
+		return new Promise((resolve, reject) => {
+			this.watching.set(`${what} ${number}`, {resolve, reject});
+			this.say({type: 'watch', number, package: what});
+		});
+	}
+
+	watchAnswered(m) {
+		const key = `${m.package} ${m.user}`, asked = this.watching.get(key);
+		this.watching.delete(key);
+		if (!m.ok)
+			this.watched.delete(key);
+		if (asked)
+			return asked[m.ok ? 'resolve' : 'reject'](m.ok ? undefined : Object.assign(new Error(m.reason), {status: m.status}));
+		return m.ok ? undefined : emit(this, 'trouble', m.reason);
+	}
+
+	/* The server has begun anew, and knows nothing of it any more. */
+	sayAgain() {
+		for (const {number, what} of this.watched.values())
+			this.watch(number, what).catch(() => { /* it is not watched any more */ });
+		if (this.presence)
+			this.say({type: 'presence', ...this.presence});
 	}
 
 	textSent(m) {
@@ -259,11 +309,16 @@ export class Phone extends EventTarget {
 	registered(m) {
 		if (m.lost) { // the telephone service has started anew
 			this.registration = null;
+			this.forgotten = true;
 			if (this.account)
 				this.say({type: 'register', ...this.account});
 			return this.changed();
 		}
 		this.registration = this.account && (m.user || !m.ok) ? {ok: m.ok, user: m.user ?? this.account.user ?? '', pbx: m.pbx ?? null, reason: m.reason ?? null} : null;
+		if (m.ok && this.forgotten) {
+			this.forgotten = false;
+			this.sayAgain();
+		}
 		this.asked?.[m.ok ? 'resolve' : 'reject'](m.ok ? this.registration : new Error(m.reason));
 		this.asked = null;
 		emit(this, 'registration', this.registration);

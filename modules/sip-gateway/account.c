@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "browsers.h"
+#include "event.h"
 
 enum { SECOND = 1000, RETRY_MS = 2000, MAX_RETRY_MS = 120 * SECOND };
 
@@ -165,6 +165,7 @@ static void on_granted(struct account *a, const struct sip_msg *resp)
 	if (!a->registered)
 		sl_count(&a->stack->m[M_REGISTRATIONS]);
 	a->registered = true;
+	follow_registered(a);
 	a->n_failed = 0;
 	arm(a, granted_ms(a, resp) / 2);
 }
@@ -349,6 +350,7 @@ void account_close(struct account *a)
 	if (!a)
 		return;
 	a->peer = 0;
+	follow_account_left(a);
 	alarm_cancel(&a->stack->alarms, &a->renew);
 	if (!a->moved && (a->registered || a->asking)) {
 		a->leaving = true;

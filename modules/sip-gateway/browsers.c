@@ -8,6 +8,7 @@
  *
  * What is said of a call that a process of before has is passed on to there.
  */
+#include "event.h"
 #include "text.h"
 
 #include <sluice/crypto.h>
@@ -53,10 +54,24 @@ struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *
 	return b;
 }
 
+/* What it has said and wanted to know as a device of this user */
+static void leave_user(struct stack *s, struct browser *b)
+{
+	struct user *u = b->user;
+
+	if (!u)
+		return;
+	b->user = NULL;
+	publications_client_left(s, u, b->peer);
+	watches_client_left(s, b->peer);
+	user_changed(u, CHANGED_PRESENCE);
+}
+
 static void forget(struct stack *s, struct browser *b)
 {
 	struct elsewhere *e;
 
+	leave_user(s, b);
 	sl_htab_remove(&s->browsers, &b->node);
 	account_close(b->account);
 	while ((e = b->calls)) {
@@ -129,8 +144,13 @@ static void register_user(const struct said *m, struct user *u)
 		answer_register(m, NULL, 403, "This user has too many devices.");
 		return;
 	}
+	if (m->b->user != u)
+		leave_user(m->s, m->b);
 	m->b->user = u;
+	user_changed(u, CHANGED_PRESENCE);
 	answer_register(m, u, 200, NULL);
+	if (u->mailbox)
+		event_say_summary(m->s, m->b->peer, u->conf->name.p, u->mailbox);
 }
 
 static void register_by_password(const struct said *m, struct sl_str name)
@@ -184,7 +204,7 @@ static bool is_same_account(const struct said *m, struct sl_str pbx)
 
 static void leave_all(const struct said *m)
 {
-	m->b->user = NULL;
+	leave_user(m->s, m->b);
 	account_close(m->b->account);
 	m->b->account = NULL;
 	answer_register(m, NULL, 200, NULL);
@@ -256,20 +276,22 @@ static void on_unknown(const struct said *m, struct sl_str data)
 
 static void dispatch(const struct said *m, struct sl_str data)
 {
+	static const struct {
+		const char *type;
+		void (*fn)(const struct said *m);
+	} verbs[] = {{"register", on_register},
+		     {"call", browser_on_call},
+		     {"text", texts_said},
+		     {"watch", watch_said},
+		     {"presence", publish_said}};
 	struct sl_str type = sl_json_get_str(m->json, "type");
 	struct party *p;
 
-	if (sl_str_eq(type, SL_STR("register"))) {
-		on_register(m);
-		return;
-	}
-	if (sl_str_eq(type, SL_STR("call"))) {
-		browser_on_call(m);
-		return;
-	}
-	if (sl_str_eq(type, SL_STR("text"))) {
-		texts_said(m);
-		return;
+	for (size_t i = 0; i < SL_ARRAY_LEN(verbs); i++) {
+		if (sl_str_eq(type, sl_str_c(verbs[i].type))) {
+			verbs[i].fn(m);
+			return;
+		}
 	}
 	p = browser_party(m, m->call);
 	if (p)

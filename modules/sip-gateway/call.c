@@ -73,6 +73,7 @@ unsigned calls_admit(struct stack *s, const struct auth_who *who)
 void party_charge(struct party *p)
 {
 	p->charged = true;
+	user_changed(p->user, CHANGED_PRESENCE | CHANGED_DIALOGS);
 	if (p->user) {
 		p->user->n_calls++;
 		if (p->caller)
@@ -90,10 +91,18 @@ void party_discharge(struct party *p)
 	if (!p->charged)
 		return;
 	p->charged = false;
+	user_changed(p->user, CHANGED_PRESENCE | CHANGED_DIALOGS);
 	if (p->user)
 		p->user->n_calls--;
 	if (p->trunk)
 		p->trunk->n_calls--;
+}
+
+/* What watchers see of them */
+static void users_changed(const struct call *c)
+{
+	for (const struct party *p = c->parties; p; p = p->next)
+		user_changed(p->user, CHANGED_PRESENCE | CHANGED_DIALOGS);
 }
 
 /* ---- life */
@@ -319,6 +328,7 @@ void call_join(struct call *c)
 {
 	struct party *a = c->a, *b = c->b ? c->b : c->early;
 
+	users_changed(c);
 	if (c->over || !a || !a->has_media)
 		return;
 	call_keep(c);
@@ -628,6 +638,7 @@ void call_begin(struct call *c, struct party *caller)
 
 void call_ringing(struct call *c, struct party *callee)
 {
+	users_changed(c);
 	if (callee->ringing_ms == 0)
 		callee->ringing_ms = stack_now(c->stack);
 	if (c->transfer.by) {

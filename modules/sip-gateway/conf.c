@@ -199,6 +199,11 @@ const struct sl_directive sip_directives[] = {
 	     .doc = "Calls at once (503 with Retry-After beyond)."),
 	MAIN(max_cps, SL_T_INT, .dflt = "100", .min = 1, .max = 100000,
 	     .doc = "New calls a second (503 with Retry-After beyond)."),
+	MAIN(max_watches, SL_T_INT, .dflt = "10000", .min = 0, .max = 10000000,
+	     .doc = "Subscriptions to presence, calls and mailboxes of users (503 with Retry-After "
+		    "beyond). 0: none."),
+	MAIN(max_watches_user, SL_T_INT, .dflt = "200", .min = 0, .max = 100000,
+	     .doc = "Those that a user, or a client, has of them."),
 	MAIN(max_text, SL_T_SIZE, .dflt = "8k", .min = 256, .max = 16384,
 	     .doc = "Bytes of a text (MESSAGE); longer ones are refused (413). What makes a "
 		    "request "

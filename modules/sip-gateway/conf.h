@@ -67,7 +67,7 @@ struct sip_conf {
 	int64_t max_bindings, max_calls, max_cps, max_redirects;
 	uint64_t max_delay, ring_timeout, session_expires, idle_timeout, block_time, max_duration;
 	struct sl_regex *scanners;
-	int64_t rate, burst, auth_failures, max_texts;
+	int64_t rate, burst, auth_failures, max_texts, max_watches, max_watches_user;
 	uint64_t max_text;
 	bool browsers;
 	struct sl_list codecs;
@@ -103,6 +103,7 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(CALLS_REFUSED, calls_refused, COUNTER, "Calls refused for a limit.")                     \
 	X(TEXTS, texts, COUNTER, "Texts (MESSAGE) that somebody has taken.")                       \
 	X(TEXTS_REFUSED, texts_refused, COUNTER, "Texts that nobody took, or that were refused.")  \
+	X(WATCHES, watches, GAUGE, "Subscriptions to presence, calls and mailboxes of users.")     \
 	X(RETRANSMISSIONS, retransmissions, COUNTER, "Messages sent again over UDP.")              \
 	X(TIMEOUTS, timeouts, COUNTER, "Requests that nobody answered.")                           \
 	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.")

@@ -110,6 +110,13 @@ static struct edge_sticky *sticky_of(struct edge *e, const struct sip_peek *m, u
 	return &e->sticky[*ret_hash % EDGE_STICKY];
 }
 
+/* What is handed on at once when a process is followed by another */
+static bool is_for_the_newest(const struct sip_peek *m)
+{
+	return sl_str_eq(m->method, SL_STR("REGISTER")) ||
+	       sl_str_eq(m->method, SL_STR("PUBLISH")) || sl_str_eq(m->method, SL_STR("SUBSCRIBE"));
+}
+
 static bool begins_dialog(const struct sip_peek *m)
 {
 	return m->status == 0 && m->to_tag.len == 0;
@@ -123,7 +130,7 @@ static uint32_t owner_of(struct edge *e, const struct sip_peek *m)
 	uint32_t owner;
 
 	owner = sip_name_owner(m->status ? sip_branch_name(m->branch) : m->to_tag);
-	if (owner || m->status || sl_str_eq(m->method, SL_STR("REGISTER")))
+	if (owner || m->status || is_for_the_newest(m))
 		return owner;
 	s = sticky_of(e, m, &hash);
 	if (s->hash == hash && s->owner)

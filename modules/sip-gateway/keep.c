@@ -7,20 +7,13 @@
  * the last moment may be missing, so CSeq goes on with a step. A call of which a side cannot be
  * taken over, because it was still being set up, ends with a cause.
  */
-#include "browsers.h"
+#include "event.h"
 
 #include <stdlib.h>
 
 #include "leg.h"
 
-enum {
-	KEPT_CALL = 1,
-	KEPT_BINDING,
-	KEPT_WORDS,
-	CSEQ_STEP = 16,
-	NOBODY = 255,
-	MAX_KEPT = 48 * 1024
-};
+enum { CSEQ_STEP = 16, NOBODY = 255, MAX_KEPT = 48 * 1024 };
 
 static uint64_t new_key(struct stack *s)
 {
@@ -32,6 +25,34 @@ static void forget(struct stack *s, uint32_t worker, uint64_t key)
 	sl_buf_reset(&s->out);
 	sl_buf_u64(&s->out, key);
 	(void)s->io->tell(s->io->arg, worker, WIRE_FORGET, &s->out); /* gone: so is what it kept */
+}
+
+/* ---- for others */
+
+void stack_forget(struct stack *s, struct kept_place *k)
+{
+	if (k->key)
+		forget(s, k->worker, k->key);
+	*k = (struct kept_place){0};
+}
+
+void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, enum kept_kind kind)
+{
+	if (k->key && k->worker != worker)
+		stack_forget(s, k);
+	if (k->key == 0)
+		*k = (struct kept_place){new_key(s), worker};
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, k->key);
+	sl_buf_u8(&s->out, (uint8_t)kind);
+	sl_buf_u64(&s->out, stack_now(s));
+}
+
+/* What cannot be kept is lost with this process, as if it had not been said. */
+void stack_keep_end(struct stack *s, struct kept_place *k)
+{
+	if (sl_buf_ok(&s->out) == 0 && s->out.len < MAX_KEPT)
+		(void)s->io->tell(s->io->arg, k->worker, WIRE_KEEP, &s->out);
 }
 
 /* ---- written */
@@ -377,6 +398,14 @@ void stack_kept(struct stack *s, struct sl_str data)
 	case KEPT_BINDING:
 		then = sl_read_u64(&k.r);
 		binding_take(s, &k.r, stack_now(s) - then);
+		break;
+	case KEPT_WATCH:
+		then = sl_read_u64(&k.r);
+		watch_take(s, &k.r, stack_now(s) - then);
+		break;
+	case KEPT_PUBLICATION:
+		then = sl_read_u64(&k.r);
+		publication_take(s, &k.r, stack_now(s) - then);
 		break;
 	case KEPT_WORDS:
 		say_words(s, &k.r);

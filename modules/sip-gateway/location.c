@@ -32,6 +32,8 @@ void binding_free(struct binding *b)
 		return;
 	unlink_binding(b);
 	binding_forget(b);
+	if (!b->user->bindings)
+		user_changed(b->user, CHANGED_PRESENCE);
 	if (b->on_flow)
 		sl_htab_remove(&b->stack->flows, &b->by_flow);
 	alarm_cancel(&b->stack->alarms, &b->expiry);
@@ -116,6 +118,8 @@ static int link_binding(struct binding *b, uint64_t life_ms)
 		return rc;
 	}
 	b->on_flow = b->flow.conn != 0;
+	if (!b->user->bindings)
+		user_changed(b->user, CHANGED_PRESENCE);
 	b->next = b->user->bindings;
 	b->user->bindings = b;
 	b->user->n_bindings++;

@@ -5,7 +5,7 @@
  * What this process does not know may be another's: a response or a CANCEL that a worker could not
  * place is passed on once by the edge's table, so 481 is said here without asking around.
  */
-#include "account.h"
+#include "event.h"
 
 #include <sluice/crypto.h>
 
@@ -15,10 +15,10 @@ enum { LATE_REFUSED_MS = 1000 };
 
 #define ALLOWED                                                                                    \
 	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, "         \
-	"NOTIFY, MESSAGE\r\n"
+	"NOTIFY, MESSAGE, SUBSCRIBE, PUBLISH\r\n"
 #define SUPPORTED                                                                                  \
-	"Accept: application/sdp, text/plain\r\nSupported: replaces, timer, 100rel, path, "        \
-	"outbound\r\n"
+	"Accept: application/sdp, text/plain\r\n" EVENT_ALLOWED                                    \
+	"Supported: replaces, timer, 100rel, path, outbound\r\n"
 
 /* ---- out */
 
@@ -103,6 +103,30 @@ static bool is_outside(const struct sip_msg *m)
 	return m->peek.to_tag.len == 0;
 }
 
+/* After a reload, what the process that follows has taken over may still be said to us. */
+static bool pass_to_successor(struct stack *s, const struct sip_msg *m)
+{
+	if (!s->successor)
+		return false;
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, stack_now(s));
+	wire_put_flow(&s->out, &m->flow);
+	sl_buf_str(&s->out, m->raw);
+	return sl_buf_ok(&s->out) == 0 &&
+	       s->io->tell(s->io->arg, s->successor, WIRE_RECEIVED, &s->out) == 0;
+}
+
+static void on_dialog_request(struct stack *s, const struct sip_msg *m)
+{
+	bool subscribe = message_is(m, "SUBSCRIBE"), notify = message_is(m, "NOTIFY");
+
+	if ((subscribe && watch_refresh(s, m)) || (notify && follow_notified(s, m)))
+		return;
+	if ((subscribe || notify) && !party_by_tag(s, m->peek.to_tag) && pass_to_successor(s, m))
+		return;
+	calls_request(s, m);
+}
+
 static void on_new_request(struct stack *s, const struct sip_msg *m)
 {
 	if (refuse_extensions(s, m))
@@ -113,7 +137,7 @@ static void on_new_request(struct stack *s, const struct sip_msg *m)
 	else if (!scheme_is_known(m))
 		strans_refuse(s, m, 416, SL_STR_NULL);
 	else if (!is_outside(m))
-		calls_request(s, m);
+		on_dialog_request(s, m);
 	else if (message_is(m, "REGISTER"))
 		registrar_request(s, m);
 	else if (message_is(m, "INVITE"))
@@ -126,8 +150,12 @@ static void on_new_request(struct stack *s, const struct sip_msg *m)
 		return; /* of what is long over */
 	else if (message_is(m, "CANCEL") || message_is(m, "BYE"))
 		strans_refuse(s, m, 481, SL_STR_NULL);
-	else if (message_is(m, "NOTIFY")) /* phones tell of voice mail unasked */
-		strans_refuse(s, m, 481, SL_STR_NULL);
+	else if (message_is(m, "SUBSCRIBE"))
+		watch_request(s, m);
+	else if (message_is(m, "PUBLISH"))
+		publish_request(s, m);
+	else if (message_is(m, "NOTIFY"))
+		mailbox_notified(s, m);
 	else
 		strans_refuse(s, m, 405, SL_STR(ALLOWED));
 }
@@ -243,7 +271,17 @@ static void on_flow_gone(struct stack *s, struct sl_str data)
 		return;
 	bindings_flow_gone(s, &flow);
 	calls_flow_gone(s, &flow);
+	watches_flow_gone(s, &flow);
 	ctrans_flow_gone(s, &flow);
+}
+
+/* Of a process of before */
+static void take(struct stack *s, struct sl_str data,
+		 void (*fn)(struct stack *s, struct sl_reader *r, uint64_t ago_ms))
+{
+	struct sl_reader r = sl_reader(data.p, data.len);
+
+	fn(s, &r, 0);
 }
 
 void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data)
@@ -280,6 +318,15 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		break;
 	case WIRE_TRUNK:
 		trunks_import(s, data);
+		break;
+	case WIRE_WATCH:
+		take(s, data, watch_take);
+		break;
+	case WIRE_PUBLICATION:
+		take(s, data, publication_take);
+		break;
+	case WIRE_FOLLOW:
+		follows_import(s, data);
 		break;
 	case WIRE_BROWSER:
 		browsers_import(s, data);
@@ -375,11 +422,15 @@ bool stack_is_idle(const struct stack *s)
 void stack_drain(struct stack *s, uint32_t successor)
 {
 	s->draining = true;
+	s->successor = successor;
 	if (!successor)
 		return;
 	trunks_export(s, successor);
 	bindings_export(s, successor);
 	browsers_export(s, successor);
+	follows_export(s, successor);
+	publications_export(s, successor);
+	watches_export(s, successor);
 }
 
 void stack_worker_gone(struct stack *s, uint32_t worker)
@@ -398,18 +449,28 @@ static void free_transactions(struct stack *s)
 		ctrans_free(SL_CONTAINER(n, struct ctrans, node));
 }
 
+static void free_user(struct user *u)
+{
+	while (u->bindings)
+		binding_free(u->bindings);
+	while (u->said)
+		publication_free(u->said);
+	free(u->mailbox);
+}
+
 void stack_free(struct stack *s)
 {
 	if (!s)
 		return;
 	calls_end_all(s);
 	browsers_end(s);
+	watches_free(s);
+	follows_free(s);
 	browsers_free(s);
 	accounts_free(s);
 	free_transactions(s);
 	for (size_t i = 0; s->all_users && i < s->conf->users.n; i++)
-		while (s->all_users[i].bindings)
-			binding_free(s->all_users[i].bindings);
+		free_user(&s->all_users[i]);
 	trunks_close(s);
 	sl_htab_free(&s->strans);
 	sl_htab_free(&s->ctrans);

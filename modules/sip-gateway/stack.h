@@ -67,6 +67,10 @@ struct stack {
 	struct trunk *trunks;	 /* conf->trunks.n */
 	struct sl_htab browsers; /* by peer: browsers.c */
 	struct sl_htab accounts; /* by contact: account.c */
+	struct sl_htab watches;	 /* by our tag: watch.c */
+	struct sl_htab follows;	 /* by our tag: follow.c */
+	uint32_t n_watches;
+	uint32_t successor; /* of a process that drains; 0: none */
 	uint64_t last_kept;	 /* number of what workers keep */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
@@ -97,6 +101,10 @@ struct user {
 	uint32_t n_calls, n_bindings;
 	uint32_t worker; /* that has the media of its calls */
 	struct rate rate, texts;
+	struct watch *watches;	     /* of it: watch.c */
+	uint32_t n_watches;	     /* its own, of others */
+	struct publication *said;    /* owned: publish.c */
+	struct event_summary *mailbox; /* owned; NULL: nothing was said of one */
 };
 
 int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
@@ -146,6 +154,7 @@ struct strans {
 	uint32_t interval, cseq;
 	uint16_t status; /* of the newest response */
 	bool invite, acked, has_tag;
+	bool makes_dialog; /* by its answer, though it is no INVITE */
 	uint32_t rseq; /* of the newest reliable provisional response */
 	bool unacked_provisional;
 	strans_fn *fn;
@@ -340,6 +349,15 @@ SL_MUST_CHECK int trunk_put_credentials(struct trunk *t, struct sl_buf *b,
 					struct sl_str uri);
 
 /* ---- keep.c: what outlives this process if it is killed */
+enum kept_kind { KEPT_CALL = 1, KEPT_BINDING, KEPT_WORDS, KEPT_WATCH, KEPT_PUBLICATION };
+struct kept_place {
+	uint64_t key; /* 0: nowhere */
+	uint32_t worker;
+};
+/* What is put into s->out between the two is kept, instead of what was before. */
+void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, enum kept_kind kind);
+void stack_keep_end(struct stack *s, struct kept_place *k);
+void stack_forget(struct stack *s, struct kept_place *k);
 void stack_kept(struct stack *s, struct sl_str data);
 void binding_keep(struct binding *b);
 void binding_forget(struct binding *b);
@@ -354,6 +372,10 @@ void calls_flow_gone(struct stack *s, const struct sip_flow *flow);
 /* Ends those whose media was there. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
+
+/* ---- presence.c, for whoever changes something that watchers of a user see; u may be NULL */
+enum { CHANGED_PRESENCE = 1, CHANGED_DIALOGS = 2, CHANGED_MAILBOX = 4 };
+void user_changed(struct user *u, unsigned what);
 
 /* ---- text.c */
 void texts_request(struct stack *s, const struct sip_msg *m);

@@ -172,7 +172,7 @@ int strans_new(struct stack *s, const struct sip_msg *m, struct strans **ret_tra
 
 static bool makes_dialog(const struct strans *t, unsigned status)
 {
-	return t->invite && status > 100 && status < 300;
+	return (t->invite || t->makes_dialog) && status > 100 && status < 300;
 }
 
 static void write_reply(struct strans *t, const struct strans_reply *r)

@@ -38,6 +38,9 @@ enum wire_type {
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
 	WIRE_BROWSER,	   /* browser_pass.c: a client without SIP, for the same */
 	WIRE_TRUNK,	   /* trunk.c: one that lives */
+	WIRE_WATCH,	   /* watch.c: a subscription */
+	WIRE_FOLLOW,	   /* follow.c: what a client wants to know at its PBX */
+	WIRE_PUBLICATION,  /* publish.c: what a user says of itself */
 };
 
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };
