@@ -6,10 +6,10 @@
  */
 #include "account.h"
 #include "call.h"
+#include "siprec.h"
 
 #include <sluice/crypto.h>
 
-#include <stdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -197,6 +197,7 @@ static void call_free(struct call *c)
 		s->first_call = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	siprec_free(c);
 	free(c->plan_header);
 	free(c);
 }
@@ -243,6 +244,7 @@ void call_end(struct call *c, const char *by, unsigned status)
 	if (c->over)
 		return;
 	call_forget(c);
+	siprec_end(c);
 	c->over = true;
 	c->ended_by = by;
 	c->end_status = status;
@@ -268,7 +270,7 @@ void calls_worker_gone(struct stack *s, uint32_t worker)
 static void find_other_way(struct call *c, const struct sip_flow *gone)
 {
 	for (struct party *p = c->parties; p; p = p->next)
-		if (p->kind == PARTY_SIP && p->trunk && sip_flow_same(&p->flow, gone))
+		if (p->kind != PARTY_BROWSER && p->trunk && sip_flow_same(&p->flow, gone))
 			p->flow = p->trunk->flow;
 }
 
@@ -341,6 +343,7 @@ void call_join(struct call *c)
 	if (!b || !b->has_media)
 		return;
 	c->joined = true;
+	siprec_follow(c);
 	if (a->held)
 		party_leg_tell(b, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
 	if (b->held)
@@ -671,7 +674,7 @@ void call_early_media(struct call *c, struct party *callee)
 
 static bool is_tried(const struct party *p)
 {
-	return !p->caller &&
+	return !p->caller && p->kind != PARTY_RECORDER &&
 	       (p->state == PARTY_NEW || p->state == PARTY_CALLING || p->state == PARTY_RINGING);
 }
 
@@ -716,6 +719,12 @@ void call_answered(struct call *c, struct party *callee)
 	if (c->stack->conf->max_duration)
 		arm(c, &c->longest, c->stack->conf->max_duration);
 	c->a->prefer = callee->leg;
+	if (!siprec_comes_first(c))
+		answer_caller(c);
+}
+
+void call_go_on(struct call *c)
+{
 	answer_caller(c);
 }
 
@@ -773,6 +782,10 @@ void call_left(struct call *c, struct party *p, unsigned status)
 	bool talks = p == c->a || p == c->b;
 
 	p->state = PARTY_ENDED;
+	if (p->kind == PARTY_RECORDER) {
+		siprec_failed(p, status);
+		return;
+	}
 	p->ended_ms = stack_now(c->stack);
 	session_stop(p);
 	party_discharge(p);

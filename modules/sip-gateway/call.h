@@ -12,6 +12,7 @@
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
  *     redirect.c callees that point elsewhere         keep.c     what outlives this process
+ *     siprec.c   a recorder beside it
  */
 #ifndef SIP_CALL_H
 #define SIP_CALL_H
@@ -22,7 +23,7 @@
 struct call;
 struct party;
 
-enum party_kind { PARTY_SIP, PARTY_BROWSER };
+enum party_kind { PARTY_SIP, PARTY_BROWSER, PARTY_RECORDER };
 enum party_state {
 	PARTY_NEW,     /* nothing said yet */
 	PARTY_CALLING, /* its INVITE, or ours, is open */
@@ -72,9 +73,11 @@ struct party {
 	struct strans *asking;	 /* a re-INVITE or UPDATE of its that waits for media */
 	struct strans *unacked;	 /* answered with an offer of ours, or with 200: until its ACK */
 	struct ctrans *inviting; /* our INVITE, first or again */
+	struct ctrans *updating; /* our UPDATE */
 	char *offer;		 /* owned: what its INVITE offered, or what ours does */
 	char *answer;		 /* owned: what we answered to it */
 	char *headers;		 /* owned: more lines for our INVITE */
+	char *body_type;	 /* owned: of what our INVITE says; NULL: a description */
 	char *session;		 /* owned: lines about session timers for our answer */
 	bool offer_in_ok;	 /* its answer comes with the ACK */
 	bool reliable;		 /* wants provisional responses acknowledged */
@@ -119,6 +122,7 @@ struct call {
 	uint64_t begun_unix_ms, begun_ms, ringing_ms, answered_ms;
 	char redirected[SIP_MAX_REDIRECTS][64]; /* numbers that callees have pointed to */
 	unsigned n_redirected;
+	struct siprec *siprec; /* owned; NULL: it is not recorded elsewhere */
 	struct transfer {
 		struct party *by, *other; /* NULL: none is under way */
 		bool subscribed;
@@ -154,6 +158,8 @@ void call_place(struct call *c, uint32_t preferred);
 struct party *call_other(const struct call *c, const struct party *p);
 /* Frees it when everything has ended. */
 void call_settle(struct call *c);
+/* Its callee has answered, and whatever else has to come before its caller hears of it. */
+void call_go_on(struct call *c);
 /* May one more begin? Else the status to refuse with, counted */
 unsigned calls_admit(struct stack *s, const struct auth_who *who);
 int call_route(struct call *c, const struct dial_call *dial);
@@ -166,6 +172,11 @@ void party_charge(struct party *p);
 
 /* ---- party.c: SIP; each does what its state permits */
 void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to);
+/* The same without a word to it so far: its dialog and its leg */
+SL_MUST_CHECK int party_sip_begin(struct party *p, struct sl_str uri, struct sl_str to);
+/* Its INVITE, whose body is of body_type */
+SL_MUST_CHECK int party_send_invite(struct party *p, struct sl_str body);
+SL_MUST_CHECK int party_send_reinvite(struct party *p, struct sl_str body);
 void party_ring(struct party *p);
 void party_early(struct party *p);
 void party_answer(struct party *p);
@@ -199,11 +210,15 @@ void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct
 void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
 		   leg_then_fn *then);
 void party_leg_close(struct party *p, const char *why);
+/* Its leg says what the party of another leg says. */
+void party_leg_copy(struct party *p, uint32_t from);
 struct party *party_by_leg(const struct stack *s, uint32_t leg);
 enum sip_profile profile_of_sdp(struct sl_str sdp);
 bool sdp_is_hold(struct sl_str sdp);
 
 /* ---- dialog.c */
+/* Answers its re-INVITE or UPDATE. */
+void party_answer_asking(struct party *p, unsigned status, struct sl_str sdp);
 void party_on_request(struct party *p, const struct sip_msg *m);
 
 /* ---- transfer.c */

@@ -91,12 +91,36 @@ static void put_parties(struct sl_buf *b, const struct call *c)
 
 	sl_buf_str(b, SL_STR(",\"parties\":["));
 	for (const struct party *p = c->parties; p; p = p->next) {
+		if (p->kind == PARTY_RECORDER)
+			continue;
 		if (!first)
 			sl_buf_u8(b, ',');
 		first = false;
 		put_party(b, p);
 	}
 	sl_buf_u8(b, ']');
+}
+
+/* The recorders that were called, each with what became of it */
+static void put_recorders(struct sl_buf *b, const struct call *c)
+{
+	bool first = true;
+
+	for (const struct party *p = c->parties; p; p = p->next) {
+		if (p->kind != PARTY_RECORDER || !p->call_id)
+			continue;
+		sl_buf_str(b, first ? SL_STR(",\"recorders\":[{") : SL_STR(",{"));
+		first = false;
+		sl_buf_printf(b, "\"answered\":%s,\"status\":%u", p->answered_ms ? "true" : "false",
+			      p->status);
+		put_text(b, "trunk", p->trunk->conf->name.p);
+		put_text(b, "call_id", p->call_id);
+		if (p->stats && p->stats[0] == '{')
+			sl_buf_printf(b, ",\"media\":%s", p->stats);
+		sl_buf_u8(b, '}');
+	}
+	if (!first)
+		sl_buf_u8(b, ']');
 }
 
 void cdr_write(struct call *c)
@@ -127,6 +151,7 @@ void cdr_write(struct call *c)
 	if (c->reason[0])
 		put_text(&b, "reason", c->reason);
 	put_parties(&b, c);
+	put_recorders(&b, c);
 	sl_buf_u8(&b, '}');
 	if (sl_buf_ok(&b) == 0)
 		s->io->record(s->io->arg, sl_buf_view(&b));

@@ -13,9 +13,15 @@
 
 const char *const sip_algorithm_names[] = {"md5", "sha256", "sha512-256", NULL};
 static const char *const profile_names[] = {"auto", "rtp", "sdes", "webrtc", NULL};
+static const char *const siprec_names[] = {"auto", "on", "off", NULL};
+static const char *const when_names[] = {"always", "chosen", NULL};
 static const char *const transport_names[] = {"auto", "udp", "tcp", "tls", NULL};
 
 static const struct sl_directive user_fields[] = {
+	SL_FIELD(struct user_conf, siprec, SL_T_ENUM, .names = siprec_names, .dflt = "auto",
+		 .doc = "Are its calls recorded by SIPREC? auto: as siprec.when says. A route's "
+			"word "
+			"counts before that of who talks; of those, one `off` is enough."),
 	SL_FIELD(struct user_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
 		 .doc = "The extension: the user part of its address, and its name in digests."),
 	SL_FIELD(struct user_conf, password, SL_T_SECRET, .required = true, .min = 1, .max = 128,
@@ -36,6 +42,10 @@ static const struct sl_directive user_fields[] = {
 };
 
 static const struct sl_directive trunk_fields[] = {
+	SL_FIELD(struct trunk_conf, siprec, SL_T_ENUM, .names = siprec_names, .dflt = "auto",
+		 .doc = "Are calls from and to it recorded by SIPREC? auto: as siprec.when says. A "
+			"route's word "
+			"counts before that of who talks; of those, one `off` is enough."),
 	SL_FIELD(struct trunk_conf, name, SL_T_STR, .required = true, .min = 1, .max = 64,
 		 .doc = "What routes call it."),
 	SL_FIELD(struct trunk_conf, server, SL_T_STR, .required = true, .min = 1, .max = 253,
@@ -107,7 +117,26 @@ static const struct sl_directive tls_fields[] = {
 	SL_DIRS_END,
 };
 
+static const struct sl_directive siprec_fields[] = {
+	SL_FIELD(struct siprec_conf, trunks, SL_T_STR, .list = true, .max = 8,
+		 .doc = "Names of the trunks that lead to recorders; the first that takes a call "
+			"has it. Empty: nothing is recorded so."),
+	SL_FIELD(struct siprec_conf, to, SL_T_STR, .dflt = "siprec", .min = 1, .max = 63,
+		 .doc = "The user part of the recorder's address."),
+	SL_FIELD(struct siprec_conf, when, SL_T_ENUM, .names = when_names, .dflt = "always",
+		 .doc = "always: all calls but those with `siprec: off`; chosen: those with "
+			"`siprec: on`, of a route, a user or a trunk."),
+	SL_FIELD(struct siprec_conf, required, SL_T_BOOL, .dflt = "off",
+		 .doc = "A call that no recorder takes is refused (503), and ends when its last "
+			"recorder leaves."),
+	SL_DIRS_END,
+};
+
 static const struct sl_directive route_fields[] = {
+	SL_FIELD(struct route_conf, siprec, SL_T_ENUM, .names = siprec_names, .dflt = "auto",
+		 .doc = "Are its calls recorded by SIPREC? auto: as siprec.when says. A route's "
+			"word "
+			"counts before that of who talks; of those, one `off` is enough."),
 	SL_FIELD(struct route_conf, name, SL_T_STR, .max = 64,
 		 .doc = "For people: in the log, in records of calls, and in `sluice route`."),
 	SL_FIELD(struct route_conf, match, SL_T_REGEX, .required = true,
@@ -247,6 +276,8 @@ const struct sl_directive sip_directives[] = {
 	MAIN(nameservers, SL_T_ADDR, .list = true, .max = 8,
 	     .doc = "Who is asked for trunks' names. Unset: whom the system asks."),
 	MAIN(tls, SL_T_RECORD, .fields = tls_fields, .doc = "Connections to trunks over TLS."),
+	MAIN(siprec, SL_T_RECORD, .fields = siprec_fields,
+	     .doc = "Recorders of others (RFC 7866), which get a copy of calls."),
 	MAIN(media, SL_T_RECORD, .fields = legs_fields,
 	     .doc = "Sockets and codecs of media that is not WebRTC."),
 	SL_DIRS_END,
@@ -438,6 +469,20 @@ static void check_users(struct sl_conf *c, const struct sip_conf *conf)
 	free(all);
 }
 
+static void check_siprec(struct sl_conf *c, const struct sip_conf *conf)
+{
+	const struct sl_list *trunks = &conf->siprec.trunks;
+
+	for (size_t i = 0; i < trunks->n; i++) {
+		struct sl_str name = *SL_LIST_AT(*trunks, struct sl_str, i);
+		char path[64];
+
+		path_of(path, "siprec.trunks", i, "");
+		if (!sip_conf_trunk(conf, name))
+			sl_conf_error(c, path, "there is no trunk \"%.*s\"", SL_FMT(name));
+	}
+}
+
 static void check_music(struct sl_conf *c, const struct sip_conf *conf)
 {
 	struct sound s = {0};
@@ -455,6 +500,7 @@ int sip_conf_check(struct sl_conf *c, void *conf_)
 	check_codecs(c, "codecs", &conf->codecs);
 	check_tls(c, &conf->tls);
 	check_music(c, conf);
+	check_siprec(c, conf);
 	if (!legs_complexity_is_good(conf->media.complexity))
 		sl_conf_error(c, "media.complexity", "is neither auto nor a number in 0..10");
 	check_users(c, conf);

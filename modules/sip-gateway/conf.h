@@ -16,9 +16,13 @@ extern const char *const sip_algorithm_names[];
 
 enum sip_profile { SIP_PROFILE_AUTO, SIP_PROFILE_RTP, SIP_PROFILE_SDES, SIP_PROFILE_WEBRTC };
 
+enum { SIPREC_AUTO, SIPREC_ON, SIPREC_OFF }; /* of users, trunks, routes */
+enum { SIPREC_ALWAYS, SIPREC_CHOSEN };
+
 struct user_conf { /* users */
 	struct sl_str name, password, display;
 	int32_t profile; /* enum sip_profile */
+	int32_t siprec;
 	int64_t max_contacts, max_calls, max_cps;
 };
 
@@ -37,6 +41,7 @@ struct trunk_conf {			    /* trunks */
 	struct sl_addr address; /* of server, when it is a literal; by check */
 	int64_t max_calls, max_cps;
 	struct sl_list headers; /* struct sl_str: "Name: value" */
+	int32_t siprec;
 };
 /* Its host alone, as a certificate has to name it */
 struct sl_str trunk_conf_host(const struct trunk_conf *t);
@@ -50,6 +55,7 @@ struct route_conf { /* routes */
 	struct sl_str trunk; /* source: a trunk's name, "users", "anyone" or empty: any */
 	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "echo", "reject:603" ... */
 	bool early_media;	/* announcements come before the answer */
+	int32_t siprec;
 	struct sl_list headers; /* struct sl_str */
 	struct sl_list pass;	/* struct sl_str: names */
 	struct sl_str header;
@@ -75,6 +81,12 @@ struct sip_conf {
 	struct tls_conf { /* tls: of connections that we make */
 		struct sl_str authorities, cert, key;
 	} tls;
+	struct siprec_conf { /* siprec */
+		struct sl_list trunks; /* struct sl_str */
+		struct sl_str to;
+		int32_t when;
+		bool required;
+	} siprec;
 	struct legs_conf media;
 };
 extern const struct sl_directive sip_directives[];
@@ -106,7 +118,10 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(WATCHES, watches, GAUGE, "Subscriptions to presence, calls and mailboxes of users.")     \
 	X(RETRANSMISSIONS, retransmissions, COUNTER, "Messages sent again over UDP.")              \
 	X(TIMEOUTS, timeouts, COUNTER, "Requests that nobody answered.")                           \
-	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.")
+	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.") \
+	X(RECORDERS, recorders, GAUGE, "Calls that a recorder listens to (SIPREC).")              \
+	X(RECORDED, recorded, COUNTER, "Recording sessions that have begun (SIPREC).")            \
+	X(UNRECORDED, unrecorded, COUNTER, "Times that no recorder took a call (SIPREC).")
 
 enum sip_meter {
 #define X(id, name, kind, help) M_##id,

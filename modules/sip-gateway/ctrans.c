@@ -153,7 +153,7 @@ static void start(struct ctrans *t)
 	}
 	if (!sip_flow_is_reliable(&t->flow))
 		arm(t, &t->resend, t->interval);
-	arm(t, &t->end, SIP_PATIENCE);
+	arm(t, &t->end, t->patience);
 }
 
 int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
@@ -179,6 +179,7 @@ int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 	count(t);
 	t->resend = (struct alarm){.fn = on_resend, .arg = t};
 	t->end = (struct alarm){.fn = on_end, .arg = t};
+	t->patience = SIP_PATIENCE;
 	choose_transport(t);
 	start(t);
 	*ret_trans = t;
@@ -187,8 +188,9 @@ int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 
 void ctrans_hurry(struct ctrans *t, uint64_t ms)
 {
+	t->patience = ms < SIP_PATIENCE ? ms : SIP_PATIENCE;
 	if (t->state == CTRANS_CALLING && t->end.fn == on_end)
-		arm(t, &t->end, ms < SIP_PATIENCE ? ms : SIP_PATIENCE);
+		arm(t, &t->end, t->patience);
 }
 
 /* Nobody listens there by TCP: for a while it is not tried again. */

@@ -4,6 +4,7 @@
  * An offer is answered by the party's own media leg; the other side hears music or is joined again,
  * and is not asked. Two offers at once, one of each side, are glare: 491 (RFC 3261 section 14.2).
  */
+#include "siprec.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ enum { KEPT_MS = 1500 };
 
 /* ---- offers */
 
-static void answer_asking(struct party *p, unsigned status, struct sl_str sdp)
+void party_answer_asking(struct party *p, unsigned status, struct sl_str sdp)
 {
 	struct strans *t = p->asking;
 	struct sl_buf headers;
@@ -47,7 +48,7 @@ static unsigned status_of(int rc)
 
 static void on_answered(struct party *p, int rc, struct sl_str text)
 {
-	answer_asking(p, status_of(rc), rc == 0 ? text : SL_STR_NULL);
+	party_answer_asking(p, status_of(rc), rc == 0 ? text : SL_STR_NULL);
 	if (rc < 0)
 		return;
 	p->has_media = true;
@@ -58,7 +59,7 @@ static void on_answered(struct party *p, int rc, struct sl_str text)
 static void on_offered(struct party *p, int rc, struct sl_str text)
 {
 	p->offer_in_ok = rc == 0;
-	answer_asking(p, status_of(rc), rc == 0 ? text : SL_STR_NULL);
+	party_answer_asking(p, status_of(rc), rc == 0 ? text : SL_STR_NULL);
 }
 
 static void on_asking_event(void *arg, struct strans *t, enum strans_event event)
@@ -72,7 +73,7 @@ static void on_asking_event(void *arg, struct strans *t, enum strans_event event
 			p->unacked = NULL;
 	} else if (event == STRANS_CANCELLED) {
 		if (p->asking == t)
-			answer_asking(p, 487, SL_STR_NULL);
+			party_answer_asking(p, 487, SL_STR_NULL);
 	} else if (event == STRANS_UNACKED) {
 		p->status = 408;
 		if (p->state == PARTY_UP)
@@ -121,7 +122,8 @@ static void on_offer(struct party *p, struct strans *t, const struct sip_msg *m)
 
 	if ((invite || m->body_kind == BODY_SDP) && refuse_clash(p, t))
 		return;
-	if (m->body_kind == BODY_OTHER || m->body_kind == BODY_DTMF) {
+	if ((m->body_kind == BODY_OTHER && p->kind != PARTY_RECORDER) ||
+	    m->body_kind == BODY_DTMF) {
 		strans_answer(t, 415);
 		return;
 	}
@@ -132,13 +134,15 @@ static void on_offer(struct party *p, struct strans *t, const struct sip_msg *m)
 	t->fn = on_asking_event;
 	t->arg = p;
 	p->asking = t;
-	if (m->body_kind == BODY_SDP) {
+	if (p->kind == PARTY_RECORDER) {
+		siprec_asked(p, t, m);
+	} else if (m->body_kind == BODY_SDP) {
 		(void)keep_text(&p->offer, m->body);
 		party_leg_ask(p, WIRE_LEG_ANSWER, 0, m->body, on_answered);
 	} else if (invite) {
 		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_offered);
 	} else {
-		answer_asking(p, 200, SL_STR_NULL);
+		party_answer_asking(p, 200, SL_STR_NULL);
 	}
 }
 
@@ -170,7 +174,9 @@ static void on_ack(struct party *p, const struct sip_msg *m)
 	if (!p->offer_in_ok)
 		return;
 	p->offer_in_ok = false;
-	if (m->body_kind == BODY_SDP)
+	if (p->kind == PARTY_RECORDER)
+		siprec_answered(p, m);
+	else if (m->body_kind == BODY_SDP)
 		party_leg_ask(p, WIRE_LEG_ACCEPT, 0, m->body, on_late_answer);
 	else
 		on_late_answer(p, -SL_EPARSE, SL_STR_NULL);
@@ -221,7 +227,7 @@ static void on_bye(struct party *p, struct strans *t, const struct sip_msg *m)
 		return;
 	if (p->invite && p->invite->status < 200) /* a caller may end an early dialog so */
 		strans_answer(p->invite, 487);
-	if (reason.len > 0)
+	if (reason.len > 0 && p->kind != PARTY_RECORDER)
 		(void)sl_str_copy(p->call->reason, sizeof p->call->reason, reason);
 	p->status = 200;
 	call_left(p->call, p, 200);

@@ -8,6 +8,7 @@
  */
 #include "account.h"
 #include "call.h"
+#include "siprec.h"
 
 static bool has_credentials(const struct sip_msg *m)
 {
@@ -173,7 +174,11 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		return;
 	}
 	keep_words(c, t);
-	call_begin(c, p);
+	c->a = p;
+	if (siprec_refuses(c))
+		call_end(c, "node", 503);
+	else
+		call_begin(c, p);
 }
 
 /* A ringing callee that is replaced is picked up elsewhere; one that talks is let go. */

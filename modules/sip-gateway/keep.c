@@ -8,6 +8,7 @@
  * taken over, because it was still being set up, ends with a cause.
  */
 #include "event.h"
+#include "siprec.h"
 
 #include <stdlib.h>
 
@@ -116,6 +117,23 @@ static bool is_kept(const struct party *p)
 	return p && p->state == PARTY_UP && p->leg;
 }
 
+/* Its recorder: the dialog, both legs, and who has been told of */
+static void put_recorder(struct sl_buf *b, const struct call *c)
+{
+	const struct siprec *r = c->siprec;
+	bool up = r && r->up;
+
+	sl_buf_u8(b, up);
+	if (!up)
+		return;
+	put_party(b, r->leg[0]);
+	sl_buf_u32(b, r->leg[1]->leg);
+	put_text(b, r->boundary);
+	sl_buf_add(b, &r->view, sizeof r->view); /* plain bytes, of a process of the same binary */
+	for (unsigned i = 0; i < SIPREC_STREAMS; i++)
+		sl_buf_u8(b, !r->source[i] ? NOBODY : r->source[i] == c->b);
+}
+
 static void put_call(struct sl_buf *b, const struct call *c)
 {
 	const struct dial_target *t =
@@ -137,6 +155,7 @@ static void put_call(struct sl_buf *b, const struct call *c)
 		put_party(b, c->a);
 	if (is_kept(c->b))
 		put_party(b, c->b);
+	put_recorder(b, c);
 }
 
 static void on_keep(struct alarm *alarm)
@@ -294,8 +313,8 @@ static int adopt_leg(struct kept_from *k, struct party *p, uint32_t leg)
 
 static int read_party(struct kept_from *k, struct call *c, struct party **ret_party)
 {
-	enum party_kind kind = sl_read_u8(&k->r) ? PARTY_BROWSER : PARTY_SIP;
-	struct party *p = party_new(c, kind);
+	uint8_t kind = sl_read_u8(&k->r);
+	struct party *p = kind <= PARTY_RECORDER ? party_new(c, (enum party_kind)kind) : NULL;
 	uint32_t leg;
 	int rc;
 
@@ -318,12 +337,12 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 		rc = read_client(k, p);
 	else
 		rc = read_dialog(k, p);
-	if (rc == 0 && kind == PARTY_SIP)
+	if (rc == 0 && kind != PARTY_BROWSER)
 		rc = party_enter_table(p);
 	if (rc < 0)
 		return rc;
 	party_charge(p);
-	if (kind == PARTY_SIP)
+	if (kind != PARTY_BROWSER)
 		session_start(p);
 	*ret_party = p;
 	return adopt_leg(k, p, leg);
@@ -342,6 +361,38 @@ static void read_builtin(struct kept_from *k, struct call *c)
 	c->announcing =
 		t->kind == DIAL_ANNOUNCEMENT; /* the end follows: what came next is not kept */
 	c->plan.n_targets = c->next_target = 1;
+}
+
+static int read_recorder(struct kept_from *k, struct call *c)
+{
+	struct party *first = NULL, *second;
+	struct siprec_taken t = {0};
+	struct sl_str view;
+	uint32_t leg;
+	int rc;
+
+	if (!sl_read_u8(&k->r))
+		return 0;
+	rc = read_party(k, c, &first);
+	leg = sl_read_u32(&k->r);
+	t.boundary = sl_read_lstr(&k->r);
+	view = sl_read_bytes(&k->r, sizeof t.view);
+	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
+		uint8_t at = sl_read_u8(&k->r);
+
+		t.source[i] = at == NOBODY ? NULL : at ? c->b : c->a;
+	}
+	if (rc < 0 || k->r.failed || view.len != sizeof t.view || !first->trunk)
+		return -SL_EPARSE;
+	memcpy(&t.view, view.p, view.len);
+	second = party_new(c, PARTY_RECORDER);
+	if (!second)
+		return -SL_ENOMEM;
+	second->trunk = first->trunk;
+	t.leg[0] = first;
+	t.leg[1] = second;
+	rc = adopt_leg(k, second, leg);
+	return rc == 0 ? siprec_restore(c, &t) : rc;
 }
 
 static int read_call(struct kept_from *k, struct call *c)
@@ -370,6 +421,8 @@ static int read_call(struct kept_from *k, struct call *c)
 		rc = read_party(k, c, &c->b);
 	if (rc == 0 && (!c->a || (!c->b && !c->builtin)))
 		return -SL_ENOENT; /* the other side could not be taken over */
+	if (rc == 0 && read_recorder(k, c) < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "a recorder could not be taken over");
 	return rc;
 }
 

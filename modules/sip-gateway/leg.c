@@ -183,6 +183,7 @@ static void on_second(struct sl_timer *t)
 		leg_adapt(l);
 		leg_room_second(l);
 		leg_track_second(l);
+		leg_copy_second(l);
 		if (l->line && (all->n_seconds + l->phase) % REPORT_S == 0)
 			leg_port_report(l, false);
 		check_silence(l);
@@ -369,6 +370,7 @@ void leg_close(struct leg *l, const char *why)
 		return;
 	(void)why; /* for the session of a WebRTC leg, which is closed when the tick ends */
 	leg_unbridge(l);
+	leg_copy_end(l);
 	leg_track_end(l);
 	if (l->line && l->agreed_ns)
 		leg_port_report(l, true);

@@ -142,6 +142,9 @@ enum leg_tone {
 SL_MUST_CHECK int leg_play(struct leg *l, enum leg_tone tone);
 /* Borrowed as long as the leg lives. Then silence, and `played` tells. */
 SL_MUST_CHECK int leg_play_sound(struct leg *l, const struct sound *s);
+/* What the party of `from` says goes out at l, too, as it is; l is nobody's peer. its_codecs: they
+ * come first in l's first offer. Again: another one. Ends with either leg. */
+SL_MUST_CHECK int leg_copy(struct leg *l, struct leg *from, bool its_codecs);
 /* The leg hears itself. */
 SL_MUST_CHECK int leg_echo(struct leg *l);
 /* Into a room, by a name for the others there. -SL_EDENIED: no such rooms; -SL_EUNSUPP: no mixer */

@@ -45,6 +45,19 @@ void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct
 		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s cannot be reached", p->name);
 }
 
+void party_leg_copy(struct party *p, uint32_t from)
+{
+	const struct wire_leg m = {
+		.leg = p->leg,
+		.verb = WIRE_LEG_COPY,
+		.a = from,
+		.b = p->trunk && p->trunk->conf->codecs.n == 0,
+	};
+
+	if (p->leg && send_command(p, &m) < 0)
+		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s cannot be reached", p->name);
+}
+
 void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
 		   leg_then_fn *then)
 {

@@ -10,6 +10,7 @@
  *     leg_make.c     what is encoded here: the other side's speech, tones, digits
  *     leg_room.c     its place in a room
  *     leg_track.c    what its party says, for who looks on
+ *     leg_copy.c     the same, for a recorder beside the call
  *     leg_stats.c    figures
  *
  * Two clocks: every 10 ms while something is made (each leg has every second of them), every second
@@ -145,6 +146,10 @@ struct leg {
 
 	struct sl_track track; /* while it is shown */
 	bool shown;
+
+	struct leg *copies;		  /* legs that get what its party says */
+	struct leg *copy_of, *copy_next; /* of one of those */
+	bool was_copy;
 };
 
 struct legs {
@@ -207,6 +212,8 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
 void leg_hear_restart(struct leg *l);
 void leg_hear_time(struct leg *l);
 void leg_drop_source(struct leg *l);
+/* A packet to be decoded by the leg's source, which is there */
+void leg_decode(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f);
 /* The leg's speech at hz from now on. false: no memory */
 bool leg_need_source(struct leg *l, unsigned hz);
 bool leg_wants_ear(const struct leg *l);
@@ -259,6 +266,14 @@ void leg_room_digit(struct leg *l, char digit);
 /* What was agreed may be another format now. */
 void leg_room_format(struct leg *l);
 void leg_room_second(struct leg *l);
+
+/* ---- leg_copy.c */
+void leg_copy_hear(struct leg *from, uintptr_t feed, const struct sl_rtp *rtp, uint64_t seq,
+		   const struct leg_format *f);
+void leg_copy_restart(struct leg *from);
+void leg_copy_second(struct leg *l);
+/* It is no copy any more, and has none. */
+void leg_copy_end(struct leg *l);
 
 /* ---- leg_track.c */
 /* SL_DROP: it goes no further */

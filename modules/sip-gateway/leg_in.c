@@ -60,7 +60,7 @@ bool leg_need_source(struct leg *l, unsigned hz)
 	return true;
 }
 
-static void decode(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
+void leg_decode(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
 {
 	const struct sl_audio_packet p = {
 		.codec = f->codec,
@@ -185,7 +185,7 @@ static void transcode(struct leg *l, struct leg *to, const struct sl_rtp *rtp,
 
 	if (!leg_need_source(l, hz))
 		return;
-	decode(l, rtp, f);
+	leg_decode(l, rtp, f);
 	to->transcodes = true;
 	leg_tick_on(to);
 }
@@ -218,6 +218,8 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 	if (l->closed || !(l->direction & SL_SDP_RECVONLY) ||
 	    leg_track_media(l, rtp, seq, f) == SL_DROP)
 		return;
+	if (l->copies)
+		leg_copy_hear(l, feed_of(l), rtp, seq, f);
 	if (f->codec == SL_CODEC_DTMF) {
 		hear_event(l, rtp, seq, f);
 		return;
@@ -239,5 +241,6 @@ void leg_hear_restart(struct leg *l)
 	l->event = (struct sl_event_in){0};
 	if (l->source)
 		sl_audio_source_restart(l->source);
+	leg_copy_restart(l);
 	leg_room_restart(l);
 }

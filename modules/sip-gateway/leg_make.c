@@ -350,9 +350,15 @@ bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone)
 
 /* ---- a frame */
 
+/* A copy decodes by itself. */
+static struct leg *talker_of(const struct leg *l)
+{
+	return l->copy_of ? (struct leg *)l : l->peer;
+}
+
 bool leg_is_made(const struct leg *l)
 {
-	const struct leg *talker = l->peer;
+	const struct leg *talker = talker_of(l);
 
 	if (l->closed)
 		return false;
@@ -363,7 +369,7 @@ bool leg_is_made(const struct leg *l)
 /* What the other side says, whether it goes out or not: its ear hears it. */
 static size_t pull(struct leg *l, uint64_t now_ns, int16_t *pcm)
 {
-	struct leg *talker = l->peer;
+	struct leg *talker = talker_of(l);
 	size_t n;
 
 	if (!talker || !talker->source)
@@ -400,7 +406,7 @@ void leg_make(struct leg *l, uint64_t now_ns)
 		else
 			next_of_tone(l, pcm, n);
 	} else if (n > 0 && l->transcodes) {
-		hz = l->peer->source_hz;
+		hz = talker_of(l)->source_hz;
 	}
 	if (hz > 0 && leg_may_send(l) && need_sink(l, hz))
 		push(l, pcm, n);

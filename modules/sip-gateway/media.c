@@ -287,6 +287,8 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 		return leg_send_dtmf(l->leg, m->text, m->a);
 	case WIRE_LEG_CANDIDATE:
 		return leg_candidate(l->leg, m->text);
+	case WIRE_LEG_COPY:
+		return other ? leg_copy(l->leg, other->leg, m->b != 0) : -SL_ENOENT;
 	case WIRE_LEG_ROOM:
 		return enter_room(l, m->text);
 	case WIRE_LEG_SOUND:

@@ -6,6 +6,7 @@
  */
 #include "account.h"
 #include "call.h"
+#include "siprec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +120,10 @@ void party_put_contact(struct party *p, struct sl_buf *b)
 		sl_buf_printf(b, "%.*s@", SL_FMT(user));
 	stack_put_here(p->call->stack, b, &p->flow);
 	sl_buf_str(b, sl_str_c(sip_transport_param(p->flow.transport)));
-	sl_buf_str(b, SL_STR(">\r\n" ALLOWED "Supported: timer, replaces, 100rel\r\n"));
+	sl_buf_u8(b, '>');
+	if (p->kind == PARTY_RECORDER)
+		sl_buf_str(b, SL_STR(";+sip.src"));
+	sl_buf_str(b, SL_STR("\r\n" ALLOWED "Supported: timer, replaces, 100rel\r\n"));
 }
 
 /* A client that has lost its connection and registered anew is reached by the new one. */
@@ -153,6 +157,9 @@ void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t
 	sl_buf_printf(b, "\r\nCall-ID: %s\r\nCSeq: %u %s\r\n", p->call_id, cseq, method);
 }
 
+static void on_update_answer(void *arg, struct ctrans *t, const struct sip_msg *resp,
+			     unsigned status);
+
 static void send_request(struct party *p, struct sl_buf *b, const char *branch, ctrans_fn *fn)
 {
 	struct ctrans *t;
@@ -161,7 +168,10 @@ static void send_request(struct party *p, struct sl_buf *b, const char *branch, 
 		return; /* out of memory: as if it had been lost for good */
 	if (t->invite)
 		p->inviting = t;
-	if (t->invite && p->state == PARTY_CALLING && p->trunk && p->trunk->hops.n > 1)
+	if (fn == on_update_answer)
+		p->updating = t;
+	if (t->invite && p->state == PARTY_CALLING && p->trunk &&
+	    (p->trunk->hops.n > 1 || p->kind == PARTY_RECORDER))
 		ctrans_hurry(t, p->trunk->conf->failover);
 	ctrans_on(t, fn, p);
 }
@@ -330,6 +340,13 @@ static void put_from(struct party *p, struct sl_buf *b)
 
 	if (p->trunk)
 		host = p->trunk->conf->domain.len ? p->trunk->conf->domain : p->trunk->conf->server;
+	if (p->kind == PARTY_RECORDER) { /* the call is told of in the metadata */
+		struct sl_str user = p->trunk->conf->user;
+
+		sl_buf_printf(b, "<sip:%.*s@%.*s>", SL_FMT(user.len ? user : SL_STR("sluice")),
+			      SL_FMT(host));
+		return;
+	}
 	if (from && from->display[0]) {
 		sl_buf_u8(b, '"');
 		message_quote(b, sl_str_c(from->display));
@@ -350,9 +367,24 @@ static void put_trunk_lines(const struct party *p, struct sl_buf *b)
 
 	for (size_t i = 0; i < list->n; i++)
 		sl_buf_printf(b, "%.*s\r\n", SL_FMT(*SL_LIST_AT(*list, struct sl_str, i)));
-	if (a && !p->account)
+	if (a && !p->account && p->kind != PARTY_RECORDER)
 		sl_buf_printf(b, "P-Asserted-Identity: <sip:%s@%.*s>\r\n", a->name,
 			      SL_FMT(p->call->stack->conf->realm));
+}
+
+/* RFC 7866 section 6.1 */
+static void put_recording_lines(const struct party *p, struct sl_buf *b)
+{
+	if (p->kind == PARTY_RECORDER)
+		sl_buf_str(
+			b,
+			SL_STR("Require: siprec\r\nMIME-Version: 1.0\r\nAccept: application/sdp, "
+			       "application/rs-metadata-request\r\n"));
+}
+
+static const char *body_type(const struct party *p)
+{
+	return p->body_type ? p->body_type : "application/sdp";
 }
 
 /* challenge: the response whose challenge is answered, or NULL */
@@ -368,6 +400,7 @@ static int send_invite(struct party *p, const struct sip_msg *challenge)
 	session_put(p, &b);
 	if (p->headers)
 		sl_buf_str(&b, sl_str_c(p->headers));
+	put_recording_lines(p, &b);
 	if (p->trunk)
 		put_trunk_lines(p, &b);
 	if (challenge && p->account)
@@ -375,7 +408,7 @@ static int send_invite(struct party *p, const struct sip_msg *challenge)
 					     sl_str_c(p->target));
 	else if (challenge)
 		rc = trunk_put_credentials(p->trunk, &b, challenge, "INVITE", sl_str_c(p->target));
-	message_end(&b, "application/sdp", sl_str_c(p->offer));
+	message_end(&b, body_type(p), sl_str_c(p->offer));
 	if (rc == 0)
 		rc = sl_buf_ok(&b);
 	if (rc == 0)
@@ -397,7 +430,12 @@ static void on_own_offer(struct party *p, int rc, struct sl_str text)
 	call_failed(p->call, p, 503);
 }
 
-void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
+int party_send_invite(struct party *p, struct sl_str body)
+{
+	return keep_text(&p->offer, body) ? send_invite(p, NULL) : -SL_ENOMEM;
+}
+
+int party_sip_begin(struct party *p, struct sl_str uri, struct sl_str to)
 {
 	struct stack *s = p->call->stack;
 	char id[SIP_NAME_LEN + 1] = "";
@@ -416,13 +454,15 @@ void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
 	sl_buf_free(&from);
 	if (rc == 0)
 		rc = party_enter_table(p);
-	if (rc == 0)
-		rc = party_leg_open(p);
-	if (rc < 0) {
+	return rc == 0 ? party_leg_open(p) : rc;
+}
+
+void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
+{
+	if (party_sip_begin(p, uri, to) < 0)
 		call_failed(p->call, p, 500);
-		return;
-	}
-	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
+	else
+		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
 }
 
 /* RFC 3262 */
@@ -455,6 +495,8 @@ static void on_provisional(struct party *p, const struct sip_msg *m)
 		return;
 	dialog_from_response(p, m);
 	acknowledge_provisional(p, m);
+	if (p->kind == PARTY_RECORDER)
+		return;
 	if (m->body_kind == BODY_SDP && !p->has_media)
 		party_leg_ask(p, WIRE_LEG_ACCEPT, 0, m->body, on_early_accepted);
 	if (m->peek.status == 180 || m->peek.status == 182) {
@@ -543,6 +585,11 @@ static void on_ok(struct party *p, const struct sip_msg *m)
 	}
 	p->state = PARTY_UP;
 	session_from_response(p, m);
+	if (p->kind == PARTY_RECORDER) {
+		p->answered_ms = stack_now(p->call->stack);
+		siprec_answered(p, m);
+		return;
+	}
 	if (m->body_kind == BODY_SDP)
 		party_leg_ask(p, WIRE_LEG_ACCEPT, 0, m->body, on_accepted);
 	else
@@ -610,6 +657,10 @@ static void on_invite_answer(void *arg, struct ctrans *t, const struct sip_msg *
 		if (send_invite(p, NULL) == 0)
 			return;
 	}
+	if (p->kind == PARTY_RECORDER) {
+		siprec_failed(p, status);
+		return;
+	}
 	if (resp && status < 400)
 		(void)redirect_follow(p, resp); /* who is called then counts as tried */
 	keep_reason(p->call, resp);
@@ -635,8 +686,12 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 	if (resp && status < 300) {
 		send_ack(p, resp->peek.cseq);
 		if (t->state == CTRANS_ACCEPTED && p->answers) {
-			p->answers = false;
 			session_from_response(p, resp);
+			if (p->kind == PARTY_RECORDER) {
+				siprec_answered(p, resp);
+				return;
+			}
+			p->answers = false;
 			party_leg_ask(p, WIRE_LEG_ACCEPT, 0, resp->body, on_reaccepted);
 		}
 		return;
@@ -647,7 +702,10 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 		call_settle(p->call);
 		return;
 	}
-	party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
+	if (p->kind == PARTY_RECORDER)
+		siprec_refused(p);
+	else
+		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
 	if (status == 408 || status == 481) { /* it is not there any more (section 12.2.1.2) */
 		p->status = status;
 		call_left(p->call, p, status);
@@ -656,21 +714,27 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 	}
 }
 
-static void on_new_offer(struct party *p, int rc, struct sl_str text)
+int party_send_reinvite(struct party *p, struct sl_str body)
 {
 	char branch[SIP_NAME_LEN + 1];
 	struct sl_buf b;
+	int rc;
 
-	if (rc < 0 || p->state != PARTY_UP) {
-		p->answers = false;
-		return;
-	}
 	sl_buf_init(&b, SIP_MAX_MESSAGE);
 	party_begin(p, &b, "INVITE", ++p->cseq, branch);
 	party_put_contact(p, &b);
 	session_put(p, &b);
-	message_end(&b, "application/sdp", text);
+	put_recording_lines(p, &b);
+	message_end(&b, body_type(p), body);
+	rc = sl_buf_ok(&b);
 	send_request(p, &b, branch, on_reinvite_answer);
+	return rc;
+}
+
+static void on_new_offer(struct party *p, int rc, struct sl_str text)
+{
+	if (rc < 0 || p->state != PARTY_UP || party_send_reinvite(p, text) < 0)
+		p->answers = false;
 }
 
 static void on_update_answer(void *arg, struct ctrans *t, const struct sip_msg *resp,
@@ -678,8 +742,11 @@ static void on_update_answer(void *arg, struct ctrans *t, const struct sip_msg *
 {
 	struct party *p = arg;
 
-	(void)t;
-	if (p->state == PARTY_ENDED || (resp && status < 200))
+	if (resp && status < 200)
+		return;
+	if (p->updating == t)
+		p->updating = NULL;
+	if (p->state == PARTY_ENDED)
 		return;
 	if (resp && status < 300) {
 		session_from_response(p, resp);
@@ -697,6 +764,10 @@ void party_reinvite(struct party *p)
 
 	if (p->state != PARTY_UP || p->asking || p->answers)
 		return;
+	if (!p->allows_update && p->kind == PARTY_RECORDER) {
+		siprec_say(p->call->siprec);
+		return;
+	}
 	if (!p->allows_update) {
 		p->answers = true;
 		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
@@ -741,7 +812,7 @@ void party_free(struct party *p)
 {
 	char *const texts[] = {p->call_id, p->remote_tag, p->local, p->remote,
 			       p->target,  p->routes,	  p->offer, p->answer,
-			       p->headers, p->session,	  p->stats};
+			       p->headers, p->session,	  p->stats, p->body_type};
 	struct stack *s = p->call->stack;
 
 	session_stop(p);
@@ -755,6 +826,7 @@ void party_free(struct party *p)
 	if (p->unacked && p->unacked != p->invite)
 		strans_release(p->unacked);
 	ctrans_release(p->inviting);
+	ctrans_release(p->updating);
 	account_unref(p->account);
 	for (size_t i = 0; i < SL_ARRAY_LEN(texts); i++)
 		free(texts[i]);

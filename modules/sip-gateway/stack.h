@@ -201,6 +201,7 @@ struct ctrans {
 	struct sl_buf request;	     /* owned */
 	struct alarm resend, end;
 	uint32_t interval;
+	uint64_t patience; /* ms until the first answer */
 	enum { CTRANS_CALLING, CTRANS_PROCEEDING, CTRANS_COMPLETED, CTRANS_ACCEPTED } state;
 	bool invite, cancel_wanted, cancelled;
 	bool unfinished; /* counted in stack.n_unfinished */

@@ -94,6 +94,7 @@ enum wire_leg_verb {
 	WIRE_LEG_HEARD,	    /* a: ms, text: digits that its party has sent by signalling */
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
+	WIRE_LEG_COPY,	    /* a: the leg whose party is copied, b: its codecs are preferred */
 };
 enum { WIRE_MAX_CODECS = 8 };
 
