@@ -379,11 +379,14 @@ bool pick_late(struct run *run, const struct sl_layers_packet *p)
 bool pick(struct sl_layers *l, const struct sl_layers_packet *p, bool newest)
 {
 	struct run *run = &l->now->run;
-	const struct pick_frame *f = find_frame(run, frame_id(p));
 	bool new_picture = !run->in_picture || p->rtp->ts != run->ts, forward;
+	const struct pick_frame *f;
 
 	if (!newest)
 		return pick_late(run, p);
+	/* Of a picture's first packet there is nothing to be found, and it would be looked for in
+	 * cold memory. */
+	f = new_picture ? NULL : find_frame(run, frame_id(p));
 	turn_page(run, p);
 	if (f)
 		return f->forward;
