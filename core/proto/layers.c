@@ -278,6 +278,20 @@ static int take(struct sl_layers *l, const struct sl_layers_packet *p, bool newe
 	return SL_OK;
 }
 
+void sl_layers_take_soon(const struct sl_layers *l)
+{
+	const struct stretch *st = l->now;
+
+	__builtin_prefetch(st);
+	__builtin_prefetch(&st->run.in_picture);
+	__builtin_prefetch(&st->run.picture);
+	__builtin_prefetch(&st->seqs);
+	__builtin_prefetch(&st->seq_slots[(st->seqs.highest + 1) & (NUMBERS_SEQS - 1)], 1);
+	__builtin_prefetch(
+		&st->picture_slots[(st->pictures.highest + 1) & (NUMBERS_PICTURES - 1)], 1);
+	__builtin_prefetch(&l->last_seq);
+}
+
 int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 		   struct sl_rtp_out *ret_out)
 {

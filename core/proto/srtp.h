@@ -73,6 +73,8 @@ struct srtp_out_stream {
  */
 int srtp_seal_rtp(struct srtp_out *out, struct srtp_out_stream *stream, uint8_t *dst,
 		  size_t header_len, const uint8_t *payload, size_t len);
+/* Only for speed: something is going to be sealed, and its keys are fetched meanwhile. */
+void srtp_seal_soon(const struct srtp_out *out);
 /* In place; room for SRTP_MAX_OVERHEAD behind. Returns the whole length; -SL_ELIMIT: 2^31 packets
  * have been sealed, the peer needs new keys. */
 int srtp_seal_rtcp(struct srtp_out *out, uint8_t *data, size_t len);

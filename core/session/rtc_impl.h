@@ -39,6 +39,7 @@
 enum {
 	RTC_MAX_PATHS = 16, /* and TCP connections of one client */
 	RTC_MAX_STREAMS = 64,  /* SSRCs of one peer, retransmission streams included */
+	RTC_CACHE_LINE = 64,
 	RTC_HISTORY = 256,     /* packets of a video section kept for retransmission; power of two */
 	RTC_PACER_MS = 250, /* the longest that video may wait */
 	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
@@ -68,21 +69,23 @@ struct rtc_stream {
 	uint32_t n_plis;
 };
 
-/* A sent packet, for retransmission: what it was made of. */
+/* A sent packet, for retransmission: what it was made of. One cache line, since each packet to each
+ * peer writes one that has been left alone for long. */
 struct rtc_sent {
-	struct sl_packet *packet; /* referenced; NULL: never used */
-	struct sl_rtp_out out;
+	struct sl_rtp_out out; /* src: its packet is referenced; NULL: never used */
 	uint64_t sent_ns; /* newest time, so that one loss is answered once per round trip */
 };
+_Static_assert(sizeof(struct rtc_sent) == RTC_CACHE_LINE, "the comment above");
 
 /* What we send on a section. */
 struct rtc_out {
-	struct srtp_out_stream stream, rtx_stream;
+	struct srtp_out_stream stream;
 	struct rtc_sent *history; /* RTC_HISTORY, made with the first video packet; NULL */
-	uint16_t rtx_seq;
 	uint16_t top_seq; /* highest number sent, and which of the 64 up to it */
+	uint16_t rtx_seq;
 	uint64_t used;
 	uint64_t packets, bytes, retransmitted;
+	struct srtp_out_stream rtx_stream;
 	struct sl_rtc_clock clock; /* source's clock ... */
 	uint64_t clock_ns;	   /* ... at this time of ours; 0: not known */
 	uint32_t sr_sent[4];	   /* LSR of the newest sender reports, and when they left */
@@ -100,8 +103,8 @@ struct sl_rtc_media {
 	bool ours;	      /* made by sl_rtc_add */
 	bool sends;	      /* the peer does, as handler.track was told */
 	bool gone;
-	uint8_t codec_of_pt[128]; /* index into j->codecs + 1; 0: unknown */
 	struct rtc_out out;
+	uint8_t codec_of_pt[128]; /* index into j->codecs + 1; 0: unknown */
 };
 
 /* A packet that waits in the pacer. */
@@ -120,13 +123,23 @@ struct rtc_ufrag { /* an entry of the host's table */
 };
 
 struct sl_rtc {
+	/* What each packet that is sent needs comes first, so that it lies together. */
 	struct rtc_host *host;
+	struct srtp_out *out;
+	struct rtc_path *selected; /* where we send; NULL: nowhere yet */
+	struct sl_session *session;
+	struct bwe *bwe;
+	unsigned probe; /* cluster being sent */
+	uint32_t probe_left; /* bytes of it */
+	uint64_t probe_next_ns, probe_bps;
+	struct pacer pacer;
+	uint16_t twcc_seq;
+	bool recv_only, two_way, data_wanted, closing, negotiating_told;
+	enum sl_rtc_state state;
+
 	struct sl_rtc *prev, *next; /* in rtc_host.first */
 	const struct sl_rtc_handler *handler;
 	void *arg;
-	struct sl_session *session;
-	enum sl_rtc_state state;
-	bool recv_only, two_way, data_wanted, closing, negotiating_told;
 	struct sl_timer timer;
 	struct sl_post post; /* arms the timer once a tick, says negotiate */
 
@@ -134,14 +147,12 @@ struct sl_rtc {
 	struct rtc_ufrag ufrag;
 	struct rtc_path paths[RTC_MAX_PATHS];
 	unsigned next_victim;
-	struct rtc_path *selected; /* where we send; NULL: nowhere yet */
 	struct rtc_tcp *first_tcp;
 
 	struct sl_dtls *dtls;
 	enum sl_dtls_role dtls_role;
 	char fingerprint[208], remote_ufrag[ICE_MAX_UFRAG + 1]; /* the peer's */
 	struct srtp_in *in;
-	struct srtp_out *out;
 
 	struct jsep *jsep;
 	struct sl_rtp_ext_map ext_in; /* of all sections: those of a BUNDLE group agree on the ids */
@@ -153,17 +164,10 @@ struct sl_rtc {
 	struct twcc_recv *twcc; /* NULL: the peer sends no transport-wide numbers */
 
 	uint32_t ssrc; /* sender of our feedback */
-	uint16_t twcc_seq;
-	struct bwe *bwe;
-	struct pacer pacer;
 	struct sl_rtc_estimate estimate; /* as told */
 	uint64_t wanted_bps; /* as the caller said; UINT64_MAX: it did not */
 	uint64_t estimate_told_ns, report_ms, bwe_next_ns;
 	uint32_t rtt_us;
-	unsigned probe; /* cluster being sent */
-	uint32_t probe_left; /* bytes of it */
-	uint64_t probe_next_ns;
-	uint64_t probe_bps;
 
 	struct sctp *sctp;
 	uint16_t sctp_remote_port;

@@ -94,6 +94,13 @@ static size_t put_header(const struct sl_rtc_media *m, const struct sl_rtp_out *
 
 /* ---- bodies */
 
+/* A descriptor written anew is the old one as long as nothing has been left out for this peer. */
+static bool is_as_it_was(const struct sl_rtp_out *out)
+{
+	return out->patch_len == out->cut && out->src->payload_len >= out->cut &&
+	       memcmp(out->patch, sl_rtp_payload(out->src), out->cut) == 0;
+}
+
 /* The payload where sealing reads it: the source itself, or put together at dst. */
 static const uint8_t *put_payload(const struct sl_rtp_out *out, bool rtx, uint8_t *dst,
 				  size_t *ret_len)
@@ -102,8 +109,8 @@ static const uint8_t *put_payload(const struct sl_rtp_out *out, bool rtx, uint8_
 	size_t len = (size_t)out->src->payload_len - out->cut, at = 0;
 
 	*ret_len = len + out->patch_len + (rtx ? 2 : 0);
-	if (!rtx && out->patch_len == 0)
-		return from;
+	if (!rtx && is_as_it_was(out))
+		return from - out->cut;
 	if (rtx) {
 		sl_put16(dst, out->seq);
 		at = 2;
@@ -195,28 +202,42 @@ static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
 
 /* ---- history */
 
-static void remember(struct sl_rtc_media *m, struct sl_packet *source, const struct sl_rtp_out *out)
+static struct rtc_sent *new_history(void)
+{
+	const size_t bytes = RTC_HISTORY * sizeof(struct rtc_sent);
+	void *history = aligned_alloc(RTC_CACHE_LINE, bytes);
+
+	return history ? memset(history, 0, bytes) : NULL;
+}
+
+static struct rtc_sent *place_of(const struct sl_rtc_media *m, uint16_t seq)
+{
+	return &m->out.history[seq & (RTC_HISTORY - 1)];
+}
+
+static void remember(struct sl_rtc_media *m, const struct sl_rtp_out *out)
 {
 	struct rtc_sent *s;
 
-	if (m->j->kind != SL_MEDIA_VIDEO || !source)
+	if (m->j->kind != SL_MEDIA_VIDEO || !out->src->packet)
 		return;
 	if (!m->out.history)
-		m->out.history = calloc(RTC_HISTORY, sizeof *m->out.history);
+		m->out.history = new_history();
 	if (!m->out.history)
 		return; /* does without */
-	s = &m->out.history[out->seq & (RTC_HISTORY - 1)];
-	sl_packet_ref(source);
-	if (s->packet)
-		sl_packet_unref(s->packet);
-	*s = (struct rtc_sent){.packet = source, .out = *out, .sent_ns = rtc_now_ns(m->c)};
+	s = place_of(m, out->seq);
+	sl_packet_ref(out->src->packet);
+	if (s->out.src)
+		sl_packet_unref(s->out.src->packet);
+	s->out = *out;
+	s->sent_ns = rtc_now_ns(m->c);
 }
 
 void rtc_send_free(struct sl_rtc_media *m)
 {
 	for (unsigned i = 0; m->out.history && i < RTC_HISTORY; i++)
-		if (m->out.history[i].packet)
-			sl_packet_unref(m->out.history[i].packet);
+		if (m->out.history[i].out.src)
+			sl_packet_unref(m->out.history[i].out.src->packet);
 	free(m->out.history);
 	m->out.history = NULL;
 }
@@ -258,7 +279,7 @@ static void send_first(struct sl_rtc_media *m, const struct sl_rtp_out *out)
 		return;
 	}
 	if (emit(m, out, &shape) > 0 && out->src)
-		remember(m, out->src->packet, out);
+		remember(m, out);
 }
 
 /* As RTX only: the same number again, with another send time in its header, would be sealed with
@@ -378,6 +399,23 @@ void rtc_send_forget(struct sl_rtc *c, const struct sl_rtc_media *m)
 	}
 }
 
+/* c and m may not have come yet; all that hangs on them is asked for at once. */
+void sl_rtc_send_soon(const struct sl_rtc_media *m)
+{
+	const struct sl_rtc *c = m->c;
+
+	__builtin_prefetch((const uint8_t *)c + RTC_CACHE_LINE);
+	__builtin_prefetch((const uint8_t *)c + 2 * RTC_CACHE_LINE);
+	if (m->out.history)
+		__builtin_prefetch(place_of(m, (uint16_t)(m->out.top_seq + 1)), 1);
+	__builtin_prefetch(&m->j->ext_out);
+	if (c->out)
+		srtp_seal_soon(c->out);
+	if (c->selected)
+		__builtin_prefetch(c->selected->flow);
+	__builtin_prefetch(c->session->stats, 1);
+}
+
 int sl_rtc_send(struct sl_rtc_media *m, const struct sl_rtp_out *out)
 {
 	struct sl_rtc *c = m->c;
@@ -399,10 +437,10 @@ void rtc_send_again(struct sl_rtc_media *m, uint16_t seq)
 
 	if (!m->out.history || !c->out || !c->selected)
 		return;
-	s = &m->out.history[seq & (RTC_HISTORY - 1)];
+	s = place_of(m, seq);
 	if (pause < (uint64_t)MIN_REPEAT_MS * SL_NS_PER_MS)
 		pause = (uint64_t)MIN_REPEAT_MS * SL_NS_PER_MS;
-	if (!s->packet || s->out.seq != seq || now - s->sent_ns < pause)
+	if (!s->out.src || s->out.seq != seq || now - s->sent_ns < pause)
 		return;
 	s->sent_ns = now;
 	(void)pace(m, &s->out, true); /* lost again, asked again */

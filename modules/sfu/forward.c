@@ -255,12 +255,25 @@ static void drop_pending(struct track *t)
 	t->n_pending = 0;
 }
 
+/* The one behind the next: its pointers are needed when it is the next. */
+static void fetch(const struct sub *next)
+{
+	__builtin_prefetch(next->next_of_track);
+	if (next->out)
+		sl_rtc_send_soon(next->out);
+	if (next->layers)
+		sl_layers_take_soon(next->layers);
+}
+
 static void forward_track(struct track *t)
 {
 	if (t->links)
 		trunk_packets(t);
-	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)
+	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track) {
+		if (sub->next_of_track)
+			fetch(sub->next_of_track);
 		forward_to(sub, t);
+	}
 	drop_pending(t);
 }
 

@@ -41,6 +41,8 @@ SL_API void sl_layers_current(const struct sl_layers *l, struct sl_layers_target
  */
 SL_API int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 			  struct sl_rtp_out *ret_out);
+/* Only for speed, as sl_rtc_send_soon */
+SL_API void sl_layers_take_soon(const struct sl_layers *l);
 /*
  * A packet of a whole key frame of before, for a subscriber that nothing flows to: what is sent of
  * it stands still until a newer key frame comes, which is waited for. Packets of the frame in

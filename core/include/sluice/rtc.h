@@ -167,6 +167,9 @@ SL_API uint8_t sl_rtc_media_pt(const struct sl_rtc_media *m, enum sl_codec_id co
  * queue is longer than is of use, dropped.
  */
 SL_API SL_MUST_CHECK int sl_rtc_send(struct sl_rtc_media *m, const struct sl_rtp_out *out);
+/* Only for speed: a loop over many receivers says which one comes next, and its memory is fetched
+ * while this one is served. */
+SL_API void sl_rtc_send_soon(const struct sl_rtc_media *m);
 /* The clock of what is sent, from its source: sender reports follow it. */
 SL_API void sl_rtc_set_clock(struct sl_rtc_media *m, const struct sl_rtc_clock *clock);
 /* What would be sent if there were room, over all sections: probing goes up to that. */
