@@ -123,6 +123,7 @@ static void worker_stop(void *ctx)
 
 	rooms_free(s);
 	sl_timer_cancel(s->w->loop, &s->tick);
+	sl_timer_cancel(s->w->loop, &s->held);
 	sl_post_cancel(s->w->loop, &s->post);
 	sl_channel_close(s->channel);
 	s->signal->unlisten(s->signal_self, s);
@@ -140,6 +141,7 @@ static int worker_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	s->conf = conf;
 	s->m = sl_worker_meters(w, "sfu");
 	s->post = (struct sl_post){.fn = forward_pending, .arg = s};
+	s->held = (struct sl_timer){.fn = forward_held, .arg = s};
 	s->tick = (struct sl_timer){.fn = on_tick, .arg = s};
 	rc = trunk_open(s);
 	if (rc == 0)

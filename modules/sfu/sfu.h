@@ -178,8 +178,12 @@ struct track {
 	uint8_t arriving; /* encodings, at the last look */
 	uint64_t asked_ms[SL_RTC_MAX_ENCODINGS]; /* when its publisher or home was asked to bring it */
 	struct sub *subs;
+	unsigned n_subs;
 	struct pending pending[MAX_PENDING];
 	unsigned n_pending;
+	/* W: forward.c; of the newest packet, and whether the next one was near after such a one */
+	uint64_t newest_ns;
+	bool newest_marker, near[2];
 	bool dirty;
 	struct track *next_dirty;
 	uint64_t key_repeat_ms[SL_RTC_MAX_ENCODINGS]; /* no repeated request before that */
@@ -218,7 +222,8 @@ struct sfu {
 	struct sl_htab rooms, participants, tracks;
 	struct track *first_dirty;
 	struct room *awake;
-	struct sl_post post; /* forwards what is pending */
+	struct sl_post post; /* forwards what is pending; so does held, at most 2 ms later */
+	struct sl_timer held;
 	struct sl_timer tick;
 	uint64_t rates_at_ms, allocated_at_ms, idle_at_ms, n_cached; /* n_cached: packets in caches */
 	bool draining;
@@ -348,7 +353,8 @@ void subscribe_close(struct participant *p, const char *why);
 void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
 		    unsigned codec);
 void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
-void forward_pending(struct sl_post *post); /* arg: struct sfu */
+void forward_pending(struct sl_post *post);   /* arg: struct sfu */
+void forward_held(struct sl_timer *timer); /* the same */
 void forward_forget(struct track *t);
 /* A packet of a frame that another worker has kept: it is kept here, and not forwarded. */
 void forward_kept(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,

@@ -193,6 +193,7 @@ int subscribe(struct participant *p, struct track *t, struct sub **ret_sub)
 		sub->target.paused = true;
 		sub->next_of_track = t->subs;
 		t->subs = sub;
+		t->n_subs++;
 		sub->next_of_participant = p->subs;
 		p->subs = sub;
 		if (sub->out)
@@ -216,6 +217,7 @@ void unsubscribe(struct sub *sub)
 	while (*link != sub)
 		link = &(*link)->next_of_track;
 	*link = sub->next_of_track;
+	t->n_subs--;
 	link = &p->subs;
 	while (*link != sub)
 		link = &(*link)->next_of_participant;
