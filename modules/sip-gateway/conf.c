@@ -117,6 +117,17 @@ static const struct sl_directive tls_fields[] = {
 	SL_DIRS_END,
 };
 
+static const struct sl_directive hep_fields[] = {
+	SL_FIELD(struct hep_conf, server, SL_T_ADDR,
+		 .doc = "Address and port of the collector, which is told over UDP. Unset: nobody "
+			"is told."),
+	SL_FIELD(struct hep_conf, id, SL_T_INT, .dflt = "2001", .min = 0, .max = 4294967295,
+		 .doc = "This node's number there (capture agent)."),
+	SL_FIELD(struct hep_conf, password, SL_T_SECRET, .max = 128,
+		 .doc = "What the collector knows it by. Unset: none is sent."),
+	SL_DIRS_END,
+};
+
 static const struct sl_directive siprec_fields[] = {
 	SL_FIELD(struct siprec_conf, trunks, SL_T_STR, .list = true, .max = 8,
 		 .doc = "Names of the trunks that lead to recorders; the first that takes a call "
@@ -276,6 +287,9 @@ const struct sl_directive sip_directives[] = {
 	MAIN(nameservers, SL_T_ADDR, .list = true, .max = 8,
 	     .doc = "Who is asked for trunks' names. Unset: whom the system asks."),
 	MAIN(tls, SL_T_RECORD, .fields = tls_fields, .doc = "Connections to trunks over TLS."),
+	MAIN(hep, SL_T_RECORD, .fields = hep_fields,
+	     .doc = "A collector of signalling (HEP version 3, as Homer and sngrep): every SIP "
+		    "message in and out, and the record of each call."),
 	MAIN(siprec, SL_T_RECORD, .fields = siprec_fields,
 	     .doc = "Recorders of others (RFC 7866), which get a copy of calls."),
 	MAIN(media, SL_T_RECORD, .fields = legs_fields,
@@ -501,6 +515,8 @@ int sip_conf_check(struct sl_conf *c, void *conf_)
 	check_tls(c, &conf->tls);
 	check_music(c, conf);
 	check_siprec(c, conf);
+	if (conf->hep.server.family && conf->hep.server.port == 0)
+		sl_conf_error(c, "hep.server", "needs a port: 192.0.2.9:9060");
 	if (!legs_complexity_is_good(conf->media.complexity))
 		sl_conf_error(c, "media.complexity", "is neither auto nor a number in 0..10");
 	check_users(c, conf);

@@ -81,6 +81,11 @@ struct sip_conf {
 	struct tls_conf { /* tls: of connections that we make */
 		struct sl_str authorities, cert, key;
 	} tls;
+	struct hep_conf { /* hep */
+		struct sl_addr server;
+		int64_t id;
+		struct sl_str password;
+	} hep;
 	struct siprec_conf { /* siprec */
 		struct sl_list trunks; /* struct sl_str */
 		struct sl_str to;
@@ -121,7 +126,9 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.") \
 	X(RECORDERS, recorders, GAUGE, "Calls that a recorder listens to (SIPREC).")              \
 	X(RECORDED, recorded, COUNTER, "Recording sessions that have begun (SIPREC).")            \
-	X(UNRECORDED, unrecorded, COUNTER, "Times that no recorder took a call (SIPREC).")
+	X(UNRECORDED, unrecorded, COUNTER, "Times that no recorder took a call (SIPREC).") \
+	X(MIRRORED, mirrored, COUNTER, "Messages and records told to a collector (HEP).")         \
+	X(MIRROR_LOST, mirror_lost, COUNTER, "Such that the kernel or their length kept back.")
 
 enum sip_meter {
 #define X(id, name, kind, help) M_##id,

@@ -153,6 +153,7 @@ bool edge_receive(struct edge *e, const struct sip_flow *flow, struct sl_str mes
 	sl_count(&e->m[M_MESSAGES_IN]);
 	if (!guard_allows(e, flow, &m))
 		return true; /* silence is the answer */
+	mirror_in(e, flow, (struct sl_str){message.p, m.head_len + m.body_len});
 	sl_buf_reset(&e->out);
 	sl_buf_u64(&e->out, sl_loop_ms(e->w->loop));
 	wire_put_flow(&e->out, flow);
@@ -189,13 +190,17 @@ static void on_send(struct edge *e, uint32_t owner, struct sl_str data)
 {
 	struct sl_reader r = sl_reader(data.p, data.len);
 	struct sip_flow flow;
+	struct sl_str message;
 	int rc;
 
 	wire_get_flow(&r, &flow);
 	if (r.failed)
 		return;
-	rc = send_on(e, &flow, (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)});
+	message = (struct sl_str){(const char *)r.p, (size_t)(r.end - r.p)};
+	rc = send_on(e, &flow, message);
 	sl_count(&e->m[rc < 0 ? M_UNSENT : M_MESSAGES_OUT]);
+	if (rc == 0)
+		mirror_out(e, &flow, message);
 	if (rc == 0 || flow.transport == SIP_UDP)
 		return;
 	sl_buf_reset(&e->out);
@@ -268,6 +273,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		browser_send(e, m->from, m->data);
 		break;
 	case WIRE_RECORD:
+		mirror_record(e, m->data);
 		sl_bus_publish(e->w, &(struct sl_bus_event){.kind = SL_EV_USER,
 							    .name = "sip.call",
 							    .text = m->data});
@@ -316,6 +322,7 @@ void edge_stop(void *ctx)
 	struct edge *e = ctx;
 
 	media_close(e);
+	mirror_close(e);
 	kept_close(e);
 	browser_close(e);
 	stream_stop(e);
@@ -339,6 +346,8 @@ static int open_parts(struct edge *e)
 		rc = stream_init(e);
 	if (rc == 0)
 		rc = socket_open(e);
+	if (rc == 0)
+		rc = mirror_open(e);
 	if (rc == 0)
 		rc = media_open(e);
 	return rc == 0 ? browser_open(e) : rc;

@@ -8,6 +8,7 @@
  *     guard.c      who is not worth an answer: scanners, floods, guessers of passwords
  *     datagram.c   UDP            stream.c  TCP and TLS, both directions       socket.c  WebSocket
  *     kept.c       what outlives a process of the stack
+ *     mirror.c     what is told to a collector (HEP)
  *     media.c      legs at the stack's command        browser.c  rooms' clients that call
  */
 #ifndef SIP_EDGE_H
@@ -90,6 +91,7 @@ struct edge {
 	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */
 	struct sl_htab kept;	  /* kept.c */
+	struct sl_udp *hep;	  /* mirror.c; NULL: nobody is told */
 	struct sl_buf out;	  /* scratch of one message */
 	bool draining;
 };
@@ -127,6 +129,14 @@ int stream_preread(void *ctx, struct sl_conn *c);
 int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str message);
 void stream_stop(struct edge *e);
 int socket_open(struct edge *e);
+
+/* ---- mirror.c */
+int mirror_open(struct edge *e);
+void mirror_close(struct edge *e);
+void mirror_in(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+void mirror_out(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+/* The record of a call that is over */
+void mirror_record(struct edge *e, struct sl_str json);
 
 /* ---- kept.c */
 void kept_put(struct edge *e, uint32_t owner, struct sl_str data);
