@@ -50,6 +50,7 @@ static void uncount(struct ctrans *t)
 {
 	t->stack->n_unfinished -= t->unfinished;
 	t->unfinished = false;
+	stack_forget(t->stack, &t->kept);
 }
 
 void ctrans_free(struct ctrans *t)

@@ -90,6 +90,7 @@ struct edge {
 	struct legs *legs;
 	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */
+	struct sl_timer orphans;  /* media.c */
 	struct sl_htab kept;	  /* kept.c */
 	struct sl_udp *hep;	  /* mirror.c; NULL: nobody is told */
 	struct sl_buf out;	  /* scratch of one message */

@@ -460,6 +460,10 @@ void stack_kept(struct stack *s, struct sl_str data)
 		then = sl_read_u64(&k.r);
 		publication_take(s, &k.r, stack_now(s) - then);
 		break;
+	case KEPT_INVITE:
+		(void)sl_read_u64(&k.r);
+		ring_take(s, &k.r);
+		break;
 	case KEPT_WORDS:
 		say_words(s, &k.r);
 		break;

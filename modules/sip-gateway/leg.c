@@ -436,6 +436,11 @@ void leg_set_direction(struct leg *l, enum sl_sdp_direction direction)
 		sl_rtc_set_direction(l->media, direction);
 }
 
+bool leg_is_agreed(const struct leg *l)
+{
+	return l->agreed_ns != 0;
+}
+
 bool leg_is_held(const struct leg *l)
 {
 	return l->agreed_ns && !(l->theirs & SL_SDP_RECVONLY);

@@ -114,6 +114,8 @@ void leg_rollback(struct leg *l);
 SL_MUST_CHECK int leg_candidate(struct leg *l, struct sl_str candidate);
 /* What our next descriptions say of us: LEG on hold is SL_SDP_SENDONLY (with music) or INACTIVE. */
 void leg_set_direction(struct leg *l, enum sl_sdp_direction direction);
+/* A description has been agreed. */
+bool leg_is_agreed(const struct leg *l);
 /* The peer has put us on hold. */
 bool leg_is_held(const struct leg *l);
 /* Audio codecs that are agreed, the first is what we send; returns how many. To prefer them in

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include "sound.h"
 
-enum { SILENCE_MS = 30000 };
+enum { SILENCE_MS = 30000, ADOPTED_MS = 5000 };
 
 struct leg_key {
 	uint32_t owner, id;
@@ -366,14 +366,31 @@ void media_command(struct edge *e, uint32_t owner, struct sl_str data)
 
 /* ---- life */
 
+/* Legs that nobody has taken over, and that have heard nobody who could fall silent */
+static void on_orphans(struct sl_timer *t)
+{
+	struct edge *e = t->arg;
+	struct sl_hnode *next;
+
+	for (struct sl_hnode *n = sl_htab_first(&e->leg_table); n; n = next) {
+		struct edge_leg *l = SL_CONTAINER(n, struct edge_leg, node);
+
+		next = sl_htab_next(&e->leg_table, n);
+		if (l->orphan && !leg_is_agreed(l->leg))
+			forget(l, "its signalling has died");
+	}
+}
+
 void media_orphan(struct edge *e, uint32_t owner)
 {
 	for (struct sl_hnode *n = sl_htab_first(&e->leg_table); n;
 	     n = sl_htab_next(&e->leg_table, n)) {
 		struct edge_leg *l = SL_CONTAINER(n, struct edge_leg, node);
 
-		if (l->owner == owner)
-			l->orphan = true;
+		if (l->owner != owner)
+			continue;
+		l->orphan = true;
+		sl_timer_set(e->w->loop, &e->orphans, ADOPTED_MS);
 	}
 }
 
@@ -381,6 +398,7 @@ int media_open(struct edge *e)
 {
 	int rc = legs_open(e->w, &e->conf->media, &e->legs);
 
+	e->orphans = (struct sl_timer){.fn = on_orphans, .arg = e};
 	if (rc == 0)
 		rc = sounds_open(e->conf, &e->sounds);
 	if (rc == 0)
@@ -392,6 +410,7 @@ void media_close(struct edge *e)
 {
 	struct sl_hnode *n;
 
+	sl_timer_cancel(e->w->loop, &e->orphans);
 	while ((n = sl_htab_first(&e->leg_table)))
 		forget(SL_CONTAINER(n, struct edge_leg, node), "the worker ends");
 	sl_htab_free(&e->leg_table);

@@ -413,6 +413,8 @@ static int send_invite(struct party *p, const struct sip_msg *challenge)
 		rc = sl_buf_ok(&b);
 	if (rc == 0)
 		send_request(p, &b, branch, on_invite_answer);
+	if (rc == 0 && p->inviting)
+		ring_keep(p->inviting, p->call->worker);
 	sl_buf_free(&b);
 	return rc;
 }

@@ -9,6 +9,7 @@
  *     auth.c       who asks                                registrar.c  REGISTER
  *     location.c   bindings                                trunk.c      PBXs and carriers
  *     locate.c     servers of a name (RFC 3263)            hops.c       which of a trunk's is used
+ *     ring.c       INVITEs that outlive this process
  */
 #ifndef SIP_STACK_H
 #define SIP_STACK_H
@@ -188,6 +189,14 @@ void strans_free(struct strans *t);
 void strans_refuse(struct stack *s, const struct sip_msg *m, unsigned status,
 		   struct sl_str headers);
 
+/* What is kept for the process that follows if this one is killed: keep.c */
+enum kept_kind { KEPT_CALL = 1, KEPT_BINDING, KEPT_WORDS, KEPT_WATCH, KEPT_PUBLICATION,
+		 KEPT_INVITE };
+struct kept_place {
+	uint64_t key; /* 0: nowhere */
+	uint32_t worker;
+};
+
 /* ---- client transactions */
 /* resp NULL: status says what happened, 408 nobody answered, 503 it could not be sent. 2xx of
  * INVITE come as often as they come. t is gone after a final answer to anything but INVITE. */
@@ -206,6 +215,7 @@ struct ctrans {
 	bool invite, cancel_wanted, cancelled;
 	bool unfinished; /* counted in stack.n_unfinished */
 	bool was_udp; /* went by TCP for its length alone */
+	struct kept_place kept; /* ring.c */
 	ctrans_fn *fn;
 	void *arg;
 };
@@ -350,16 +360,14 @@ SL_MUST_CHECK int trunk_put_credentials(struct trunk *t, struct sl_buf *b,
 					struct sl_str uri);
 
 /* ---- keep.c: what outlives this process if it is killed */
-enum kept_kind { KEPT_CALL = 1, KEPT_BINDING, KEPT_WORDS, KEPT_WATCH, KEPT_PUBLICATION };
-struct kept_place {
-	uint64_t key; /* 0: nowhere */
-	uint32_t worker;
-};
 /* What is put into s->out between the two is kept, instead of what was before. */
 void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, enum kept_kind kind);
 void stack_keep_end(struct stack *s, struct kept_place *k);
 void stack_forget(struct stack *s, struct kept_place *k);
 void stack_kept(struct stack *s, struct sl_str data);
+/* ring.c: an INVITE that has to be cancelled then */
+void ring_keep(struct ctrans *t, uint32_t worker);
+void ring_take(struct stack *s, struct sl_reader *r);
 void binding_keep(struct binding *b);
 void binding_forget(struct binding *b);
 
