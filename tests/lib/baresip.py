@@ -17,12 +17,15 @@ RATES = {"opus": (48000, 2), "g711": (8000, 1), "g722": (16000, 1)}
 class Baresip:
     """One baresip with a tone instead of a microphone; what it hears is written to files."""
 
-    def __init__(self, s, user, hz, codec):
+    def __init__(self, s, user, hz, codec, more=(), account="", contacts=()):
+        """more: modules of applications; account: parameters of it; contacts: lines."""
         self.dir = tempfile.mkdtemp(prefix="baresip-", dir=os.environ.get("TEST_TMP"))
         sound = self.tone(hz, *RATES[codec])
         with open(os.path.join(self.dir, "accounts"), "w") as f:
-            f.write(f"<sip:{user}@127.0.0.1:{s.port('sip')}>;auth_pass=secret;answermode=manual;regint=300\n")
-        open(os.path.join(self.dir, "contacts"), "w").close()
+            f.write(f"<sip:{user}@127.0.0.1:{s.port('sip')}>;auth_pass=secret;answermode=manual;regint=300{account}\n")
+        with open(os.path.join(self.dir, "contacts"), "w") as f:
+            f.writelines(f"{line}\n" for line in contacts)
+        self.more = list(more)
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.data = b""
         for _ in range(5):  # it listens at the next port, too, which may be somebody's
@@ -34,13 +37,13 @@ class Baresip:
 
     def start(self, user, sound, codec):
         self.port = free_port()
-        modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec]
+        modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec, *self.more]
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write("\n".join([
                 f"sip_listen 127.0.0.1:{free_port()}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
                 f"audio_source aufile,{sound}", f"audio_player aubridge,nil{user}", "audio_alert aubridge,nil",
-                "net_interface 127.0.0.1", f"snd_path {self.dir}", "rtp_ports 50000-59999",
-                *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu") else f"module {m}.so" for m in modules], ""]))
+                "net_interface 127.0.0.1", f"snd_path {self.dir}", f"audio_path {self.dir}", "rtp_ports 50000-59999",
+                *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu", *self.more) else f"module {m}.so" for m in modules], ""]))
         self.proc = subprocess.Popen(["baresip", "-4", "-f", self.dir], stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 
     def tone(self, hz, rate, channels):
@@ -96,7 +99,11 @@ class Baresip:
     def close(self):
         self.control.close()
         self.proc.terminate()
-        self.proc.wait(10)
+        try:
+            self.proc.wait(10)
+        except subprocess.TimeoutExpired:  # its own trouble
+            self.proc.kill()
+            self.proc.wait()
         self.log.close()
 
     def __enter__(self):

@@ -30,7 +30,7 @@ loadmodule "ctl.so"
 modparam("ctl", "binrpc", "unix:DIR/ctl")
 modparam("registrar", "min_expires", MIN_EXPIRES)
 modparam("registrar", "max_contacts", 10)
-
+PRESENCE
 request_route {
 	if (!mf_process_maxfwd_header("10")) {
 		sl_send_reply("483", "Too Many Hops");
@@ -46,6 +46,7 @@ request_route {
 		exit;
 	}
 	if (has_totag()) {
+		EVENTS
 		if (loose_route()) {
 			t_relay();
 			exit;
@@ -66,7 +67,8 @@ request_route {
 			sl_reply_error();
 		exit;
 	}
-	if (!is_method("INVITE")) {
+	EVENTS
+	if (!is_method("INVITE|MESSAGE")) {
 		sl_send_reply("405", "Method Not Allowed");
 		exit;
 	}
@@ -84,15 +86,43 @@ request_route {
 }
 """
 
+# Its presence server, with tables as files
+PRESENCE = """
+loadmodule "db_text.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+loadmodule "presence_dialoginfo.so"
+loadmodule "presence_mwi.so"
+modparam("db_text", "db_mode", 0)
+modparam("presence", "db_url", "text://DIR/tables")
+modparam("presence", "server_address", "sip:127.0.0.1:PORT")
+modparam("presence_xml", "db_url", "text://DIR/tables")
+modparam("presence_xml", "force_active", 1)
+"""
+EVENTS = """
+	if (is_method("PUBLISH|SUBSCRIBE")) {
+		if (!t_newtran())
+			exit;
+		if (is_method("PUBLISH"))
+			handle_publish();
+		else
+			handle_subscribe();
+		exit;
+	}
+"""
+
 
 class Kamailio:
-    def __init__(self, min_expires=60):
+    def __init__(self, min_expires=60, presence=False):
         if not shutil.which("kamailio") and not os.path.exists("/usr/sbin/kamailio"):
             skip("kamailio is not installed")
         self.dir = tempfile.mkdtemp(prefix="kamailio-", dir=os.environ.get("TEST_TMP"))
         self.number = free_port()
         with open(os.path.join(self.dir, "conf"), "w") as f:
-            f.write(CONF.replace("PORT", str(self.number)).replace("MIN_EXPIRES", str(min_expires)).replace("DIR", self.dir))
+            text = CONF.replace("EVENTS", EVENTS if presence else "").replace("PRESENCE", PRESENCE if presence else "")
+            f.write(text.replace("PORT", str(self.number)).replace("MIN_EXPIRES", str(min_expires)).replace("DIR", self.dir))
+        if presence:
+            shutil.copytree("/usr/share/kamailio/dbtext/kamailio", os.path.join(self.dir, "tables"))
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.proc = None
 
