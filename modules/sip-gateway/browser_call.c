@@ -379,7 +379,7 @@ static void on_transfer(struct party *p, const struct said *m)
 	else if (to_call.len > 0)
 		transfer_join(p, q);
 	else if (to.len > 0)
-		transfer_to(p, to);
+		transfer_to(p, to, SL_STR_NULL);
 	else
 		browser_transferred(p, 484);
 }

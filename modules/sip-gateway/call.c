@@ -419,7 +419,7 @@ static int call_binding(struct call *c, struct user *u, const struct binding *b,
 static int call_user(struct call *c, const struct dial_target *t, const char *headers)
 {
 	struct user *u = stack_user(c->stack, sl_str_c(t->name));
-	unsigned n = browsers_call(c, sl_str_c(t->name));
+	unsigned n = t->device[0] ? 0 : browsers_call(c, sl_str_c(t->name));
 
 	if (!u)
 		return n > 0 ? 0 : -SL_ENOENT;
@@ -428,7 +428,7 @@ static int call_user(struct call *c, const struct dial_target *t, const char *he
 		return n > 0 ? 0 : -SL_ELIMIT;
 	}
 	for (const struct binding *b = u->bindings; b; b = b->next)
-		if (!binding_is_spare(b)) /* or one device rings twice */
+		if (!binding_is_spare(b) && gruu_is(b, t->device)) /* or one device rings twice */
 			n += call_binding(c, u, b, headers) == 0;
 	if (n == 0 && c->best_status == 0)
 		c->best_status = 480;

@@ -223,8 +223,8 @@ void party_on_request(struct party *p, const struct sip_msg *m);
 
 /* ---- transfer.c */
 void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m);
-/* The other side of p's call is to be joined with a user or number. */
-void transfer_to(struct party *p, struct sl_str number);
+/* The other side of p's call is to be joined with a user or number. uri: that named it, or empty */
+void transfer_to(struct party *p, struct sl_str number, struct sl_str uri);
 /* p's call and q's become one between their other parties; q NULL: there is no such call. */
 void transfer_join(struct party *p, struct party *q);
 /* The call's transfer has succeeded (200), failed (others), or rings (180). */

@@ -29,7 +29,7 @@ struct dial_call {
 	uint64_t unix_s;     /* 0: now */
 };
 
-enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256 };
+enum { DIAL_MAX_TARGETS = 8, DIAL_TEXT = 256, DIAL_DEVICE = 128 };
 
 struct dial_target {
 	enum dial_kind kind;
@@ -37,6 +37,7 @@ struct dial_target {
 	uint16_t weight;	/* among its neighbours that have one; 0: none */
 	char name[DIAL_TEXT];	/* user, trunk, room or file */
 	char number[DIAL_TEXT]; /* DIAL_TRUNK: the user part there */
+	char device[DIAL_DEVICE]; /* DIAL_USER: the one of its devices that is meant; empty: all */
 };
 
 struct dial_result {

@@ -158,6 +158,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		return;
 	}
 	rc = account_takes(c, dial.called, who->trunk) ? 0 : call_route(c, &dial);
+	gruu_aim(&c->plan, m->peek.uri);
 	call_place(c, preferred_worker(who, m));
 	p = new_caller(c, t, m, who);
 	if (!p) {

@@ -136,11 +136,16 @@ static int apply(struct registration *r)
 
 static void put_bindings(const struct registration *r, struct sl_buf *b)
 {
+	bool gruu = message_supports(r->m, "gruu");
 	uint64_t now = stack_now(r->s);
 
-	for (const struct binding *x = r->user->bindings; x; x = x->next)
-		sl_buf_printf(b, "Contact: <%.*s>;expires=%llu\r\n", SL_FMT(x->contact),
+	for (const struct binding *x = r->user->bindings; x; x = x->next) {
+		sl_buf_printf(b, "Contact: <%.*s>;expires=%llu", SL_FMT(x->contact),
 			      (unsigned long long)((x->expires_ms - now + SECOND - 1) / SECOND));
+		if (gruu)
+			gruu_put(b, x);
+		sl_buf_str(b, SL_STR("\r\n"));
+	}
 	for (struct sl_str rest = sl_buf_view(&r->path); rest.len > 0;) {
 		struct sl_str line = sl_str_split(&rest, '\n'); /* "Route: ...\r" */
 

@@ -18,7 +18,7 @@ enum { LATE_REFUSED_MS = 1000 };
 	"NOTIFY, MESSAGE, SUBSCRIBE, PUBLISH\r\n"
 #define SUPPORTED                                                                                  \
 	"Accept: application/sdp, text/plain\r\n" EVENT_ALLOWED                                    \
-	"Supported: replaces, timer, 100rel, path, outbound\r\n"
+	"Supported: replaces, timer, 100rel, path, outbound, gruu\r\n"
 
 /* ---- out */
 
@@ -75,7 +75,7 @@ static bool scheme_is_known(const struct sip_msg *m)
 static bool refuse_extensions(struct stack *s, const struct sip_msg *m)
 {
 	static const char *const known[] = {"100rel",	"timer",      "replaces", "path",
-					    "outbound", "norefersub", NULL};
+					    "outbound", "norefersub", "gruu",	  NULL};
 	struct sl_str rest = message_header(m, "Require"), item;
 	struct sl_buf bad;
 	bool refused;

@@ -298,6 +298,15 @@ void binding_put(const struct binding *b, struct sl_buf *out);
 /* What was written so long ago */
 void binding_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms);
 
+/* ---- addresses of one device (gruu.c) */
+struct dial_result;
+/* The parameters of a Contact that tell it */
+void gruu_put(struct sl_buf *b, const struct binding *x);
+/* Of a user that `uri` names, its one device is meant when the URI says so. */
+void gruu_aim(struct dial_result *r, struct sl_str uri);
+/* device: as a target has it */
+bool gruu_is(const struct binding *b, const char *device);
+
 /* ---- PBXs and carriers (trunk.c) */
 struct trunk {
 	struct stack *stack;

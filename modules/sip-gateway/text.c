@@ -93,7 +93,7 @@ static void note(struct text *x, int rc)
 		x->status = rc == -SL_ELIMIT ? 513 : 480;
 }
 
-static void to_user(struct text *x, struct user *u)
+static void to_user(struct text *x, struct user *u, const char *device)
 {
 	bool own = x->user == u;
 
@@ -101,11 +101,12 @@ static void to_user(struct text *x, struct user *u)
 		x->status = 404;
 		return;
 	}
-	x->delivered |= clients_take(x, u) > 0;
+	x->delivered |= !device[0] && clients_take(x, u) > 0;
 	for (const struct binding *b = u->bindings; b; b = b->next) {
 		int rc;
 
-		if (binding_is_spare(b) || (own && sip_flow_same(&b->flow, &x->flow)))
+		if (binding_is_spare(b) || !gruu_is(b, device) ||
+		    (own && sip_flow_same(&b->flow, &x->flow)))
 			continue;
 		rc = text_to_binding(x, u, b);
 		if (rc < 0)
@@ -146,7 +147,7 @@ static void try_target(struct text *x, const struct dial_target *t)
 
 	switch (t->kind) {
 	case DIAL_USER:
-		to_user(x, stack_user(x->stack, sl_str_c(t->name)));
+		to_user(x, stack_user(x->stack, sl_str_c(t->name)), t->device);
 		break;
 	case DIAL_TRUNK:
 		to_trunk(x, t);
@@ -347,6 +348,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 	t->fn = on_event;
 	t->arg = x;
 	rc = route_text(x, &dial);
+	gruu_aim(&x->plan, m->peek.uri);
 	x->status = rc == -SL_EDENIED ? 403 : rc < 0 ? 404 : 0;
 	proceed(x);
 }

@@ -218,13 +218,16 @@ static void take_in(struct call *c, const struct dial_result *r, unsigned i)
 	transfer_progress(c, 200);
 }
 
-static unsigned call_target(struct party *p, struct sl_str user, const char *headers)
+/* uri: what named the user; may be empty */
+static unsigned call_target(struct party *p, struct sl_str user, struct sl_str uri,
+			    const char *headers)
 {
 	struct call *c = p->call;
 	struct dial_result r;
 
 	if (!plan(p, user, &r))
 		return 404;
+	gruu_aim(&r, uri);
 	for (unsigned i = 0; i < r.n_targets; i++) {
 		if (is_builtin(r.targets[i].kind)) {
 			take_in(c, &r, i);
@@ -242,7 +245,7 @@ static void put_referred_by(struct sl_buf *b, const struct party *p)
 		      SL_FMT(p->call->stack->conf->realm));
 }
 
-void transfer_to(struct party *p, struct sl_str number)
+void transfer_to(struct party *p, struct sl_str number, struct sl_str uri)
 {
 	struct call *c = p->call;
 	struct party *other = call_other(c, p);
@@ -254,7 +257,8 @@ void transfer_to(struct party *p, struct sl_str number)
 	sl_buf_init(&headers, 1024);
 	put_referred_by(&headers, p);
 	sl_buf_u8(&headers, 0);
-	status = call_target(p, number, sl_buf_ok(&headers) == 0 ? (const char *)headers.p : NULL);
+	status = call_target(p, number, uri,
+			     sl_buf_ok(&headers) == 0 ? (const char *)headers.p : NULL);
 	sl_buf_free(&headers);
 	if (status) {
 		transfer_progress(c, status);
@@ -303,7 +307,7 @@ void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m)
 	if (replaces)
 		transfer_join(p, find_replaced(p->call->stack, sl_str_c(replaces)));
 	else
-		transfer_to(p, sip_user_of(sip_uri_of(refer_to)));
+		transfer_to(p, sip_user_of(sip_uri_of(refer_to)), sip_uri_of(refer_to));
 	free(replaces);
 }
 
