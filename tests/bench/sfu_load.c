@@ -64,6 +64,7 @@ static const struct {
 	{"warmup", &opts.warmup_ms, 600000, "milliseconds between ready and start"},
 	{"poll", &opts.poll_us, 10000,
 	 "microseconds between readings of media sockets, so that sends wake nobody; 0: at once"},
+	{"gro", &opts.gro, 1, "1: segmented messages are taken whole, as a network card does"},
 	{"feedback", &opts.feedback, 1,
 	 "transport-wide, of pictures; 0: the server has only reports to find its rate by"},
 	{"pid", &opts.pid, UINT32_MAX, "the server's, whose CPU and that of its children is told"},

@@ -3,19 +3,22 @@
  * engines.
  *
  * Sockets are read as they become readable, or (poll=) in turn: a server whose sends wake nobody is
- * charged for what it does, as behind a network card, and not for our waking up.
+ * charged for what it does, as behind a network card, and not for our waking up. With gro= they take
+ * a segmented message as it was sent: the server is not charged for cutting it up, either, which a
+ * network card does.
  */
 #include "bench/load/load.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include "proto/rtc_caps.h"
 
-enum { MAX_BATCH = 32 };
+enum { MAX_BATCH = 32, MAX_TRAIN = 65536 };
 
 void send_bytes(const struct connection *c, const struct sl_addr *to, const void *data,
 		       size_t len)
@@ -188,27 +191,53 @@ static void on_datagram(struct connection *c, const struct sl_addr *from, uint8_
 	}
 }
 
+/* Of a message that came as it was sent; else its length */
+static size_t segment_of(struct msghdr *h, size_t len)
+{
+	const struct cmsghdr *m = CMSG_FIRSTHDR(h);
+	int segment;
+
+	if (!m || m->cmsg_level != SOL_UDP || m->cmsg_type != UDP_GRO)
+		return len;
+	memcpy(&segment, CMSG_DATA(m), sizeof segment);
+	return segment > 0 ? (size_t)segment : len;
+}
+
+static void on_message(struct connection *c, struct msghdr *h, size_t len)
+{
+	const size_t segment = segment_of(h, len);
+	uint8_t *data = h->msg_iov->iov_base;
+	struct sl_addr from;
+
+	if (sl_addr_from_sockaddr(&from, h->msg_name) < 0)
+		return;
+	for (size_t at = 0; at < len; at += segment)
+		on_datagram(c, &from, data + at, len - at < segment ? len - at : segment);
+}
+
 /* False: there was less than a batch. */
 static bool read_batch(struct connection *c)
 {
-	static uint8_t data[MAX_BATCH][MTU];
+	static uint8_t data[MAX_BATCH * MAX_TRAIN];
 	static struct sockaddr_storage from[MAX_BATCH];
+	static _Alignas(struct cmsghdr) uint8_t control[MAX_BATCH][CMSG_SPACE(sizeof(int))];
+	const size_t room = opts.gro ? MAX_TRAIN : MTU;
 	struct mmsghdr m[MAX_BATCH];
 	struct iovec v[MAX_BATCH];
-	struct sl_addr addr;
 	int n;
 
 	for (unsigned i = 0; i < MAX_BATCH; i++) {
-		v[i] = (struct iovec){data[i], MTU};
+		v[i] = (struct iovec){data + i * room, room};
 		m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
 					       .msg_namelen = sizeof from[i],
 					       .msg_iov = &v[i],
-					       .msg_iovlen = 1};
+					       .msg_iovlen = 1,
+					       .msg_control = opts.gro ? control[i] : NULL,
+					       .msg_controllen = opts.gro ? sizeof control[i] : 0};
 	}
 	n = recvmmsg(c->fd, m, MAX_BATCH, 0, NULL);
 	for (int i = 0; i < n; i++)
-		if (sl_addr_from_sockaddr(&addr, (struct sockaddr *)&from[i]) == 0)
-			on_datagram(c, &addr, data[i], m[i].msg_len);
+		on_message(c, &m[i].msg_hdr, m[i].msg_len);
 	return n == MAX_BATCH;
 }
 
@@ -249,13 +278,15 @@ static void bind_socket(struct connection *c)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = own_address()};
 	socklen_t len = sizeof sa;
-	int room = 4 << 20;
+	int room = 4 << 20, gro = (int)opts.gro;
 
 	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&sa, len) < 0 ||
 	    getsockname(c->fd, (struct sockaddr *)&sa, &len) < 0)
 		die("UDP socket");
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room); /* what we are let */
+	if (setsockopt(c->fd, SOL_UDP, UDP_GRO, &gro, sizeof gro) < 0 && gro)
+		die("UDP_GRO");
 	must(sl_addr_from_sockaddr(&c->local, (struct sockaddr *)&sa), "address");
 	if (opts.poll_us == 0)
 		watch(c->fd, &c->source, on_readable, c);

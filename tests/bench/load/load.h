@@ -37,7 +37,7 @@ enum {
 
 extern struct load_options {
 	unsigned port, janus, away, room, participants, publishers, rooms, audio, packets, fps, layers, open,
-		loss, joins, seconds, warmup_ms, poll_us, feedback, pid;
+		loss, joins, seconds, warmup_ms, poll_us, gro, feedback, pid;
 } opts;
 
 struct source { /* what epoll points to */
