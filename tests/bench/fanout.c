@@ -79,7 +79,7 @@ static double cpu_us(void)
 /* More than everybody may have, where we are let. */
 static void make_room(int fd, int force, int option)
 {
-	const int room = 8 << 20;
+	const int room = 64 << 20;
 
 	if (setsockopt(fd, SOL_SOCKET, force, &room, sizeof room) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, option, &room, sizeof room);
