@@ -102,7 +102,8 @@ const struct sl_directive recorder_directives[] = {
 	       .doc = "A recording ends after so long; 0: never."),
 	SL_DIR(C, memory, SL_T_SIZE, SL_S_MAIN, .dflt = "64m", .min = 1 << 20,
 	       .max = INT64_C(1) << 36,
-	       .doc = "Bytes that may wait for the disk; what comes beyond is left out, and told."),
+	       .doc = "Bytes that may wait: in each worker for the writer, in the writer for the disk; "
+		      "what comes beyond is left out, and told."),
 	SL_DIR(C, sync, SL_T_ENUM, SL_S_MAIN, .dflt = "segment", .names = sync_names,
 	       .doc = "When files are forced to the disk, against a loss of power: never, each "
 		      "segment when it is whole, or all of them each second."),

@@ -38,6 +38,7 @@ static void emit_audio(struct depacket *d, enum sl_codec_id codec, uint32_t ts, 
 				.codec = (uint8_t)codec,
 				.ts = ts,
 				.arrival_ns = arrival_ns,
+				.seq = d->seq,
 				.key = true};
 
 	if (data.len == 0)
@@ -202,6 +203,7 @@ static void put_video(struct depacket *d, enum sl_codec_id codec, const struct s
 		begin(d, codec, rtp, arrival_ns);
 		d->broken = !info.begins && d->wants_key;
 	}
+	d->head.seq = d->seq;
 	learn(d, &info);
 	if (!d->broken && append(d, codec, payload, &info) < 0) {
 		d->n_malformed++;

@@ -20,6 +20,7 @@ struct frame {
 	uint8_t codec;	    /* enum sl_codec_id */
 	uint32_t ts;
 	uint64_t arrival_ns; /* of its first packet */
+	uint64_t seq;	     /* of its last packet */
 	bool key;
 	uint16_t width, height; /* of a key frame; 0: not told */
 };
@@ -28,6 +29,7 @@ typedef void frame_fn(void *arg, const struct frame *f);
 struct depacket {
 	frame_fn *emit;
 	void *arg;
+	uint64_t seq; /* of the packet that is put: W: caller */
 	uint8_t codec;
 	struct sl_codec_state *state;
 	struct sl_buf data; /* of the frame that is being put together */

@@ -1,9 +1,12 @@
 /*
  * recorder/disk.c: see disk.h.
  *
- * One queue under one lock. The loop makes jobs; the thread does them in order and passes results
- * back through a list and an eventfd. A file's struct belongs to the loop until it is ended, then
- * to the thread, then to the loop again for its result; its descriptor is the thread's alone.
+ * Two threads, each with a queue, under one lock. The loop makes jobs; the first thread hands bytes
+ * to the kernel, which is all that a crash of this process asks for, and passes on, in order, what
+ * may take as long as the disk likes: to synchronise, hash and rename. So a slow disk does not keep
+ * bytes here. Results come back through a list and an eventfd. A file's struct belongs to the loop
+ * until it is ended, then to the threads, then to the loop again for its result; its descriptor is
+ * the threads', one after the other.
  *
  * A blocking thread in a process of workers would be wrong; this process is only for it.
  */
@@ -22,7 +25,21 @@
 
 enum { MODE_FILE = 0640, MODE_DIR = 0750, HASH_STEP = 1 << 18 };
 
-enum job_kind { JOB_WRITE, JOB_END, JOB_PUT, JOB_APPEND, JOB_REMOVE, JOB_CALL, JOB_QUIT };
+enum job_kind {
+	/* of the thread that writes */
+	JOB_WRITE,
+	JOB_APPEND,
+	JOB_SCRATCH,
+	JOB_SCRATCH_END,
+	JOB_MARK,
+	/* of the one that waits for the disk */
+	JOB_SYNC, /* what was appended */
+	JOB_END,
+	JOB_PUT,
+	JOB_REMOVE,
+	JOB_CALL,
+	JOB_QUIT, /* of both */
+};
 
 struct disk_file {
 	struct disk *d;
@@ -30,9 +47,9 @@ struct disk_file {
 	disk_done_fn *done;
 	void (*failed)(void *arg, int error);
 	void *arg;
-	/* The thread's: */
-	int fd, error;
-	bool told, dirty, ended;
+	/* The threads': */
+	int fd, error; /* error: atomic */
+	bool told, ended, dirty; /* dirty: atomic */
 	uint64_t sealed_at;
 	struct envelope seal;
 	struct disk_file *next_open, *next_news;
@@ -45,22 +62,28 @@ struct job {
 	struct disk_file *file;
 	uint64_t at;
 	void (*fn)(void *arg, const char *dir); /* of JOB_CALL */
+	void (*reached)(void *arg);		/* of JOB_MARK */
 	void *arg;
 	char *dir, *name; /* of jobs without a file; within the same allocation */
 	size_t len;
 	char bytes[];
 };
 
+struct queue {
+	struct disk *d;
+	pthread_t thread;
+	pthread_cond_t wake;
+	struct job *first, **tail; /* under the lock */
+};
+
 struct disk {
 	struct disk_opts opts;
-	pthread_t thread;
+	struct queue bytes, slow;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	struct job *first, **tail; /* under the lock, like the next two */
-	struct disk_file *news, **news_tail;
+	struct disk_file *news, **news_tail; /* under the lock, like the next */
+	struct disk_file *open; /* the first thread adds, the second removes */
 	size_t queued; /* atomic */
 	uint64_t n_errors;
-	struct disk_file *open; /* the thread's */
 	uint64_t synced_ns;
 	int fd;
 	struct sl_event ev;
@@ -165,11 +188,18 @@ static void tell(struct disk *d, struct disk_file *f, bool ended)
 		(void)one; /* the counter is full: the loop is awake */
 }
 
+static int error_of(const struct disk_file *f)
+{
+	return __atomic_load_n(&f->error, __ATOMIC_ACQUIRE);
+}
+
 static void fail(struct disk *d, struct disk_file *f, int error)
 {
-	if (f->error)
+	int none = 0;
+
+	if (!__atomic_compare_exchange_n(&f->error, &none, error, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
 		return;
-	f->error = error;
 	__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
 	tell(d, f, false);
 }
@@ -179,15 +209,17 @@ static bool open_file(struct disk *d, struct disk_file *f)
 	struct sl_buf head;
 	int rc = 0;
 
-	if (f->fd >= 0 || f->error)
+	if (f->fd >= 0 || error_of(f))
 		return f->fd >= 0;
 	f->fd = open_in(f->dir, f->name, ".part", O_RDWR | O_CREAT | O_EXCL);
 	if (f->fd < 0) {
 		fail(d, f, errno);
 		return false;
 	}
+	(void)pthread_mutex_lock(&d->lock);
 	f->next_open = d->open;
 	d->open = f;
+	(void)pthread_mutex_unlock(&d->lock);
 	if (!d->opts.recipient)
 		return true;
 	sl_buf_init(&head, 0);
@@ -224,9 +256,9 @@ static void do_write(struct disk *d, const struct job *j)
 	struct disk_file *f = j->file;
 	int rc;
 
-	if (!open_file(d, f) || f->error)
+	if (!open_file(d, f) || error_of(f))
 		return;
-	f->dirty = true;
+	__atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
 	if (d->opts.recipient) {
 		write_sealed(d, f, (struct sl_str){j->bytes, j->len}, false);
 		return;
@@ -243,10 +275,12 @@ static void close_file(struct disk *d, struct disk_file *f)
 {
 	struct disk_file **link = &d->open;
 
+	(void)pthread_mutex_lock(&d->lock);
 	while (*link && *link != f)
 		link = &(*link)->next_open;
 	if (*link)
 		*link = f->next_open;
+	(void)pthread_mutex_unlock(&d->lock);
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
@@ -294,7 +328,7 @@ static void do_end(struct disk *d, struct disk_file *f)
 {
 	int rc = 0;
 
-	if (open_file(d, f) && !f->error && d->opts.recipient)
+	if (open_file(d, f) && !error_of(f) && d->opts.recipient)
 		write_sealed(d, f, SL_STR(""), true);
 	if (f->fd >= 0) {
 		rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
@@ -308,7 +342,7 @@ static void do_end(struct disk *d, struct disk_file *f)
 	}
 	if (rc)
 		fail(d, f, rc);
-	f->result.error = f->error;
+	f->result.error = error_of(f);
 	envelope_wipe(&f->seal);
 	close_file(d, f);
 	tell(d, f, true);
@@ -347,12 +381,39 @@ static void do_append(struct disk *d, const struct job *j)
 	int fd = open_in(j->dir, j->name, "", O_WRONLY | O_CREAT | O_APPEND);
 	bool ok = fd >= 0 && write(fd, j->bytes, j->len) == (ssize_t)j->len;
 
-	if (ok && d->opts.sync != DISK_SYNC_NEVER)
-		ok = fdatasync(fd) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (!ok)
 		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+}
+
+static void do_sync(struct disk *d, const struct job *j)
+{
+	int fd = open_in(j->dir, j->name, "", O_RDONLY);
+
+	if (fd < 0)
+		return; /* it has vanished, or could not be made, which is counted already */
+	if (fdatasync(fd) < 0)
+		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+	close(fd);
+}
+
+/* What cannot be written is done without: it is for a successor's convenience. */
+static void do_scratch(const struct job *j)
+{
+	struct disk_file *f = j->file;
+
+	if (f->fd < 0)
+		f->fd = open_in(f->dir, f->name, "", O_WRONLY | O_CREAT);
+	if (f->fd >= 0)
+		(void)write_at(f->fd, j->bytes, j->len, j->at);
+}
+
+static void end_scratch(struct disk_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f);
 }
 
 static void do_remove(const struct job *j)
@@ -363,25 +424,101 @@ static void do_remove(const struct job *j)
 		(void)unlink(path); /* may be gone already */
 }
 
+/* Files are only freed behind this thread's JOB_END, and new ones stand before the first seen. */
 static void sync_all(struct disk *d)
 {
 	uint64_t now = sl_clock_ns();
+	struct disk_file *f;
 
 	if (d->opts.sync != DISK_SYNC_SECOND || now < d->synced_ns + SL_NS_PER_S)
 		return;
 	d->synced_ns = now;
-	for (struct disk_file *f = d->open; f; f = f->next_open) {
-		if (f->dirty && fdatasync(f->fd) < 0)
+	(void)pthread_mutex_lock(&d->lock);
+	f = d->open;
+	(void)pthread_mutex_unlock(&d->lock);
+	for (; f; f = f->next_open)
+		if (__atomic_exchange_n(&f->dirty, false, __ATOMIC_ACQ_REL) && fdatasync(f->fd) < 0)
 			fail(d, f, errno);
-		f->dirty = false;
-	}
 }
 
-static void do_job(struct disk *d, const struct job *j)
+static void push(struct queue *q, struct job *j)
+{
+	j->next = NULL;
+	(void)pthread_mutex_lock(&q->d->lock);
+	*q->tail = j;
+	q->tail = &j->next;
+	(void)pthread_cond_signal(&q->wake);
+	(void)pthread_mutex_unlock(&q->d->lock);
+}
+
+static struct job *next_job(struct queue *q)
+{
+	struct job *j;
+
+	(void)pthread_mutex_lock(&q->d->lock);
+	while (!q->first)
+		(void)pthread_cond_wait(&q->wake, &q->d->lock);
+	j = q->first;
+	q->first = j->next;
+	if (!q->first)
+		q->tail = &q->first;
+	(void)pthread_mutex_unlock(&q->d->lock);
+	return j;
+}
+
+static void done_with(struct disk *d, struct job *j)
+{
+	__atomic_fetch_sub(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
+	free(j);
+}
+
+/* false: it is for the other thread, now */
+static bool do_fast(struct disk *d, struct job *j)
 {
 	switch (j->kind) {
 	case JOB_WRITE:
 		do_write(d, j);
+		return d->opts.sync != DISK_SYNC_SECOND;
+	case JOB_APPEND:
+		do_append(d, j);
+		j->kind = JOB_SYNC;
+		return d->opts.sync == DISK_SYNC_NEVER;
+	case JOB_SCRATCH:
+		do_scratch(j);
+		return true;
+	case JOB_SCRATCH_END:
+		end_scratch(j->file);
+		return true;
+	case JOB_MARK:
+		j->reached(j->arg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void *run_bytes(void *arg)
+{
+	struct disk *d = arg;
+	bool quit = false;
+
+	while (!quit) {
+		struct job *j = next_job(&d->bytes);
+
+		quit = j->kind == JOB_QUIT;
+		if (do_fast(d, j))
+			done_with(d, j);
+		else
+			push(&d->slow, j);
+	}
+	return NULL;
+}
+
+static void do_slow(struct disk *d, const struct job *j)
+{
+	switch (j->kind) {
+	case JOB_SYNC:
+		do_sync(d, j);
 		break;
 	case JOB_END:
 		do_end(d, j->file);
@@ -389,47 +526,28 @@ static void do_job(struct disk *d, const struct job *j)
 	case JOB_PUT:
 		do_put(d, j);
 		break;
-	case JOB_APPEND:
-		do_append(d, j);
-		break;
 	case JOB_REMOVE:
 		do_remove(j);
 		break;
 	case JOB_CALL:
 		j->fn(j->arg, j->dir);
 		break;
-	case JOB_QUIT:
-		break;
+	default:
+		break; /* bytes that were written: they are synchronised below */
 	}
 }
 
-static struct job *next_job(struct disk *d)
-{
-	struct job *j;
-
-	(void)pthread_mutex_lock(&d->lock);
-	while (!d->first)
-		(void)pthread_cond_wait(&d->wake, &d->lock);
-	j = d->first;
-	d->first = j->next;
-	if (!d->first)
-		d->tail = &d->first;
-	(void)pthread_mutex_unlock(&d->lock);
-	return j;
-}
-
-static void *run(void *arg)
+static void *run_slow(void *arg)
 {
 	struct disk *d = arg;
 	bool quit = false;
 
 	while (!quit) {
-		struct job *j = next_job(d);
+		struct job *j = next_job(&d->slow);
 
-		do_job(d, j);
 		quit = j->kind == JOB_QUIT;
-		__atomic_fetch_sub(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
-		free(j);
+		do_slow(d, j);
+		done_with(d, j);
 		sync_all(d);
 	}
 	return NULL;
@@ -440,11 +558,7 @@ static void *run(void *arg)
 static void queue(struct disk *d, struct job *j)
 {
 	__atomic_fetch_add(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
-	(void)pthread_mutex_lock(&d->lock);
-	*d->tail = j;
-	d->tail = &j->next;
-	(void)pthread_cond_signal(&d->wake);
-	(void)pthread_mutex_unlock(&d->lock);
+	push(&d->bytes, j);
 }
 
 /* Bytes, then the names behind them */
@@ -501,6 +615,33 @@ static void on_news(struct sl_event *ev, unsigned ready)
 	}
 }
 
+static void init_queue(struct disk *d, struct queue *q)
+{
+	q->d = d;
+	q->tail = &q->first;
+	(void)pthread_cond_init(&q->wake, NULL);
+}
+
+static struct job *make_quit(void)
+{
+	struct job *j;
+
+	while (!(j = make_job(JOB_QUIT, NULL, SL_STR(""), "", "")))
+		usleep(1000); /* the end of the process: nothing else can be done */
+	return j;
+}
+
+static int start_threads(struct disk *d)
+{
+	if (pthread_create(&d->slow.thread, NULL, run_slow, d) != 0)
+		return -SL_ESYS;
+	if (pthread_create(&d->bytes.thread, NULL, run_bytes, d) == 0)
+		return 0;
+	push(&d->slow, make_quit());
+	(void)pthread_join(d->slow.thread, NULL);
+	return -SL_ESYS;
+}
+
 int disk_start(const struct disk_opts *o, struct disk **ret_disk)
 {
 	struct disk *d = calloc(1, sizeof *d);
@@ -509,14 +650,14 @@ int disk_start(const struct disk_opts *o, struct disk **ret_disk)
 	if (rc < 0)
 		return rc;
 	d->opts = *o;
-	d->tail = &d->first;
 	d->news_tail = &d->news;
 	(void)pthread_mutex_init(&d->lock, NULL);
-	(void)pthread_cond_init(&d->wake, NULL);
+	init_queue(d, &d->bytes);
+	init_queue(d, &d->slow);
 	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->ev = (struct sl_event){.fd = d->fd, .fn = on_news, .arg = d};
 	rc = d->fd < 0 ? -SL_ESYS : sl_event_add(o->loop, &d->ev, SL_READ);
-	if (rc == 0 && pthread_create(&d->thread, NULL, run, d) != 0) {
+	if (rc == 0 && start_threads(d) < 0) {
 		sl_event_del(o->loop, &d->ev);
 		rc = -SL_ESYS;
 	}
@@ -539,14 +680,11 @@ void disk_settle(struct disk *d)
 
 void disk_stop(struct disk *d)
 {
-	struct job *j;
-
 	if (!d)
 		return;
-	while (!(j = make_job(JOB_QUIT, NULL, SL_STR(""), "", "")))
-		usleep(1000); /* the end of the process: nothing else can be done */
-	queue(d, j);
-	(void)pthread_join(d->thread, NULL);
+	queue(d, make_quit());
+	(void)pthread_join(d->bytes.thread, NULL);
+	(void)pthread_join(d->slow.thread, NULL);
 	sl_event_del(d->opts.loop, &d->ev);
 	for (struct disk_file *f = d->news, *next; f; f = next) {
 		next = f->next_news;
@@ -555,7 +693,8 @@ void disk_stop(struct disk *d)
 	}
 	close(d->fd);
 	(void)pthread_mutex_destroy(&d->lock);
-	(void)pthread_cond_destroy(&d->wake);
+	(void)pthread_cond_destroy(&d->bytes.wake);
+	(void)pthread_cond_destroy(&d->slow.wake);
 	free(d);
 }
 
@@ -646,6 +785,43 @@ void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg
 	j->fn = fn;
 	j->arg = arg;
 	queue(d, j);
+}
+
+void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg)
+{
+	struct job *j = make_job(JOB_MARK, NULL, SL_STR(""), "", "");
+
+	if (!j) {
+		fn(arg); /* at the worst what a crash loses is a little more */
+		return;
+	}
+	j->reached = fn;
+	j->arg = arg;
+	queue(d, j);
+}
+
+struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name)
+{
+	return disk_file_begin(d, dir, name, NULL, NULL, NULL);
+}
+
+void disk_scratch_write(struct disk_file *f, uint64_t at, struct sl_str bytes)
+{
+	struct job *j = make_job(JOB_SCRATCH, f, bytes, "", "");
+
+	if (!j)
+		return; /* the next one tells it */
+	j->at = at;
+	queue(f->d, j);
+}
+
+void disk_scratch_end(struct disk_file *f)
+{
+	struct job *j;
+
+	while (!(j = make_job(JOB_SCRATCH_END, f, SL_STR(""), "", "")))
+		usleep(1000); /* as above */
+	queue(f->d, j);
 }
 
 void disk_remove(struct disk *d, const char *dir, const char *name)

@@ -56,6 +56,13 @@ int disk_put_now(const char *dir, const char *name, struct sl_str bytes);
 void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
 /* Calls fn, in the thread, when all that was asked for before is done. */
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir);
+/* Calls fn, in the thread that writes, when all bytes that were given before are with the kernel. */
+void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg);
+/* A file that is written here and there, as it is and never synchronised. It stays when it ends,
+ * which frees f. NULL: out of memory */
+struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name);
+void disk_scratch_write(struct disk_file *f, uint64_t at, struct sl_str bytes);
+void disk_scratch_end(struct disk_file *f);
 void disk_remove(struct disk *d, const char *dir, const char *name);
 uint64_t disk_errors(const struct disk *d);
 

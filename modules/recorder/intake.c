@@ -84,6 +84,7 @@ static void take(struct wtrack *t, struct rpacket *p, uint64_t lost)
 	}
 	if (t->raw && t->room->recording)
 		recording_packet(t->room->recording, t, p);
+	t->frames.seq = p->seq;
 	if (sl_rtp_parse(&rtp, p->data, p->len) < 0)
 		t->frames.n_malformed++;
 	else
@@ -132,17 +133,18 @@ static void put(struct wtrack *t, const struct rpacket *head, const void *data)
 
 /* The worker had to drop: nobody knows of which tracks. Video has noticed by its numbers; so will
  * audio, with the next packet. */
-static void note_dropped(struct writer *w, uint32_t n)
+static void note_dropped(uint32_t n)
 {
 	if (n > 0)
 		sl_log(SL_LOG_WARN, "recorder",
 		       "%u packets found no room on their way from a worker", n);
-	(void)w;
 }
 
-void intake_media(struct writer *w, struct sl_reader *r)
+void intake_media(struct writer *w, uint32_t from, struct sl_reader *r)
 {
-	note_dropped(w, sl_read_u32(r));
+	uint64_t number = sl_read_u64(r);
+
+	note_dropped(sl_read_u32(r));
 	while (r->p < r->end && !r->failed) {
 		struct wtrack *t = wtrack_find(w, sl_read_u64(r));
 		struct rpacket head = {.arrival_ns = sl_read_u64(r)};
@@ -153,9 +155,16 @@ void intake_media(struct writer *w, struct sl_reader *r)
 		head.codec = sl_read_u8(r);
 		data = sl_read_bytes(r, sl_read_u16(r));
 		head.len = (uint32_t)data.len;
+		if (head.encoding == PACKET_GONE && !r->failed) {
+			if (t && t->owner == from)
+				wtrack_end(t);
+			continue;
+		}
 		if (!r->failed && t && t->room->recording && t->room->recording->state == REC_ON)
 			put(t, &head, data.p);
 	}
+	if (!r->failed)
+		saved_taken(w, from, number);
 }
 
 void intake_clock(struct writer *w, struct sl_reader *r)

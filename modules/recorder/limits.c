@@ -2,6 +2,8 @@
  * recorder/limits.c: how much may be kept. Old recordings go when their time has come, or when all
  * together are over the quota, oldest first; one that runs is never touched. Little free space
  * stops new recordings first, and those that run only when nearly nothing is left.
+ *
+ * To look, and to remove, may take as long as the disk likes: a thread does it, round by round.
  */
 #include "writer.h"
 
@@ -130,9 +132,18 @@ static int by_age(const void *a, const void *b)
 	return x->ended_ms < y->ended_ms ? -1 : x->ended_ms > y->ended_ms;
 }
 
-static void clear(struct writer *w)
+/* One round: filled by the loop, done in the thread, read by the loop */
+struct round {
+	struct writer *w; /* the loop's */
+	const struct recorder_conf *conf;
+	bool clears;	/* what is kept is counted, and what is too much goes */
+	bool has_space; /* left is known */
+	uint64_t left, used;
+};
+
+static void clear(struct round *r)
 {
-	const struct recorder_conf *conf = w->conf;
+	const struct recorder_conf *conf = r->conf;
 	uint64_t now_ms = sl_clock_unix_ns() / SL_NS_PER_MS;
 	struct survey s = {0};
 
@@ -153,10 +164,23 @@ static void clear(struct writer *w)
 		s.bytes -= k->bytes;
 	}
 	free(s.items);
-	w->used_bytes = s.bytes;
+	r->used = s.bytes;
 }
 
-/* ---- space */
+static void run(void *arg)
+{
+	struct round *r = arg;
+	struct statvfs fs;
+
+	if (r->clears)
+		clear(r);
+	/* It may have vanished, and comes back with the next file. */
+	r->has_space = statvfs(r->conf->dir.p, &fs) == 0;
+	if (r->has_space)
+		r->left = (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* ---- what follows from it */
 
 static void stop_all(struct writer *w)
 {
@@ -168,34 +192,62 @@ static void stop_all(struct writer *w)
 	}
 }
 
-static void look(struct writer *w)
+static void apply(const struct round *r)
 {
-	uint64_t min = w->conf->min_free, left;
-	struct statvfs fs;
+	struct writer *w = r->w;
+	uint64_t min = w->conf->min_free;
 	bool low;
 
-	if (statvfs(w->conf->dir.p, &fs) < 0)
-		return; /* it has vanished, and comes back with the next file */
-	left = (uint64_t)fs.f_bavail * fs.f_frsize;
-	low = left < min || (w->conf->quota && w->used_bytes > w->conf->quota);
+	if (r->clears)
+		w->used_bytes = r->used;
+	if (!r->has_space)
+		return;
+	low = r->left < min || (w->conf->quota && w->used_bytes > w->conf->quota);
 	if (low && !w->low)
 		sl_log(SL_LOG_ERROR, "recorder",
 		       "%llu MiB are left for recordings: no new ones are begun",
-		       (unsigned long long)(left >> 20));
+		       (unsigned long long)(r->left >> 20));
 	w->low = low;
-	if (left < min / LAST_RESERVE)
+	if (r->left < min / LAST_RESERVE)
 		stop_all(w);
+}
+
+static void on_done(void *arg, bool done)
+{
+	struct round *r = arg;
+
+	r->w->looks = false;
+	if (done)
+		apply(r);
+	free(r);
 }
 
 void limits_tick(struct writer *w)
 {
 	uint64_t now_ms = sl_loop_ms(w->w->loop);
+	struct round *r;
 
-	if (w->limits_at_ms && now_ms < w->limits_at_ms + LOOK_MS)
+	if (w->looks || (w->limits_at_ms && now_ms < w->limits_at_ms + LOOK_MS))
 		return;
-	if ((w->conf->retention || w->conf->quota) &&
-	    (w->limits_at_ms == 0 || now_ms / SCAN_MS != w->limits_at_ms / SCAN_MS))
-		clear(w);
+	r = calloc(1, sizeof *r);
+	if (!r)
+		return; /* the next tick looks */
+	r->w = w;
+	r->conf = w->conf;
+	r->clears = (w->conf->retention || w->conf->quota) &&
+		    (w->limits_at_ms == 0 || now_ms / SCAN_MS != w->limits_at_ms / SCAN_MS);
+	if (work_do(w->work, run, on_done, r) < 0) {
+		free(r);
+		return;
+	}
+	w->looks = true;
 	w->limits_at_ms = now_ms;
-	look(w);
+}
+
+void limits_begin(struct writer *w)
+{
+	struct round r = {.w = w, .conf = w->conf};
+
+	run(&r);
+	apply(&r);
 }

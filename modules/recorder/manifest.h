@@ -16,6 +16,7 @@
 #define MANIFEST_NAME "manifest.json"
 #define UPLOAD_NAME ".upload"	   /* what storage has of it so far */
 #define UPLOADED_NAME ".uploaded" /* and when that is all */
+#define PROGRESS_NAME ".progress" /* how far open files are: saved.c */
 #define OPEN_NAME ".open" /* there while the recording is not finished */
 
 struct journal {

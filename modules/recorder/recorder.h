@@ -3,12 +3,14 @@
  *
  *     recorder.c    the descriptor                 conf.c      directives that a table cannot check
  *     in workers:   tap.c       packets of recorded tracks to the writer
+ *                   spool.c     kept until they are in files
  *                   control.c   what clients say and are told
  *                   api.c       what HTTP clients ask for
  *                   announce.c  what a room hears of it
  *                   mix.c       the room as the mixer mixes it: one more track
  *     the writer:   writer.c    its life and clock, messages from the workers
  *                   intake.c    packets to frames, at their times
+ *                   saved.c     what of them is in files, told to workers and successors
  *                   room.c      rooms, their tracks, their recording
  *                   recording.c one recording: its directory, journal and manifest
  *                   segment.c   series of files: of a track, of a room
@@ -110,7 +112,8 @@ enum record_message {
 			  u8 mixed out of others */
 	MSG_GONE,      /* u64 id */
 	MSG_CLOCK,     /* u64 id, u8 encoding, u64 ntp, u32 ts */
-	MSG_MEDIA,     /* u32 dropped before, then record_packet ... */
+	MSG_MEDIA,     /* u64 number of the batch, u32 dropped before, then packets: u64 id,
+			  u64 arrival ns, u64 seq, u8 encoding or PACKET_GONE, u8 codec, lstr */
 	MSG_CONTROL,   /* u64 peer, verb, room, peer name */
 	MSG_HELLO,     /* a worker wants to know the rooms that are recorded */
 	MSG_ASK,       /* u64 number, u8 enum record_verb, room, id of a recording, its directory */
@@ -119,10 +122,15 @@ enum record_message {
 	MSG_KEY,	/* u64 id, u8 encoding */
 	MSG_REFUSED,	/* u64 peer, sentence */
 	MSG_ANSWER,	/* u64 number, u16 status of HTTP, JSON */
+	MSG_SAVED,	/* u64 batch up to which it has them, u64 batch, u64 ns: of batches up to
+			   this, what came until then is in files */
 };
 enum record_verb { VERB_START, VERB_PAUSE, VERB_RESUME, VERB_STOP, VERB_REMOVE };
 enum record_state { STATE_OFF, STATE_ON, STATE_PAUSED };
-enum { PACKET_HEAD = 8 + 8 + 8 + 1 + 1 + 2 }; /* id, arrival ns, seq, encoding, codec, length */
+enum {
+	PACKET_HEAD = 8 + 8 + 8 + 1 + 1 + 2, /* id, arrival ns, seq, encoding, codec, length */
+	PACKET_GONE = 255,		     /* instead of an encoding: the track has ended */
+};
 
 /* Frees b. false: it could not be sent; state is told again by the clock, and the rest is told by who
  * asked. owner 0: all workers */

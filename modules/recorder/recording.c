@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define MS ((int64_t)SL_NS_PER_MS)
+#define CRASH_GAP_NS (100 * MS) /* a longer one is told */
 
 struct held {
 	struct held *next;
@@ -226,6 +227,22 @@ static enum container_id container_of(const struct recorder_conf *conf, const st
 	return t->kind == SL_MEDIA_VIDEO ? video[conf->container] : audio[conf->audio_container];
 }
 
+/* Times go on from what is in files, whatever the manifest had heard of before the crash. */
+static void resume(const struct recording *rec, struct wtrack *t)
+{
+	const struct saved *last;
+
+	saved_resume(rec, t);
+	last = t->before.own.known ? &t->before.own : &t->before.room;
+	t->resumed = last->known && last->encoding < SL_RTC_MAX_ENCODINGS;
+	if (!t->resumed)
+		return;
+	timeline_resume(&t->line[last->encoding], last->ts, last->at_ns + (int64_t)rec->t0_ns);
+	t->last_ns = t->last_end_ns = last->at_ns;
+	if (t->first_ns < 0)
+		t->first_ns = t->last_ns;
+}
+
 void recording_join(struct recording *rec, struct wtrack *t)
 {
 	const struct recorder_conf *conf = rec->writer->conf;
@@ -238,6 +255,7 @@ void recording_join(struct recording *rec, struct wtrack *t)
 	t->first_ns = -1;
 	t->last_ns = t->last_end_ns = 0;
 	recover_track(rec, t);
+	resume(rec, t);
 	make_label(t);
 	if (!t->mixed)
 		add_person(rec, t->peer);
@@ -352,6 +370,36 @@ static bool is_stuck(struct recording *rec)
 	return true;
 }
 
+static void place(struct wtrack *t, const struct frame *f, int64_t at)
+{
+	t->last_ns = t->last_end_ns = at;
+	if (f->codec == SL_CODEC_OPUS)
+		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;
+	t->n_frames++;
+}
+
+/* Frames that a killed writer had written are left out; the room's file was later than others. */
+static bool was_written(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at)
+{
+	const struct track_saved *before = &t->before;
+	bool in_room = saved_has(&before->room, t->encoding, f->seq);
+
+	if (!before->own.known)
+		return in_room;
+	if (!saved_has(&before->own, t->encoding, f->seq))
+		return false;
+	if (!in_room && !t->mixed && has_room_series(rec))
+		hold(rec, t, f, at);
+	return true;
+}
+
+static void note_crash(struct recording *rec, struct wtrack *t, int64_t at)
+{
+	if (t->resumed && at > t->last_end_ns + CRASH_GAP_NS)
+		recording_gap(rec, t, at + (int64_t)rec->t0_ns, 0);
+	t->resumed = false;
+}
+
 void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns)
 {
 	int64_t at = at_ns - (int64_t)rec->t0_ns;
@@ -363,15 +411,15 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 			t->frames.wants_key = true;
 		return;
 	}
+	if (was_written(rec, t, f, at))
+		return;
+	note_crash(rec, t, at);
 	if (t->first_ns < 0)
 		t->first_ns = at;
 	if (at < t->last_ns + MS &&
 	    t->n_frames > 0) /* a clock that was set right never runs back */
 		at = t->last_ns + MS;
-	t->last_ns = t->last_end_ns = at;
-	if (f->codec == SL_CODEC_OPUS)
-		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;
-	t->n_frames++;
+	place(t, f, at);
 	rec->last_media_ms = sl_loop_ms(rec->writer->w->loop);
 	if (t->own)
 		series_frame(t->own, t, f, at);
@@ -383,7 +431,8 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 
 void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p)
 {
-	if (rec->state == REC_ON && t->joined && !is_stuck(rec))
+	if (rec->state == REC_ON && t->joined && !is_stuck(rec) &&
+	    !saved_has(&t->before.raw, p->encoding, p->seq))
 		series_packet(t->raw, p, (int64_t)(p->arrival_ns - rec->t0_ns));
 }
 
@@ -439,6 +488,7 @@ int recording_lock(const char *dir, int *ret_fd)
 
 static void free_recording(struct recording *rec)
 {
+	saved_end(rec);
 	hls_free_all(rec);
 	if (rec->lock_fd >= 0)
 		close(rec->lock_fd);
@@ -556,6 +606,7 @@ static void finish(struct recording *rec)
 	struct sl_buf b;
 
 	recording_write_manifest(rec);
+	disk_remove(rec->writer->disk, rec->dir, PROGRESS_NAME);
 	if (strcmp(rec->end_state, "recording") != 0)
 		disk_remove(rec->writer->disk, rec->dir, OPEN_NAME);
 	sl_buf_init(&b, 0);
@@ -588,6 +639,7 @@ void recording_tick(struct recording *rec)
 	}
 	if (rec->room_series)
 		series_flush(rec->room_series, now);
+	saved_write(rec);
 	if (rec->manifest_due)
 		recording_write_manifest(rec);
 }

@@ -67,8 +67,10 @@ static size_t good_length_of(int fd, const char *name, size_t len)
 	return good;
 }
 
-/* Repairs PATH.part and gives it its name. 0 or errno; ENODATA: nothing of use was in it */
-static int repair(const char *path, const char *name, struct disk_result *ret_result)
+/* Repairs PATH.part and gives it its name. known: bytes that count; what is behind them comes again
+ * from the workers. 0 or errno; ENODATA: nothing of use was in it */
+static int repair(const char *path, const char *name, uint64_t known,
+		  struct disk_result *ret_result)
 {
 	char part[MAX_PATH_LEN + 300];
 	struct stat st;
@@ -80,6 +82,7 @@ static int repair(const char *path, const char *name, struct disk_result *ret_re
 	if (fd < 0)
 		return errno;
 	good = fstat(fd, &st) == 0 ? good_length_of(fd, name, (size_t)st.st_size) : 0;
+	good = good > known ? (size_t)known : good;
 	if (good == 0)
 		rc = ENODATA;
 	else if (ftruncate(fd, (off_t)good) < 0 || fsync(fd) < 0)
@@ -159,10 +162,14 @@ static void repair_files(struct recording *rec, json_t *opens)
 	{
 		char path[MAX_PATH_LEN + 280];
 		struct disk_result r = {0};
+		uint64_t known;
 		int fd, rc;
 
 		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, name);
-		rc = repair(path, name, &r);
+		known = json_is_true(json_object_get(line, "sealed"))
+				? UINT64_MAX
+				: saved_file_bytes(rec, name);
+		rc = repair(path, name, known, &r);
 		if (rc == ENOENT && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
 			rc = disk_hash(fd, r.sha256, &r.bytes);
 			close(fd);
@@ -306,8 +313,10 @@ static struct recording *load(struct writer *w, const char *dir)
 /* Nothing that could be finished: not looked at again, and not kept if there is nothing in it. */
 static void close_mark(const char *dir, int lock_fd)
 {
-	char mark[MAX_PATH_LEN + 8];
+	char mark[MAX_PATH_LEN + 16];
 
+	(void)snprintf(mark, sizeof mark, "%s/%s", dir, PROGRESS_NAME);
+	(void)unlink(mark);
 	(void)snprintf(mark, sizeof mark, "%s/%s", dir, OPEN_NAME);
 	(void)unlink(mark);
 	(void)rmdir(dir);
@@ -333,6 +342,7 @@ static void recover(struct writer *w, const char *dir, int lock_fd)
 		return;
 	}
 	read_journal(rec, opens);
+	saved_read(rec);
 	hls_close_left(dir);
 	repair_files(rec, opens);
 	json_decref(opens);

@@ -160,6 +160,7 @@ static void describe(struct wtrack *t, uint32_t from, const struct said *s)
 void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 {
 	struct said s = {0};
+	const char *why_not = NULL;
 	struct wroom *room;
 	struct wtrack *t;
 
@@ -179,9 +180,10 @@ void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 	if (room->recording)
 		recording_join(room->recording, t);
 	else if ((w->conf->when == RECORD_ALWAYS && !t->mixed) || s.previous.len > 0)
-		(void)room_record(room, s.previous, SL_STR("configuration"));
-	if (room->recording)
-		room_tell(room, from, "");
+		why_not = room_record(room, s.previous, SL_STR("configuration"));
+	/* Who believes it to be recorded hears that it is not. */
+	if (room->recording || s.previous.len > 0)
+		room_tell(room, from, why_not ? why_not : "");
 }
 
 static bool is_empty(const struct wroom *r)

@@ -26,6 +26,7 @@ struct member { /* a stream of the series */
 	int stream;	/* in the open file; -1: not in it */
 	bool needs_key; /* the open file has none of it yet */
 	int64_t end_ns;
+	struct saved second, newest, flushed; /* of its packets in files */
 };
 
 struct series {
@@ -40,13 +41,18 @@ struct series {
 	struct disk_file *file;
 	char name[200];
 	int64_t begin_ns, end_ns;
-	uint64_t at, n_frames;
+	uint64_t at, flushed_at, n_frames;
+	struct saved newest, flushed; /* packets */
+	const struct member *held;    /* whose newest frame libavformat's Matroska keeps back */
 	unsigned n_silent; /* ticks without a frame */
 	bool webm, dead;   /* dead: no file can hold these streams; until they change */
 };
 
 /* What is known of a file while the disk works on it */
 struct finished {
+	struct finished *next; /* of the recording's */
+	char name[200];
+	uint64_t n_bytes;
 	struct recording *rec;
 	struct sl_buf members; /* of its line */
 	int64_t begin_ns, end_ns;
@@ -109,12 +115,24 @@ static void note_open(struct series *s)
 
 /* ---- files */
 
+static void unlink_finished(struct finished *f)
+{
+	struct finished **link = &f->rec->finished;
+
+	while (*link && *link != f)
+		link = &(*link)->next;
+	if (*link)
+		*link = f->next;
+}
+
 static void on_done(void *arg, const struct disk_result *r)
 {
 	struct finished *f = arg;
 	struct recording *rec = f->rec;
 	struct writer *w = rec->writer;
 	char hash[65];
+
+	unlink_finished(f);
 
 	sl_hex_encode(hash, r->sha256, sizeof r->sha256);
 	if (r->renamed) {
@@ -195,7 +213,7 @@ static bool open_file(struct series *s, int64_t at_ns)
 	s->begin_ns = s->end_ns = at_ns;
 	s->n_frames = 0;
 	s->n_silent = 0;
-	s->at = 0;
+	s->at = s->flushed_at = 0;
 	(void)snprintf(s->name, sizeof s->name, "%06u-%s.%s%s", ++rec->n_labels, s->label,
 		       suffix_of(s), rec->writer->recipient ? ".sealed" : "");
 	if (f)
@@ -238,6 +256,47 @@ static bool open_segment(struct series *s, int64_t at_ns)
 	return false;
 }
 
+/* ---- how far it is */
+
+static void note_flushed(struct series *s)
+{
+	s->flushed_at = s->at;
+	s->flushed = s->newest;
+	for (unsigned i = 0; i < s->n_members; i++) {
+		struct member *m = &s->members[i];
+
+		m->flushed = m == s->held ? m->second : m->newest;
+	}
+}
+
+static void write_length(const char *name, uint64_t bytes, struct sl_buf *b, const char **comma)
+{
+	sl_buf_str(b, sl_str_c(*comma));
+	sl_buf_json(b, sl_str_c(name));
+	sl_buf_printf(b, ":%llu", (unsigned long long)bytes);
+	*comma = ",";
+}
+
+void series_write_length(const struct series *s, struct sl_buf *b, const char **comma)
+{
+	if (s && s->file)
+		write_length(s->name, s->flushed_at, b, comma);
+}
+
+void series_write_finished(const struct recording *rec, struct sl_buf *b, const char **comma)
+{
+	for (const struct finished *f = rec->finished; f; f = f->next)
+		write_length(f->name, f->n_bytes, b, comma);
+}
+
+struct saved series_saved(const struct series *s, const struct wtrack *t)
+{
+	for (unsigned i = 0; i < s->n_members; i++)
+		if (s->members[i].track == t)
+			return s->members[i].flushed;
+	return s->flushed;
+}
+
 void series_cut(struct series *s)
 {
 	struct finished *f;
@@ -246,7 +305,14 @@ void series_cut(struct series *s)
 		return;
 	mux_close(s->mux);
 	s->mux = NULL;
+	s->held = NULL;
+	note_flushed(s);
+	saved_write(s->rec); /* before the file has its name */
 	f = disk_file_arg(s->file);
+	(void)sl_str_copy(f->name, sizeof f->name, sl_str_c(s->name));
+	f->n_bytes = s->at;
+	f->next = s->rec->finished;
+	s->rec->finished = f;
 	f->begin_ns = s->begin_ns;
 	f->end_ns = s->end_ns;
 	sl_buf_init(&f->members, 0);
@@ -430,6 +496,13 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 		sl_count(&w->m[M_frames_dropped]);
 		return;
 	}
+	/* A packet of sound waits there for the next of any stream, over flushes, too. */
+	s->held = s->container == &containers[CONTAINER_MATROSKA] &&
+				  m->track->kind == SL_MEDIA_AUDIO
+			  ? m
+			  : NULL;
+	m->second = m->newest;
+	m->newest = (struct saved){true, m->track->encoding, f->ts, f->seq, at_ns};
 	m->end_ns = at_ns + duration;
 	if (m->end_ns > s->end_ns)
 		s->end_ns = m->end_ns;
@@ -475,6 +548,7 @@ void series_flush(struct series *s, int64_t now_ns)
 
 	if (s->mux)
 		mux_flush(s->mux);
+	note_flushed(s);
 	/* What has fallen silent is finished all the same; counted in ticks, since it may have been
 	 * this process that did not run. */
 	if (s->file && ++s->n_silent > SILENT_TICKS && is_long(s, now_ns, length))
@@ -553,6 +627,7 @@ void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns)
 	if (sl_buf_ok(&b) == 0)
 		on_bytes(s, s->at, sl_buf_view(&b));
 	sl_buf_free(&b);
+	s->newest = (struct saved){true, p->encoding, 0, p->seq, at_ns};
 	s->end_ns = at_ns;
 	s->n_frames++;
 	s->n_silent = 0;

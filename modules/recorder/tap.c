@@ -1,19 +1,20 @@
 /*
  * recorder/tap.c: the half in the workers: tells the writer of tracks, and copies the packets of
- * those in recorded rooms into batches for it.
+ * those in recorded rooms for it.
  *
  * A packet costs a look-up and a copy. A batch leaves when it is full or 50 ms old, since to wake
- * the writer, which then takes the CPU and its caches, costs more than a packet does; one that
- * finds no room is dropped as a whole, and the next one says how many packets that were. Of
- * simulcast one encoding goes to the writer: the one with the highest rate, and to another only at
- * a key frame of that.
+ * the writer, which then takes the CPU and its caches, costs more than a packet does; spool.c keeps
+ * it until it is in files. Of simulcast one encoding goes to the writer: the one with the highest
+ * rate, and to another only at a key frame of that.
  *
- * Which rooms are recorded, and by which process, the writer says. One that dies takes its word
- * with it: its successor is told of all tracks, and of the recordings that were.
+ * Which rooms are recorded, and by which process, the writer says. When one dies its rooms stay
+ * recorded, and their packets wait: its successor is told of all tracks, and of the recordings that
+ * were.
  */
 #include "announce.h"
 #include "api.h"
 #include "mix.h"
+#include "spool.h"
 
 #include <sluice/bus.h>
 #include <sluice/codec.h>
@@ -22,10 +23,9 @@
 #include <stdlib.h>
 
 enum {
-	BATCH = 60 * 1024, /* a message takes 64 KiB */
 	RATE_WINDOW_MS = 1000,
 	NO_ENCODING = 255,
-	MAX_BATCHES = 4, /* writers at a time: of this generation, and those before */
+	MAX_SPOOLS = 4, /* writers at a time: of this generation, and those before */
 	MAX_ID = 160,
 	FLUSH_MS = 50,	   /* at most; and a quarter of what the writer waits for repeats */
 	ANNOUNCE_MS = 200, /* until a writer is there */
@@ -34,6 +34,7 @@ enum {
 struct tap_room { /* that is recorded */
 	struct tap_room *next;
 	uint32_t owner; /* the writer; 0: it died, and its successor is not there yet */
+	struct spool *spool; /* where packets go; NULL: none could be made */
 	enum record_state state;
 	char id[MAX_ID];
 	size_t name_len;
@@ -53,12 +54,6 @@ struct tap_track {
 	uint8_t state_of;
 };
 
-struct batch {
-	uint32_t owner, n, dropped;
-	size_t len;
-	uint8_t *data; /* BATCH bytes */
-};
-
 struct tap {
 	struct sl_worker *w;
 	const struct recorder_conf *conf;
@@ -71,7 +66,7 @@ struct tap {
 	struct sl_htab tracks;
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
-	struct batch batches[MAX_BATCHES];
+	struct spool *spools[MAX_SPOOLS];
 	struct sl_timer flush, announce;
 	uint32_t flush_ms;
 };
@@ -123,27 +118,11 @@ static void send(struct tap *t, uint32_t owner, enum record_message type, struct
 
 /* ---- packets */
 
-static void flush(struct tap *t, struct batch *b)
-{
-	const struct iovec iov = {b->data, b->len};
-
-	if (b->n == 0)
-		return;
-	if (sl_channel_send(t->channel, b->owner, MSG_MEDIA, &iov, 1) < 0) {
-		b->dropped += b->n;
-		sl_count_n(&t->m[M_dropped], b->n);
-	} else {
-		b->dropped = 0;
-		sl_count_n(&t->m[M_packets], b->n);
-	}
-	b->n = 0;
-	b->len = 0;
-}
-
 static void flush_all(struct tap *t)
 {
-	for (unsigned i = 0; i < MAX_BATCHES; i++)
-		flush(t, &t->batches[i]);
+	for (unsigned i = 0; i < MAX_SPOOLS; i++)
+		if (t->spools[i])
+			spool_flush(t->spools[i]);
 }
 
 static void on_flush(struct sl_timer *timer)
@@ -151,52 +130,47 @@ static void on_flush(struct sl_timer *timer)
 	flush_all(timer->arg);
 }
 
-/* NULL: more writers than places */
-static struct batch *batch_for(struct tap *t, uint32_t owner)
+static void put_packet(struct tap *t, const struct sl_media *m, struct spool *s)
 {
-	struct batch *free_one = NULL;
-
-	for (unsigned i = 0; i < MAX_BATCHES; i++) {
-		if (t->batches[i].owner == owner)
-			return &t->batches[i];
-		if (t->batches[i].n == 0)
-			free_one = &t->batches[i];
-	}
-	if (!free_one)
-		return NULL;
-	free_one->owner = owner;
-	free_one->dropped = 0;
-	return free_one;
-}
-
-static void put_packet(struct tap *t, const struct sl_media *m, uint32_t owner)
-{
-	const struct sl_rtp *rtp = m->rtp;
-	struct batch *b = batch_for(t, owner);
-	uint8_t *p;
-
-	if (b && b->len + PACKET_HEAD + rtp->len > BATCH)
-		flush(t, b);
-	if (!b || rtp->len + PACKET_HEAD + 4 > BATCH) {
-		sl_count(&t->m[M_dropped]);
-		return;
-	}
-	if (b->n == 0) {
-		sl_put32(b->data, b->dropped);
-		b->len = 4;
-	}
-	p = b->data + b->len;
-	sl_put64(p, m->track->id);
-	sl_put64(p + 8, sl_loop_ns(t->w->loop));
-	sl_put64(p + 16, m->seq);
-	p[24] = m->encoding;
-	p[25] = m->codec;
-	sl_put16(p + 26, (uint16_t)rtp->len);
-	memcpy(p + PACKET_HEAD, rtp->data, rtp->len);
-	b->len += PACKET_HEAD + rtp->len;
-	b->n++;
+	spool_packet(s, m, sl_loop_ns(t->w->loop));
 	if (!sl_timer_pending(&t->flush))
 		sl_timer_set(t->w->loop, &t->flush, t->flush_ms);
+}
+
+/* That of the writer; else one whose writer died is handed to this one; else a new one. NULL: more
+ * writers than places, or out of memory */
+static struct spool *spool_for(struct tap *t, uint32_t owner)
+{
+	struct spool **place = NULL, *orphan = NULL;
+
+	for (unsigned i = 0; i < MAX_SPOOLS; i++) {
+		struct spool *s = t->spools[i];
+
+		if (s && spool_owner(s) == owner)
+			return s;
+		if (s && spool_owner(s) == 0)
+			orphan = s;
+		if (!s)
+			place = &t->spools[i];
+	}
+	if (orphan) {
+		spool_adopt(orphan, owner);
+		return orphan;
+	}
+	if (!place || spool_open(t->channel, t->m, t->conf->memory, place) < 0)
+		return NULL;
+	spool_adopt(*place, owner);
+	return *place;
+}
+
+/* Of writers that are gone for good, once nobody's packets go there */
+static void drop_spool(struct tap *t, unsigned i)
+{
+	for (const struct tap_room *r = t->rooms; r; r = r->next)
+		if (r->spool == t->spools[i])
+			return;
+	spool_free(t->spools[i]);
+	t->spools[i] = NULL;
 }
 
 /* ---- which encoding */
@@ -319,6 +293,20 @@ static void tell_clock(struct tap *t, const struct tap_track *tt, unsigned encod
 	send(t, tt->told, MSG_CLOCK, &b);
 }
 
+static void tell_clocks(struct tap *t, const struct tap_track *tt)
+{
+	for (unsigned i = 0; tt->told && i < SL_RTC_MAX_ENCODINGS; i++)
+		if (tt->track->clock[i].ntp)
+			tell_clock(t, tt, i);
+}
+
+static void ask_key_frames(struct tap_track *tt)
+{
+	if (tt->track->kind == SL_MEDIA_VIDEO)
+		for (unsigned i = 0; i < tt->track->n_encodings || i == 0; i++)
+			sl_track_ask_key_frame(tt->track, i);
+}
+
 /* Its packets begin to flow: with a clock and a key frame, if there are such. */
 static void begin_flow(struct tap *t, struct tap_track *tt, struct tap_room *room)
 {
@@ -330,12 +318,8 @@ static void begin_flow(struct tap *t, struct tap_track *tt, struct tap_room *roo
 	tt->track->wants_all = true; /* the best goes into the file */
 	if (tt->told != room->owner)
 		tell_track(t, tt);
-	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
-		if (tt->track->clock[i].ntp)
-			tell_clock(t, tt, i);
-	if (tt->track->kind == SL_MEDIA_VIDEO)
-		for (unsigned i = 0; i < tt->track->n_encodings || i == 0; i++)
-			sl_track_ask_key_frame(tt->track, i);
+	tell_clocks(t, tt);
+	ask_key_frames(tt);
 }
 
 static void add_track(struct tap *t, struct sl_track *k, bool mixed)
@@ -379,10 +363,8 @@ static int on_clock(void *ctx, struct sl_track *k)
 	struct tap *t = ctx;
 	struct tap_track *tt = find_track(t, k->id);
 
-	if (tt && tt->room && tt->told)
-		for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
-			if (k->clock[i].ntp)
-				tell_clock(t, tt, i);
+	if (tt && tt->room)
+		tell_clocks(t, tt);
 	return SL_OK;
 }
 
@@ -403,8 +385,9 @@ static int on_close(void *ctx, struct sl_track *k)
 
 	if (!tt)
 		return SL_OK;
-	flush_all(t); /* its last packets come before the word of its end */
-	if (tt->told) {
+	if (tt->room && tt->room->spool) {
+		spool_gone(tt->room->spool, k->id, sl_loop_ns(t->w->loop));
+	} else if (tt->told) {
 		sl_buf_init(&b, 0);
 		sl_buf_u64(&b, k->id);
 		send(t, tt->told, MSG_GONE, &b);
@@ -424,8 +407,8 @@ static int on_media(void *ctx, const struct sl_media *m)
 			return SL_OK;
 		t->newest = tt;
 	}
-	if (tt->room && tt->room->state == STATE_ON && tt->room->owner && choose(t, tt, m))
-		put_packet(t, m, tt->room->owner);
+	if (tt->room && tt->room->state == STATE_ON && tt->room->spool && choose(t, tt, m))
+		put_packet(t, m, tt->room->spool);
 	return SL_OK;
 }
 
@@ -515,6 +498,7 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 				tt->room = NULL;
 		}
 	room->owner = from;
+	room->spool = spool_for(t, from);
 	room->state = state;
 	(void)sl_str_copy(room->id, sizeof room->id, id);
 	apply(t, room);
@@ -534,6 +518,15 @@ static void on_key(struct tap *t, struct sl_reader *r)
 
 	if (tt && !r->failed)
 		sl_track_ask_key_frame(tt->track, encoding);
+}
+
+static void on_saved(struct tap *t, uint32_t from, struct sl_reader *r)
+{
+	uint64_t taken = sl_read_u64(r), saved = sl_read_u64(r), saved_ns = sl_read_u64(r);
+
+	for (unsigned i = 0; i < MAX_SPOOLS && !r->failed; i++)
+		if (t->spools[i] && spool_owner(t->spools[i]) == from)
+			spool_saved(t->spools[i], taken, saved, saved_ns);
 }
 
 static void on_message(void *arg, const struct sl_channel_msg *m)
@@ -556,6 +549,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		if (!r.failed)
 			control_refused(t->control, peer, sentence);
 		break;
+	case MSG_SAVED:
+		on_saved(t, m->from, &r);
+		break;
 	case MSG_ANSWER:
 		api_answered(t->api, &r);
 		break;
@@ -572,8 +568,11 @@ static void announce(struct tap *t)
 	for (struct sl_hnode *n = sl_htab_first(&t->tracks); n; n = sl_htab_next(&t->tracks, n)) {
 		struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
 
-		if (!tt->told)
-			tell_track(t, tt);
+		if (tt->told)
+			continue;
+		tell_track(t, tt);
+		if (tt->room) /* what waits for a writer comes with its clock */
+			tell_clocks(t, tt);
 	}
 }
 
@@ -592,12 +591,16 @@ static void on_gone(struct tap *t, uint32_t owner)
 
 		if (tt->told == owner) {
 			tt->told = 0;
-			tt->room = NULL;
+			if (tt->room)
+				ask_key_frames(tt); /* its successor begins new files */
 		}
 	}
-	for (unsigned i = 0; i < MAX_BATCHES; i++)
-		if (t->batches[i].owner == owner)
-			t->batches[i] = (struct batch){.data = t->batches[i].data};
+	for (unsigned i = 0; i < MAX_SPOOLS; i++) {
+		if (!t->spools[i] || spool_owner(t->spools[i]) != owner)
+			continue;
+		spool_orphan(t->spools[i]);
+		drop_spool(t, i);
+	}
 	api_lost(t->api, owner);
 	announce(t);
 }
@@ -683,8 +686,8 @@ void tap_stop(void *ctx)
 	sl_htab_free(&t->tracks);
 	while (t->rooms)
 		remove_room(t, t->rooms);
-	for (unsigned i = 0; i < MAX_BATCHES; i++)
-		free(t->batches[i].data);
+	for (unsigned i = 0; i < MAX_SPOOLS; i++)
+		spool_free(t->spools[i]);
 	free(t);
 }
 
@@ -702,11 +705,6 @@ static int open_all(struct tap *t)
 	int rc = sl_channel_open(t->w, RECORDER_CHANNEL, on_message, t, &t->channel);
 
 	sl_buf_init(&nothing, 0);
-	for (unsigned i = 0; rc == 0 && i < MAX_BATCHES; i++) {
-		t->batches[i].data = malloc(BATCH);
-		if (!t->batches[i].data)
-			rc = -SL_ENOMEM;
-	}
 	if (rc == 0)
 		rc = control_open(t->w, t->conf, t, &t->control);
 	if (rc == 0)

@@ -45,6 +45,11 @@ void peer_clock_add(struct peer_clock *c, uint64_t arrival_ns, int64_t sender_ns
 	c->offset_ns = c->least[0] < c->least[1] ? c->least[0] : c->least[1];
 }
 
+void peer_clock_resume(struct peer_clock *c, int64_t offset_ns, uint64_t now_ns)
+{
+	*c = (struct peer_clock){true, offset_ns, {offset_ns, offset_ns}, now_ns};
+}
+
 void timeline_init(struct timeline *t, uint32_t hz)
 {
 	*t = (struct timeline){.hz = hz > 0 ? hz : 90000};
@@ -93,6 +98,11 @@ static void begin(struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 	t->anchor_ts = t->last_ts = ts;
 	t->anchor_ns = (int64_t)arrival_ns;
 	t->last_arrival_ns = arrival_ns;
+}
+
+void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns)
+{
+	begin(t, sl_unwrap32(&t->unwrap, ts), (uint64_t)at_ns);
 }
 
 /* A sender that stalls and then sends what has gathered is none: its times go on as they were. */

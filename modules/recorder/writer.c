@@ -73,7 +73,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 
 	switch (m->type) {
 	case MSG_MEDIA:
-		intake_media(w, &r);
+		intake_media(w, m->from, &r);
 		break;
 	case MSG_CLOCK:
 		intake_clock(w, &r);
@@ -118,6 +118,7 @@ static void sweep(struct writer *w)
 		if (!alive)
 			wtrack_end(t);
 	}
+	saved_sweep(w, owners, n);
 }
 
 static void on_tick(struct sl_timer *timer)
@@ -126,6 +127,7 @@ static void on_tick(struct sl_timer *timer)
 
 	sweep(w);
 	rooms_tick(w);
+	saved_tick(w);
 	recover_tick(w);
 	limits_tick(w);
 	notify_tick(w);
@@ -188,6 +190,7 @@ void writer_stop(void *ctx)
 	disk_stop(w->disk);
 	upload_stop(w->upload); /* the disk's thread touches it */
 	notify_free(w);
+	saved_free(w);
 	sl_channel_close(w->channel);
 	sl_htab_free(&w->tracks);
 	envelope_key_free(w->recipient);
@@ -223,7 +226,7 @@ int writer_start(struct sl_worker *worker, void *conf, void **ret_ctx)
 		rc = upload_start(&w->conf->upload, w->conf->dir.p, &w->upload);
 	if (rc == 0) {
 		recover_all(w);
-		limits_tick(w);
+		limits_begin(w);
 		rc = sl_channel_open(worker, RECORDER_CHANNEL, on_message, w, &w->channel);
 	}
 	if (rc < 0) {

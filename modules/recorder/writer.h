@@ -22,6 +22,18 @@ enum {
 	ID_LEN = 40,
 };
 
+/* The newest packet of a track that is in a file, and its time */
+struct saved {
+	bool known;
+	uint8_t encoding;
+	uint32_t ts;
+	uint64_t seq;
+	int64_t at_ns;
+};
+struct track_saved {
+	struct saved own, raw, room;
+};
+
 struct writer {
 	struct sl_worker *w;
 	const struct recorder_conf *conf;
@@ -38,7 +50,12 @@ struct writer {
 	struct sl_timer tick;
 	uint64_t limits_at_ms, recovered_at_ms;
 	bool low, draining; /* low: no space for new recordings */
+	bool looks;	    /* a thread looks for space */
 	uint64_t used_bytes;
+	/* saved.c: what workers need not keep any more */
+	struct worker_said *said;
+	uint64_t saved_ns, mark_ns;
+	bool mark_reached; /* by the disk's thread */
 };
 
 struct wroom {
@@ -82,6 +99,8 @@ struct wtrack {
 	bool joined;
 	int64_t first_ns, last_ns, last_end_ns; /* since its beginning; first < 0: no frame yet */
 	uint64_t n_packets, n_frames, n_lost, n_gaps;
+	struct track_saved before; /* by the writer that was killed */
+	bool resumed;		   /* and nothing has come since */
 	struct series *own, *raw; /* files of its own; NULL: none */
 	struct hls *hls;
 	char label[MAX_LABEL];
@@ -105,6 +124,10 @@ struct recording {
 	struct held *held; /* frames for it, by time */
 	struct hls *hls;   /* of all its tracks, those that have ended too */
 	bool manifest_due, failed;
+	struct finished *finished; /* files that are with the disk */
+	struct disk_file *progress;
+	uint64_t n_progress;
+	struct json_t *before; /* what a predecessor's progress says; NULL: none */
 	int lock_fd; /* of ".open", locked: another process leaves it alone */
 };
 
@@ -131,7 +154,7 @@ void rooms_free(struct writer *w);
 void room_ended(struct wroom *r, const char *reason);
 
 /* ---- intake.c */
-void intake_media(struct writer *w, struct sl_reader *r);
+void intake_media(struct writer *w, uint32_t from, struct sl_reader *r);
 void intake_clock(struct writer *w, struct sl_reader *r);
 int intake_open(struct wtrack *t);
 void intake_close(struct wtrack *t);
@@ -183,6 +206,27 @@ void series_flush(struct series *s, int64_t now_ns);
 void series_cut(struct series *s);  /* the open file ends */
 void series_free(struct series *s); /* with it; accepts NULL */
 
+/* Names and lengths of files that a crash would leave without theirs, as members of an object: the
+ * open one (s may be NULL), and those that are with the disk */
+void series_write_length(const struct series *s, struct sl_buf *b, const char **comma);
+void series_write_finished(const struct recording *rec, struct sl_buf *b, const char **comma);
+struct saved series_saved(const struct series *s, const struct wtrack *t);
+
+/* ---- saved.c */
+void saved_taken(struct writer *w, uint32_t from, uint64_t number);
+void saved_sweep(struct writer *w, const uint32_t *owners, unsigned n);
+/* When all has been flushed */
+void saved_tick(struct writer *w);
+void saved_free(struct writer *w);
+/* How far the files are: for a successor */
+void saved_write(struct recording *rec);
+void saved_end(struct recording *rec);
+void saved_read(struct recording *rec);
+/* How much of an open file counts; UINT64_MAX: all, since nothing is known */
+uint64_t saved_file_bytes(const struct recording *rec, const char *name);
+void saved_resume(const struct recording *rec, struct wtrack *t);
+bool saved_has(const struct saved *s, uint8_t encoding, uint64_t seq);
+
 /* ---- recover.c */
 void recover_all(struct writer *w);
 /* The recovered recording with this id, or the newest of the room; NULL: none. The caller's. */
@@ -193,6 +237,8 @@ void recover_tick(struct writer *w);
 void recover_free(struct writer *w);
 
 /* ---- limits.c */
+/* Before recordings begin: is there any space? */
+void limits_begin(struct writer *w);
 void limits_tick(struct writer *w);
 
 #endif
