@@ -11,8 +11,13 @@
  *           that the kernel relays (16)
  *     1, 2  relayed IPv6 address
  *     3     relayed IPv4 address (32), its port (16), the port of IPv6 (16); port 0: not relayed
+ *
+ * SL_KIND_SIP:
+ *     0     state of the call (8 bits), recorded (8), slot of the worker with its media (16)
+ *     1     when it was answered (loop time, ms); 0: not yet
  */
 #include <inttypes.h>
+#include <sluice/clock.h>
 #include <sluice/session.h>
 
 static const char *const transport_names[] = {
@@ -94,15 +99,57 @@ static unsigned relay_facts(const struct sl_relay_view *v, struct sl_session_fac
 	return (unsigned)(f - first);
 }
 
+static const char *const call_states[] = {
+	[SL_CALL_TRYING] = "trying",
+	[SL_CALL_RINGING] = "ringing",
+	[SL_CALL_UP] = "up",
+	[SL_CALL_HELD] = "held",
+};
+
+void sl_call_view_write(uint64_t words[4], const struct sl_call_view *v)
+{
+	words[0] =
+		(uint64_t)v->state << 56 | (uint64_t)v->recorded << 48 | (uint64_t)v->worker << 32;
+	words[1] = v->answered_ms;
+}
+
+struct sl_call_view sl_call_view_read(const uint64_t words[4])
+{
+	return (struct sl_call_view){.state = (enum sl_call_state)(words[0] >> 56),
+				     .recorded = words[0] >> 48 & 1,
+				     .worker = words[0] >> 32 & UINT16_MAX,
+				     .answered_ms = words[1]};
+}
+
+static unsigned call_facts(const struct sl_call_view *v, struct sl_session_fact *f)
+{
+	uint64_t now = sl_clock_ns() / SL_NS_PER_MS;
+	const struct sl_session_fact *first = f;
+
+	*f++ = text("state", v->state < SL_ARRAY_LEN(call_states) ? call_states[v->state] : "?");
+	*f++ = number("talk_s",
+		      v->answered_ms && now > v->answered_ms ? (now - v->answered_ms) / 1000 : 0);
+	*f++ = number("media_slot", v->worker);
+	*f++ = number("recorded", v->recorded);
+	return (unsigned)(f - first);
+}
+
 unsigned sl_session_facts(unsigned kind, const uint64_t words[4],
 			  struct sl_session_fact ret_facts[SL_SESSION_FACTS])
 {
-	struct sl_relay_view v;
+	struct sl_relay_view relay;
+	struct sl_call_view call;
 
-	if (kind != SL_KIND_TURN)
+	switch (kind) {
+	case SL_KIND_TURN:
+		relay = sl_relay_view_read(words);
+		return relay_facts(&relay, ret_facts);
+	case SL_KIND_SIP:
+		call = sl_call_view_read(words);
+		return call_facts(&call, ret_facts);
+	default:
 		return 0;
-	v = sl_relay_view_read(words);
-	return relay_facts(&v, ret_facts);
+	}
 }
 
 void sl_session_fact_json(struct sl_buf *out, const struct sl_session_fact *f)

@@ -155,6 +155,28 @@ static uint64_t on_unix_ms(void *arg)
 	return sl_clock_unix_ns() / SL_NS_PER_MS;
 }
 
+/* `sluice kick`, or the end of a drain's patience */
+static void on_evict(void *arg, struct sl_session *s, const char *why)
+{
+	(void)s;
+	(void)why;
+	calls_evict(arg);
+}
+
+static struct sl_session *on_show(void *arg, struct call *c, struct sl_str label,
+				  const struct sl_addr *remote)
+{
+	struct aux *a = arg;
+	const struct sl_session_opts o = {.kind = SL_KIND_SIP,
+					  .remote = *remote,
+					  .label = label,
+					  .evict = on_evict,
+					  .arg = c};
+	struct sl_session *s;
+
+	return sl_session_open(a->w, &o, &s) == 0 ? s : NULL;
+}
+
 /* ---- names of hosts */
 
 static void on_resolve(void *arg, const struct locate_want *want, locate_fn *fn, void *fn_arg)
@@ -294,6 +316,7 @@ int aux_start(struct sl_worker *w, void *conf, void **ret_ctx)
 				  .resolve = on_resolve,
 				  .record = on_record,
 				  .unix_ms = on_unix_ms,
+				  .show = on_show,
 				  .arg = a};
 	a->timer = (struct sl_timer){.fn = on_timer, .arg = a};
 	a->settle = (struct sl_timer){.fn = on_settled, .arg = a};

@@ -244,6 +244,7 @@ void call_end(struct call *c, const char *by, unsigned status)
 	if (c->over)
 		return;
 	call_forget(c);
+	call_hide(c);
 	siprec_end(c);
 	c->over = true;
 	c->ended_by = by;
@@ -334,6 +335,7 @@ void call_join(struct call *c)
 	if (c->over || !a || !a->has_media)
 		return;
 	call_keep(c);
+	call_show(c);
 	if (c->builtin) {
 		if (!c->joined)
 			play_builtin(c);
@@ -633,6 +635,7 @@ int call_route(struct call *c, const struct dial_call *dial)
 void call_begin(struct call *c, struct party *caller)
 {
 	c->a = caller;
+	call_show(c);
 	arm(c, &c->ring, c->stack->conf->ring_timeout);
 	call_proceed(c);
 }
@@ -652,6 +655,7 @@ void call_ringing(struct call *c, struct party *callee)
 		return;
 	if (c->ringing_ms == 0)
 		c->ringing_ms = stack_now(c->stack);
+	call_show(c);
 	if (c->a->state == PARTY_UP)
 		party_leg_tell(c->a, WIRE_LEG_PLAY, LEG_TONE_RINGBACK, SL_STR_NULL);
 	else if (!c->early)

@@ -123,6 +123,7 @@ struct call {
 	char redirected[SIP_MAX_REDIRECTS][64]; /* numbers that callees have pointed to */
 	unsigned n_redirected;
 	struct siprec *siprec; /* owned; NULL: it is not recorded elsewhere */
+	struct sl_session *shown; /* owned; NULL: not shown */
 	struct transfer {
 		struct party *by, *other; /* NULL: none is under way */
 		bool subscribed;
@@ -232,6 +233,10 @@ void transfer_progress(struct call *c, unsigned status);
 /* An INVITE that replaces a dialog: true: taken care of */
 bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *t,
 		       const struct auth_who *who);
+
+/* ---- shown.c: what `sluice sessions` prints of it */
+void call_show(struct call *c);
+void call_hide(struct call *c);
 
 /* ---- keep.c */
 void keep_init(struct call *c);

@@ -436,6 +436,7 @@ static void take_call(struct kept_from *k)
 		call_end(c, "node", 503);
 	else
 		call_keep(c);
+	call_show(c);
 }
 
 void stack_kept(struct stack *s, struct sl_str data)

@@ -571,6 +571,7 @@ static void settled(struct siprec *r)
 		sl_count(&r->call->stack->m[M_RECORDED]);
 	}
 	call_keep(r->call);
+	call_show(r->call);
 	if (r->caller_waits) {
 		r->caller_waits = false;
 		call_go_on(r->call);

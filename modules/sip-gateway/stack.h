@@ -15,6 +15,7 @@
 #define SIP_STACK_H
 
 #include <sluice/hash.h>
+#include <sluice/session.h>
 #include "alarm.h"
 #include "conf.h"
 #include "digest.h"
@@ -48,6 +49,10 @@ struct stack_io {
 	void (*resolve)(void *arg, const struct locate_want *want, locate_fn *fn, void *fn_arg);
 	void (*record)(void *arg, struct sl_str json); /* of a call that is over */
 	uint64_t (*unix_ms)(void *arg);
+	/* What people see of a call, until it is closed; NULL: there is no room for more. It is
+	 * told to calls_evict when it shall end. */
+	struct sl_session *(*show)(void *arg, struct call *c, struct sl_str label,
+				   const struct sl_addr *remote);
 	void *arg;
 };
 
@@ -390,6 +395,7 @@ void calls_flow_gone(struct stack *s, const struct sip_flow *flow);
 /* Ends those whose media was there. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
+void calls_evict(struct call *c);
 
 /* ---- presence.c, for whoever changes something that watchers of a user see; u may be NULL */
 enum { CHANGED_PRESENCE = 1, CHANGED_DIALOGS = 2, CHANGED_MAILBOX = 4 };

@@ -89,4 +89,23 @@ TEST(a_fact_is_a_member_of_json)
 	sl_buf_free(&out);
 }
 
+TEST(a_call_says_whether_they_talk_and_where)
+{
+	const struct sl_call_view v = {
+		.state = SL_CALL_HELD, .worker = 3, .recorded = true, .answered_ms = 1};
+	struct sl_session_fact f[SL_SESSION_FACTS];
+	uint64_t words[4] = {0};
+	struct sl_call_view back;
+
+	sl_call_view_write(words, &v);
+	back = sl_call_view_read(words);
+	CHECK(back.state == v.state && back.worker == 3 && back.recorded && back.answered_ms == 1);
+	CHECK_INT(sl_session_facts(SL_KIND_SIP, words, f), 4);
+	CHECK(strcmp(f[0].name, "state") == 0 && strcmp(f[0].text, "held") == 0);
+	CHECK(strcmp(f[1].name, "talk_s") == 0);
+	CHECK(f[2].number == 3 && f[3].number == 1);
+	words[0] = UINT64_MAX; /* torn or foreign */
+	CHECK(strcmp((sl_session_facts(SL_KIND_SIP, words, f), f[0].text), "?") == 0);
+}
+
 TEST_MAIN()

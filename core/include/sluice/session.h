@@ -77,6 +77,17 @@ struct sl_relay_view {
 SL_API void sl_relay_view_write(uint64_t words[4], const struct sl_relay_view *v);
 SL_API struct sl_relay_view sl_relay_view_read(const uint64_t words[4]);
 
+/* The same of SL_KIND_SIP: a call, whose label says who calls whom. */
+enum sl_call_state { SL_CALL_TRYING, SL_CALL_RINGING, SL_CALL_UP, SL_CALL_HELD };
+struct sl_call_view {
+	enum sl_call_state state;
+	uint16_t worker;      /* slot of the one that has its media */
+	bool recorded;	      /* somebody gets a copy of it */
+	uint64_t answered_ms; /* loop time; 0: not yet */
+};
+SL_API void sl_call_view_write(uint64_t words[4], const struct sl_call_view *v);
+SL_API struct sl_call_view sl_call_view_read(const uint64_t words[4]);
+
 struct sl_session_opts {
 	enum sl_session_kind kind;
 	const struct sl_listener
