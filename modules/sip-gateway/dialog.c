@@ -171,6 +171,8 @@ static void on_ack(struct party *p, const struct sip_msg *m)
 	if (t != p->invite)
 		t->fn = NULL; /* it outlives the party */
 	session_start(p);
+	if (p->kind == PARTY_RECORDER && !p->offer_in_ok)
+		siprec_follow(p->call); /* what has waited for its offer to be over */
 	if (!p->offer_in_ok)
 		return;
 	p->offer_in_ok = false;

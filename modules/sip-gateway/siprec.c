@@ -501,7 +501,7 @@ void siprec_follow(struct call *c)
 		r->stale = true;
 		return;
 	}
-	if (take_sources(r))
+	if (take_sources(r) || r->stale)
 		siprec_say(r);
 }
 
