@@ -236,7 +236,7 @@ export class Remote {
 	}
 
 	async stats() {
-		const sum = {id: this.id, name: this.name, through: 'server', tracks: {}};
+		const sum = {id: this.id, name: this.name, through: 'server', quality: this.quality ?? null, tracks: {}};
 		for (const [id, t] of this.tracks) {
 			if (!t.track)
 				continue;
@@ -299,9 +299,20 @@ export class Media {
 		case 'muted': return this.update(m.id, {muted: m.muted});
 		case 'paused': return this.update(m.id, {paused: m.paused});
 		case 'speakers': this.speakers = m.peers; return emit(this.room, 'speakers', m.peers);
+		case 'quality': return this.judged(m.peers);
 		case 'encodings': return this.publish.encodings(m);
 		case 'media-restart': return this.restartTold(m);
 		default: return undefined;
+		}
+	}
+
+	/* How good everybody's line is; what is said of us comes with peer null. */
+	judged(peers) {
+		for (const {peer: id, ...quality} of peers) {
+			const mine = id === this.room.self?.id, remote = mine ? null : this.remoteOf(id);
+			(remote ?? this).quality = quality;
+			if (mine || remote.there)
+				emit(this.room, 'quality', {peer: remote, ...quality});
 		}
 	}
 
@@ -328,6 +339,8 @@ export class Media {
 
 	/* What had come before the news of it. */
 	tellTracks(remote) {
+		if (remote.quality)
+			emit(this.room, 'quality', {peer: remote, ...remote.quality});
 		for (const {track, source} of remote.tracks.values())
 			if (track)
 				emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source});

@@ -523,7 +523,7 @@ async function linkStats(link) {
 
 /* A participant whose media come through the server, in the words of a link. */
 async function remoteStats(remote) {
-	const {tracks} = await remote.stats();
+	const {tracks, quality} = await remote.stats();
 	const {report, pair} = await selectedPair(remote.media.subscribe.pc);
 	const sum = noStreams();
 	for (const s of Object.values(tracks))
@@ -533,11 +533,11 @@ async function remoteStats(remote) {
 		ice: remote.media.subscribe.pc.iceConnectionState, restarts: remote.media.subscribe.restarts, localCandidates: [], remoteCandidates: 0,
 		pair: pair ? {local: describe(report.get(pair.localCandidateId)), remote: describe(report.get(pair.remoteCandidateId)),
 			rtt: pair.currentRoundTripTime ?? null, bytesSent: pair.bytesSent, bytesReceived: pair.bytesReceived} : null,
-		...sum, tracks,
+		...sum, quality, tracks,
 	};
 }
 
-/* ---- Room: events 'state', 'joined', 'left', 'track', 'peerstate', 'message', 'recording', 'restart', 'trouble', 'closed' */
+/* ---- Room: events 'state', 'joined', 'left', 'track', 'peerstate', 'quality', 'message', 'recording', 'restart', 'trouble', 'closed' */
 
 export class Room extends EventTarget {
 	constructor(options) {
@@ -600,7 +600,7 @@ export class Room extends EventTarget {
 		return {
 			state: this.state, socket: this.socket.state, room: this.name, self: this.self ?? null, policy: this.policy,
 			...sum, pairs, rtt: rtts.length ? Math.max(...rtts) : null, times: {...this.times},
-			through: this.media ? 'server' : 'direct', recording: this.recording, speakers: this.media?.speakers ?? [],
+			through: this.media ? 'server' : 'direct', recording: this.recording, speakers: this.media?.speakers ?? [], quality: this.media?.quality ?? null,
 			restarts: this.total.restarts, reconnects: Math.max(0, this.socket.connects - 1), peers,
 			iceServers: this.iceServers.map(s => s.urls).flat(),
 		};

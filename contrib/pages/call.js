@@ -129,6 +129,25 @@ function showPeerState({peer, state}) {
 	tile.querySelector('.how').textContent = state === 'connected' ? '' : state;
 }
 
+const WORDS = {up: 'from there', down: 'to there'};
+const percent = v => `${(100 * v).toFixed(1)} %`;
+
+/* Three bars on a tile; what is behind them shows where the pointer rests. */
+function showQuality({peer, quality, score, ...ways}) {
+	const tile = peer ? tileOf(peer) : $('self'), caption = tile.querySelector('figcaption');
+	let bars = caption.querySelector('.line');
+	if (!bars) {
+		bars = document.createElement('span');
+		bars.className = 'line';
+		bars.setAttribute('role', 'img');
+		caption.append(bars);
+	}
+	bars.dataset.quality = quality;
+	bars.setAttribute('aria-label', `line: ${quality}`);
+	bars.title = [`line: ${quality} (${score} of 100)`, ...Object.entries(WORDS).filter(([k]) => ways[k]).map(([k, word]) =>
+		`${word}: loss ${percent(ways[k].loss)}, round trip ${ways[k].rtt} ms, ${kbps(ways[k].got / 1000)} of ${kbps(ways[k].wanted / 1000)}`)].join('\n');
+}
+
 /* ---- the call */
 
 function showState(state) {
@@ -151,6 +170,7 @@ function listen() {
 	on('left', ({peer}) => dropTile(peer));
 	on('track', showTrack);
 	on('peerstate', showPeerState);
+	on('quality', showQuality);
 	on('speakers', peers => tiles.forEach((tile, id) => tile.classList.toggle('speaking', peers.includes(id))));
 	room.elementOf = id => tiles.get(id)?.querySelector('video');
 	on('recording', showRecording);

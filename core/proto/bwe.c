@@ -154,6 +154,8 @@ void bwe_state(const struct bwe *b, struct bwe_state *ret_state)
 					.pace_bps = (uint64_t)(pacing * target),
 					.rtt_us = (uint32_t)b->rtt_us,
 					.loss_permille = b->loss_permille,
+					.n_told = b->n_told,
+					.n_missing = b->n_missing,
 					.queue_us = (int32_t)b->queue_us,
 					.acked_bps = (uint64_t)bwe_acked_bps(&b->acked, ACKED_MS)};
 	if (!bwe_probe_sending(&b->probe))

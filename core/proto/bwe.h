@@ -43,6 +43,7 @@ struct bwe_state {
 	uint64_t pace_bps; /* at which the pacer should let things leave: evenly, but for frames */
 	uint32_t rtt_us;
 	uint32_t loss_permille;  /* of the last feedback interval */
+	uint64_t n_told, n_missing; /* packets in feedback; those that did not arrive among them */
 	int32_t queue_us;	 /* standing delay above the least seen */
 	uint64_t acked_bps;	 /* what has arrived of late */
 	unsigned probe;		 /* cluster id to send now, 0: none */

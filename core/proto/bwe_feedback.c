@@ -96,6 +96,8 @@ static void note(struct bwe *b, const struct reading *r)
 	b->heard = true;
 	b->heard_us = r->now_us;
 	b->silent_us = r->now_us + bwe_silence_us(b);
+	b->n_told += r->n;
+	b->n_missing += r->n_lost;
 	if (r->n > 0)
 		b->loss_permille = 1000 * r->n_lost / r->n;
 	if (r->rtt_us != UINT64_MAX)

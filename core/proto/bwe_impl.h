@@ -198,6 +198,7 @@ struct bwe {
 	double before_silence;
 	uint64_t rtt_us;
 	unsigned loss_permille;
+	uint64_t n_told, n_missing; /* packets in feedback, those that did not arrive among them */
 
 	uint64_t probe_at_us; /* earliest next */
 	double probe_hint;	 /* a rate worth asking for; 0: none */

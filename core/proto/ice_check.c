@@ -253,14 +253,19 @@ static struct ice_pair *pair_of_answer(struct ice_agent *a, const struct ice_pat
 
 static void measure(struct ice_pair *p, const struct ice_ask *ask, uint64_t now_ms)
 {
+	bool guess = ask->n_sent != 1;
 	uint32_t us;
 
 	/* Which of the repeated ones is answered? Nobody knows (Karn's rule), but as the first
-	 * guess the longest is safe. */
-	if ((ask->n_sent != 1 && p->rtt_us != 0) || now_ms - ask->sent_ms > UINT32_MAX / 1000)
+	 * guess the longest is safe, until one is known. */
+	if ((guess && p->rtt_us != 0) || now_ms - ask->sent_ms > UINT32_MAX / 1000)
 		return;
 	us = (uint32_t)(now_ms - ask->sent_ms) * 1000;
-	p->rtt_us = p->rtt_us == 0 ? us : (uint32_t)(((uint64_t)p->rtt_us * 7 + us) / 8);
+	if (p->rtt_us == 0 || p->rtt_guessed)
+		p->rtt_us = us;
+	else
+		p->rtt_us = (uint32_t)(((uint64_t)p->rtt_us * 7 + us) / 8);
+	p->rtt_guessed = guess;
 }
 
 static void succeeded(struct ice_agent *a, struct ice_pair *p, struct ice_ask *ask, uint64_t now_ms)

@@ -80,6 +80,7 @@ struct ice_pair {
 	uint64_t request_ms, answer_ms; /* authentic request, answer; 0: none */
 	uint64_t sent_ms, checked_ms;	/* any STUN by us; a check */
 	uint32_t rtt_us;
+	bool rtt_guessed; /* nothing but a guess yet */
 	struct ice_ask asks[ICE_N_TXIDS]; /* newest first */
 };
 

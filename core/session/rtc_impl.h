@@ -12,6 +12,7 @@
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
  *     rtc_rtcp.c     reports and feedback, both ways
  *     rtc_data.c     data channels
+ *     rtc_stats.c    what became of packets
  *
  * Protocols are core/proto's; here they meet sockets, the clock and each other. All of it belongs
  * to one worker.
@@ -260,6 +261,10 @@ void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p);
 void rtc_rtcp_tick(struct sl_rtc *c);
 uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c);
 void rtc_tell_estimate(struct sl_rtc *c);
+
+/* ---- rtc_stats.c */
+/* 0: not known yet */
+uint32_t rtc_rtt_us(const struct sl_rtc *c);
 
 /* ---- rtc_data.c */
 int rtc_data_open(struct sl_rtc *c);

@@ -294,7 +294,7 @@ static void send_nack(struct sl_rtc *c, struct rtc_stream *s, uint64_t now_ns)
 	struct sl_rtcp_writer w;
 	struct sl_packet *p;
 	bool gave_up = false;
-	unsigned n = rtp_recv_nacks(s->recv, now_ns, c->rtt_us, seqs, MAX_NACKS, &gave_up);
+	unsigned n = rtp_recv_nacks(s->recv, now_ns, rtc_rtt_us(c), seqs, MAX_NACKS, &gave_up);
 
 	if (gave_up && s->media->j->kind == SL_MEDIA_VIDEO)
 		s->wants_key_frame = true;
@@ -402,29 +402,4 @@ uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c)
 			due = s->asked_ms + RTC_KEY_FRAME_MS;
 	}
 	return due;
-}
-
-/* ---- statistics */
-
-void sl_rtc_in_stats(const struct sl_rtc_media *m, unsigned encoding,
-		     struct sl_rtc_stream_stats *ret_stats)
-{
-	const struct sl_rtc *c = m->c;
-	struct rtp_recv_stats have;
-
-	*ret_stats = (struct sl_rtc_stream_stats){0};
-	for (unsigned i = 0; i < c->n_streams; i++) {
-		const struct rtc_stream *s = c->streams[i];
-
-		if (!s->recv || s->media != m || s->encoding != encoding)
-			continue;
-		rtp_recv_get_stats(s->recv, &have);
-		ret_stats->packets += have.packets;
-		ret_stats->bytes += have.bytes;
-		ret_stats->lost += have.lost;
-		ret_stats->retransmitted += have.recovered;
-		ret_stats->jitter_us = have.jitter_us;
-		ret_stats->n_plis += s->n_plis;
-		ret_stats->n_nacks += (uint32_t)have.nacks_sent;
-	}
 }

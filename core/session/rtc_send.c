@@ -576,17 +576,3 @@ void sl_rtc_set_clock(struct sl_rtc_media *m, const struct sl_rtc_clock *clock)
 	m->out.clock = *clock;
 	m->out.clock_ns = rtc_now_ns(m->c);
 }
-
-void sl_rtc_out_stats(const struct sl_rtc_media *m, struct sl_rtc_stream_stats *ret_stats)
-{
-	*ret_stats = (struct sl_rtc_stream_stats){
-		.packets = m->out.packets,
-		.bytes = m->out.bytes,
-		.lost = m->out.lost,
-		.retransmitted = m->out.retransmitted,
-		.jitter_us = m->out.jitter,
-		.fraction_lost = m->out.fraction_lost,
-		.n_plis = m->out.n_plis,
-		.n_nacks = m->out.n_nacks,
-	};
-}

@@ -323,5 +323,6 @@ void allocate(struct allocate_track *tracks, unsigned n, uint64_t budget_bps, ui
 	for (unsigned i = 0; i < n; i++)
 		conclude(&tracks[i], now_ms);
 	ret_result->used_bps = purse.used_bps;
+	ret_result->all_bps = wanted_bps;
 	ret_result->wanted_bps = wanted_bps * 100 / (100 - RESERVE_PERCENT);
 }

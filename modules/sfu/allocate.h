@@ -51,6 +51,7 @@ struct allocate_track {
 
 struct allocate_result {
 	uint64_t used_bps;   /* of the video tracks */
+	uint64_t all_bps;    /* that all of them would take in their wished size */
 	uint64_t wanted_bps; /* a budget with which everything would have its wished size: what
 				the estimator should look for */
 };

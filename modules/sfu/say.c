@@ -176,6 +176,36 @@ void say_speakers(struct participant *to, const struct room *r, const uint64_t *
 	tell(to, json_pack("{s:s, s:o}", "type", "speakers", "peers", list));
 }
 
+static json_t *way_json(const struct quality_way *w)
+{
+	return json_pack("{s:f, s:i, s:i, s:I, s:I}", "loss", w->loss_permille / 1000.0, "jitter",
+			 (int)w->jitter_ms, "rtt", (int)w->rtt_ms, "wanted",
+			 (json_int_t)w->wanted_kbps * 1000, "got", (json_int_t)w->got_kbps * 1000);
+}
+
+static json_t *quality_json(const struct participant *p)
+{
+	const struct quality_news *n = &p->quality.told;
+	char id[ID_CHARS];
+	json_t *o = json_pack("{s:s, s:s, s:i}", "peer", id_text(id, p->id), "quality",
+			      quality_name(n->word), "score", (int)n->score);
+
+	if (o && n->up.known)
+		(void)json_object_set_new(o, "up", way_json(&n->up));
+	if (o && n->down.known)
+		(void)json_object_set_new(o, "down", way_json(&n->down));
+	return o;
+}
+
+void say_quality(struct participant *to, const struct participant *const *list, unsigned n)
+{
+	json_t *peers = json_array();
+
+	for (unsigned i = 0; i < n; i++)
+		(void)json_array_append_new(peers, quality_json(list[i]));
+	tell(to, json_pack("{s:s, s:o}", "type", "quality", "peers", peers));
+}
+
 /* ---- of no participant, perhaps */
 
 void say_mode(struct sfu *s, uint64_t peer)

@@ -16,6 +16,7 @@
  *     steward.c     who gets which layers, and which layers are made at all
  *     allocate.c    divides one estimate among tracks (pure)
  *     speakers.c    who speaks (pure)
+ *     observe.c     how everybody's line is; quality.c: what is made of it (pure)
  *
  * A participant lives on the worker where it first published or subscribed, its home; a track on
  * its publisher's. Every worker knows all participants and tracks of the node. A worker with
@@ -32,6 +33,7 @@
 #include <sluice/rtc.h>
 #include <sluice/signal.h>
 #include "allocate.h"
+#include "quality.h"
 
 enum {
 	MAX_PENDING = 64, /* packets of one track that a tick forwards together */
@@ -110,6 +112,9 @@ struct participant {
 	struct room *room;
 	uint64_t id;	  /* the peer's, of signalling */
 	uint32_t owner;	  /* its home */
+	/* W: observe.c; elsewhere only what home has told */
+	struct quality quality;
+	bool quality_is_new; /* since the last look */
 	/* At home only: */
 	bool here;
 	uint32_t grants;
@@ -123,6 +128,8 @@ struct participant {
 	uint64_t data_full_ms;
 	unsigned n_tracks;
 	uint64_t idle_since_ms; /* neither sends nor receives; 0: it does */
+	uint64_t wanted_bps, got_bps; /* of what it subscribes to; W: steward.c */
+	bool knows_quality;	      /* of the others: has been told once */
 	const json_t *announced; /* sources of the description being answered; W: publish.c */
 };
 
@@ -225,7 +232,8 @@ struct sfu {
 	struct sl_post post; /* forwards what is pending; so does held, at most 2 ms later */
 	struct sl_timer held;
 	struct sl_timer tick;
-	uint64_t rates_at_ms, allocated_at_ms, idle_at_ms, n_cached; /* n_cached: packets in caches */
+	uint64_t rates_at_ms, allocated_at_ms, idle_at_ms, observed_at_ms;
+	uint64_t n_cached; /* n_cached: packets in caches */
 	bool draining;
 };
 
@@ -291,6 +299,7 @@ void say_muted(struct participant *to, const struct track *t);
 void say_encodings(struct participant *publisher, const struct track *t, uint32_t mask);
 void say_paused(struct participant *to, const struct sub *sub);
 void say_speakers(struct participant *to, const struct room *r, const uint64_t *ids, unsigned n);
+void say_quality(struct participant *to, const struct participant *const *list, unsigned n);
 void say_restart(struct sfu *s, uint64_t peer, const char *connection, const char *reason);
 void say_mode(struct sfu *s, uint64_t peer);
 void say_error(struct sfu *s, uint64_t peer, const char *verb, const char *sentence);
@@ -389,7 +398,14 @@ void trunk_hold(const struct room *r, bool held);
 int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);
 void trunk_silence(const struct track *t, bool silenced);
 void trunk_levels(const struct room *r, const struct track *t, unsigned level);
+void trunk_quality(const struct participant *p);
 void trunk_gone(struct sfu *s, uint32_t owner);
+
+/* ---- observe.c */
+/* Every QUALITY_LOOK_MS, while something goes on in the room */
+void observe_room(struct room *r, uint64_t now_ms);
+/* A participant's home has told. */
+void observe_away(struct participant *p, const struct quality_news *news);
 
 /* ---- steward.c */
 void steward_tick(struct sfu *s);

@@ -30,7 +30,7 @@ static bool is_steady(const struct encoding_rate *r)
 	return r->last_ms - r->begun_ms >= STEADY_MS;
 }
 
-static void measure_encoding(struct encoding_rate *r, uint64_t elapsed_ms)
+static void measure_encoding(struct encoding_rate *r, uint64_t now_ms, uint64_t elapsed_ms)
 {
 	uint32_t sum = 0;
 
@@ -42,14 +42,15 @@ static void measure_encoding(struct encoding_rate *r, uint64_t elapsed_ms)
 			r->bytes[s][l] = 0;
 			sum += r->bps[s][l];
 		}
-	if (is_steady(r))
+	/* What is left of one that has ceased is not usual. */
+	if (is_steady(r) && now_ms - r->last_ms < BEHIND_MS)
 		r->usual_bps = sum;
 }
 
-static void measure(struct track *t, uint64_t elapsed_ms)
+static void measure(struct track *t, uint64_t now_ms, uint64_t elapsed_ms)
 {
 	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
-		measure_encoding(&t->rate[e], elapsed_ms);
+		measure_encoding(&t->rate[e], now_ms, elapsed_ms);
 }
 
 static void measure_all(struct sfu *s)
@@ -61,7 +62,7 @@ static void measure_all(struct sfu *s)
 	s->rates_at_ms = now;
 	for (const struct room *r = s->awake; r; r = r->awake_next)
 		for (struct track *t = r->tracks; t; t = t->next)
-			measure(t, elapsed);
+			measure(t, now, elapsed);
 }
 
 /* ---- the allocator's view of a track */
@@ -303,6 +304,8 @@ void steward_allocate(struct participant *p)
 	sl_rtc_get_estimate(p->sub, &e);
 	allocate(list, n, e.target_bps > audio ? e.target_bps - audio : 0, now, &result);
 	sl_rtc_set_wanted(p->sub, result.wanted_bps + audio);
+	p->wanted_bps = result.all_bps + audio;
+	p->got_bps = result.used_bps + audio;
 	for (unsigned i = 0; i < n; i++)
 		apply(subs[i], &list[i]);
 }
@@ -528,6 +531,17 @@ static void look_for_idle(struct sfu *s)
 	}
 }
 
+static void observe_all(struct sfu *s)
+{
+	uint64_t now = sfu_now_ms(s);
+
+	if (now - s->observed_at_ms < QUALITY_LOOK_MS)
+		return;
+	s->observed_at_ms = now;
+	for (struct room *r = s->awake; r; r = r->awake_next)
+		observe_room(r, now);
+}
+
 void steward_tick(struct sfu *s)
 {
 	struct room *next;
@@ -538,5 +552,6 @@ void steward_tick(struct sfu *s)
 		tick_room(r);
 	}
 	allocate_all(s);
+	observe_all(s);
 	look_for_idle(s);
 }

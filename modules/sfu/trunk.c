@@ -29,6 +29,7 @@ enum trunk_type {		 /* spoken between generations: append only */
 		  TRUNK_LEVEL,
 		  TRUNK_HOLD,
 		  TRUNK_STILL,
+		  TRUNK_QUALITY,
 };
 
 /* ---- writing */
@@ -215,6 +216,35 @@ void trunk_levels(const struct room *r, const struct track *t, unsigned level)
 	sl_buf_free(&b);
 }
 
+static void put_way(struct sl_buf *b, const struct quality_way *w)
+{
+	sl_buf_u8(b, w->known);
+	sl_buf_u16(b, w->loss_permille);
+	sl_buf_u16(b, w->jitter_ms);
+	sl_buf_u16(b, w->rtt_ms);
+	sl_buf_u32(b, w->wanted_kbps);
+	sl_buf_u32(b, w->got_kbps);
+}
+
+static void put_quality(struct sl_buf *b, const struct participant *p)
+{
+	const struct quality_news *n = &p->quality.told;
+
+	begin(b, p->id);
+	sl_buf_u8(b, (uint8_t)n->word);
+	sl_buf_u8(b, n->score);
+	put_way(b, &n->up);
+	put_way(b, &n->down);
+}
+
+void trunk_quality(const struct participant *p)
+{
+	struct sl_buf b;
+
+	put_quality(&b, p);
+	broadcast(p->room->sfu, TRUNK_QUALITY, &b);
+}
+
 int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json)
 {
 	struct sl_buf b;
@@ -362,6 +392,8 @@ static void tell_all(struct sfu *s, uint32_t asker)
 			continue;
 		put_participant(&b, p);
 		(void)post(s, asker, TRUNK_PARTICIPANT, &b);
+		put_quality(&b, p);
+		(void)post(s, asker, TRUNK_QUALITY, &b);
 	}
 	for (n = sl_htab_first(&s->tracks); n; n = sl_htab_next(&s->tracks, n)) {
 		const struct track *t = SL_CONTAINER(n, struct track, node);
@@ -557,6 +589,31 @@ static void on_silence(struct sfu *s, uint64_t id, struct sl_reader *r)
 		track_silence(t, sl_read_u8(r));
 }
 
+static struct quality_way read_way(struct sl_reader *r)
+{
+	struct quality_way w = {.known = sl_read_u8(r) != 0};
+
+	w.loss_permille = sl_read_u16(r);
+	w.jitter_ms = sl_read_u16(r);
+	w.rtt_ms = sl_read_u16(r);
+	w.wanted_kbps = sl_read_u32(r);
+	w.got_kbps = sl_read_u32(r);
+	return w;
+}
+
+static void on_quality(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
+{
+	struct participant *p = participant_find(s, id);
+	struct quality_news n = {.word = sl_read_u8(r)};
+
+	n.score = sl_read_u8(r);
+	n.up = read_way(r);
+	n.down = read_way(r);
+	if (p && p->owner == from && !r->failed && n.word > QUALITY_UNKNOWN &&
+	    n.word < N_QUALITY_WORDS)
+		observe_away(p, &n);
+}
+
 static void on_message(void *arg, const struct sl_channel_msg *m)
 {
 	struct sfu *s = arg;
@@ -621,6 +678,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		break;
 	case TRUNK_STILL:
 		on_still(s, id, &r);
+		break;
+	case TRUNK_QUALITY:
+		on_quality(s, m->from, id, &r);
 		break;
 	default: /* of a newer generation */
 		break;

@@ -207,6 +207,14 @@ struct sl_rtc_stream_stats {
 SL_API void sl_rtc_in_stats(const struct sl_rtc_media *m, unsigned encoding,
 			    struct sl_rtc_stream_stats *ret_stats);
 SL_API void sl_rtc_out_stats(const struct sl_rtc_media *m, struct sl_rtc_stream_stats *ret_stats);
+/* What became of all packets on the way from the peer, and to it, before anything was repeated. Sums
+ * may fall when a stream ends. */
+struct sl_rtc_way {
+	uint64_t packets, lost; /* sent, as far as known; those that did not arrive among them */
+	uint32_t jitter_us, rtt_us;
+};
+SL_API void sl_rtc_way_in(const struct sl_rtc *c, struct sl_rtc_way *ret_way);
+SL_API void sl_rtc_way_out(const struct sl_rtc *c, struct sl_rtc_way *ret_way);
 SL_API void sl_rtc_get_estimate(const struct sl_rtc *c, struct sl_rtc_estimate *ret_estimate);
 
 #endif
