@@ -206,7 +206,7 @@ const struct ice_path *ice_selected(const struct ice_agent *a)
 
 uint32_t ice_rtt_us(const struct ice_agent *a)
 {
-	return a->selected ? a->selected->rtt_us : 0;
+	return a->selected && !a->selected->rtt_guessed ? a->selected->rtt_us : 0;
 }
 
 const struct ice_counters *ice_counters(const struct ice_agent *a)

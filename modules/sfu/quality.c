@@ -62,7 +62,7 @@ static void take_loss(struct quality_meter *m, const struct quality_sample *s)
 		return;
 	if (follows) {
 		now = loss_since(m, s);
-		m->loss += (now - m->loss) * (now > m->loss ? 0.5 : 0.25);
+		m->loss += (now - m->loss) * (now > m->loss ? 0.5 : 0.35);
 	}
 	m->packets = s->packets;
 	m->lost_packets = s->lost_packets;
