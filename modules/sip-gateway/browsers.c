@@ -150,7 +150,7 @@ static void register_user(const struct said *m, struct user *u)
 	user_changed(u, CHANGED_PRESENCE);
 	answer_register(m, u, 200, NULL);
 	if (u->mailbox)
-		event_say_summary(m->s, m->b->peer, u->conf->name.p, u->mailbox);
+		event_say_summary(m->s, m->b->peer, u->conf->name.p, &u->mailbox->said);
 }
 
 static void register_by_password(const struct said *m, struct sl_str name)

@@ -83,6 +83,13 @@ void user_presence(const struct stack *s, const struct user *u, struct event_pre
 void user_dialogs(const struct stack *s, const struct user *u, struct event_dialogs *ret_dialogs);
 /* m is a NOTIFY outside of any dialog: a mailbox of a user or of a client at a PBX. */
 void mailbox_notified(struct stack *s, const struct sip_msg *m);
+struct mailbox {
+	struct event_summary said;
+	struct kept_place kept;
+};
+void mailbox_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms);
+void mailboxes_export(struct stack *s, uint32_t to);
+void mailbox_free(struct stack *s, struct user *u);
 
 /* ---- publish.c */
 struct publication {

@@ -39,6 +39,7 @@ void stack_forget(struct stack *s, struct kept_place *k)
 
 void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, enum kept_kind kind)
 {
+	worker = s->io->worker(s->io->arg, worker); /* one that leaves would take it away */
 	if (k->key && k->worker != worker)
 		stack_forget(s, k);
 	if (k->key == 0)
@@ -464,6 +465,10 @@ void stack_kept(struct stack *s, struct sl_str data)
 	case KEPT_INVITE:
 		(void)sl_read_u64(&k.r);
 		ring_take(s, &k.r);
+		break;
+	case KEPT_MAILBOX:
+		then = sl_read_u64(&k.r);
+		mailbox_take(s, &k.r, stack_now(s) - then);
 		break;
 	case KEPT_WORDS:
 		say_words(s, &k.r);

@@ -34,7 +34,7 @@ static void put_summary(const struct watch *w, struct sl_buf *b)
 {
 	const struct event_summary none = {0};
 
-	event_summary_put(b, w->of->mailbox ? w->of->mailbox : &none);
+	event_summary_put(b, w->of->mailbox ? &w->of->mailbox->said : &none);
 }
 
 static void put_body(const struct watch *w, struct sl_buf *b)
@@ -103,6 +103,7 @@ static void notify(struct watch *w)
 		put_body(w, &body);
 	w->version++;
 	message_end(&b, event_type(w->package), sl_buf_view(&body));
+	watch_keep(w); /* before anybody knows of it */
 	rc = sl_buf_ok(&b);
 	if (rc == 0)
 		rc = ctrans_new(w->stack, &w->path.flow, branch, &b, &w->asking);
@@ -113,7 +114,6 @@ static void notify(struct watch *w)
 		return;
 	}
 	ctrans_on(w->asking, on_answer, w);
-	watch_keep(w);
 }
 
 static void tell_client(struct watch *w)
@@ -130,7 +130,8 @@ static void tell_client(struct watch *w)
 		user_dialogs(w->stack, w->of, &d);
 		event_say_dialogs(w->stack, w->peer, user, &d);
 	} else {
-		event_say_summary(w->stack, w->peer, user, w->of->mailbox ? w->of->mailbox : &none);
+		event_say_summary(w->stack, w->peer, user,
+				  w->of->mailbox ? &w->of->mailbox->said : &none);
 	}
 }
 

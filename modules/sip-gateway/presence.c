@@ -123,20 +123,79 @@ static void tell_devices(const struct stack *s, const struct user *u)
 		const struct browser *b = SL_CONTAINER(h, struct browser, node);
 
 		if (b->user == u)
-			event_say_summary((struct stack *)s, b->peer, u->conf->name.p, u->mailbox);
+			event_say_summary((struct stack *)s, b->peer, u->conf->name.p,
+					  &u->mailbox->said);
 	}
 }
 
-static unsigned take_summary(struct stack *s, struct user *u, const struct event_summary *m)
+static void put_mailbox(const struct user *u, struct sl_buf *b)
+{
+	const struct event_summary *m = &u->mailbox->said;
+
+	sl_buf_lstr(b, u->conf->name);
+	sl_buf_u8(b, m->waiting);
+	sl_buf_u32(b, m->fresh);
+	sl_buf_u32(b, m->old);
+	sl_buf_u32(b, m->urgent_fresh);
+	sl_buf_u32(b, m->urgent_old);
+	sl_buf_lstr(b, sl_str_c(m->account));
+}
+
+static unsigned take_summary(struct stack *s, struct user *u, uint32_t worker,
+			     const struct event_summary *m)
 {
 	if (!u->mailbox)
-		u->mailbox = malloc(sizeof *u->mailbox);
+		u->mailbox = calloc(1, sizeof *u->mailbox);
 	if (!u->mailbox)
 		return 500;
-	*u->mailbox = *m;
+	u->mailbox->said = *m;
+	stack_keep_begin(s, &u->mailbox->kept, worker, KEPT_MAILBOX);
+	put_mailbox(u, &s->out);
+	stack_keep_end(s, &u->mailbox->kept);
 	user_changed(u, CHANGED_MAILBOX);
 	tell_devices(s, u);
 	return 200;
+}
+
+void mailbox_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms)
+{
+	struct user *u = stack_user(s, sl_read_lstr(r));
+	struct event_summary m = {.waiting = sl_read_u8(r)};
+
+	(void)ago_ms; /* it has no end */
+	m.fresh = sl_read_u32(r);
+	m.old = sl_read_u32(r);
+	m.urgent_fresh = sl_read_u32(r);
+	m.urgent_old = sl_read_u32(r);
+	event_copy(m.account, sizeof m.account, sl_read_lstr(r));
+	if (u && !u->mailbox && !r->failed)
+		(void)take_summary(s, u, 0, &m); /* out of memory: told anew by the trunk */
+}
+
+void mailbox_free(struct stack *s, struct user *u)
+{
+	if (!u->mailbox)
+		return;
+	stack_forget(s, &u->mailbox->kept);
+	free(u->mailbox);
+	u->mailbox = NULL;
+}
+
+/* From now on they are the other's. */
+void mailboxes_export(struct stack *s, uint32_t to)
+{
+	for (size_t i = 0; i < s->conf->users.n; i++) {
+		struct user *u = &s->all_users[i];
+
+		if (!u->mailbox)
+			continue;
+		sl_buf_reset(&s->out);
+		put_mailbox(u, &s->out);
+		if (sl_buf_ok(&s->out) == 0)
+			(void)s->io->tell(s->io->arg, to, WIRE_MAILBOX,
+					  &s->out); /* lost: told anew by the trunk */
+		mailbox_free(s, u);
+	}
 }
 
 static unsigned summary_for(struct stack *s, const struct sip_msg *m)
@@ -157,7 +216,7 @@ static unsigned summary_for(struct stack *s, const struct sip_msg *m)
 	if (event_summary_parse(m->body, &summary) < 0)
 		return 400;
 	if (!a)
-		return take_summary(s, u, &summary);
+		return take_summary(s, u, m->flow.worker, &summary);
 	if (a->trunk != trunk || !a->peer)
 		return 481;
 	event_say_summary(s, a->peer, a->user, &summary);

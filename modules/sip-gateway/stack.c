@@ -322,6 +322,9 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 	case WIRE_WATCH:
 		take(s, data, watch_take);
 		break;
+	case WIRE_MAILBOX:
+		take(s, data, mailbox_take);
+		break;
 	case WIRE_PUBLICATION:
 		take(s, data, publication_take);
 		break;
@@ -430,6 +433,7 @@ void stack_drain(struct stack *s, uint32_t successor)
 	browsers_export(s, successor);
 	follows_export(s, successor);
 	publications_export(s, successor);
+	mailboxes_export(s, successor);
 	watches_export(s, successor);
 }
 
@@ -449,13 +453,13 @@ static void free_transactions(struct stack *s)
 		ctrans_free(SL_CONTAINER(n, struct ctrans, node));
 }
 
-static void free_user(struct user *u)
+static void free_user(struct stack *s, struct user *u)
 {
 	while (u->bindings)
 		binding_free(u->bindings);
 	while (u->said)
 		publication_free(u->said);
-	free(u->mailbox);
+	mailbox_free(s, u);
 }
 
 void stack_free(struct stack *s)
@@ -470,7 +474,7 @@ void stack_free(struct stack *s)
 	accounts_free(s);
 	free_transactions(s);
 	for (size_t i = 0; s->all_users && i < s->conf->users.n; i++)
-		free_user(&s->all_users[i]);
+		free_user(s, &s->all_users[i]);
 	trunks_close(s);
 	sl_htab_free(&s->strans);
 	sl_htab_free(&s->ctrans);

@@ -110,7 +110,7 @@ struct user {
 	struct watch *watches;	     /* of it: watch.c */
 	uint32_t n_watches;	     /* its own, of others */
 	struct publication *said;    /* owned: publish.c */
-	struct event_summary *mailbox; /* owned; NULL: nothing was said of one */
+	struct mailbox *mailbox; /* owned; NULL: nothing was said of one */
 };
 
 int stack_new(const struct sip_conf *conf, const struct stack_io *io, const struct sl_meter *m,
@@ -196,7 +196,7 @@ void strans_refuse(struct stack *s, const struct sip_msg *m, unsigned status,
 
 /* What is kept for the process that follows if this one is killed: keep.c */
 enum kept_kind { KEPT_CALL = 1, KEPT_BINDING, KEPT_WORDS, KEPT_WATCH, KEPT_PUBLICATION,
-		 KEPT_INVITE };
+		 KEPT_INVITE, KEPT_MAILBOX };
 struct kept_place {
 	uint64_t key; /* 0: nowhere */
 	uint32_t worker;

@@ -40,6 +40,7 @@ enum wire_type {
 	WIRE_TRUNK,	   /* trunk.c: one that lives */
 	WIRE_WATCH,	   /* watch.c: a subscription */
 	WIRE_FOLLOW,	   /* follow.c: what a client wants to know at its PBX */
+	WIRE_MAILBOX,	   /* presence.c: messages that wait for a user */
 	WIRE_PUBLICATION,  /* publish.c: what a user says of itself */
 };
 
