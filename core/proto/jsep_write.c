@@ -16,7 +16,26 @@ static struct sl_str own_params(const struct jsep *j, const struct jsep_codec *c
 	return SL_STR_NULL;
 }
 
-static void put_params(struct sl_buf *b, const struct jsep *j, const struct jsep_codec *c)
+/* What is sent there has its decoder's parameters said beside it (sprop-parameter-sets), where the
+ * caller knows them. */
+static void put_sprop(struct sl_buf *b, const struct section *s, const struct jsep_codec *c)
+{
+	struct sl_str params = SL_STR_NULL, name, value, none;
+	char key[JSEP_MAX_PARAMS];
+
+	for (unsigned i = 0; i < s->n_prefs && s->m.kind == SL_MEDIA_VIDEO && !params.p; i++)
+		if (codec_is_same(&s->prefs[i], c))
+			params = sl_str_c(s->prefs[i].params);
+	while (sl_sdp_param_next(&params, &name, &value)) {
+		sl_str_copy(key, sizeof key, name);
+		if (sl_str_starts(name, SL_STR("sprop-")) &&
+		    !sl_sdp_param(sl_str_c(c->params), key, &none))
+			sl_buf_printf(b, ";%s=%.*s", key, SL_FMT(value));
+	}
+}
+
+static void put_params(struct sl_buf *b, const struct jsep *j, const struct section *s,
+		       const struct jsep_codec *c)
 {
 	struct sl_str have = sl_str_c(c->params), own = own_params(j, c), name, value, none;
 	char key[JSEP_MAX_PARAMS];
@@ -29,6 +48,7 @@ static void put_params(struct sl_buf *b, const struct jsep *j, const struct jsep
 		if (!sl_sdp_param(have, key, &none))
 			sl_buf_printf(b, "%s%s=%.*s", first ? "" : ";", key, SL_FMT(value));
 	}
+	put_sprop(b, s, c);
 	sl_buf_str(b, SL_STR("\r\n"));
 }
 
@@ -58,11 +78,12 @@ static void put_rtpmap(struct sl_buf *b, const struct jsep_codec *c)
 		sl_sdp_putf(b, "rtpmap", "%u %s/%u", c->pt, name, c->clock_hz);
 }
 
-static void put_codec(struct sl_buf *b, const struct jsep *j, const struct jsep_codec *c)
+static void put_codec(struct sl_buf *b, const struct jsep *j, const struct section *s,
+		      const struct jsep_codec *c)
 {
 	put_rtpmap(b, c);
 	put_feedback(b, c);
-	put_params(b, j, c);
+	put_params(b, j, s, c);
 	if (!c->rtx_pt)
 		return;
 	sl_sdp_putf(b, "rtpmap", "%u rtx/%u", c->rtx_pt, c->clock_hz);
@@ -229,7 +250,7 @@ static void put_rtp(const struct writing *w, unsigned i)
 	if (s->m.rtcp_xr)
 		sl_sdp_putf(w->b, "rtcp-xr", "%s", "rcvr-rtt=all");
 	for (unsigned k = 0; k < s->m.n_codecs; k++)
-		put_codec(w->b, w->j, &s->m.codecs[k]);
+		put_codec(w->b, w->j, s, &s->m.codecs[k]);
 	put_extensions(w->b, &s->m);
 	put_rids(w, i);
 	if (s->said & JSEP_SEND)

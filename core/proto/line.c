@@ -39,6 +39,8 @@ struct sl_line {
 
 	uint32_t out_ts, out_clock;
 	uint64_t out_ns;
+	uint8_t fir_out, fir_in; /* numbers of requests (RFC 5104 section 4.3.1.1) */
+	bool fir_heard;
 	struct sl_line_stats stats;
 };
 
@@ -192,6 +194,35 @@ static void read_sr(struct sl_line *l, const struct sl_rtcp_block *b, uint64_t n
 	l->sr_ts = sr.ts;
 }
 
+/* A FIR that is repeated asks for the same frame. */
+static bool is_new_fir(struct sl_line *l, const struct sl_rtcp_block *b)
+{
+	uint32_t ssrc;
+	uint8_t seq;
+
+	for (unsigned i = 0; sl_rtcp_read_fir(b, i, &ssrc, &seq) == 0; i++) {
+		if (ssrc != l->o.ssrc || (l->fir_heard && seq == l->fir_in))
+			continue;
+		l->fir_heard = true;
+		l->fir_in = seq;
+		return true;
+	}
+	return false;
+}
+
+static void read_feedback(struct sl_line *l, const struct sl_rtcp_block *b, bool *ret_key_frame)
+{
+	uint32_t sender, media;
+	bool asks;
+
+	if (sl_rtcp_read_feedback(b, &sender, &media) < 0)
+		return;
+	asks = (b->count == SL_RTCP_PLI && media == l->o.ssrc) ||
+	       (b->count == SL_RTCP_FIR && is_new_fir(l, b));
+	*ret_key_frame |= asks;
+	l->stats.key_frames_asked_in += asks;
+}
+
 /* ---- our NTP clock, which runs as now_ns does: see sl_line_report */
 
 static uint32_t mid_ntp(uint64_t ntp)
@@ -210,8 +241,8 @@ static enum sl_line_verdict drop(uint64_t *count)
 	return SL_LINE_DROP;
 }
 
-static enum sl_line_verdict receive_rtcp(struct sl_line *l, uint8_t *data, size_t len,
-					 const struct sl_addr *from, uint64_t now_ns)
+static enum sl_line_verdict receive_rtcp(struct sl_line *l, struct sl_line_in *in, uint8_t *data,
+					 size_t len, const struct sl_addr *from, uint64_t now_ns)
 {
 	struct sl_rtcp_block b = {0};
 	const struct sl_addr *media = latch_to(&l->latch);
@@ -229,6 +260,8 @@ static enum sl_line_verdict receive_rtcp(struct sl_line *l, uint8_t *data, size_
 			read_sr(l, &b, now_ns);
 		if (b.type == SL_RTCP_SR || b.type == SL_RTCP_RR)
 			read_reports(l, &b, mid_ntp(ntp_of_ns(now_ns)));
+		if (b.type == SL_RTCP_PSFB)
+			read_feedback(l, &b, &in->key_frame);
 	}
 	return SL_LINE_RTCP;
 }
@@ -315,7 +348,7 @@ enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in *ret_i
 		return drop(&l->stats.malformed);
 	pt = data[1] & 127; /* RFC 5761 section 4 */
 	if (on_rtcp_port || (pt >= RTCP_FIRST && pt <= RTCP_LAST))
-		return receive_rtcp(l, data, len, from, now_ns);
+		return receive_rtcp(l, ret_in, data, len, from, now_ns);
 	return receive_rtp(l, ret_in, data, len, from, now_ns);
 }
 
@@ -376,7 +409,7 @@ static uint32_t ts_at(const struct sl_line *l, uint64_t now_ns)
  * only ever subtracted from it (section 6.4.1 allows any such clock). The wall's would jump when it
  * is set.
  */
-int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
+static void begin_report(struct sl_line *l, struct sl_rtcp_writer *w, uint64_t now_ns, uint8_t *dst)
 {
 	struct sl_rtcp_sr sr = {.ssrc = l->o.ssrc,
 				.ntp = ntp_of_ns(now_ns),
@@ -384,19 +417,45 @@ int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
 				.packets = (uint32_t)l->stats.packets_out,
 				.bytes = (uint32_t)l->stats.bytes_out};
 	struct sl_rtcp_report report;
-	struct sl_rtcp_writer w;
-	int len;
 
 	if (l->recv)
 		rtp_recv_report(l->recv, now_ns, &report);
-	sl_rtcp_begin(&w, dst, SL_LINE_RTCP_MAX - SL_LINE_OVERHEAD);
-	sl_rtcp_put_report(&w, l->o.ssrc, l->stats.packets_out > 0 ? &sr : NULL, &report,
+	sl_rtcp_begin(w, dst, SL_LINE_RTCP_MAX - SL_LINE_OVERHEAD);
+	sl_rtcp_put_report(w, l->o.ssrc, l->stats.packets_out > 0 ? &sr : NULL, &report,
 			   l->recv ? 1 : 0);
-	sl_rtcp_put_cname(&w, l->o.ssrc, sl_str_c(l->cname));
+	sl_rtcp_put_cname(w, l->o.ssrc, sl_str_c(l->cname));
+}
+
+static int end_report(struct sl_line *l, struct sl_rtcp_writer *w, uint8_t *dst)
+{
+	int len = sl_rtcp_end(w);
+
+	return len > 0 && l->out ? srtp_seal_rtcp(l->out, dst, (size_t)len) : len;
+}
+
+int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
+{
+	struct sl_rtcp_writer w;
+
+	begin_report(l, &w, now_ns, dst);
 	if (bye)
 		sl_rtcp_put_bye(&w, &l->o.ssrc, 1);
-	len = sl_rtcp_end(&w);
-	return len > 0 && l->out ? srtp_seal_rtcp(l->out, dst, (size_t)len) : len;
+	return end_report(l, &w, dst);
+}
+
+int sl_line_ask_key_frame(struct sl_line *l, bool fir, uint64_t now_ns, uint8_t *dst)
+{
+	struct sl_rtcp_writer w;
+
+	if (!l->recv)
+		return -SL_ENOENT;
+	begin_report(l, &w, now_ns, dst);
+	if (fir)
+		sl_rtcp_put_fir(&w, l->o.ssrc, l->heard_ssrc, l->fir_out++);
+	else
+		sl_rtcp_put_pli(&w, l->o.ssrc, l->heard_ssrc);
+	l->stats.key_frames_asked_out++;
+	return end_report(l, &w, dst);
 }
 
 /* ---- statistics */

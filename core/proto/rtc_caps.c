@@ -65,6 +65,13 @@ static const uint8_t audio_ext[] = {
 	SL_RTP_EXT_ABS_SEND_TIME, SL_RTP_EXT_ABS_CAPTURE_TIME, SL_RTP_EXT_CSRC_AUDIO_LEVEL,
 };
 
+/* Telephones know neither layers nor orientation: who sends turns its pictures itself. */
+static const uint8_t video_ext_of_calls[] = {
+	SL_RTP_EXT_MID,
+	SL_RTP_EXT_TWCC,
+	SL_RTP_EXT_ABS_SEND_TIME,
+};
+
 static const uint8_t video_ext[] = {
 	SL_RTP_EXT_MID,
 	SL_RTP_EXT_RID,
@@ -88,5 +95,9 @@ const struct jsep_caps rtc_caps = {CAPS, .data = true, .max_message = RTC_MAX_ME
 const struct jsep_caps rtc_caps_without_data = {CAPS};
 const struct jsep_caps rtc_caps_of_calls = {.audio = audio_of_calls,
 					    .n_audio = SL_ARRAY_LEN(audio_of_calls),
+					    .video = video,
+					    .n_video = SL_ARRAY_LEN(video),
 					    .audio_ext = audio_ext,
-					    .n_audio_ext = SL_ARRAY_LEN(audio_ext)};
+					    .n_audio_ext = SL_ARRAY_LEN(audio_ext),
+					    .video_ext = video_ext_of_calls,
+					    .n_video_ext = SL_ARRAY_LEN(video_ext_of_calls)};

@@ -109,6 +109,25 @@ static void read_keys(struct sl_plain *p, const struct sl_sdp_media *m)
 			p->n_keys++;
 }
 
+/* "* nack pli" or "97 ccm fir": one of its formats is all that it will send */
+static void read_feedback(struct sl_plain *p, const struct sl_sdp_media *m)
+{
+	for (unsigned i = 0; i < m->n_attrs; i++) {
+		struct sl_str v = sl_str_trim(m->attrs[i].value);
+
+		if (!sl_str_eq(m->attrs[i].name, SL_STR("rtcp-fb")))
+			continue;
+		(void)sl_str_split(&v, ' '); /* the format */
+		v = sl_str_trim(v);
+		if (sl_str_eq(v, SL_STR("nack")))
+			p->feedback |= SL_PLAIN_NACK;
+		else if (sl_str_eq(v, SL_STR("nack pli")))
+			p->feedback |= SL_PLAIN_PLI;
+		else if (sl_str_starts(v, SL_STR("ccm fir")))
+			p->feedback |= SL_PLAIN_FIR;
+	}
+}
+
 int sl_plain_read(struct sl_plain *ret_section, const struct sl_sdp *sdp, unsigned i)
 {
 	const struct sl_sdp_media *m = &sdp->media[i];
@@ -120,6 +139,7 @@ int sl_plain_read(struct sl_plain *ret_section, const struct sl_sdp *sdp, unsign
 	read_addresses(&p, sdp, i);
 	read_formats(&p, m);
 	read_keys(&p, m);
+	read_feedback(&p, m);
 	p.ptime_ms = read_ms(sdp, m, "ptime");
 	p.maxptime_ms = read_ms(sdp, m, "maxptime");
 	(void)sl_sdp_attr_or_session(sdp, m, "fingerprint", &p.fingerprint); /* none: empty */
@@ -211,6 +231,16 @@ static void put_security(struct sl_buf *b, const struct sl_plain *p)
 		sl_buf_printf(b, "a=setup:%.*s" LINE_END, SL_FMT(p->setup));
 }
 
+static void put_feedback(struct sl_buf *b, const struct sl_plain *p)
+{
+	if (p->feedback & SL_PLAIN_NACK)
+		sl_sdp_put(b, "rtcp-fb:* nack");
+	if (p->feedback & SL_PLAIN_PLI)
+		sl_sdp_put(b, "rtcp-fb:* nack pli");
+	if (p->feedback & SL_PLAIN_FIR)
+		sl_sdp_put(b, "rtcp-fb:* ccm fir");
+}
+
 /* Said only where it is not what everybody assumes (RFC 3605 section 2.1). */
 static void put_rtcp(struct sl_buf *b, const struct sl_plain *p)
 {
@@ -250,6 +280,7 @@ void sl_plain_write(struct sl_buf *b, const struct sl_plain *section)
 	put_security(b, p);
 	for (unsigned i = 0; i < p->n_formats; i++)
 		put_format(b, &p->formats[i]);
+	put_feedback(b, p);
 	if (p->ptime_ms)
 		sl_sdp_putf(b, "ptime", "%u", p->ptime_ms);
 	if (p->maxptime_ms)

@@ -209,6 +209,7 @@ static void free_parts(struct sl_rtc *c)
 	rtc_send_forget(c, NULL);
 	rtc_streams_free(c);
 	rtc_sections_free(c);
+	free(c->video);
 	if (c->ufrag.c)
 		sl_htab_remove(&c->host->by_ufrag, &c->ufrag.node);
 	twcc_recv_free(c->twcc);

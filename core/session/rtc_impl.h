@@ -8,6 +8,7 @@
  *     rtc_turns.c    DTLS handshakes, a few in each tick
  *     rtc_tcp.c      ICE over TCP on the listeners' ports: frames, the way to another worker
  *     rtc_sdp.c      descriptions, and sections made from them
+ *     rtc_video.c    which video a call may have
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
  *     rtc_rtcp.c     reports and feedback, both ways
@@ -156,6 +157,10 @@ struct sl_rtc {
 	struct srtp_in *in;
 
 	struct jsep *jsep;
+	struct jsep_codec *video; /* owned: what sl_rtc_set_video wants */
+	unsigned n_video;
+	uint64_t video_limit_bps;
+	uint8_t video_direction; /* enum jsep_direction */
 	struct sl_rtp_ext_map ext_in; /* of all sections: those of a BUNDLE group agree on the ids */
 	struct sl_rtc_media **media;  /* by section */
 	unsigned n_media;
@@ -240,6 +245,11 @@ void rtc_tcp_close(struct sl_rtc *c);
 
 /* ---- rtc_sdp.c */
 void rtc_sections_free(struct sl_rtc *c);
+
+/* ---- rtc_video.c */
+/* A section of the peer's, or ours, gets what is wanted; stopped when that is nothing. */
+void rtc_video_apply(struct sl_rtc *c, struct jsep_media *m);
+void rtc_video_apply_all(struct sl_rtc *c);
 
 /* ---- rtc_recv.c */
 void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p);

@@ -249,6 +249,7 @@ int sl_rtc_offer(struct sl_rtc *c, bool restart, struct sl_buf *ret_sdp)
 		rc = rtc_name(c);
 	if (rc < 0)
 		return rc;
+	rtc_video_apply_all(c);
 	describe_transport(c, &t);
 	rc = jsep_offer(c->jsep, &t, ret_sdp);
 	if (rc < 0)
@@ -319,10 +320,13 @@ static enum jsep_direction want(void *ctx, struct jsep_media *m)
 
 	if (!c->two_way || draw_ssrcs(c, m) < 0)
 		return JSEP_RECV;
-	(void)snprintf(m->stream, sizeof m->stream, "%08x", m->ours.media);
+	if (m->kind == SL_MEDIA_VIDEO)
+		rtc_video_apply(c, m);
+	/* One stream: a browser lines up the sound and pictures of it. */
+	(void)snprintf(m->stream, sizeof m->stream, "%08x", c->ssrc);
 	(void)snprintf(m->track, sizeof m->track, "%08x", m->ours.media);
-	(void)snprintf(m->cname, sizeof m->cname, "%08x", m->ours.media);
-	return JSEP_SENDRECV;
+	(void)snprintf(m->cname, sizeof m->cname, "%08x", c->ssrc);
+	return m->kind == SL_MEDIA_VIDEO ? (enum jsep_direction)m->wanted : JSEP_SENDRECV;
 }
 
 static int write_answer(struct sl_rtc *c, struct sl_buf *ret_sdp)
@@ -348,6 +352,7 @@ int sl_rtc_answer(struct sl_rtc *c, struct sl_str offer, struct sl_buf *ret_sdp,
 		free(t);
 		return -SL_EAGAIN;
 	}
+	rtc_video_apply_all(c);
 	rc = jsep_remote_offer(c->jsep, offer, want, c, t, &e);
 	if (rc < 0)
 		rc = refuse(c, &e, ret_err, rc);
@@ -378,7 +383,11 @@ int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, struct sl_str stream, 
 {
 	struct sl_rtc_media *m;
 	struct jsep_media *j;
-	int rc = jsep_add(c->jsep, kind, c->two_way ? JSEP_SENDRECV : JSEP_SEND, &j);
+	int rc;
+
+	if (c->two_way && kind == SL_MEDIA_VIDEO && c->n_video == 0)
+		return -SL_EUNSUPP;
+	rc = jsep_add(c->jsep, kind, c->two_way ? JSEP_SENDRECV : JSEP_SEND, &j);
 
 	if (rc < 0)
 		return rc;
@@ -520,7 +529,8 @@ unsigned sl_rtc_media_formats(const struct sl_rtc_media *m, struct sl_rtc_format
 	for (; !m->j->rejected && n < m->j->n_codecs && n < max; n++)
 		ret_formats[n] = (struct sl_rtc_format){.codec = m->j->codecs[n].id,
 							.pt = m->j->codecs[n].pt,
-							.clock_hz = m->j->codecs[n].clock_hz};
+							.clock_hz = m->j->codecs[n].clock_hz,
+							.params = sl_str_c(m->j->codecs[n].params)};
 	return n;
 }
 

@@ -58,6 +58,48 @@ static enum sl_line_verdict say(struct sl_line *a, struct sl_line *b, const stru
 		       : sl_line_receive(b, in, wire, (size_t)len, from, false, now_ns);
 }
 
+/* a asks b for a key frame */
+static bool ask(struct sl_line *a, struct sl_line *b, bool fir, bool again)
+{
+	static uint8_t wire[SL_LINE_RTCP_MAX];
+	static int len;
+	uint8_t copy[SL_LINE_RTCP_MAX];
+	struct sl_addr from = here;
+	struct sl_line_in in;
+
+	from.port++;
+	if (!again)
+		len = sl_line_ask_key_frame(a, fir, now_ns, wire);
+	if (len <= 0)
+		return false;
+	memcpy(copy, wire, (size_t)len);
+	return sl_line_receive(b, &in, copy, (size_t)len, &from, true, now_ns) == SL_LINE_RTCP &&
+	       in.key_frame;
+}
+
+TEST(key_frames_are_asked_for_and_a_repeated_fir_is_one_request)
+{
+	struct sl_line_stats stats;
+	struct sl_line *a, *b;
+	struct sl_line_in in;
+	uint8_t wire[SL_LINE_RTCP_MAX];
+
+	begin();
+	a = open_line(1, &there);
+	b = open_line(2, &here);
+	CHECK_INT(sl_line_ask_key_frame(a, false, now_ns, wire), -SL_ENOENT);
+	CHECK_INT(say(b, a, &there, &in), SL_LINE_RTP);
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	CHECK(ask(a, b, false, false));
+	CHECK(ask(a, b, true, false));
+	CHECK(!ask(a, b, true, true));
+	CHECK(ask(a, b, true, false));
+	sl_line_get_stats(b, &stats);
+	CHECK_INT(stats.key_frames_asked_in, 3);
+	sl_line_free(a);
+	sl_line_free(b);
+}
+
 TEST(a_packet_comes_as_it_was_sent)
 {
 	struct sl_line *a, *b;

@@ -149,6 +149,27 @@ TEST(keys_make_a_section_secure)
 	CHECK_INT(section.n_keys, 0);
 }
 
+TEST(feedback_is_that_of_any_format)
+{
+	struct sl_plain ours;
+	struct sl_buf b;
+
+	CHECK_INT(read_first("m=video 4002 RTP/AVP 97\r\nc=IN IP4 192.0.2.7\r\n"
+			     "a=rtpmap:97 H264/90000\r\na=rtcp-fb:97 nack pli\r\n"
+			     "a=rtcp-fb:* ccm fir\r\na=rtcp-fb:97 nack rpsi\r\n"),
+		  0);
+	CHECK_INT(section.kind, SL_MEDIA_VIDEO);
+	CHECK_INT(section.feedback, SL_PLAIN_PLI | SL_PLAIN_FIR);
+	ours = section;
+	ours.feedback |= SL_PLAIN_NACK;
+	sl_buf_init(&b, 0);
+	sl_plain_write(&b, &ours);
+	sl_buf_u8(&b, 0);
+	CHECK_INT(read_first((const char *)b.p), 0);
+	CHECK_INT(section.feedback, SL_PLAIN_PLI | SL_PLAIN_FIR | SL_PLAIN_NACK);
+	sl_buf_free(&b);
+}
+
 TEST(an_answer_is_written_and_read_again)
 {
 	struct sl_plain ours = {0};

@@ -51,6 +51,7 @@ struct sl_line_in {
 	uint64_t seq;	   /* unwrapped */
 	bool restarted;	   /* another SSRC, or the numbers jumped */
 	bool latched;	   /* with this packet, the way back became known or another one */
+	bool key_frame;	   /* of RTCP: the peer asks for a key frame of what we send */
 };
 /* data is opened in place. on_rtcp_port: it came there. */
 SL_API enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in *ret_in,
@@ -76,6 +77,11 @@ SL_API SL_MUST_CHECK int sl_line_send(struct sl_line *l, const struct sl_line_ou
 /* A report, every five seconds; bye: the last. Its NTP time is now_ns. dst: SL_LINE_RTCP_MAX. */
 SL_API SL_MUST_CHECK int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst);
 
+/* Asks for a key frame of what is heard, by PLI or, instead, FIR (RFC 4585, 5104); behind a report,
+ * as all RTCP. dst: SL_LINE_RTCP_MAX. -SL_ENOENT: nothing is heard so far */
+SL_API SL_MUST_CHECK int sl_line_ask_key_frame(struct sl_line *l, bool fir, uint64_t now_ns,
+					       uint8_t *dst);
+
 /* ---- statistics */
 struct sl_line_stats {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
@@ -87,6 +93,7 @@ struct sl_line_stats {
 	uint32_t lost_out, jitter_out_us, rtt_us;
 	uint8_t fraction_lost_out; /* of 256, newest report */
 	uint64_t last_in_ns;
+	uint32_t key_frames_asked_in, key_frames_asked_out; /* by the peer, and by us */
 };
 SL_API void sl_line_get_stats(const struct sl_line *l, struct sl_line_stats *ret_stats);
 /* The peer's newest sender report; ntp 0: none */

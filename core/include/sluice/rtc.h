@@ -83,7 +83,8 @@ struct sl_rtc_opts {
 	struct sl_str room, peer, label; /* as in sl_session_opts */
 	bool data;			 /* data channels */
 	bool recv_only;			 /* take what the peer offers to send, offer nothing */
-	bool two_way; /* calls: audio, in sections that go both ways, also those the peer offers */
+	bool two_way; /* calls: audio, in sections that go both ways, also those the peer offers;
+			 video as sl_rtc_set_video says */
 	uint32_t max_bps;		 /* of what we send; 0: no limit but the core's */
 };
 
@@ -125,6 +126,21 @@ SL_API SL_MUST_CHECK int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, s
  * is known to come, so that descriptions stay short. */
 SL_API SL_MUST_CHECK int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs,
 				       unsigned n);
+/* Of a two-way connection: what its video sections may have in the next description, those that the
+ * peer offers included. All is copied. */
+struct sl_rtc_video_format {
+	enum sl_codec_id codec;
+	struct sl_str params; /* as fmtp says them */
+};
+struct sl_rtc_video {
+	const struct sl_rtc_video_format *formats; /* in order */
+	unsigned n_formats;			   /* 0: video is refused, as at first */
+	enum sl_sdp_direction direction;
+	uint64_t limit_bps; /* what the peer shall send at most; 0: no limit */
+};
+SL_API SL_MUST_CHECK int sl_rtc_set_video(struct sl_rtc *c, const struct sl_rtc_video *wanted);
+/* The first section of a kind that is not rejected; NULL. Ask again after a description. */
+SL_API struct sl_rtc_media *sl_rtc_find(const struct sl_rtc *c, enum sl_media_kind kind);
 /* Which ways a section of a two-way connection shall carry media, in the next description: hold. */
 SL_API void sl_rtc_set_direction(struct sl_rtc_media *m, enum sl_sdp_direction direction);
 /* What is agreed, as we see it */
@@ -151,11 +167,15 @@ struct sl_rtc_format {
 	enum sl_codec_id codec;
 	uint8_t pt;
 	uint32_t clock_hz;
+	struct sl_str params; /* borrowed of the section, until the next description */
 };
 SL_API unsigned sl_rtc_media_formats(const struct sl_rtc_media *m, struct sl_rtc_format *ret_formats,
 				     unsigned max);
 /* Format parameters that the peer sends a codec with */
 SL_API struct sl_str sl_rtc_media_params(const struct sl_rtc_media *m, enum sl_codec_id codec);
+
+/* What the peer wants to get there at most, as its description says; 0: no limit */
+SL_API uint64_t sl_rtc_media_limit(const struct sl_rtc_media *m);
 
 /* ---- what goes to the peer */
 /* The payload type for a codec (of the variant that params names); 0: not agreed, or not yet. */

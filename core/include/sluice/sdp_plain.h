@@ -34,6 +34,13 @@ SL_API size_t sl_sdes_format(char dst[SL_SDES_STRLEN], const struct sl_sdes *key
 SL_API SL_MUST_CHECK int sl_sdes_draw(struct sl_sdes *ret_key, uint32_t tag,
 				      enum sl_srtp_profile profile);
 
+/* RTCP feedback of video (RFC 4585, 5104). Telephones say it beside RTP/AVP, too. */
+enum sl_plain_feedback {
+	SL_PLAIN_NACK = 1,
+	SL_PLAIN_PLI = 2,
+	SL_PLAIN_FIR = 4,
+};
+
 /* One section, as its writer says it. */
 struct sl_plain {
 	enum sl_media_kind kind; /* audio or video */
@@ -53,6 +60,7 @@ struct sl_plain {
 	struct sl_sdes keys[SL_PLAIN_MAX_KEYS]; /* that we can use, in its writer's order */
 	unsigned n_keys;
 	struct sl_str fingerprint, setup; /* DTLS; empty: none */
+	uint8_t feedback; /* enum sl_plain_feedback: what it understands, of any of its formats */
 };
 /* Section i of a description. -SL_EUNSUPP: no audio or video over RTP; answer it with
  * sl_plain_reject. */
