@@ -1,7 +1,7 @@
 /*
  * phone-call.js: one call of a Phone: its connection to the server, and what is said about it. phone.js makes them.
  *
- * Events, with detail: 'state' (state), 'stream' (MediaStream to play), 'held' and 'remoteheld' (bool), 'digit' {digit, ms},
+ * Events, with detail: 'state' (state), 'stream' (MediaStream to play), 'video' {local, remote} (MediaStream, or null), 'held' and 'remoteheld' (bool), 'digit' {digit, ms},
  * 'transfer' {status, reason}, 'restart' (reason), 'trouble' (sentence), 'ended' {status, reason, cause}.
  */
 import {Pulse, peerConnectionClass} from '/media.js';
@@ -16,6 +16,8 @@ const TONE_MS = 160, GAP_MS = 70;
 
 const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, {detail}));
 
+const hasVideo = sdp => /^m=video [1-9]/m.test(sdp) || /^m=video [^]*^a=bundle-only/m.test(sdp);
+
 async function bytesReceived(pc) {
 	let sum = 0;
 	(await pc.getStats().catch(() => [])).forEach(s => sum += s.type === 'candidate-pair' ? s.bytesReceived ?? 0 : 0);
@@ -26,7 +28,7 @@ export class Call extends EventTarget {
 	constructor(phone, {id, direction, number, name = ''}) {
 		super();
 		Object.assign(this, {phone, id, direction, number, name, state: direction === 'in' ? 'ringing' : 'calling', held: false, remoteHeld: false,
-			muted: false, restarts: 0, restartedAt: -Infinity, begunAt: Date.now(), upAt: null, endedAt: null, end: null, stream: null});
+			muted: false, camera: false, offersVideo: false, local: null, remote: null, restarts: 0, restartedAt: -Infinity, begunAt: Date.now(), upAt: null, endedAt: null, end: null, stream: null});
 		this.pulse = new Pulse();
 		this.queue = Promise.resolve(); // one description after the other
 	}
@@ -35,18 +37,20 @@ export class Call extends EventTarget {
 		return this.state === 'ended';
 	}
 
-	/* Takes an incoming call. stream: what to send; default: the phone's microphone. */
-	async accept({stream} = {}) {
+	/* Takes an incoming call. stream: what to send; default: the phone's microphone. video: with the camera, where the call has video; what
+	 * comes is shown in any case. */
+	async accept({stream, video = false} = {}) {
 		if (this.state !== 'ringing' || this.direction !== 'in')
 			return;
 		this.setState('answering');
 		await this.attempt(async () => {
-			await this.open(stream);
+			await this.open({stream, video: video && this.offersVideo});
 			await this.pc.setRemoteDescription({type: 'offer', sdp: this.offered});
 			await this.pc.setLocalDescription();
 			await this.gathered();
 			this.say({type: 'accept', sdp: this.pc.localDescription.sdp});
 			this.setState('up');
+			this.showVideo();
 		});
 	}
 
@@ -86,6 +90,26 @@ export class Call extends EventTarget {
 		emit(this, 'muted', on);
 	}
 
+	/* The camera on or off, in a call that is up. Off: nothing is sent, and the other side is told. Rejects with a sentence. */
+	async setCamera(on = true) {
+		if (this.state !== 'up' || on === this.camera)
+			return;
+		const track = on ? await this.film() : null;
+		if (this.isOver)
+			return;
+		let mine = this.videoSection();
+		if (!mine && on)
+			mine = this.pc.addTransceiver('video', {direction: 'sendrecv'});
+		if (!mine)
+			return;
+		await mine.sender.replaceTrack(track);
+		mine.direction = on ? 'sendrecv' : 'recvonly';
+		if (!on)
+			this.dropVideo();
+		this.showVideo();
+		await this.then(() => this.renew());
+	}
+
 	/* by: 'media' (RFC 4733), 'message', or what is there. Each digit of 0-9, *, #, A-D. */
 	dtmf(digits, {by} = {}) {
 		const sender = this.pc?.getSenders().find(s => s.dtmf?.canInsertDTMF);
@@ -113,6 +137,13 @@ export class Call extends EventTarget {
 		this.tracks = [mine];
 	}
 
+	/* The phone's camera is another one now. */
+	async replaceCamera() {
+		const track = await this.film();
+		await this.videoSection()?.sender.replaceTrack(track);
+		this.showVideo();
+	}
+
 	/* Since the last look at it */
 	async quality() {
 		const now = this.pc ? await measure(this.pc) : null, before = this.measured;
@@ -121,8 +152,8 @@ export class Call extends EventTarget {
 	}
 
 	async stats() {
-		const {id, direction, number, state, held, remoteHeld, muted, restarts, end} = this;
-		return {id, direction, number, state, held, remoteHeld, muted, restarts, end, connection: this.pc?.connectionState ?? null,
+		const {id, direction, number, state, held, remoteHeld, muted, camera, restarts, end} = this;
+		return {id, direction, number, state, held, remoteHeld, muted, camera, restarts, end, connection: this.pc?.connectionState ?? null,
 			...(this.pc && await measure(this.pc))};
 	}
 
@@ -137,14 +168,14 @@ export class Call extends EventTarget {
 		if (reason !== 'network') // the renewal goes by the socket, which may be as dead, and hears of it late
 			this.phone.socket.probe();
 		emit(this, 'restart', reason);
-		this.then(() => this.renew());
+		this.then(() => this.renew({iceRestart: true}));
 	}
 
 	/* -- below: for phone.js */
 
-	async dial(stream) {
+	async dial({stream, video}) {
 		await this.attempt(async () => {
-			await this.open(stream);
+			await this.open({stream, video});
 			await this.pc.setLocalDescription();
 			await this.gathered();
 			if (!this.isOver)
@@ -154,11 +185,12 @@ export class Call extends EventTarget {
 
 	hear(m) {
 		switch (m.type) {
-		case 'incoming': this.offered = m.sdp; return;
+		case 'incoming': return void Object.assign(this, {offered: m.sdp, offersVideo: hasVideo(m.sdp)});
 		case 'ringing': return void (this.state === 'calling' && this.setState('ringing'));
 		case 'progress': return this.answered(m.sdp, 'early');
 		case 'accepted': return this.answered(m.sdp, 'up');
 		case 'renewed': return this.renewed?.(m.sdp);
+		case 'renew': return this.reoffered(m.sdp);
 		case 'holding': return this.flag('held', m.on);
 		case 'held': return this.flag('remoteHeld', m.on);
 		case 'digit': return emit(this, 'digit', {digit: m.digit, ms: m.ms});
@@ -185,6 +217,7 @@ export class Call extends EventTarget {
 		this.renewed?.(null);
 		this.transferring?.[end.status === 200 ? 'resolve' : 'reject'](end.status === 200 ? end : new Error(end.reason));
 		this.stopTracks();
+		this.dropVideo();
 		this.pc?.close();
 		this.setState('ended');
 		emit(this, 'ended', end);
@@ -227,8 +260,9 @@ export class Call extends EventTarget {
 		return this.queue;
 	}
 
-	async open(stream) {
+	async open({stream, video}) {
 		const source = stream ?? await this.phone.microphone();
+		const filmed = video ? await this.film(stream) : null;
 		if (this.isOver)
 			return;
 		this.tracks = source.getAudioTracks().map(t => t.clone());
@@ -240,12 +274,57 @@ export class Call extends EventTarget {
 		}
 		if (this.tracks.length === 0)
 			this.pc.addTransceiver('audio', {direction: 'recvonly'});
-		this.pc.ontrack = ({track, streams}) => {
-			this.stream = streams[0] ?? new MediaStream([track]);
-			emit(this, 'stream', this.stream);
-		};
+		if (filmed)
+			this.pc.addTrack(filmed, source);
+		this.pc.ontrack = ({track}) => this.receive(track);
 		this.pc.oniceconnectionstatechange = () => this.iceChanged();
 		this.watcher = setInterval(() => this.watch(), WATCH_MS);
+	}
+
+	/* Sound and pictures are one stream, so that they are played in step. */
+	receive(track) {
+		const others = this.stream?.getTracks().filter(t => t.kind !== track.kind) ?? [];
+		this.stream = new MediaStream([...others, track]);
+		emit(this, 'stream', this.stream);
+		if (track.kind !== 'video')
+			return;
+		for (const event of ['mute', 'unmute', 'ended'])
+			track.addEventListener(event, () => this.showVideo());
+		this.showVideo();
+	}
+
+	/* A track of its own for this call */
+	async film(stream) {
+		const track = stream?.getVideoTracks()[0] ?? await this.phone.cameraOn();
+		this.filmed?.stop();
+		this.filmed = track.clone();
+		this.camera = true;
+		return this.filmed;
+	}
+
+	dropVideo() {
+		this.filmed?.stop();
+		this.filmed = null;
+		this.camera = false;
+		this.phone.cameraOff();
+	}
+
+	videoSection() {
+		return this.pc?.getTransceivers().find(t => t.receiver.track.kind === 'video' && t.direction !== 'stopped' && t.currentDirection !== 'stopped');
+	}
+
+	/* After a description, or when pictures begin or cease to come. */
+	showVideo() {
+		const section = this.videoSection(), track = section?.receiver.track;
+		if (this.camera && !section) {
+			this.dropVideo();
+			emit(this, 'trouble', 'The other side takes no video.');
+		}
+		const comes = Boolean(track && !track.muted && /recv/.test(section.currentDirection ?? ''));
+		if (this.local?.getVideoTracks()[0] !== (this.filmed ?? undefined))
+			this.local = this.filmed ? new MediaStream([this.filmed]) : null;
+		this.remote = comes ? this.stream : null;
+		emit(this, 'video', {local: this.local, remote: this.remote});
 	}
 
 	gathered() {
@@ -263,12 +342,25 @@ export class Call extends EventTarget {
 			if (sdp && this.pc.signalingState === 'have-local-offer')
 				await this.pc.setRemoteDescription({type: 'answer', sdp});
 			this.setState(state);
+			this.showVideo();
 		});
 	}
 
-	async renew() {
+	/* The other side's video has changed. When an offer of this side is under way, that one counts, and the server comes back. */
+	reoffered(sdp) {
+		this.then(async () => {
+			if (this.pc.signalingState !== 'stable')
+				return;
+			await this.pc.setRemoteDescription({type: 'offer', sdp});
+			await this.pc.setLocalDescription();
+			this.say({type: 'renewed', sdp: this.pc.localDescription.sdp});
+			this.showVideo();
+		});
+	}
+
+	async renew(how) {
 		const pc = this.pc;
-		await pc.setLocalDescription(await pc.createOffer({iceRestart: true}));
+		await pc.setLocalDescription(await pc.createOffer(how));
 		await this.gathered();
 		const answer = new Promise(resolve => {
 			this.renewed = resolve;
@@ -281,6 +373,7 @@ export class Call extends EventTarget {
 		if (this.isOver)
 			return;
 		await (sdp ? pc.setRemoteDescription({type: 'answer', sdp}) : pc.setLocalDescription({type: 'rollback'}));
+		this.showVideo();
 	}
 
 	transferred(m) {

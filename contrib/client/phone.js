@@ -20,6 +20,7 @@ export {Call};
 
 const REMEMBER = 200; // messages whose refusal can be told to their call
 const MICROPHONE = {echoCancellation: true, noiseSuppression: true, autoGainControl: true};
+const CAMERA = {width: {ideal: 1280}, height: {ideal: 720}, frameRate: {ideal: 30}};
 
 const emit = (target, type, detail) => target.dispatchEvent(new CustomEvent(type, {detail}));
 const randomName = () => [...crypto.getRandomValues(new Uint8Array(9))].map(b => b.toString(16).padStart(2, '0')).join('');
@@ -35,17 +36,28 @@ export function explainMicrophone(error) {
 	return `The microphone cannot be used: ${error.message}`;
 }
 
+/* The same of the camera */
+export function explainCamera(error) {
+	if (!globalThis.navigator?.mediaDevices)
+		return 'Browsers open the camera on https:// and on localhost only.';
+	if (error.name === 'NotAllowedError')
+		return 'The camera was not permitted.';
+	if (error.name === 'NotFoundError' || error.name === 'OverconstrainedError')
+		return 'No camera was found.';
+	return `The camera cannot be used: ${error.message}`;
+}
+
 export class Phone extends EventTarget {
 	/*
 	 * user, password: an extension of the node; with pbx (and auth_user, display): a subscriber of that PBX. token: a JWT, which may say
 	 * the same. None of them: an anonymous telephone, which calls what is open to everybody. stream: what to send in calls, instead of
-	 * the microphone.
+	 * the microphone, and, where it has video, of the camera.
 	 */
 	constructor(options = {}) {
 		super();
 		const {room = `phone-${randomName()}`, name = options.user || 'phone', signal = defaultSignalUrl(), token = null, stream = null,
 			RTCPeerConnection = globalThis.RTCPeerConnection, WebSocket} = options;
-		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), texts: new Map(), watched: new Map(), watching: new Map(), presence: null, voicemail: null, early: [], joined: false, input: null, recording: 'off'});
+		Object.assign(this, {stream, RTCPeerConnection, calls: [], iceServers: [], registration: null, sent: new Map(), texts: new Map(), watched: new Map(), watching: new Map(), presence: null, voicemail: null, early: [], joined: false, input: null, lens: null, recording: 'off'});
 		this.account = options.user || token ? this.accountOf(options) : null;
 		this.socket = new Socket({url: signal, room, name, token, ...(WebSocket && {WebSocket})});
 		this.listen();
@@ -77,10 +89,10 @@ export class Phone extends EventTarget {
 		return this.expectRegistration();
 	}
 
-	/* A call begins; it says what becomes of it. */
-	call(number, {stream} = {}) {
+	/* A call begins; it says what becomes of it. video: with the camera, as far as the other side has video, too. */
+	call(number, {stream, video = false} = {}) {
 		const call = this.add(new Call(this, {id: randomName(), direction: 'out', number: number.trim()}));
-		call.dial(stream);
+		call.dial({stream, video});
 		return call;
 	}
 
@@ -129,6 +141,17 @@ export class Phone extends EventTarget {
 		await Promise.all(this.calls.map(call => call.replaceStream(stream)));
 	}
 
+	/* Which camera, in the same way */
+	async useCamera(deviceId) {
+		this.lens = deviceId || null;
+		const watched = this.calls.filter(call => call.camera);
+		if (!watched.length || this.stream?.getVideoTracks().length)
+			return;
+		this.dropCamera();
+		await this.cameraOn();
+		await Promise.all(watched.map(call => call.replaceCamera()));
+	}
+
 	async stats() {
 		const calls = await Promise.all(this.calls.map(call => call.stats()));
 		return {state: this.state, socket: this.socket.state, registration: this.registration, reconnects: Math.max(0, this.socket.connects - 1),
@@ -164,6 +187,28 @@ export class Phone extends EventTarget {
 			this.opening = null;
 			throw Object.assign(error, {sentence: explainMicrophone(error)});
 		}
+	}
+
+	/* Its track; one for all calls, and closed when none of them shows it any more. */
+	async cameraOn() {
+		const [own] = this.stream?.getVideoTracks() ?? [];
+		if (own)
+			return own;
+		const video = {...CAMERA, ...(this.lens && {deviceId: {exact: this.lens}})};
+		try {
+			if (!navigator.mediaDevices)
+				throw new TypeError('no media devices');
+			this.filming ??= navigator.mediaDevices.getUserMedia({video});
+			return (await this.filming).getVideoTracks()[0];
+		} catch (error) {
+			this.filming = null;
+			throw Object.assign(error, {sentence: explainCamera(error)});
+		}
+	}
+
+	cameraOff() {
+		if (!this.calls.some(call => call.camera))
+			this.dropCamera();
 	}
 
 	/* The server is reached by its own address; relays matter only where UDP is not let through. */
@@ -335,6 +380,7 @@ export class Phone extends EventTarget {
 		this.calls.push(call);
 		call.addEventListener('ended', () => {
 			this.calls = this.calls.filter(c => c !== call);
+			this.cameraOff();
 			if (this.calls.length === 0)
 				this.dropMicrophone();
 			emit(this, 'calls', this.calls);
@@ -347,6 +393,12 @@ export class Phone extends EventTarget {
 		const opening = this.opening;
 		this.opening = null;
 		opening?.then(stream => stream.getTracks().forEach(t => t.stop()), () => { /* there was none */ });
+	}
+
+	dropCamera() {
+		const filming = this.filming;
+		this.filming = null;
+		filming?.then(stream => stream.getTracks().forEach(t => t.stop()), () => { /* there was none */ });
 	}
 
 	refused(m) {

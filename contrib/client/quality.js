@@ -19,12 +19,27 @@ export function opinion({loss, delayMs, codec}) {
 	return Math.min(4.5, Math.max(1, 1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6));
 }
 
-/* Of all that getStats() says, what concerns one audio call; null where the browser does not say. */
+/* One entry for each stream, in either direction */
+function trackOf(s, codecs) {
+	const {kind, packetsReceived, packetsSent, packetsLost, bytesReceived, bytesSent, framesDecoded, framesEncoded, keyFramesDecoded, frameWidth, frameHeight, framesPerSecond,
+		nackCount, pliCount, firCount, jitter} = s;
+	return JSON.parse(JSON.stringify({kind, direction: s.type === 'inbound-rtp' ? 'in' : 'out', codec: codecs.get(s.codecId)?.mimeType?.split('/')[1]?.toLowerCase() ?? null,
+		packets: packetsReceived ?? packetsSent, bytes: bytesReceived ?? bytesSent, packetsLost, framesDecoded, framesEncoded, keyFramesDecoded, frameWidth, frameHeight,
+		framesPerSecond, nackCount, pliCount, firCount, jitter}));
+}
+
+/* Of all that getStats() says, what concerns one call, its sound above all; null where the browser does not say. */
 export async function measure(pc) {
-	const report = new Map(), out = {audioPackets: 0, bytesReceived: 0, bytesSent: 0, packetsSent: 0, packetsLost: 0};
+	const report = new Map(), out = {audioPackets: 0, bytesReceived: 0, bytesSent: 0, packetsSent: 0, packetsLost: 0, framesDecoded: 0, tracks: []};
 	(await Promise.race([pc.getStats().catch(() => []), new Promise(resolve => setTimeout(resolve, STATS_WITHIN_MS, []))])).forEach(s => report.set(s.id, s));
 	let pair = null, remote = null, inbound = null;
 	for (const s of report.values()) {
+		if (s.type === 'inbound-rtp' || s.type === 'outbound-rtp')
+			out.tracks.push(trackOf(s, report));
+		if ((s.kind ?? s.mediaType) === 'video') {
+			out.framesDecoded += s.framesDecoded ?? 0;
+			continue;
+		}
 		if (s.type === 'inbound-rtp')
 			inbound = s;
 		else if (s.type === 'remote-inbound-rtp')
@@ -62,6 +77,6 @@ export function compare(before, now) {
 		lossIn, lossOut: now.lossOut, buffer: bufferMs, concealed: since('samples') > 0 ? since('concealed') / since('samples') : null,
 		mosIn: lossIn === null ? null : opinion({loss: lossIn, delayMs: delayMs + (bufferMs ?? 0), codec: now.codec}),
 		mosOut: now.lossOut === null ? null : opinion({loss: now.lossOut, delayMs: delayMs + 2 * FRAME_MS, codec: now.codec}),
-		codec: now.codec, pair: now.pair,
+		codec: now.codec, pair: now.pair, tracks: now.tracks,
 	};
 }

@@ -1,7 +1,7 @@
 /*
  * phone-page.js: the phone page: account, pad, calls, devices, quality, log. All that concerns calls themselves is in phone.js.
  *
- * ?number=&autostart=1&user=&password=&pbx=&token=&signal= start it without clicks; window.sluice.stats() tells how it goes, from the moment
+ * ?number=&autostart=1&video=1&user=&password=&pbx=&token=&signal= start it without clicks; window.sluice.stats() tells how it goes, from the moment
  * that this file has run.
  */
 import {Phone} from '/phone.js';
@@ -78,7 +78,7 @@ function openSettings(open) {
 
 async function listDevices() {
 	const devices = await navigator.mediaDevices?.enumerateDevices?.().catch(() => []) ?? [];
-	for (const [select, kind] of [[$('microphone'), 'audioinput'], [$('speaker'), 'audiooutput']]) {
+	for (const [select, kind] of [[$('microphone'), 'audioinput'], [$('camera'), 'videoinput'], [$('speaker'), 'audiooutput']]) {
 		const chosen = select.value, known = devices.filter(d => d.kind === kind && d.deviceId && d.deviceId !== 'default');
 		select.replaceChildren(select.options[0], ...known.map((d, i) => new Option(d.label || `${select.id} ${i + 1}`, d.deviceId)));
 		select.value = known.some(d => d.deviceId === chosen) ? chosen : '';
@@ -93,12 +93,12 @@ function playOn(element) {
 
 /* ---- calls */
 
-function dial(number) {
+function dial(number, {video = false} = {}) {
 	const wanted = (number ?? $('number').value).trim();
 	if (!wanted)
 		return null;
 	showProblem(null);
-	const call = phone.call(wanted);
+	const call = phone.call(wanted, {video});
 	show(call);
 	$('number').value = '';
 	return call;
@@ -128,7 +128,10 @@ function refresh(call) {
 		: call.remoteHeld ? 'The other side holds the call' : STATES[call.state];
 	for (const action of ['accept', 'reject'])
 		has(action).hidden = !incoming;
-	for (const action of ['mute', 'hold', 'transfer'])
+	has('accept-video').hidden = !incoming || !call.offersVideo;
+	has('camera').setAttribute('aria-pressed', String(call.camera));
+	has('camera').textContent = call.camera ? 'Camera off' : 'Camera';
+	for (const action of ['mute', 'camera', 'hold', 'transfer'])
 		has(action).hidden = !up;
 	has('hangup').hidden = incoming || call.isOver;
 	has('hold').setAttribute('aria-pressed', String(call.held));
@@ -169,6 +172,11 @@ const actions = {
 		takeOver(call);
 		call.accept();
 	},
+	'accept-video': call => {
+		takeOver(call);
+		call.accept({video: true});
+	},
+	camera: call => call.setCamera(!call.camera).catch(error => tell(call, error.sentence ?? error.message)),
 	reject: call => call.reject(),
 	hangup: call => call.hangUp(),
 	mute: call => call.mute(!call.muted),
@@ -207,8 +215,24 @@ function drop(call) {
 	cards.delete(call);
 }
 
+/* Sound is played by the element that shows the pictures, while there are any, so that they are in step. */
+function play(call, card) {
+	const [audio, remote, local] = ['audio', 'video.remote', 'video.local'].map(name => card.querySelector(name));
+	const from = (element, stream) => element.srcObject === stream || (element.srcObject = stream);
+	from(local, call.local);
+	from(remote, call.remote);
+	from(audio, call.remote ? null : call.stream);
+	local.hidden = !call.local;
+	remote.hidden = !call.remote;
+	card.querySelector('.pictures').hidden = !call.local && !call.remote;
+	const plays = call.remote ? remote : audio;
+	playOn(plays);
+	if (plays.srcObject)
+		plays.play().catch(() => document.addEventListener('click', () => plays.play(), {once: true}));
+}
+
 function show(call) {
-	const card = $('call-template').content.firstElementChild.cloneNode(true), audio = card.querySelector('audio');
+	const card = $('call-template').content.firstElementChild.cloneNode(true);
 	card.dataset.direction = call.direction;
 	card.setAttribute('aria-label', `Call with ${call.name || call.number}`);
 	card.querySelector('strong').textContent = call.name || call.number;
@@ -232,11 +256,11 @@ function show(call) {
 		refresh(call);
 		refreshOthers();
 	});
-	on('stream', stream => {
-		audio.srcObject = stream;
-		playOn(audio);
-		audio.play().catch(() => document.addEventListener('click', () => audio.play(), {once: true}));
-	});
+	for (const type of ['stream', 'video'])
+		on(type, () => {
+			play(call, card);
+			refresh(call);
+		});
 	for (const type of ['held', 'remoteheld', 'muted'])
 		on(type, () => refresh(call));
 	on('trouble', sentence => tell(call, sentence));
@@ -290,6 +314,8 @@ function onKey(e) {
 		press(e.key);
 	else if (e.key === 'Enter')
 		ringing ? actions.accept(ringing) : dial();
+	else if (e.key === 'v')
+		ringing?.offersVideo ? actions['accept-video'](ringing) : current?.state === 'up' ? actions.camera(current) : dial(null, {video: true});
 	else if (e.key === 'm' && current)
 		actions.mute(current);
 	else if (e.key === 'h' && current)
@@ -307,13 +333,18 @@ const ms = v => v === null ? '–' : `${Math.round(v)} ms`;
 const percent = v => v === null ? '–' : `${(100 * v).toFixed(1)} %`;
 const mos = v => v === null ? '–' : v.toFixed(1);
 
+function picture(q, direction) {
+	const t = q.tracks.find(track => track.kind === 'video' && track.direction === direction);
+	return t?.frameWidth ? `${t.codec ?? ''} ${t.frameWidth}×${t.frameHeight}, ${Math.round(t.framesPerSecond ?? 0)}/s` : '–';
+}
+
 function facts(q) {
 	const meter = document.createElement('meter'), list = document.createElement('dl');
 	Object.assign(meter, {min: 1, max: 4.5, low: 3.1, high: 3.8, optimum: 4.5, value: q.mosIn ?? 4.5});
 	meter.setAttribute('aria-label', 'How good the call sounds');
 	const rows = [['opinion (MOS) in', mos(q.mosIn)], ['opinion (MOS) out', mos(q.mosOut)], ['round trip', ms(q.rtt)],
 		['loss in, out', `${percent(q.lossIn)}, ${percent(q.lossOut)}`], ['jitter in, out', `${ms(q.jitterIn)}, ${ms(q.jitterOut)}`],
-		['buffer', ms(q.buffer)], ['made up', percent(q.concealed)], ['codec', q.codec ?? '–'],
+		['picture in', picture(q, 'in')], ['picture out', picture(q, 'out')], ['buffer', ms(q.buffer)], ['made up', percent(q.concealed)], ['codec', q.codec ?? '–'],
 		['way', q.pair ? `${q.pair.local ?? ''} ${q.pair.relay ?? q.pair.protocol ?? ''}` : '–']];
 	list.append(...rows.flatMap(([k, v]) => {
 		const dt = document.createElement('dt'), dd = document.createElement('dd');
@@ -371,7 +402,9 @@ function bind() {
 	});
 	$('erase').addEventListener('click', () => $('number').value = $('number').value.slice(0, -1));
 	$('microphone').addEventListener('change', () => phone.useInput($('microphone').value).catch(error => showProblem(error.sentence ?? error.message)));
-	$('speaker').addEventListener('change', () => document.querySelectorAll('.talk audio').forEach(playOn));
+	$('camera').addEventListener('change', () => phone.useCamera($('camera').value).catch(error => showProblem(error.sentence ?? error.message)));
+	$('call-video').addEventListener('click', () => dial(null, {video: true}));
+	$('speaker').addEventListener('change', () => document.querySelectorAll('.talk audio, .talk video.remote').forEach(playOn));
 	$('clear').addEventListener('click', () => {
 		log.clear();
 		showLog();
@@ -391,7 +424,7 @@ setInterval(look, 1000);
 if (query.get('autostart') === '1' && query.has('number')) {
 	if (phone.account)
 		await new Promise(resolve => phone.addEventListener('registration', resolve, {once: true}));
-	dial();
+	dial(null, {video: query.get('video') === '1'});
 } else {
 	$('number').focus();
 }

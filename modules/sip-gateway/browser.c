@@ -16,9 +16,10 @@ struct client {
 	bool lost;
 };
 
-static const char *const types[] = {"register", "call",	     "accept",	 "hangup",
-				    "dtmf",	"hold_call", "renew",	 "transfer",
-				    "text",	"watch",     "presence", NULL};
+static const char *const types[] = {"register", "call",	  "accept",   "hangup",
+				    "dtmf",	"hold_call", "renew",	 "renewed",
+				    "transfer", "text",	     "watch",	 "presence",
+				    NULL};
 
 #define RESTARTED                                                                                  \
 	"{\"type\":\"registered\",\"ok\":false,\"lost\":true,"                                     \

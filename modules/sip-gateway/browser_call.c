@@ -42,6 +42,7 @@ static void ask_media(struct party *p)
 	if (p->answers)
 		return;
 	p->answers = true;
+	video_before_answer(p);
 	party_leg_ask(p, WIRE_LEG_ANSWER, 0, sl_str_c(p->offer), on_answer);
 }
 
@@ -135,6 +136,7 @@ static int call_browser(struct call *c, const struct browser *b)
 	party_charge(p);
 	if (party_leg_open(p) < 0)
 		return -SL_ENOMEM;
+	video_before_offer(p);
 	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_offer);
 	return 0;
 }
@@ -345,6 +347,49 @@ static void on_hold(struct party *p, const struct said *m)
 
 /* ---- a new description of a call that has media */
 
+/* ---- a new offer of ours */
+
+static void on_new_offer(struct party *p, int rc, struct sl_str text)
+{
+	if (rc < 0 || p->state != PARTY_UP) {
+		p->offers = false;
+		video_reoffered(p);
+		return;
+	}
+	browser_say(p, browser_with(browser_message("renew", p->tag), "sdp", text.p));
+}
+
+int browser_reoffer(struct party *p)
+{
+	if (p->state != PARTY_UP || p->answers || p->offers || p->waiting)
+		return -SL_EAGAIN;
+	p->offers = true;
+	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
+	return 0;
+}
+
+static void on_reaccepted(struct party *p, int rc, struct sl_str text)
+{
+	if (p->state == PARTY_ENDED)
+		return;
+	if (rc < 0) {
+		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
+		browser_problem(p, text.p);
+	}
+	call_join(p->call);
+	video_reoffered(p);
+}
+
+static void on_answer_to_offer(struct party *p, const struct said *m)
+{
+	if (!p->offers)
+		return; /* its own offer came in between, and counts */
+	p->offers = false;
+	party_leg_ask(p, WIRE_LEG_ACCEPT, 0, sl_json_get_str(m->json, "sdp"), on_reaccepted);
+}
+
+/* ---- ... and of its */
+
 static void on_renewed(struct party *p, int rc, struct sl_str text)
 {
 	if (p->state == PARTY_ENDED)
@@ -356,12 +401,25 @@ static void on_renewed(struct party *p, int rc, struct sl_str text)
 	browser_say(p, browser_with(browser_message("renewed", p->tag), "sdp", text.p));
 }
 
+/* Of two offers at once its own counts. */
 static void on_renew(struct party *p, const struct said *m)
 {
-	if (p->has_media)
-		party_leg_ask(p, WIRE_LEG_ANSWER, 0, sl_json_get_str(m->json, "sdp"), on_renewed);
-	else
+	bool glare = p->offers;
+
+	if (!p->has_media) {
 		browser_problem(p, "The call has no sound yet that could be renewed.");
+		return;
+	}
+	if (p->waiting) {
+		browser_problem(p, "The offer before is not answered yet.");
+		return;
+	}
+	p->offers = false;
+	if (glare)
+		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
+	video_take_offer(p, sl_json_get_str(m->json, "sdp"), on_renewed);
+	if (glare)
+		video_reoffered(p);
 }
 
 /* ---- transfers */
@@ -390,7 +448,8 @@ void browser_on_verb(struct party *p, const struct said *m, struct sl_str type)
 		const char *type;
 		void (*fn)(struct party *p, const struct said *m);
 	} verbs[] = {{"accept", on_accept},  {"hangup", on_hangup}, {"dtmf", on_dtmf},
-		     {"hold_call", on_hold}, {"renew", on_renew},   {"transfer", on_transfer}};
+		     {"hold_call", on_hold}, {"renew", on_renew},   {"transfer", on_transfer},
+		     {"renewed", on_answer_to_offer}};
 
 	for (size_t i = 0; i < SL_ARRAY_LEN(verbs); i++)
 		if (sl_str_eq(type, sl_str_c(verbs[i].type)))

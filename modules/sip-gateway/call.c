@@ -171,6 +171,7 @@ struct party *party_new(struct call *c, enum party_kind kind)
 	p->kind = kind;
 	p->begun_ms = stack_now(c->stack);
 	session_init(p);
+	video_init(p);
 	while (*at)
 		at = &(*at)->next;
 	*at = p;

@@ -11,6 +11,7 @@
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
+ *     video.c    video of its parties
  *     redirect.c callees that point elsewhere         keep.c     what outlives this process
  *     siprec.c   a recorder beside it
  */
@@ -56,7 +57,15 @@ struct party {
 	struct {
 		uint32_t seq;
 		leg_then_fn *then;
+		bool answers, accepts_video; /* is it for an answer of ours; does theirs have video */
 	} asks[LEG_ASKS];
+	bool has_video;	   /* as the newest description has it */
+	bool offers;	   /* an offer of ours to a browser is open */
+	bool without_video; /* it refused the call for it */
+	bool no_fast_update; /* INFO means nothing to it */
+	uint64_t fast_update_ms; /* newest INFO that asked for a key frame */
+	leg_then_fn *waiting;  /* its offer adds video, of which the other party is asked first */
+	struct alarm reoffer;  /* ... for so long; or our own offer is tried again */
 	bool has_media; /* a description was agreed */
 	bool held;	/* by itself */
 	char *stats;	/* owned: JSON, when its leg is closed */
@@ -197,8 +206,12 @@ void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t
 /* Sends it; nobody hears the answer but fn (or NULL). Takes b. */
 void party_request(struct party *p, const char *method, struct sl_str lines, const char *body_type,
 		   struct sl_str body, ctrans_fn *fn);
-/* Our own re-INVITE, with a new offer */
+/* A session's refresh */
 void party_reinvite(struct party *p);
+/* A new offer of ours; video_reoffered tells when it is answered. -SL_EAGAIN: not now */
+SL_MUST_CHECK int party_reoffer(struct party *p);
+/* Our INVITE again, with another offer */
+void party_invite_anew(struct party *p);
 /* Sets *field to a copy; false: out of memory, as it was */
 bool keep_text(char **field, struct sl_str s);
 void party_refresh_target(struct party *p, const struct sip_msg *m);
@@ -237,6 +250,28 @@ bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *
 /* ---- shown.c: what `sluice sessions` prints of it */
 void call_show(struct call *c);
 void call_hide(struct call *c);
+
+/* ---- video.c */
+bool sdp_has_video(struct sl_str sdp);
+void video_init(struct party *p);
+void video_stop(struct party *p);
+/* Before our offer to p: what there is to offer */
+void video_before_offer(struct party *p);
+/* Before p's first offer is answered */
+void video_before_answer(struct party *p);
+/* p offers anew: its leg is asked for the answer, when the other party has been asked for the video
+ * that is added. */
+void video_take_offer(struct party *p, struct sl_str offer, leg_then_fn *then);
+/* p has answered our new offer, or refused it. */
+void video_reoffered(struct party *p);
+/* The other party's video is not what p was told. */
+void video_changed(struct party *p);
+/* p shall send a key frame. */
+void video_ask_by_info(struct party *p);
+/* An INFO with application/media_control+xml */
+void video_control(struct party *p, struct strans *t, struct sl_str body);
+/* p refuses the call for its video: called again without; false: that was not it */
+bool video_retries_without(struct party *p, unsigned status);
 
 /* ---- keep.c */
 void keep_init(struct call *c);
@@ -279,6 +314,8 @@ unsigned browsers_call(struct call *c, struct sl_str name);
 /* Calls the client whose contact at a PBX it is; -SL_ENOENT: it has gone */
 int browser_call_contact(struct call *c, struct sl_str contact);
 void browser_held(struct party *p, bool held);
+/* A new offer of ours, as party_reoffer */
+SL_MUST_CHECK int browser_reoffer(struct party *p);
 /* A digit that the other side has pressed */
 void browser_digit(struct party *p, char digit, uint32_t ms);
 /* How a transfer that it asked for goes on: 100, 180, 200, or why not */

@@ -32,6 +32,9 @@ static const struct sl_directive user_fields[] = {
 		struct user_conf, profile, SL_T_ENUM, .names = profile_names, .dflt = "auto",
 		.doc = "Media towards its devices: plain RTP, RTP with keys in the description, or "
 		       "WebRTC. auto: WebRTC for those registered over WebSocket, else plain."),
+	SL_FIELD(struct user_conf, video, SL_T_BOOL, .dflt = "on",
+		 .doc = "Video in calls with its devices, where the other side has any. It is passed "
+			"on as it is: H.264, VP8, and what else both can."),
 	SL_FIELD(struct user_conf, max_contacts, SL_T_INT, .dflt = "8", .min = 1, .max = 64,
 		 .doc = "Devices that may be registered at once."),
 	SL_FIELD(struct user_conf, max_calls, SL_T_INT, .dflt = "0", .min = 0, .max = 10000,
@@ -89,6 +92,9 @@ static const struct sl_directive trunk_fields[] = {
 			"interval. 0: taken to live."),
 	SL_FIELD(struct trunk_conf, profile, SL_T_ENUM, .names = profile_names, .dflt = "auto",
 		 .doc = "Media towards it, as for users. auto: plain RTP."),
+	SL_FIELD(struct trunk_conf, video, SL_T_BOOL, .dflt = "on",
+		 .doc = "Video in calls over it, as for users. Who refuses a call for its video is "
+			"called again without."),
 	SL_FIELD(struct trunk_conf, codecs, SL_T_STR, .list = true, .max = 8,
 		 .doc = "Codecs for it, in order: opus, g722, pcma, pcmu, l16. Unset: the "
 			"module's."),

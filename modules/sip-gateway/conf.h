@@ -23,6 +23,7 @@ struct user_conf { /* users */
 	struct sl_str name, password, display;
 	int32_t profile; /* enum sip_profile */
 	int32_t siprec;
+	bool video;
 	int64_t max_contacts, max_calls, max_cps;
 };
 
@@ -36,6 +37,7 @@ struct trunk_conf {			    /* trunks */
 	bool registers, accounts;
 	uint64_t expires, options_interval;
 	int32_t profile;
+	bool video;
 	struct sl_list codecs;	/* int32_t: index of codec_names */
 	struct sl_list allow;	/* struct sl_cidr: where its calls come from */
 	struct sl_addr address; /* of server, when it is a literal; by check */

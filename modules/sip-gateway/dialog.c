@@ -122,8 +122,8 @@ static void on_offer(struct party *p, struct strans *t, const struct sip_msg *m)
 
 	if ((invite || m->body_kind == BODY_SDP) && refuse_clash(p, t))
 		return;
-	if ((m->body_kind == BODY_OTHER && p->kind != PARTY_RECORDER) ||
-	    m->body_kind == BODY_DTMF) {
+	if (m->body_kind != BODY_SDP && m->body_kind != BODY_NONE &&
+	    !(m->body_kind == BODY_OTHER && p->kind == PARTY_RECORDER)) {
 		strans_answer(t, 415);
 		return;
 	}
@@ -138,7 +138,7 @@ static void on_offer(struct party *p, struct strans *t, const struct sip_msg *m)
 		siprec_asked(p, t, m);
 	} else if (m->body_kind == BODY_SDP) {
 		(void)keep_text(&p->offer, m->body);
-		party_leg_ask(p, WIRE_LEG_ANSWER, 0, m->body, on_answered);
+		video_take_offer(p, m->body, on_answered);
 	} else if (invite) {
 		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_offered);
 	} else {
@@ -192,6 +192,10 @@ static void on_info(struct party *p, struct strans *t, const struct sip_msg *m)
 	struct sl_str rest = m->body, signal = SL_STR_NULL;
 	uint64_t ms = 160;
 
+	if (m->body_kind == BODY_CONTROL) {
+		video_control(p, t, m->body);
+		return;
+	}
 	if (m->body_kind != BODY_DTMF) {
 		strans_answer(t, m->body_kind == BODY_NONE ? 200 : 415);
 		return;
@@ -354,6 +358,10 @@ void calls_leg_event(struct stack *s, struct sl_str data)
 		call_room_ended(p->call, p, e.value, e.text);
 	else if (e.kind == WIRE_EV_PLAYED)
 		call_announced(p->call, p);
+	else if (e.kind == WIRE_EV_VIDEO)
+		video_changed(p);
+	else if (e.kind == WIRE_EV_KEY_FRAME)
+		video_ask_by_info(p);
 	else if (e.kind == WIRE_EV_STATE && e.text.len > 0)
 		sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
 }

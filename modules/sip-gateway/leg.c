@@ -28,6 +28,11 @@ const struct sl_directive legs_fields[] = {
 		 .doc = "UDP ports for media; a call leg needs two."),
 	SL_FIELD(struct legs_conf, dscp, SL_T_INT, .dflt = "46", .min = 0, .max = 63,
 		 .doc = "Mark of outgoing media (RFC 4594: 46 is expedited forwarding)."),
+	SL_FIELD(struct legs_conf, video_dscp, SL_T_INT, .dflt = "34", .min = 0, .max = 63,
+		 .doc = "The same of video (RFC 4594: 34 is AF41)."),
+	SL_FIELD(struct legs_conf, video_kbps, SL_T_INT, .dflt = "1500", .min = 0, .max = 100000,
+		 .doc = "What is sent to a telephone that does not say how much video it takes "
+			"(b=AS, b=TIAS), in kbit/s. 0: no limit."),
 	SL_FIELD(struct legs_conf, complexity, SL_T_STR, .dflt = "auto",
 		 .doc = "Effort of Opus encoders, 0 to 10; auto: 5, and less under load."),
 	SL_FIELD(struct legs_conf, delay_max, SL_T_MSEC, .dflt = "200ms", .min = 20, .max = 400,
@@ -184,6 +189,7 @@ static void on_second(struct sl_timer *t)
 		leg_room_second(l);
 		leg_track_second(l);
 		leg_copy_second(l);
+		leg_video_second(l);
 		if (l->line && (all->n_seconds + l->phase) % REPORT_S == 0)
 			leg_port_report(l, false);
 		check_silence(l);
@@ -203,7 +209,8 @@ static void free_leg(struct leg *l)
 	sl_dtmf_ear_free(l->ear);
 	sl_audio_sink_free(l->sink);
 	sl_audio_decoder_free(l->ear_decoder);
-	sl_wipe(l->own_keys, sizeof l->own_keys);
+	leg_keys_wipe(&l->keys);
+	leg_video_free(l);
 	free(l);
 }
 
@@ -335,6 +342,7 @@ int leg_open(struct legs *all, const struct leg_opts *o, struct leg **ret_leg)
 	l->o.room = sl_str_c(l->room);
 	l->o.peer = sl_str_c(l->name);
 	l->wanted = SL_SDP_SENDRECV;
+	l->video_at = MAX_SECTIONS;
 	l->phase = (uint8_t)(all->next_phase++ % N_PHASES);
 	err = draw_out(l);
 	if (err == 0 && o->profile != LEG_WEBRTC)
@@ -372,6 +380,7 @@ void leg_close(struct leg *l, const char *why)
 	leg_unbridge(l);
 	leg_copy_end(l);
 	leg_track_end(l);
+	leg_video_end(l);
 	if (l->line && l->agreed_ns)
 		leg_port_report(l, true);
 	tick_off(l);
@@ -400,6 +409,7 @@ static int agreed(struct leg *l, int rc)
 	if (l->state == LEG_NEW)
 		l->state = LEG_AGREED; /* the caller knows */
 	leg_room_format(l);
+	leg_video_sync(l);
 	if (leg_is_made(l))
 		leg_tick_on(l);
 	return 0;
@@ -420,6 +430,10 @@ int leg_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp, char 
 void leg_rollback(struct leg *l)
 {
 	l->offer_open = false;
+	if (l->agreed_ns == 0) { /* what follows begins anew: no place is taken */
+		l->n_sections = l->audio_at = 0;
+		l->video_at = MAX_SECTIONS;
+	}
 	if (l->rtc)
 		sl_rtc_rollback(l->rtc);
 }
@@ -499,6 +513,8 @@ int leg_bridge(struct leg *a, struct leg *b)
 		leg_tick_on(b);
 	if (leg_wants_ear(b))
 		leg_tick_on(a);
+	leg_video_ask(a);
+	leg_video_ask(b);
 	return 0;
 }
 
@@ -506,5 +522,6 @@ int leg_echo(struct leg *l)
 {
 	leg_unbridge(l);
 	l->peer = l;
+	leg_video_ask(l);
 	return 0;
 }

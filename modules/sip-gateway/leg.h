@@ -37,6 +37,7 @@ struct legs_conf {
 	int64_t dscp;
 	struct sl_str complexity; /* of Opus encoders: auto, or a number */
 	uint64_t delay_max; /* ms that the jitter buffer may grow to */
+	int64_t video_dscp, video_kbps;
 };
 extern const struct sl_directive legs_fields[];
 
@@ -71,6 +72,10 @@ struct leg_handler {
 	void (*played)(void *arg, struct leg *l);
 	/* WebRTC: the browser should be given an offer (told once until leg_offer). */
 	void (*negotiate)(void *arg, struct leg *l);
+	/* The other party's video is not what this one was told: it should be offered anew. */
+	void (*video_changed)(void *arg, struct leg *l);
+	/* Its party has to be asked by signalling for a key frame. */
+	void (*key_frame)(void *arg, struct leg *l);
 	/* It is not in its room, or not any more. */
 	void (*room_ended)(void *arg, struct leg *l, enum sl_mixer_end end, const char *why);
 };
@@ -123,6 +128,16 @@ bool leg_is_held(const struct leg *l);
 unsigned leg_codecs(const struct leg *l, enum sl_codec_id ret_codecs[LEG_MAX_CODECS]);
 /* The order of our next descriptions */
 void leg_set_codecs(struct leg *l, const enum sl_codec_id *codecs, unsigned n);
+
+/* ---- video: passed on as it is, so that a leg has what the other party's has. Both say what the
+ * leg's next descriptions may have; none, as at first: video is refused. */
+/* What another party offers in this description; empty: none. -SL_EPARSE */
+SL_MUST_CHECK int leg_want_video(struct leg *l, struct sl_str offer);
+/* What the other has agreed to */
+SL_MUST_CHECK int leg_want_video_of(struct leg *l, const struct leg *other);
+bool leg_has_video(const struct leg *l);
+/* The leg's party asks for a key frame of what it sees. */
+void leg_video_wanted(struct leg *l);
 
 /* ---- where it goes */
 /* Each hears the other; what they were connected to before is let go. */

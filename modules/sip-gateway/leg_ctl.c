@@ -82,6 +82,18 @@ void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct 
 	}
 	p->asks[i].seq = m.seq;
 	p->asks[i].then = then;
+	p->asks[i].answers = verb == WIRE_LEG_ANSWER;
+	p->asks[i].accepts_video = verb == WIRE_LEG_ACCEPT && sdp_has_video(text);
+}
+
+static void note_video(struct party *p, unsigned i, const struct wire_reply *r)
+{
+	if (r->rc < 0)
+		return;
+	if (p->asks[i].answers)
+		p->has_video = sdp_has_video(r->text);
+	else if (p->asks[i].accepts_video)
+		p->has_video = true;
 }
 
 static uint32_t profile_of(enum sip_profile p)
@@ -181,6 +193,7 @@ void calls_reply(struct stack *s, struct sl_str data)
 		if (p->asks[i].seq != r.seq)
 			continue;
 		p->asks[i].seq = 0;
+		note_video(p, i, &r);
 		then(p, r.rc, r.text);
 		return;
 	}
@@ -207,9 +220,26 @@ enum sip_profile profile_of_sdp(struct sl_str sdp)
 	return SIP_PROFILE_RTP;
 }
 
+/* What is said of the session, or of its sound: video may rest while people talk. */
+static bool is_said_of_audio(struct sl_str sdp, const char *start)
+{
+	struct sl_str wanted = sl_str_c(start);
+	bool of_audio = true;
+
+	while (sdp.len > 0) {
+		struct sl_str line = sl_str_split(&sdp, '\n');
+
+		if (sl_str_starts(line, SL_STR("m=")))
+			of_audio = sl_str_starts(line, SL_STR("m=audio "));
+		else if (of_audio && sl_str_starts(line, wanted))
+			return true;
+	}
+	return false;
+}
+
 /* In today's spelling and in the old one (RFC 3264 section 8.4, RFC 2543) */
 bool sdp_is_hold(struct sl_str sdp)
 {
-	return has_line(sdp, "a=sendonly") || has_line(sdp, "a=inactive") ||
-	       has_line(sdp, "c=IN IP4 0.0.0.0");
+	return is_said_of_audio(sdp, "a=sendonly") || is_said_of_audio(sdp, "a=inactive") ||
+	       is_said_of_audio(sdp, "c=IN IP4 0.0.0.0");
 }

@@ -9,6 +9,8 @@
  *     leg_out.c      what goes out: one stream of numbers and times, whoever feeds it
  *     leg_make.c     what is encoded here: the other side's speech, tones, digits
  *     leg_room.c     its place in a room
+ *     leg_keys.c     keys in descriptions
+ *     leg_video*.c   video (leg_video.h)
  *     leg_track.c    what its party says, for who looks on
  *     leg_copy.c     the same, for a recorder beside the call
  *     leg_stats.c    figures
@@ -26,6 +28,8 @@
 #include <sluice/track.h>
 #include <sluice/udp.h>
 #include "leg.h"
+#include "leg_keys.h"
+#include "leg_video.h"
 
 enum {
 	TICK_MS = 10,
@@ -34,7 +38,6 @@ enum {
 	MAX_FORMATS = 12,
 	LEG_TEXT = 96,
 	MAX_SECTIONS = 8,
-	MAX_OWN_KEYS = 3,
 	REPORT_S = 5,
 };
 
@@ -99,10 +102,9 @@ struct leg {
 	struct sl_line *line;
 	uint8_t family;
 	uint64_t sdp_id, sdp_version;
-	struct sl_sdes own_keys[MAX_OWN_KEYS]; /* secret; of our offers and answers */
-	unsigned n_own_keys;
+	struct leg_keys keys;
 	struct leg_section sections[MAX_SECTIONS];
-	unsigned n_sections, audio_at;
+	unsigned n_sections, audio_at, video_at; /* video_at MAX_SECTIONS: it has no place */
 	bool offer_open, mux, secure;
 
 	/* WebRTC */
@@ -150,6 +152,8 @@ struct leg {
 	struct leg *copies;		  /* legs that get what its party says */
 	struct leg *copy_of, *copy_next; /* of one of those */
 	bool was_copy;
+
+	struct leg_video *video; /* owned; NULL: nobody has asked for any */
 };
 
 struct legs {
@@ -185,6 +189,9 @@ const struct sl_addr *leg_port_told(const struct leg *l); /* where media should 
 void leg_port_report(struct leg *l, bool bye);
 /* p: a sealed packet; leaves at the end of the tick */
 void leg_port_send(struct leg *l, struct sl_packet *p, bool rtcp);
+/* The same of video, on ports of its own */
+SL_MUST_CHECK int leg_port_open_video(struct leg *l);
+void leg_port_send_video(struct leg *l, struct sl_packet *p, bool rtcp);
 
 /* ---- leg_sdp.c */
 SL_MUST_CHECK int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp);

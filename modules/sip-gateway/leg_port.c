@@ -1,6 +1,6 @@
 /*
  * sip-gateway/leg_port.c: the sockets of a plain leg: an even port for RTP, the next for RTCP, out
- * of the range that the operator opens in a firewall.
+ * of the range that the operator opens in a firewall; and another pair where there is video.
  */
 #include "leg_impl.h"
 
@@ -55,24 +55,66 @@ static void on_rtcp(void *arg, struct sl_packet *p)
 	receive(arg, p, true);
 }
 
+/* ---- in: video */
+
+static void see_packet(struct leg *l, struct sl_packet *p, const struct sl_line_in *in)
+{
+	struct sl_rtp *rtp = sl_packet_rtp(p);
+
+	*rtp = in->rtp;
+	rtp->packet = p;
+	if (in->restarted)
+		leg_video_hear_restart(l);
+	leg_video_hear(l, rtp, in->seq);
+}
+
+static void receive_video(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
+{
+	enum sl_line_verdict verdict;
+	struct sl_line_in in;
+
+	if (l->closed)
+		return;
+	verdict = sl_line_receive(l->video->line, &in, p->data, p->len, &p->from, on_rtcp_port,
+				  p->time_ns);
+	if (verdict == SL_LINE_RTP)
+		see_packet(l, p, &in);
+	else if (verdict == SL_LINE_RTCP && in.key_frame)
+		leg_video_wanted(l);
+}
+
+static void on_video_rtp(void *arg, struct sl_packet *p)
+{
+	receive_video(arg, p, false);
+}
+
+static void on_video_rtcp(void *arg, struct sl_packet *p)
+{
+	receive_video(arg, p, true);
+}
+
 /* ---- opening */
 
-static int open_pair(struct leg *l, struct sl_addr local, uint16_t port)
+struct pair {
+	struct sl_udp *rtp, *rtcp;
+	void (*on_rtp)(void *arg, struct sl_packet *p);
+	void (*on_rtcp)(void *arg, struct sl_packet *p);
+};
+
+static int open_at(struct leg *l, struct pair *to, struct sl_addr local, uint16_t port)
 {
-	struct sl_udp_opts o = {.recv = on_rtp, .arg = l, .local = local};
+	struct sl_udp_opts o = {.recv = to->on_rtp, .arg = l, .local = local};
 	int err;
 
 	o.local.port = port;
-	err = sl_udp_open(l->all->w, &o, &l->rtp);
+	err = sl_udp_open(l->all->w, &o, &to->rtp);
 	if (err < 0)
 		return err;
 	o.local.port++;
-	o.recv = on_rtcp;
-	err = sl_udp_open(l->all->w, &o, &l->rtcp);
-	if (err < 0) {
-		sl_udp_close(l->rtp);
-		l->rtp = NULL;
-	}
+	o.recv = to->on_rtcp;
+	err = sl_udp_open(l->all->w, &o, &to->rtcp);
+	if (err < 0)
+		sl_udp_close(to->rtp);
 	return err;
 }
 
@@ -93,26 +135,50 @@ static uint16_t next_port(struct legs *all)
 	return all->next_port;
 }
 
+static int open_pair(struct leg *l, struct pair *to, const struct sl_addr *local)
+{
+	int err = -SL_EUNSUPP;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint16_t port = next_port(l->all);
+
+		err = port ? open_at(l, to, *local, port) : -SL_ELIMIT;
+		if (err != -SL_EEXIST)
+			break;
+	}
+	return err == -SL_EEXIST ? -SL_ELIMIT : err;
+}
+
 int leg_port_open(struct leg *l, uint8_t family)
 {
+	struct pair pair = {.on_rtp = on_rtp, .on_rtcp = on_rtcp};
 	const struct sl_addr *local;
-	int err = -SL_EUNSUPP;
+	int err;
 
 	if (l->rtp)
 		return 0;
 	local = pick(&l->all->conf->addresses, l->o.family ? l->o.family : family);
-	if (!local)
-		return -SL_EUNSUPP;
-	for (unsigned i = 0; i < TRIES; i++) {
-		uint16_t port = next_port(l->all);
-
-		err = port ? open_pair(l, *local, port) : -SL_ELIMIT;
-		if (err != -SL_EEXIST)
-			break;
-	}
+	err = local ? open_pair(l, &pair, local) : -SL_EUNSUPP;
 	if (err < 0)
-		return err == -SL_EEXIST ? -SL_ELIMIT : err;
+		return err;
+	l->rtp = pair.rtp;
+	l->rtcp = pair.rtcp;
 	l->family = local->family;
+	return 0;
+}
+
+int leg_port_open_video(struct leg *l)
+{
+	struct pair pair = {.on_rtp = on_video_rtp, .on_rtcp = on_video_rtcp};
+	int err;
+
+	if (l->video->rtp)
+		return 0;
+	err = open_pair(l, &pair, pick(&l->all->conf->addresses, l->family));
+	if (err < 0)
+		return err;
+	l->video->rtp = pair.rtp;
+	l->video->rtcp = pair.rtcp;
 	return 0;
 }
 
@@ -144,19 +210,48 @@ void leg_port_send(struct leg *l, struct sl_packet *p, bool rtcp)
 		return; /* a full queue; counted there */
 }
 
+void leg_port_send_video(struct leg *l, struct sl_packet *p, bool rtcp)
+{
+	const struct leg_video *v = l->video;
+	bool on_rtp_port = !rtcp || sl_line_is_mux(v->line);
+	const struct sl_addr *to = rtcp ? sl_line_rtcp_to(v->line) : sl_line_rtp_to(v->line);
+
+	p->tos = (uint8_t)(l->all->conf->video_dscp << 2);
+	if (to->family != l->family || to->port == 0)
+		return;
+	if (sl_udp_send(on_rtp_port ? v->rtp : v->rtcp, p, to) < 0)
+		return; /* a full queue; counted there */
+}
+
+/* Of one line, to be sent; NULL: there is no packet */
+static struct sl_packet *report_of(struct leg *l, struct sl_line *line, bool bye)
+{
+	struct sl_packet *p = sl_packet_new(l->all->w);
+	int len = p ? sl_line_report(line, leg_now_ns(l), bye, p->data) : 0;
+
+	if (len > 0) {
+		p->len = (uint32_t)len;
+		return p;
+	}
+	if (p)
+		sl_packet_unref(p);
+	return NULL;
+}
+
 void leg_port_report(struct leg *l, bool bye)
 {
 	struct sl_packet *p;
-	int len;
 
 	if (!l->rtp || !l->agreed_ns)
 		return;
-	p = sl_packet_new(l->all->w);
-	if (!p)
-		return;
-	len = sl_line_report(l->line, leg_now_ns(l), bye, p->data);
-	p->len = len > 0 ? (uint32_t)len : 0;
-	if (len > 0)
+	p = report_of(l, l->line, bye);
+	if (p) {
 		leg_port_send(l, p, true);
-	sl_packet_unref(p);
+		sl_packet_unref(p);
+	}
+	p = leg_has_video(l) ? report_of(l, l->video->line, bye) : NULL;
+	if (p) {
+		leg_port_send_video(l, p, true);
+		sl_packet_unref(p);
+	}
 }

@@ -1,6 +1,7 @@
 /*
  * sip-gateway/leg_rtc.c: a leg whose party is a browser, or anybody who speaks WebRTC: one audio
- * section both ways. ICE, DTLS and SRTP are the core's.
+ * section both ways, and one of video where leg_video_rtc.c has any. ICE, DTLS and SRTP are the
+ * core's.
  */
 #include "leg_impl.h"
 
@@ -19,6 +20,7 @@ static void learn_formats(struct leg *l)
 static void learn(struct leg *l)
 {
 	learn_formats(l);
+	leg_video_rtc_learn(l);
 	if (!l->media)
 		return;
 	l->direction = sl_rtc_get_direction(l->media);
@@ -34,20 +36,32 @@ static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const
 	struct leg *l = arg;
 
 	(void)c;
-	if (state == SL_RTC_CONNECTED)
+	if (state == SL_RTC_CONNECTED) {
 		leg_tell_state(l, LEG_CONNECTED, "");
-	else if (state == SL_RTC_DISCONNECTED)
+		leg_video_wanted(l); /* what was sent before has not come */
+	} else if (state == SL_RTC_DISCONNECTED) {
 		leg_tell_state(l, LEG_SILENT, why);
-	else if (state == SL_RTC_FAILED || state == SL_RTC_CLOSED)
+	} else if (state == SL_RTC_FAILED || state == SL_RTC_CLOSED) {
 		leg_tell_state(l, LEG_FAILED, why);
+	}
 }
 
 static void on_track(void *arg, struct sl_rtc_media *m, bool sends)
 {
 	struct leg *l = arg;
 
-	if (sends && !l->media)
+	if (sends && !l->media && sl_rtc_media_kind(m) == SL_MEDIA_AUDIO)
 		l->media = m;
+}
+
+static void see(struct leg *l, const struct sl_rtc_in *in)
+{
+	struct leg_video *v = l->video;
+
+	if (in->rtp->ssrc != v->their_ssrc)
+		leg_video_hear_restart(l);
+	v->their_ssrc = in->rtp->ssrc;
+	leg_video_hear(l, in->rtp, in->seq);
 }
 
 static void on_rtp(void *arg, const struct sl_rtc_in *in)
@@ -55,6 +69,10 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 	struct leg *l = arg;
 	const struct leg_format *f = leg_format_by_pt(&l->in, in->rtp->pt);
 
+	if (l->video && in->media == l->video->media) {
+		see(l, in);
+		return;
+	}
 	if (!f || l->closed || in->media != l->media)
 		return;
 	if (in->rtp->ssrc != l->their_ssrc)
@@ -70,6 +88,16 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 
 	if (m == l->media && encoding == 0)
 		leg_track_clock(l, clock);
+	else if (l->video && m == l->video->media)
+		leg_video_clock(l, clock);
+}
+
+static void on_key_frame(void *arg, struct sl_rtc_media *m)
+{
+	struct leg *l = arg;
+
+	if (l->video && m == l->video->media && !l->closed)
+		leg_video_wanted(l);
 }
 
 static void on_negotiate(void *arg, struct sl_rtc *c)
@@ -86,6 +114,7 @@ static const struct sl_rtc_handler handler = {
 	.track = on_track,
 	.rtp = on_rtp,
 	.clock = on_clock,
+	.key_frame = on_key_frame,
 	.negotiate = on_negotiate};
 
 /* ---- descriptions */
@@ -127,6 +156,8 @@ int leg_rtc_offer(struct leg *l, bool restart, struct sl_buf *ret_sdp)
 	if (err == 0)
 		err = need_media(l);
 	if (err == 0)
+		err = leg_video_rtc_prepare(l, true);
+	if (err == 0)
 		err = sl_rtc_offer(l->rtc, restart, ret_sdp);
 	return err;
 }
@@ -150,6 +181,8 @@ int leg_rtc_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp, c
 
 	ret_err[0] = '\0';
 	err = need_rtc(l, false);
+	if (err == 0)
+		err = leg_video_rtc_prepare(l, false);
 	if (err == 0)
 		err = sl_rtc_answer(l->rtc, offer, ret_sdp, ret_err);
 	if (err == 0)

@@ -1,6 +1,7 @@
 /*
- * sip-gateway/leg_sdp.c: descriptions of a plain leg (RFC 3264): one audio section; others that a
- * party offers are refused, and kept in their places.
+ * sip-gateway/leg_sdp.c: descriptions of a plain leg (RFC 3264): one audio section, and one of
+ * video where leg_video_sdp.c has any; others that a party offers are refused, and kept in their
+ * places.
  *
  * What may come in goes by the numbers of our description, what goes out by those of theirs.
  */
@@ -125,46 +126,6 @@ static void order(const struct leg *l, struct sl_sdp_format *list, unsigned n)
 	}
 }
 
-/* ---- keys */
-
-static int draw_keys(struct leg *l)
-{
-	static const enum sl_srtp_profile profiles[MAX_OWN_KEYS] = {
-		SL_SRTP_AES128_CM_SHA1_80, SL_SRTP_AEAD_AES_128_GCM, SL_SRTP_AES128_CM_SHA1_32};
-
-	if (l->n_own_keys > 0)
-		return 0;
-	for (unsigned i = 0; i < MAX_OWN_KEYS; i++)
-		if (sl_sdes_draw(&l->own_keys[i], i + 1, profiles[i]) < 0)
-			return -SL_ESYS;
-	l->n_own_keys = MAX_OWN_KEYS;
-	return 0;
-}
-
-static const struct sl_sdes *own_key(const struct leg *l, enum sl_srtp_profile profile)
-{
-	for (unsigned i = 0; i < l->n_own_keys; i++)
-		if (l->own_keys[i].profile == profile)
-			return &l->own_keys[i];
-	return NULL;
-}
-
-/* The first of theirs that we have a key for; it is *ret_own under their tag. */
-static const struct sl_sdes *match_key(struct leg *l, const struct sl_plain *theirs,
-				       struct sl_sdes *ret_own)
-{
-	for (unsigned i = 0; i < theirs->n_keys; i++) {
-		const struct sl_sdes *k = own_key(l, theirs->keys[i].profile);
-
-		if (!k)
-			continue;
-		*ret_own = *k;
-		ret_own->tag = theirs->keys[i].tag;
-		return &theirs->keys[i];
-	}
-	return NULL;
-}
-
 /* ---- writing */
 
 static void begin_section(const struct leg *l, struct sl_plain *p)
@@ -182,7 +143,9 @@ static void begin_section(const struct leg *l, struct sl_plain *p)
 	p->rtcp.port = sl_udp_local(l->rtcp)->port;
 }
 
-static void write_all(struct leg *l, struct sl_buf *b, const struct sl_plain *p)
+/* video: NULL: there is none */
+static void write_all(struct leg *l, struct sl_buf *b, const struct sl_plain *p,
+		      const struct sl_plain *video)
 {
 	struct sl_addr told = *leg_port_told(l);
 
@@ -198,15 +161,35 @@ static void write_all(struct leg *l, struct sl_buf *b, const struct sl_plain *p)
 
 		if (i == l->audio_at)
 			sl_plain_write(b, p);
+		else if (i == l->video_at && video)
+			sl_plain_write(b, video);
 		else
 			sl_plain_reject(b, &refused);
 	}
 }
 
+/* Where video stood once, or behind all. False: there is no room. */
+static bool place_video(struct leg *l)
+{
+	unsigned at = l->video_at;
+
+	for (unsigned i = 0; i < l->n_sections && at == MAX_SECTIONS; i++)
+		if (i != l->audio_at && strcmp(l->sections[i].type, "video") == 0)
+			at = i;
+	if (at == MAX_SECTIONS && l->n_sections < MAX_SECTIONS)
+		at = l->n_sections++;
+	if (at == MAX_SECTIONS)
+		return false;
+	l->sections[at] = (struct leg_section){"video", "RTP/AVP", "96"};
+	l->video_at = at;
+	return true;
+}
+
 int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp)
 {
 	struct sl_sdp_format formats[MAX_FORMATS];
-	struct sl_plain p;
+	struct sl_plain p, video;
+	bool has_video;
 	int err;
 
 	if (l->offer_open)
@@ -219,15 +202,18 @@ int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp)
 		l->secure = l->o.profile == LEG_SDES;
 		l->mux = !l->o.no_mux;
 	}
-	if (l->secure && draw_keys(l) < 0)
+	if (l->secure && leg_keys_draw(&l->keys) < 0)
 		return -SL_ESYS;
 	begin_section(l, &p);
 	p.n_formats = own_formats(l, formats);
 	memcpy(p.formats, formats, p.n_formats * sizeof *formats);
-	p.n_keys = l->secure ? l->n_own_keys : 0;
-	memcpy(p.keys, l->own_keys, p.n_keys * sizeof *p.keys);
-	write_all(l, ret_sdp, &p);
+	if (l->secure)
+		leg_keys_put(&l->keys, &p);
+	has_video = leg_video_offer(l, &video) && place_video(l);
+	write_all(l, ret_sdp, &p, has_video ? &video : NULL);
 	sl_wipe(p.keys, sizeof p.keys);
+	if (has_video)
+		sl_wipe(video.keys, sizeof video.keys);
 	take_in(l, formats, p.n_formats);
 	l->offer_open = true;
 	return sl_buf_ok(ret_sdp);
@@ -238,8 +224,8 @@ int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp)
 struct theirs {
 	struct sl_pool *pool;
 	struct sl_sdp sdp;
-	struct sl_plain audio;
-	unsigned at; /* of the audio section */
+	struct sl_plain audio, video;
+	unsigned at, video_at; /* of their sections; video_at MAX_SECTIONS: none */
 	char *err;   /* LEG_ERR bytes */
 };
 
@@ -277,8 +263,28 @@ static int find_audio(struct theirs *t)
 	return refuse(t, -SL_EUNSUPP, "there is no audio over RTP in it");
 }
 
+/* At a place where there may be some, or anywhere: at MAX_SECTIONS. */
+static void find_video(struct theirs *t, unsigned at)
+{
+	t->video_at = MAX_SECTIONS;
+	for (unsigned i = 0; i < t->sdp.n_media && i < MAX_SECTIONS; i++) {
+		if (i == t->at || (at != MAX_SECTIONS && i != at) ||
+		    sl_plain_read(&t->video, &t->sdp, i) < 0 || t->video.rejected ||
+		    t->video.kind != SL_MEDIA_VIDEO)
+			continue;
+		t->video_at = i;
+		return;
+	}
+}
+
+static const struct sl_plain *video_of(const struct theirs *t)
+{
+	return t->video_at == MAX_SECTIONS ? NULL : &t->video;
+}
+
 static void forget_theirs(struct theirs *t)
 {
+	sl_wipe(t->video.keys, sizeof t->video.keys);
 	sl_wipe(t->audio.keys, sizeof t->audio.keys);
 	sl_pool_destroy(t->pool);
 }
@@ -326,6 +332,7 @@ static int keep_sections(struct leg *l, struct theirs *t)
 	}
 	l->n_sections = t->sdp.n_media;
 	l->audio_at = t->at;
+	l->video_at = t->video_at;
 	return 0;
 }
 
@@ -342,9 +349,9 @@ static int answer_keys(struct leg *l, struct theirs *t, struct sl_plain *p)
 		return refuse(t, -SL_EUNSUPP, "media must be encrypted (RFC 4568)");
 	if (!l->secure)
 		return sl_line_set_keys(l->line, NULL, NULL);
-	if (draw_keys(l) < 0)
+	if (leg_keys_draw(&l->keys) < 0)
 		return -SL_ESYS;
-	remote = match_key(l, &t->audio, &local);
+	remote = leg_keys_match(&l->keys, &t->audio, &local);
 	if (!remote)
 		return refuse(t, -SL_EUNSUPP, "there is no a=crypto with a suite of ours");
 	rc = sl_line_set_keys(l->line, &local, remote);
@@ -358,7 +365,8 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 {
 	struct sl_sdp_format can[MAX_FORMATS];
 	unsigned n_can = own_formats(l, can);
-	struct sl_plain p;
+	struct sl_plain p, video;
+	bool has_video;
 	int rc;
 
 	begin_section(l, &p);
@@ -381,8 +389,11 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 	take_remote(l, &t->audio, t->audio.mux);
 	l->direction = p.direction;
 	p.ptime_ms = l->ptime_ms;
-	write_all(l, ret_sdp, &p);
+	has_video = leg_video_answer(l, video_of(t), &video);
+	write_all(l, ret_sdp, &p, has_video ? &video : NULL);
 	sl_wipe(p.keys, sizeof p.keys);
+	if (has_video)
+		sl_wipe(video.keys, sizeof video.keys);
 	return sl_buf_ok(ret_sdp);
 }
 
@@ -400,6 +411,8 @@ int leg_plain_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp,
 	if (rc == 0)
 		rc = leg_port_open(l, t.audio.rtp.family);
 	if (rc == 0)
+		find_video(&t, MAX_SECTIONS);
+	if (rc == 0)
 		rc = write_answer(l, &t, ret_sdp);
 	forget_theirs(&t);
 	return rc;
@@ -415,7 +428,7 @@ static int accept_keys(struct leg *l, struct theirs *t)
 
 	if (!l->secure)
 		return 0;
-	remote = match_key(l, &t->audio, &local);
+	remote = leg_keys_match(&l->keys, &t->audio, &local);
 	if (!remote)
 		return refuse(t, -SL_EUNSUPP, "the answer has no key of a suite that was offered");
 	rc = sl_line_set_keys(l->line, &local, remote);
@@ -438,6 +451,8 @@ static int take_answer(struct leg *l, struct theirs *t)
 	take_remote(l, &t->audio, l->mux && t->audio.mux);
 	l->direction = sl_sdp_turn(t->audio.direction) & l->wanted;
 	l->offer_open = false;
+	find_video(t, l->video_at);
+	leg_video_accept(l, l->video_at == MAX_SECTIONS ? NULL : video_of(t));
 	return 0;
 }
 

@@ -114,6 +114,56 @@ static void put_mos(struct sl_buf *out, const char *name, unsigned mos)
 		sl_buf_printf(out, ",\"%s\":%u.%02u", name, mos / 100, mos % 100);
 }
 
+/* ---- video */
+
+static void of_video(const struct leg_video *v, struct leg_stats *s)
+{
+	struct sl_rtc_stream_stats in = {0}, out = {0};
+	struct sl_line_stats line = {0};
+
+	if (v->line) {
+		sl_line_get_stats(v->line, &line);
+		s->packets_in = line.packets_in;
+		s->bytes_in = line.bytes_in;
+		s->packets_out = line.packets_out;
+		s->bytes_out = line.bytes_out;
+		s->lost_in = line.lost_in;
+		s->lost_out = line.lost_out;
+		s->jitter_in_us = line.jitter_in_us;
+	} else if (v->media) {
+		sl_rtc_in_stats(v->media, 0, &in);
+		sl_rtc_out_stats(v->media, &out);
+		s->packets_in = in.packets;
+		s->bytes_in = in.bytes;
+		s->packets_out = out.packets;
+		s->bytes_out = out.bytes;
+		s->lost_in = in.lost;
+		s->lost_out = (uint32_t)out.lost;
+		s->jitter_in_us = in.jitter_us;
+	}
+}
+
+static void put_video(struct sl_buf *out, const struct leg_video *v)
+{
+	struct leg_stats s = {0};
+
+	of_video(v, &s);
+	sl_buf_str(out, SL_STR(",\"video\":{"));
+	put_codec(out, "codec_in", v->codec_in);
+	sl_buf_str(out, SL_STR(","));
+	put_codec(out, "codec_out", v->out_stream.codec);
+	put_number(out, "packets_in", s.packets_in);
+	put_number(out, "bytes_in", s.bytes_in);
+	put_number(out, "packets_out", s.packets_out);
+	put_number(out, "bytes_out", s.bytes_out);
+	put_number(out, "lost_in", s.lost_in);
+	put_number(out, "lost_out", s.lost_out);
+	put_number(out, "jitter_in_us", s.jitter_in_us);
+	put_number(out, "key_frames_wanted", v->n_asked_in); /* by it */
+	put_number(out, "key_frames_asked", v->n_asked_out); /* of it */
+	sl_buf_str(out, SL_STR("}"));
+}
+
 void leg_stats_json(const struct leg *l, struct sl_buf *out)
 {
 	struct leg_stats s;
@@ -140,5 +190,7 @@ void leg_stats_json(const struct leg *l, struct sl_buf *out)
 	put_mos(out, "mos_in", s.mos_in);
 	put_mos(out, "mos_out", s.mos_out);
 	put_number(out, "strangers", s.strangers);
+	if (l->video && l->video->version > 0)
+		put_video(out, l->video);
 	sl_buf_str(out, SL_STR("}"));
 }

@@ -109,6 +109,22 @@ static void on_negotiate(void *arg, struct leg *leg)
 	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
 }
 
+static void on_video_changed(void *arg, struct leg *leg)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_VIDEO});
+}
+
+static void on_key_frame(void *arg, struct leg *leg)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_KEY_FRAME});
+}
+
 static void tell_room_ended(const struct edge_leg *l, enum sl_mixer_end end, const char *why)
 {
 	tell_event(l, &(struct wire_leg_event){.leg = l->id,
@@ -127,6 +143,8 @@ static const struct leg_handler handler = {.state = on_state,
 					   .dtmf = on_dtmf,
 					   .played = on_played,
 					   .negotiate = on_negotiate,
+					   .video_changed = on_video_changed,
+					   .key_frame = on_key_frame,
 					   .room_ended = on_room_ended};
 
 /* ---- commands */
@@ -167,7 +185,7 @@ static void open_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
 }
 
 /* One leg prefers what the other has agreed on, so that nothing has to be transcoded. */
-static void prefer(struct edge_leg *l, const struct edge_leg *other)
+static int prefer(struct edge_leg *l, const struct edge_leg *other)
 {
 	enum sl_codec_id codecs[2 * LEG_MAX_CODECS];
 	unsigned n = leg_codecs(other->leg, codecs), n_first = n;
@@ -184,6 +202,7 @@ static void prefer(struct edge_leg *l, const struct edge_leg *other)
 	}
 	if (n_first > 0)
 		leg_set_codecs(l->leg, codecs, n);
+	return leg_want_video_of(l->leg, other->leg);
 }
 
 static int describe(struct edge_leg *l, const struct wire_leg *m, struct sl_buf *text)
@@ -280,9 +299,7 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 		leg_set_direction(l->leg, (enum sl_sdp_direction)(m->a & 3));
 		return 0;
 	case WIRE_LEG_PREFER:
-		if (other)
-			prefer(l, other);
-		return 0;
+		return other ? prefer(l, other) : 0;
 	case WIRE_LEG_DTMF:
 		return leg_send_dtmf(l->leg, m->text, m->a);
 	case WIRE_LEG_CANDIDATE:
@@ -293,6 +310,12 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 		return enter_room(l, m->text);
 	case WIRE_LEG_SOUND:
 		return play_sound(l, m->text);
+	case WIRE_LEG_VIDEO:
+		return other ? leg_want_video_of(l->leg, other->leg)
+			     : leg_want_video(l->leg, m->text);
+	case WIRE_LEG_KEY_FRAME:
+		leg_video_wanted(l->leg);
+		return 0;
 	case WIRE_LEG_HEARD:
 		return take_digits(l, m->text, m->a);
 	default:

@@ -29,6 +29,8 @@ static void read_body(struct sip_msg *m)
 	else if (sl_str_eq_nocase(bare, SL_STR("application/dtmf-relay")) ||
 		 sl_str_eq_nocase(bare, SL_STR("application/dtmf")))
 		m->body_kind = BODY_DTMF;
+	else if (sl_str_eq_nocase(bare, SL_STR("application/media_control+xml")))
+		m->body_kind = BODY_CONTROL;
 }
 
 static bool is_complete(const sip_t *sip)

@@ -21,7 +21,7 @@ struct sip_msg {
 	msg_t *msg;	  /* owned */
 	const sip_t *sip; /* of it */
 	struct sl_str body;
-	enum { BODY_NONE, BODY_SDP, BODY_DTMF, BODY_OTHER } body_kind;
+	enum { BODY_NONE, BODY_SDP, BODY_DTMF, BODY_CONTROL, BODY_OTHER } body_kind;
 };
 
 /* raw outlives it. -SL_EPARSE: answer a request with 400, drop a response */

@@ -271,8 +271,7 @@ static void ask_media(struct party *p)
 	if (p->answers)
 		return;
 	p->answers = true;
-	if (p->prefer)
-		party_leg_tell(p, WIRE_LEG_PREFER, p->prefer, SL_STR_NULL);
+	video_before_answer(p);
 	if (p->offer) {
 		party_leg_ask(p, WIRE_LEG_ANSWER, 0, sl_str_c(p->offer), on_answer);
 	} else {
@@ -461,10 +460,20 @@ int party_sip_begin(struct party *p, struct sl_str uri, struct sl_str to)
 
 void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
 {
-	if (party_sip_begin(p, uri, to) < 0)
+	if (party_sip_begin(p, uri, to) < 0) {
 		call_failed(p->call, p, 500);
-	else
-		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
+		return;
+	}
+	video_before_offer(p);
+	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
+}
+
+void party_invite_anew(struct party *p)
+{
+	p->inviting = NULL;
+	p->has_answered_challenge = false;
+	party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
+	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
 }
 
 /* RFC 3262 */
@@ -663,6 +672,8 @@ static void on_invite_answer(void *arg, struct ctrans *t, const struct sip_msg *
 		siprec_failed(p, status);
 		return;
 	}
+	if (resp && video_retries_without(p, status))
+		return;
 	if (resp && status < 400)
 		(void)redirect_follow(p, resp); /* who is called then counts as tried */
 	keep_reason(p->call, resp);
@@ -676,6 +687,7 @@ static void on_reaccepted(struct party *p, int rc, struct sl_str text)
 	(void)text;
 	if (rc == 0)
 		call_join(p->call);
+	video_reoffered(p);
 }
 
 static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg *resp,
@@ -708,6 +720,7 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 		siprec_refused(p);
 	else
 		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
+	video_reoffered(p);
 	if (status == 408 || status == 481) { /* it is not there any more (section 12.2.1.2) */
 		p->status = status;
 		call_left(p->call, p, status);
@@ -735,8 +748,10 @@ int party_send_reinvite(struct party *p, struct sl_str body)
 
 static void on_new_offer(struct party *p, int rc, struct sl_str text)
 {
-	if (rc < 0 || p->state != PARTY_UP || party_send_reinvite(p, text) < 0)
-		p->answers = false;
+	if (rc == 0 && p->state == PARTY_UP && party_send_reinvite(p, text) == 0)
+		return;
+	p->answers = false;
+	video_reoffered(p);
 }
 
 static void on_update_answer(void *arg, struct ctrans *t, const struct sip_msg *resp,
@@ -760,6 +775,21 @@ static void on_update_answer(void *arg, struct ctrans *t, const struct sip_msg *
 	}
 }
 
+static bool is_busy(const struct party *p)
+{
+	return p->asking || p->answers || p->unacked ||
+	       (p->inviting && p->inviting->state <= CTRANS_PROCEEDING);
+}
+
+int party_reoffer(struct party *p)
+{
+	if (p->state != PARTY_UP || is_busy(p))
+		return -SL_EAGAIN;
+	p->answers = true;
+	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
+	return 0;
+}
+
 void party_reinvite(struct party *p)
 {
 	struct sl_buf b;
@@ -771,8 +801,7 @@ void party_reinvite(struct party *p)
 		return;
 	}
 	if (!p->allows_update) {
-		p->answers = true;
-		party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
+		(void)!party_reoffer(p); /* else something newer is under way */
 		return;
 	}
 	sl_buf_init(&b, 4096);
@@ -799,6 +828,7 @@ void party_end(struct party *p, unsigned status)
 	if (p->state == PARTY_ENDED)
 		return;
 	session_stop(p);
+	video_stop(p);
 	if (p->kind == PARTY_BROWSER)
 		browser_end(p, status);
 	else
@@ -818,6 +848,7 @@ void party_free(struct party *p)
 	struct stack *s = p->call->stack;
 
 	session_stop(p);
+	video_stop(p);
 	if (p->in_table)
 		sl_htab_remove(&s->dialogs, &p->by_tag);
 	if (p->leg)

@@ -87,13 +87,17 @@ enum wire_leg_verb {
 	WIRE_LEG_PLAY, /* a: enum leg_tone */
 	WIRE_LEG_ECHO,
 	WIRE_LEG_DIRECTION, /* a: enum sl_sdp_direction */
-	WIRE_LEG_PREFER,    /* a: the leg whose codecs come first in our next description */
+	WIRE_LEG_PREFER,    /* a: the leg whose codecs come first in our next description, and
+			       whose video it may have */
 	WIRE_LEG_DTMF,	    /* a: ms, text: digits */
 	WIRE_LEG_CANDIDATE, /* text */
 	WIRE_LEG_ROOM,	    /* text: room, line feed, name in it */
 	WIRE_LEG_SOUND,	    /* text: a file of `sounds`; once */
 	WIRE_LEG_HEARD,	    /* a: ms, text: digits that its party has sent by signalling */
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
+	WIRE_LEG_VIDEO,	    /* whose video the next description may have. a: that of a leg; 0, text:
+			       what another party offers, empty: none */
+	WIRE_LEG_KEY_FRAME, /* its party has asked for one by signalling */
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
 	WIRE_LEG_COPY,	    /* a: the leg whose party is copied, b: its codecs are preferred */
 };
@@ -124,7 +128,9 @@ enum wire_leg_event_kind {
 	WIRE_EV_DTMF,
 	WIRE_EV_PLAYED,
 	WIRE_EV_NEGOTIATE,
-	WIRE_EV_ROOM_ENDED /* value: enum sl_mixer_end */
+	WIRE_EV_ROOM_ENDED, /* value: enum sl_mixer_end */
+	WIRE_EV_VIDEO,	    /* the other party's video has changed: it should be offered anew */
+	WIRE_EV_KEY_FRAME   /* its party has to be asked for one by signalling */
 };
 struct wire_leg_event {
 	uint32_t leg;

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -15,9 +16,10 @@ RATES = {"opus": (48000, 2), "g711": (8000, 1), "g722": (16000, 1)}
 
 
 class Baresip:
-    """One baresip with a tone instead of a microphone; what it hears is written to files."""
+    """One baresip with a tone instead of a microphone; what it hears is written to files. video: the module of a codec ("vp8", "avcodec" for
+    H.264): then it has a moving picture instead of a camera, and sees()."""
 
-    def __init__(self, s, user, hz, codec, more=(), account="", contacts=()):
+    def __init__(self, s, user, hz, codec, more=(), account="", contacts=(), video=None):
         """more: modules of applications; account: parameters of it; contacts: lines."""
         self.dir = tempfile.mkdtemp(prefix="baresip-", dir=os.environ.get("TEST_TMP"))
         sound = self.tone(hz, *RATES[codec])
@@ -29,20 +31,22 @@ class Baresip:
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.data = b""
         for _ in range(5):  # it listens at the next port, too, which may be somebody's
-            self.start(user, sound, codec)
+            self.start(user, sound, codec, video)
             wait_for(lambda: self._connect() or self.proc.poll() is not None, "baresip's control port")
             if self.proc.poll() is None:
                 return
         raise AssertionError(f"baresip does not start: {self.log.name}")
 
-    def start(self, user, sound, codec):
+    def start(self, user, sound, codec, video):
         self.port = free_port()
         modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec, *self.more]
+        seen = ["video_source fakevideo,nil", "video_display fakevideo,nil", "video_size 352x288", "video_fps 25", "video_bitrate 400000"] if video else []
+        modules += ["fakevideo", video] if video else []
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write("\n".join([
                 f"sip_listen 127.0.0.1:{free_port()}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
                 f"audio_source aufile,{sound}", f"audio_player aubridge,nil{user}", "audio_alert aubridge,nil",
-                "net_interface 127.0.0.1", f"snd_path {self.dir}", f"audio_path {self.dir}", "rtp_ports 50000-59999",
+                *seen, "net_interface 127.0.0.1", f"snd_path {self.dir}", f"audio_path {self.dir}", "rtp_ports 50000-59999",
                 *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu", *self.more) else f"module {m}.so" for m in modules], ""]))
         self.proc = subprocess.Popen(["baresip", "-4", "-f", self.dir], stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 
@@ -63,6 +67,13 @@ class Baresip:
             return True
         except OSError:
             return False
+
+    def sees(self):
+        """Pictures that it has decoded in the last seconds, in one second; 0: none."""
+        with open(self.log.name, "rb") as f:
+            text = f.read().decode(errors="replace")
+        rates = re.findall(r"efps=[0-9.]+/([0-9.]+)", text)
+        return float(rates[-1]) if "receiving with resolution" in text and rates else 0
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()

@@ -1,0 +1,418 @@
+/*
+ * sip-gateway/leg_video.c: video from one party to the other as it came, under the other's numbers;
+ * and key frames, which are asked for in the way that a party understands: PLI or FIR, else INFO.
+ *
+ * Gaps and order of a stream stay, so that the listener knows what was lost. A browser asks again
+ * for what it has lost, and is answered from what was sent to it; what was lost before it came here
+ * is a gap for it, too, and ends in a request for a key frame.
+ */
+#include "leg_impl.h"
+
+#include <sluice/crypto.h>
+
+#include <stdlib.h>
+
+enum {
+	ASK_MS = 500, /* between two requests for a key frame */
+	CLOCK_HZ = 90000,
+	LEAST_BPS = 200000,
+	FRAME_TICKS = CLOCK_HZ / 30, /* what passes at least when another stream takes over */
+};
+
+/* ---- life */
+
+static int open_line(struct leg_video *v)
+{
+	struct sl_line_opts o = {0};
+	char cname[24];
+	uint8_t random[12];
+
+	if (sl_random(random, sizeof random) < 0)
+		return -SL_ESYS;
+	sl_hex_encode(cname, random, 8);
+	o.ssrc = sl_get32(random + 8);
+	o.cname = sl_str_c(cname);
+	return sl_line_new(&v->line, &o);
+}
+
+int leg_video_need(struct leg *l)
+{
+	struct leg_video *v;
+	uint8_t random[8];
+	int rc = 0;
+
+	if (l->video)
+		return 0;
+	v = calloc(1, sizeof *v);
+	if (!v)
+		return -SL_ENOMEM;
+	if (sl_random(random, sizeof random) < 0)
+		rc = -SL_ESYS;
+	else if (l->line)
+		rc = open_line(v);
+	if (rc < 0) {
+		free(v);
+		return rc;
+	}
+	v->wanted = v->theirs = SL_SDP_SENDRECV;
+	/* In the lower half, so that SRTP's roll-over counter is never in doubt */
+	v->out_stream.next_seq = sl_get16(random) & 0x3fff;
+	v->out_stream.ts = sl_get32(random + 2);
+	l->video = v;
+	return 0;
+}
+
+void leg_video_free(struct leg *l)
+{
+	struct leg_video *v = l->video;
+
+	if (!v)
+		return;
+	sl_udp_close(v->rtp);
+	sl_udp_close(v->rtcp);
+	sl_line_free(v->line);
+	leg_keys_wipe(&v->keys);
+	free(v);
+	l->video = NULL;
+}
+
+/* ---- key frames */
+
+/* By signalling where the party has said nothing of feedback (RFC 5168) */
+static void ask_telephone(struct leg *l)
+{
+	struct leg_video *v = l->video;
+	struct sl_packet *p;
+	int len;
+
+	if (!(v->feedback & (SL_PLAIN_PLI | SL_PLAIN_FIR))) {
+		if (leg_handler_of(l)->key_frame)
+			leg_handler_of(l)->key_frame(l->o.arg, l);
+		return;
+	}
+	p = sl_packet_new(l->all->w);
+	if (!p)
+		return;
+	len = sl_line_ask_key_frame(v->line, !(v->feedback & SL_PLAIN_PLI), leg_now_ns(l), p->data);
+	if (len > 0) {
+		p->len = (uint32_t)len;
+		leg_port_send_video(l, p, true);
+	}
+	sl_packet_unref(p);
+}
+
+void leg_video_ask(struct leg *l)
+{
+	struct leg_video *v = l->video;
+	uint64_t now = leg_now_ns(l);
+
+	if (!v || !v->on || !(v->direction & SL_SDP_RECVONLY))
+		return;
+	v->asks = v->asked_ns && now - v->asked_ns < ASK_MS * SL_NS_PER_MS;
+	if (v->asks)
+		return;
+	v->asked_ns = now;
+	v->n_asked_out++;
+	if (v->media)
+		sl_rtc_ask_key_frame(v->media, 0);
+	else if (v->line)
+		ask_telephone(l);
+}
+
+void leg_video_wanted(struct leg *l)
+{
+	if (l->video)
+		l->video->n_asked_in++;
+	if (l->peer && !l->peer->closed)
+		leg_video_ask(l->peer);
+}
+
+/* ---- on the wire */
+
+static void send_plain(struct leg *l, const struct sl_rtp *rtp, const struct sl_line_out *out)
+{
+	struct sl_packet *p;
+	int len;
+
+	if (rtp->payload_len + SL_LINE_OVERHEAD > SL_PACKET_MAX)
+		return;
+	p = sl_packet_new(l->all->w);
+	if (!p)
+		return;
+	len = sl_line_send(l->video->line, out, leg_now_ns(l), p->data);
+	if (len > 0) {
+		p->len = (uint32_t)len;
+		leg_port_send_video(l, p, false);
+	}
+	sl_packet_unref(p);
+}
+
+static void emit(struct leg *l, const struct sl_rtp *rtp, const struct sl_line_out *out)
+{
+	const struct sl_rtp_out rtc = {.src = rtp,
+				       .ts = out->ts,
+				       .seq = out->seq,
+				       .pt = out->pt,
+				       .marker = out->marker};
+	struct leg_video *v = l->video;
+
+	v->out_stream.ts = out->ts;
+	v->out_stream.sent_ns = leg_now_ns(l);
+	v->out_stream.bytes += rtp->payload_len;
+	if (v->line)
+		send_plain(l, rtp, out);
+	else if (v->media && sl_rtc_send(v->media, &rtc) < 0)
+		return; /* not connected yet */
+}
+
+/* ---- one stream, whoever feeds it */
+
+static uint32_t time_now(const struct leg *l)
+{
+	const struct leg_video_out *o = &l->video->out_stream;
+	uint64_t since_us = (leg_now_ns(l) - o->sent_ns) / 1000;
+	uint32_t passed = (uint32_t)(since_us * CLOCK_HZ / 1000000);
+
+	if (o->sent_ns == 0)
+		return o->ts;
+	return o->ts + (passed < FRAME_TICKS ? FRAME_TICKS : passed);
+}
+
+static void take_over(struct leg *to, struct leg *from, const struct sl_rtp *rtp, uint64_t seq)
+{
+	struct leg_video_out *o = &to->video->out_stream;
+
+	o->ts_offset = time_now(to) - rtp->ts;
+	o->seq_offset = o->next_seq - seq;
+	o->first_seq = seq;
+	o->feed = (uintptr_t)from->video + from->video->stream;
+	leg_video_ask(from); /* decoding can begin nowhere else */
+}
+
+/* Padding, which probes the way, is nothing for the other side. */
+static void skip(struct leg_video_out *o, uint64_t seq)
+{
+	if (seq < o->first_seq)
+		return;
+	o->seq_offset--;
+	o->first_seq = seq + 1;
+}
+
+static void relay(struct leg *from, struct leg *to, const struct sl_rtp *rtp, uint64_t seq,
+		  uint8_t pt)
+{
+	struct leg_video_out *o = &to->video->out_stream;
+	struct sl_line_out out = {
+		.pt = pt,
+		.marker = rtp->marker,
+		.payload = {(const char *)sl_rtp_payload(rtp), rtp->payload_len}};
+
+	if (o->feed != (uintptr_t)from->video + from->video->stream)
+		take_over(to, from, rtp, seq);
+	if (rtp->payload_len == 0)
+		skip(o, seq);
+	if (seq < o->first_seq) /* its number has been used */
+		return;
+	out.seq = (uint16_t)(seq + o->seq_offset);
+	out.ts = rtp->ts + o->ts_offset;
+	if (out.seq == o->next_seq || sl_seq_after(out.seq, o->next_seq))
+		o->next_seq = (uint16_t)(out.seq + 1);
+	o->codec = from->video->codec_in;
+	emit(to, rtp, &out);
+}
+
+/* ---- formats */
+
+static const struct leg_video_format *by_pt(const struct leg_video_formats *f, uint8_t pt)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->list[i].pt == pt)
+			return &f->list[i];
+	return NULL;
+}
+
+static bool same_mode(const struct leg_video_format *a, const struct leg_video_format *b)
+{
+	struct sl_str mode_a = SL_STR("0"), mode_b = SL_STR("0");
+
+	(void)sl_sdp_param(sl_str_c(a->params), "packetization-mode", &mode_a); /* or default */
+	(void)sl_sdp_param(sl_str_c(b->params), "packetization-mode", &mode_b);
+	return sl_str_eq(mode_a, mode_b);
+}
+
+/* baresip answers with its own profile under the first number, and sends by that: what it sends is
+ * what it says, not what was offered there. */
+static uint8_t find_h264(const struct leg_video *to, const struct leg_video_format *f)
+{
+	for (unsigned i = 0; i < to->out.n && f->codec == SL_CODEC_H264; i++)
+		if (to->out.list[i].codec == SL_CODEC_H264 && same_mode(&to->out.list[i], f))
+			return to->out.list[i].pt;
+	return 0;
+}
+
+static uint8_t find_out(const struct leg_video *to, const struct leg_video_format *f)
+{
+	const struct sl_sdp_format wanted = leg_video_sdp_format(f);
+
+	for (unsigned i = 0; i < to->out.n; i++) {
+		const struct sl_sdp_format have = leg_video_sdp_format(&to->out.list[i]);
+
+		if (sl_sdp_same_codec(&wanted, &have))
+			return to->out.list[i].pt;
+	}
+	return find_h264(to, f);
+}
+
+/* The number of f at the other leg; remembered, since every packet asks. 0: none */
+static uint8_t map_pt(struct leg_video *v, const struct leg_video *to,
+		      const struct leg_video_format *f)
+{
+	if (v->map.to == to && v->map.in_pt == f->pt && v->map.version == v->version &&
+	    v->map.to_version == to->version)
+		return v->map.out_pt;
+	v->map.to = to;
+	v->map.version = v->version;
+	v->map.to_version = to->version;
+	v->map.in_pt = f->pt;
+	v->map.out_pt = find_out(to, f);
+	return v->map.out_pt;
+}
+
+/* ---- as a track, for who looks on */
+
+static void ask_for_track(struct sl_track *t, unsigned encoding)
+{
+	(void)encoding; /* there is one */
+	leg_video_ask(t->arg);
+}
+
+static void begin_track(struct leg *l, const struct leg_video_format *f)
+{
+	struct leg_video *v = l->video;
+	uint64_t id;
+
+	if (sl_random(&id, sizeof id) < 0)
+		return;
+	v->track = (struct sl_track){
+		.worker = l->all->w,
+		.session = l->rtc ? sl_rtc_session(l->rtc) : NULL,
+		.id = id,
+		.room = sl_str_c(l->room),
+		.peer_name = sl_str_c(l->name),
+		.source = "camera",
+		.kind = SL_MEDIA_VIDEO,
+		.codec = (uint8_t)f->codec,
+		.clock_hz = CLOCK_HZ,
+		.n_encodings = 1,
+		.ask_key_frame = ask_for_track,
+		.arg = l,
+	};
+	v->shown = true;
+	sl_track_begin(&v->track);
+}
+
+void leg_video_end(struct leg *l)
+{
+	if (!l->video || !l->video->shown)
+		return;
+	l->video->shown = false;
+	sl_track_end(&l->video->track);
+}
+
+void leg_video_clock(struct leg *l, const struct sl_rtc_clock *clock)
+{
+	struct leg_video *v = l->video;
+
+	if (v && v->shown && clock->ntp && clock->ntp != v->track.clock[0].ntp)
+		sl_track_clock(&v->track, 0, clock);
+}
+
+static int show(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
+		const struct leg_video_format *f)
+{
+	struct leg_video *v = l->video;
+	const struct sl_media m = {
+		.track = &v->track, .rtp = rtp, .seq = seq, .codec = (uint8_t)f->codec};
+
+	if (!v->shown && l->peer && l->room[0])
+		begin_track(l, f);
+	if (!v->shown)
+		return SL_OK;
+	if (v->track.codec != f->codec) {
+		v->track.codec = (uint8_t)f->codec;
+		sl_track_changed(&v->track);
+	}
+	return sl_track_media(&m);
+}
+
+/* ---- heard */
+
+void leg_video_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq)
+{
+	struct leg_video *v = l->video;
+	const struct leg_video_format *f = by_pt(&v->in, rtp->pt);
+	struct leg *to = l->peer;
+	uint8_t pt;
+
+	if (!f || l->closed || !v->on || !(v->direction & SL_SDP_RECVONLY))
+		return;
+	v->heard_ns = leg_now_ns(l);
+	v->codec_in = f->codec;
+	if (rtp->payload_len > 0 && show(l, rtp, seq, f) == SL_DROP)
+		return;
+	if (!to || to->closed || !to->video || !to->video->on ||
+	    !(to->video->direction & SL_SDP_SENDONLY))
+		return;
+	pt = map_pt(v, to->video, f);
+	if (pt)
+		relay(l, to, rtp, seq, pt);
+}
+
+void leg_video_hear_restart(struct leg *l)
+{
+	l->video->stream++;
+}
+
+/* ---- once a second */
+
+/* The way to a browser is probed for what the other party sends, and for no more. */
+static void tell_wanted(struct leg *l)
+{
+	struct leg_video *v = l->video;
+	uint64_t bps = (v->out_stream.bytes - v->out_stream.bytes_before) * 8;
+
+	v->out_stream.bytes_before = v->out_stream.bytes;
+	sl_rtc_set_wanted(l->rtc, bps + bps / 2 + LEAST_BPS);
+}
+
+/* What is sent gets a clock of ours, so that a browser lines up sound and pictures that left at one
+ * time. */
+static void tell_clock(struct sl_rtc_media *m, uint64_t sent_ns, uint32_t ts)
+{
+	const struct sl_rtc_clock clock = {
+		.ntp = (sent_ns / SL_NS_PER_S) << 32 |
+		       ((sent_ns % SL_NS_PER_S) << 32) / SL_NS_PER_S,
+		.ts = ts};
+
+	if (m && sent_ns)
+		sl_rtc_set_clock(m, &clock);
+}
+
+void leg_video_second(struct leg *l)
+{
+	struct leg_video *v = l->video;
+	struct sl_rtc_clock clock;
+
+	if (!v || !v->on)
+		return;
+	if (v->asks)
+		leg_video_ask(l);
+	if (l->rtc) {
+		tell_clock(v->media, v->out_stream.sent_ns, v->out_stream.ts);
+		tell_clock(l->media, l->out.sent_ns, l->out.ts);
+		tell_wanted(l);
+	} else if (v->line) {
+		sl_line_clock(v->line, &clock.ntp, &clock.ts);
+		leg_video_clock(l, &clock);
+	}
+}

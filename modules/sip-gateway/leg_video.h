@@ -1,0 +1,125 @@
+/*
+ * sip-gateway/leg_video.h: the video of media legs, for the files of a leg.
+ *
+ *     leg_video.c       packets from one party to the other, key frames asked for
+ *     leg_video_want.c  which formats a leg's next description may have
+ *     leg_video_sdp.c   the video section of plain RTP
+ *     leg_video_rtc.c   the same of WebRTC
+ *
+ * Video is passed on as it is and never encoded here. So a leg has no formats of its own: what one
+ * party offers is offered to the other with its parameters, and what that one has agreed on is what
+ * the first is answered (RFC 6184 section 8.2.2 then holds from end to end).
+ */
+#ifndef SIP_GATEWAY_LEG_VIDEO_H
+#define SIP_GATEWAY_LEG_VIDEO_H
+
+#include <sluice/line.h>
+#include <sluice/rtc.h>
+#include <sluice/sdp_plain.h>
+#include <sluice/track.h>
+#include <sluice/udp.h>
+#include "leg_keys.h"
+
+enum { LEG_VIDEO_FORMATS = 12, LEG_VIDEO_PARAMS = 160 };
+
+struct leg_video_format {
+	enum sl_codec_id codec;
+	uint8_t pt;
+	char params[LEG_VIDEO_PARAMS]; /* as fmtp says them */
+};
+
+struct leg_video_formats {
+	struct leg_video_format list[LEG_VIDEO_FORMATS];
+	unsigned n;
+};
+
+/* What goes out is one stream, whoever feeds it. */
+struct leg_video_out {
+	uintptr_t feed;
+	uint16_t next_seq;
+	uint64_t seq_offset, first_seq;
+	uint32_t ts, ts_offset;
+	uint64_t sent_ns; /* 0: nothing yet */
+	uint64_t bytes, bytes_before; /* payload; a second ago */
+	enum sl_codec_id codec;
+};
+
+struct leg_video {
+	/* wanted: of the other party's making */
+	struct leg_video_formats want; /* none: no video */
+	enum sl_sdp_direction wanted;
+	uint64_t limit_bps; /* what our party shall send at most; 0: no limit */
+
+	/* plain RTP */
+	struct sl_udp *rtp, *rtcp;
+	struct sl_line *line;
+	struct leg_keys keys;
+	struct leg_video_formats offered; /* as our newest description says them */
+	uint8_t feedback; /* enum sl_plain_feedback, theirs */
+	bool mux;
+
+	/* WebRTC */
+	struct sl_rtc_media *media;
+	uint32_t their_ssrc;
+
+	/* agreed */
+	bool on;
+	struct leg_video_formats in, out;
+	enum sl_sdp_direction direction;
+	enum sl_sdp_direction theirs; /* what our party would do, were it not narrowed */
+	uint64_t their_limit_bps;
+	unsigned version; /* counts agreements */
+
+	/* heard */
+	enum sl_codec_id codec_in;
+	unsigned stream; /* counts SSRCs and jumps */
+	uint64_t heard_ns, asked_ns;
+	bool asks; /* for a key frame, as soon as the limit lets */
+	uint32_t n_asked_in, n_asked_out;
+
+	struct leg_video_out out_stream;
+	struct { /* which format of the other's one of ours is */
+		const struct leg_video *to;
+		unsigned version, to_version;
+		uint8_t in_pt, out_pt; /* out_pt 0: none */
+	} map;
+
+	struct sl_track track; /* while it is shown */
+	bool shown;
+};
+
+struct leg;
+
+/* ---- leg_video.c */
+SL_MUST_CHECK int leg_video_need(struct leg *l); /* makes l->video */
+void leg_video_free(struct leg *l);
+/* A packet of the leg's party */
+void leg_video_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq);
+void leg_video_hear_restart(struct leg *l);
+/* The leg's party is asked for a key frame, twice a second at most. */
+void leg_video_ask(struct leg *l);
+void leg_video_second(struct leg *l);
+void leg_video_end(struct leg *l); /* its track */
+void leg_video_clock(struct leg *l, const struct sl_rtc_clock *clock);
+
+/* ---- leg_video_want.c */
+/* The direction that was agreed, of what both would do */
+void leg_video_agreed(struct leg *l, bool on, enum sl_sdp_direction direction);
+/* What is agreed here may concern the other party. */
+void leg_video_sync(struct leg *l);
+struct sl_sdp_format leg_video_sdp_format(const struct leg_video_format *f);
+bool leg_video_add_format(struct leg_video_formats *to, const struct sl_sdp_format *f);
+
+/* ---- leg_video_sdp.c */
+/* Fills the section of our offer. False: there is no video in it. */
+bool leg_video_offer(struct leg *l, struct sl_plain *ret_section);
+/* The answer to their section; false: it is refused. */
+bool leg_video_answer(struct leg *l, const struct sl_plain *theirs, struct sl_plain *ret_section);
+/* What they have answered; NULL: nothing, or refused */
+void leg_video_accept(struct leg *l, const struct sl_plain *theirs);
+
+/* ---- leg_video_rtc.c */
+SL_MUST_CHECK int leg_video_rtc_prepare(struct leg *l, bool offering);
+void leg_video_rtc_learn(struct leg *l);
+
+#endif
