@@ -110,6 +110,30 @@ TEST(rtp_time_wraps_and_nobody_notices)
 	CHECK(!restarted && t.n_restarts == 0);
 }
 
+TEST(thirty_hours_of_pictures_keep_their_time_over_two_wraps)
+{
+	struct timeline t = begin(90000);
+
+	for (int64_t i = 0; i < 30 * 3600 * 10; i++) {
+		uint32_t ts = (uint32_t)(4000000000u + (uint64_t)i * 9000);
+
+		CHECK_INT(map(&t, ts, S + i * 100 * MS), S + i * 100 * MS);
+		CHECK(!restarted);
+	}
+}
+
+TEST(a_successor_goes_on_where_the_first_had_been)
+{
+	struct timeline t = begin(48000);
+
+	timeline_resume(&t, 4294967000u, 10 * S);
+	/* Sent on time, come late: it is where it was said, not where it came. */
+	CHECK_INT(map(&t, 4294967000u + 960, 10 * S + 700 * MS), 10 * S + 20 * MS);
+	CHECK(!restarted);
+	CHECK_INT(map(&t, 4294967000u - 960, 10 * S + 700 * MS), 10 * S - 20 * MS);
+	CHECK(!restarted);
+}
+
 TEST(a_restarted_clock_begins_at_its_arrival_and_is_told)
 {
 	struct timeline t = begin(48000);
