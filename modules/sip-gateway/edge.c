@@ -95,10 +95,14 @@ bool edge_tell(struct edge *e, uint32_t owner, enum wire_type type, const struct
 	const struct iovec iov = {msg->p, msg->len};
 	uint32_t current = sl_aux_owner(e->w, "sip-gateway");
 
+	if (current)
+		e->last_stack = current;
 	if (sl_buf_ok(msg) < 0)
 		return false;
 	if (owner && sl_channel_send(e->channel, owner, (uint16_t)type, &iov, 1) == 0)
 		return true;
+	if (!current) /* all of this node drains: it is there to say so */
+		current = e->last_stack;
 	if (!current || current == owner)
 		return false;
 	return sl_channel_send(e->channel, current, (uint16_t)type, &iov, 1) == 0;
@@ -285,6 +289,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		kept_forget(e, m->from, m->data);
 		break;
 	case WIRE_ASK_LISTENER:
+		e->last_stack = m->from;
 		tell_listeners(e, m->from);
 		kept_offer(e, m->from);
 		break;

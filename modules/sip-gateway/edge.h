@@ -86,6 +86,7 @@ struct edge {
 	struct edge_block blocked[EDGE_BLOCKED];
 	struct sl_addr known[EDGE_KNOWN]; /* by hash of the address without its port */
 	struct edge_sticky sticky[EDGE_STICKY];
+	uint32_t last_stack; /* the process that new work went to last */
 	struct sl_tls_client *tls[2]; /* that checks certificates, and that does not */
 	struct legs *legs;
 	struct sounds *sounds;
