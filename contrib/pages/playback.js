@@ -5,9 +5,11 @@
  *     p.tracks[i].attach(figure);                             // pictures of a track into an element
  *     await p.play(); p.seek(12.5); p.pause(); p.time; p.tracks[i].silent = true;
  *
- * The clock is the sound card's. Sound is decoded and put at its place on it, to the sample; pictures are media elements that are kept with it by their
+ * Sealed files are opened with p.key (sealed.js). Where tracks have no files of their own, they are taken out of the room's. The clock is the sound card's. Sound is decoded and put at its place on it, to the sample; pictures are media elements that are kept with it by their
  * rate, and by a jump when they are far off. Where a track has no file there is silence, and no picture.
  */
+import {onlyTrack} from '/one-track.js';
+import {unseal} from '/sealed.js';
 import {decodeSound} from '/webm.js';
 
 const AHEAD_S = 12; // what is loaded before it is needed
@@ -16,17 +18,27 @@ const JUMP_S = 0.25; // a picture that is so far off jumps
 const NEAR_S = 0.012; // and one that is nearer is left alone
 const STARTS_S = 0.06; // a media element takes so long to begin
 const PEAKS_PER_S = 20;
+const THUMBNAILS = 12; // of a track, at most
+const THUMBNAIL_WITHIN_MS = 5000;
 
 const seconds = ms => ms / 1000;
 const isRoom = file => /^\d+-room\./.test(file);
 
-/* Files of a track, by time: its own, or else the room's if there is nothing else in it */
+/* Files of a track, by time: its own, or else the room's; index: which of a file's tracks it is, when there are others */
 function piecesOf(track, segments) {
-	const all = segments.filter(s => s.container !== 'pcapng' && s.tracks.some(t => t.id === track.id));
+	const all = segments.filter(s => s.container !== 'pcapng' && s.tracks?.some(t => t.id === track.id));
 	const own = all.filter(s => !isRoom(s.file));
-	return (own.length ? own : all.filter(s => s.tracks.length === 1))
-		.map(s => ({file: s.file, sealed: s.sealed, start: seconds(s.start_ms), end: seconds(s.end_ms)}))
+	return (own.length ? own : all)
+		.map(s => ({file: s.file, sealed: s.sealed, start: seconds(s.start_ms), end: seconds(s.end_ms),
+			index: s.tracks.length > 1 ? s.tracks.findIndex(t => t.id === track.id) : -1}))
 		.sort((a, b) => a.start - b.start);
+}
+
+/* The sound of everybody, mixed: played only where nobody's own sound is there */
+function mixesOf({manifest, segments}) {
+	const mixes = manifest.tracks.filter(t => t.source === 'mix').map(t => t.id);
+	const others = manifest.tracks.some(t => t.kind === 'audio' && t.source !== 'mix' && piecesOf(t, segments).length);
+	return new Set(others ? mixes : []);
 }
 
 function spansOf(notes, from, to, end, id) {
@@ -46,7 +58,7 @@ class Track {
 		this.kind = told.kind;
 		this.source = told.source;
 		this.codec = told.codec;
-		this.person = recording.manifest.participants.find(p => p.id === told.participant)?.name || 'guest';
+		this.person = recording.manifest.participants.find(p => p.id === told.participant)?.name || (told.source === 'mix' ? 'everybody' : 'guest');
 		this.pieces = piecesOf(told, recording.segments);
 		this.mutes = spansOf(recording.notes, 'mute', 'unmute', end, told.id);
 		this.loaded = new Map(); // piece -> Promise of what it becomes
@@ -81,9 +93,20 @@ class Track {
 	}
 
 	async blob(piece) {
+		const blob = await this.playback.loadFile(piece.file);
+		if (!piece.sealed && piece.index < 0)
+			return blob;
+		if (piece.sealed && !this.playback.key)
+			throw new Error('it is sealed; give its private key');
+		let bytes = new Uint8Array(await blob.arrayBuffer());
 		if (piece.sealed)
-			throw new Error('it is sealed; decrypt it with its key first');
-		return this.playback.loadFile(piece.file);
+			bytes = await unseal(this.playback.key, bytes);
+		return new Blob([piece.index < 0 ? bytes : onlyTrack(bytes, piece.index)]);
+	}
+
+	isNear(piece) {
+		const {time} = this.playback;
+		return piece.end > time - BEHIND_S && piece.start < time + AHEAD_S;
 	}
 }
 
@@ -92,6 +115,7 @@ class Track {
 class Sound extends Track {
 	constructor(...all) {
 		super(...all);
+		this.pieces = this.pieces.filter(p => p.end > p.start);
 		this.gain = this.playback.context.createGain();
 		this.gain.connect(this.playback.context.destination);
 		this.playing = new Map(); // piece -> node
@@ -159,10 +183,6 @@ class Sound extends Track {
 		}
 	}
 
-	isNear(piece) {
-		const {time} = this.playback;
-		return piece.end > time - BEHIND_S && piece.start < time + AHEAD_S;
-	}
 }
 
 function peaksOf(buffer) {
@@ -185,6 +205,7 @@ class Picture extends Track {
 			return {video, piece: null, ready: false};
 		});
 		this.shown = null; // one of elements
+		this.thumbnails = new Map(); // piece -> ImageBitmap of its beginning
 	}
 
 	attach(figure) {
@@ -296,13 +317,46 @@ class Picture extends Track {
 		for (const {video} of this.elements)
 			video.pause();
 	}
+
+	/* The first pictures of some files, file by file: few, however long it is */
+	async measure() {
+		const step = Math.ceil(this.pieces.length / THUMBNAILS);
+		for (let i = 0; i < this.pieces.length && !this.playback.closed; i += step) {
+			const piece = this.pieces[i], url = await this.load(piece);
+			const image = url && await firstPicture(url);
+			if (!this.isNear(piece) && this.loaded.has(piece))
+				this.drop(piece);
+			if (!image)
+				continue;
+			this.thumbnails.set(piece, image);
+			this.playback.dispatchEvent(new CustomEvent('peaks', {detail: this}));
+		}
+	}
+}
+
+/* null: it cannot be decoded, or it takes too long */
+async function firstPicture(url) {
+	const video = document.createElement('video');
+	video.muted = true;
+	video.preload = 'auto';
+	const ready = new Promise(done => {
+		video.onloadeddata = () => done(true);
+		video.onerror = () => done(false);
+		setTimeout(done, THUMBNAIL_WITHIN_MS, false);
+	});
+	video.src = url;
+	const image = await ready && await createImageBitmap(video).catch(() => null);
+	video.removeAttribute('src');
+	video.load();
+	return image;
 }
 
 /* ---- all of them */
 
 export class Playback extends EventTarget {
-	constructor(recording, loadFile) {
+	constructor(recording, loadFile, key = null) {
 		super();
+		this.key = key; // to sealed files
 		this.context = new AudioContext();
 		this.loadFile = loadFile;
 		this.paused = true;
@@ -310,7 +364,8 @@ export class Playback extends EventTarget {
 		this.at = 0; // where it stood at
 		this.since = 0; // this time of the context
 		const end = seconds(recording.manifest.duration_ms);
-		this.tracks = recording.manifest.tracks.map(t => new (t.kind === 'audio' ? Sound : Picture)(this, t, recording, end)).filter(t => t.pieces.length);
+		const whole = mixesOf(recording);
+		this.tracks = recording.manifest.tracks.filter(t => !whole.has(t.id)).map(t => new (t.kind === 'audio' ? Sound : Picture)(this, t, recording, end)).filter(t => t.pieces.length);
 		this.pauses = spansOf(recording.notes, 'pause', 'resume', end);
 		this.duration = Math.max(0.1, ...this.tracks.map(t => t.end));
 	}
@@ -390,11 +445,10 @@ export class Playback extends EventTarget {
 		this.dispatchEvent(new CustomEvent('trouble', {detail: {track, file: piece.file, message: error.message}}));
 	}
 
-	/* Waveforms of all sound, one track after the other */
+	/* Waveforms of all sound and thumbnails of all pictures, one track after the other */
 	async measure() {
 		for (const t of this.tracks)
-			if (t.kind === 'audio')
-				await t.measure();
+			await t.measure();
 	}
 
 	close() {

@@ -4,6 +4,8 @@
  * ?token=&room=&id=&api= start it without typing; window.sluice tells how it goes. The token is kept for this tab, and is sent in a header only.
  */
 import {PEAKS_PER_S, Playback} from '/playback.js';
+import {OTHER_KEY, readKey} from '/sealed.js';
+import {Watch, readMaster} from '/watch.js';
 
 const query = new URLSearchParams(location.search);
 const $ = id => document.getElementById(id);
@@ -14,9 +16,12 @@ let playback = null;
 let current = null; // id
 let next = null; // of the list
 let seeking = false;
+let key = null; // to sealed recordings: stays in this page's memory
+let watching = [];
 
 window.sluice = {
 	get playback() { return playback; },
+	get watching() { return watching; },
 	stats: () => ({playing: Boolean(playback && !playback.paused), time: playback?.time ?? 0, duration: playback?.duration ?? 0,
 		offsets: playback?.tracks.filter(t => t.kind === 'video').map(t => t.offset) ?? [], trouble: $('trouble').textContent}),
 };
@@ -132,9 +137,11 @@ function draw(track) {
 	pen.clearRect(0, 0, canvas.width, canvas.height);
 	for (const piece of track.pieces) {
 		pen.fillStyle = track.kind === 'video' ? accent : line;
-		const height = track.kind === 'video' ? canvas.height / 3 : canvas.height;
+		const height = track.kind === 'video' ? canvas.height / 3 : canvas.height, image = track.thumbnails?.get(piece);
 		pen.fillRect(piece.start * scale, (canvas.height - height) / 2, Math.max(1, (piece.end - piece.start) * scale), height);
 		pen.fillStyle = accent;
+		if (image)
+			pen.drawImage(image, piece.start * scale, 0, canvas.height * image.width / image.height, canvas.height);
 		track.peaks?.get(piece)?.forEach((peak, i) => {
 			const h = Math.max(1, Math.min(1, peak) * canvas.height);
 			pen.fillRect((piece.start + i / PEAKS_PER_S) * scale, (canvas.height - h) / 2, Math.max(1, scale / PEAKS_PER_S), h);
@@ -157,15 +164,62 @@ function showState() {
 function showTrouble({detail}) {
 	$('trouble').textContent = `${detail.file}: ${detail.message}`;
 	$('trouble').hidden = false;
+	if (detail.message === OTHER_KEY)
+		$('unlock').hidden = false;
+}
+
+/* ---- while it is recorded */
+
+function stopWatching() {
+	watching.forEach(w => w.close());
+	watching = [];
+	$('live').replaceChildren();
+}
+
+function addLive(stream) {
+	const figure = document.createElement('figure'), caption = document.createElement('figcaption'), video = document.createElement('video');
+	figure.className = 'tile';
+	video.controls = video.playsInline = video.autoplay = true;
+	video.muted = watching.length > 0; // one is heard, the others by a click
+	caption.textContent = stream.name;
+	figure.append(video, caption);
+	$('live').append(figure);
+	const w = new Watch(video, stream, uri => ask(`/${current}/${uri}`));
+	w.addEventListener('trouble', ({detail}) => showTrouble({detail: {file: stream.uri, message: detail.message}}));
+	watching.push(w);
+}
+
+async function watch() {
+	stopWatching();
+	try {
+		readMaster(await (await ask(`/${current}/index.m3u8`)).text()).forEach(addLive);
+	} catch (error) {
+		showTrouble({detail: {file: 'index.m3u8', message: error.message}});
+	}
+}
+
+/* ---- sealed ones */
+
+async function takeKey(file) {
+	try {
+		key = await readKey(await file.text());
+		$('unlock').hidden = true;
+		await open(current);
+	} catch (error) {
+		showTrouble({detail: {file: file.name, message: error.message}});
+	}
 }
 
 function show(recording) {
 	playback?.close();
+	stopWatching();
 	for (const id of ['screen', 'tracks'])
 		$(id).replaceChildren();
 	$('trouble').hidden = true;
+	$('watch').hidden = !(recording.running && recording.notes.some(n => n.type === 'hls'));
+	$('unlock').hidden = Boolean(key) || !recording.segments.some(s => s.sealed);
 	document.querySelector('main').hidden = false;
-	const p = playback = new Playback(recording, async file => (await ask(`/${current}/${encodeURIComponent(file)}`)).blob());
+	const p = playback = new Playback(recording, async file => (await ask(`/${current}/${encodeURIComponent(file)}`)).blob(), key);
 	describe(recording.manifest);
 	p.tracks.filter(t => t.kind === 'video').forEach(addTile);
 	p.tracks.forEach(addStrip);
@@ -176,7 +230,8 @@ function show(recording) {
 	p.addEventListener('peaks', event => p === playback && draw(event.detail));
 	showState();
 	p.seek(0);
-	p.measure();
+	if ($('unlock').hidden)
+		p.measure();
 }
 
 async function open(id) {
@@ -197,6 +252,8 @@ async function open(id) {
 const toggle = () => playback && (playback.paused ? playback.play() : playback.pause());
 
 $('play').addEventListener('click', toggle);
+$('watch').addEventListener('click', watch);
+$('unlock').key.addEventListener('change', event => event.target.files[0] && takeKey(event.target.files[0]));
 $('more').addEventListener('click', () => list(next));
 $('at').addEventListener('input', () => { seeking = true; });
 $('at').addEventListener('change', () => {

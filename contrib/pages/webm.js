@@ -4,14 +4,14 @@
  *     const {codec, frames} = readSound(bytes);      // frames: [{at: µs, data: Uint8Array}]; null: there is none that could be decoded
  *     const buffer = await decodeSound(context, bytes, seconds);
  */
-const ID = {segment: 0x18538067, info: 0x1549a966, scale: 0x2ad7b1, tracks: 0x1654ae6b, track: 0xae, number: 0xd7, codec: 0x86, audio: 0xe1, hz: 0xb5,
+export const ID = {segment: 0x18538067, info: 0x1549a966, scale: 0x2ad7b1, tracks: 0x1654ae6b, track: 0xae, number: 0xd7, codec: 0x86, audio: 0xe1, hz: 0xb5,
 	channels: 0x9f, cluster: 0x1f43b675, time: 0xe7, group: 0xa0, block: 0xa1, simple: 0xa3};
-const DOWN = new Set([ID.segment, ID.info, ID.tracks, ID.track, ID.audio, ID.cluster, ID.group]); // what lies in these is read, too
+export const DOWN = new Set([ID.segment, ID.info, ID.tracks, ID.track, ID.audio, ID.cluster, ID.group]); // what lies in these is read, too
 const CODECS = {A_OPUS: 'opus', 'A_PCM/INT/LIT': 'pcm-s16'};
 const NEAR = 0.002; // seconds: times in files are rounded to milliseconds
 
 /* A number whose length its first byte tells (RFC 8794 section 4); keep: an identity keeps the mark */
-function number(bytes, at, keep) {
+export function number(bytes, at, keep) {
 	const length = Math.clz32(bytes[at]) - 23;
 	if (length > 8 || at + length > bytes.length)
 		return {length: Infinity, value: 0};
@@ -24,7 +24,7 @@ function number(bytes, at, keep) {
 	return {length, value, unknown};
 }
 
-function unsigned(data) {
+export function unsigned(data) {
 	return data.reduce((v, byte) => v * 256 + byte, 0);
 }
 
@@ -93,7 +93,9 @@ function put(buffer, audio, state, frames) {
 /* Every frame at its time; null: this browser, or this file, cannot be had so. */
 export async function decodeSound(context, bytes, seconds) {
 	const sound = globalThis.AudioDecoder && readSound(bytes), config = sound && {codec: sound.codec, sampleRate: sound.hz, numberOfChannels: sound.channels};
-	if (!sound?.frames.length || !(await AudioDecoder.isConfigSupported(config)).supported)
+	if (sound && !sound.frames.length) // it was silent while others were not
+		return context.createBuffer(sound.channels, 1, sound.hz);
+	if (!sound || !(await AudioDecoder.isConfigSupported(config)).supported)
 		return null;
 	const length = Math.max(seconds, sound.frames[sound.frames.length - 1].at / 1e6) + 0.2; // the last one is as long as it is
 	const buffer = context.createBuffer(sound.channels, Math.ceil(length * sound.hz), sound.hz), state = {end: 0, n: 0};

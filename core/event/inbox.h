@@ -38,6 +38,8 @@ void inbox_close(struct inbox *in);
 /* Reader side: what was sent to predecessors of this slot is skipped; then fn is called from the
  * loop, at most 256 messages a tick. */
 int inbox_listen(struct inbox *in, struct sl_loop *l, inbox_fn *fn, void *arg);
+/* Hands out now what was sent before, for a reader that is about to leave. Not from within fn. */
+void inbox_read(struct inbox *in);
 /* -SL_EFULL: ring full; -SL_ELIMIT: over INBOX_MAX_MESSAGE or half a ring. Wakes the reader unless
  * it is known to be awake. */
 int inbox_send(struct inbox *in, uint32_t to_owner, uint32_t channel, uint16_t type,

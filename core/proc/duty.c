@@ -103,11 +103,21 @@ void worker_set_state(struct worker *w, enum worker_state state)
 
 /* ---- leaving */
 
+static bool is_empty(const struct worker *w)
+{
+	return w->setup->registry->n_local == 0 && net_n_conns(w->pub.net) == 0 &&
+	       w->pub.n_holds == 0;
+}
+
+/* What others have sent while they took this process for one that stays is read first, and may be a
+ * reason to stay. */
 static void check_empty(struct sl_timer *t)
 {
 	struct worker *w = t->arg;
 
-	if (w->setup->registry->n_local == 0 && net_n_conns(w->pub.net) == 0 && w->pub.n_holds == 0)
+	if (is_empty(w))
+		inbox_read(w->pub.inbox);
+	if (is_empty(w))
 		loop_stop(w->pub.loop);
 	else
 		sl_timer_set(w->pub.loop, t, LEAVE_CHECK_MS);

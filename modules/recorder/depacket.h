@@ -64,9 +64,11 @@ int depacket_av1_close(struct depacket *d);
 int depacket_vp9_close(struct depacket *d);
 
 /* ---- parameters.c: what a decoder must be told beforehand, out of a key frame */
-/* H.264, H.265: parameter sets with start codes; AV1: the sequence header OBU. Appends to out;
- * false: the frame has none. */
+/* H.264, H.265: parameter sets with start codes; AV1: the sequence header OBU; VP9: a byte, its
+ * profile. Appends to out; false: the frame has none. */
 bool frame_parameters(const struct frame *f, struct sl_buf *out);
+/* Appends a frame of H.264 or H.265 but for its parameter sets. */
+void without_sets(enum sl_codec_id codec, struct sl_str data, struct sl_buf *out);
 /* sprop-parameter-sets of H.264, sprop-vps, -sps, -pps of H.265, with start codes */
 void sdp_parameters(enum sl_codec_id codec, struct sl_str params, struct sl_buf *out);
 /* The size in a VP9 key frame's own header; false: it is none */

@@ -6,8 +6,14 @@
  * playlist names what is there. A change of codec, size or parameter sets begins another head,
  * behind a discontinuity; so does a hole in the times. Playlists only grow (EVENT), and end with
  * the track.
+ *
+ * A master playlist names streams to choose from: one for each picture with its sound, as players
+ * take a new choice for the same film in another quality; and one of everybody, for people who
+ * choose.
  */
 #include "hls.h"
+
+#include "codec_name.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,18 +22,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PLAYLIST = 16 << 20, AUDIO_BANDWIDTH = 64000, VIDEO_BANDWIDTH = 1500000 };
+enum { MAX_PLAYLIST = 16 << 20, MAX_CODEC = 48 };
 #define MS ((int64_t)SL_NS_PER_MS)
 #define HOLE_NS (500 * MS)
 #define MASTER_NAME "index.m3u8"
+#define MASTER_SUFFIX "-" MASTER_NAME /* of one picture */
 static const struct sl_str endlist = SL_STR_INIT("#EXT-X-ENDLIST\n");
 
 struct hls {
 	struct hls *next;
 	struct recording *rec;
 	struct wtrack *track; /* NULL: it has ended */
-	char label[MAX_LABEL], name[MAX_LABEL + 16], group[20], person[130];
-	bool video, key_due, told; /* told: in the master playlist, as it is */
+	char label[MAX_LABEL], name[MAX_LABEL + 16], group[20], person[130], codec_name[MAX_CODEC];
+	bool video, mixed, key_due, listed, told; /* listed: it has a segment; told: in masters */
 	/* The stream: */
 	struct mux *mux;
 	uint8_t codec;
@@ -38,7 +45,8 @@ struct hls {
 	unsigned n_frames;
 	bool discontinuity, new_head;
 	char head[MAX_LABEL + 32];
-	uint64_t bandwidth; /* highest of a segment, bits per second */
+	uint64_t bandwidth;			   /* highest of a segment, bits per second */
+	uint64_t told_bandwidth, bits, us, frames; /* of all segments */
 	struct sl_buf playlist;
 };
 
@@ -68,45 +76,26 @@ static void put_playlist(struct hls *h, bool over)
 	sl_buf_free(&text);
 }
 
-/* RFC 6381: exact where players look at it, the usual where they do not */
-static void write_codec(const struct hls *h, struct sl_buf *b)
-{
-	const uint8_t *p = h->parameters.p;
-
-	switch (h->codec) {
-	case SL_CODEC_H264:
-		if (h->parameters.len >= 8 && (p[4] & 0x1f) == 7)
-			sl_buf_printf(b, "avc1.%02x%02x%02x", p[5], p[6], p[7]);
-		else
-			sl_buf_str(b, SL_STR("avc1.42e01f"));
-		break;
-	case SL_CODEC_H265:
-		sl_buf_str(b, SL_STR("hev1.1.6.L93.B0"));
-		break;
-	case SL_CODEC_VP9:
-		sl_buf_str(b, SL_STR("vp09.00.31.08"));
-		break;
-	case SL_CODEC_AV1:
-		sl_buf_str(b, SL_STR("av01.0.05M.08"));
-		break;
-	default:
-		sl_buf_str(b, SL_STR("opus"));
-		break;
-	}
-}
-
+/* What is heard with a picture: the room as it is mixed, else its participant */
 static const struct hls *sound_of(const struct recording *rec, const char *group)
 {
-	for (const struct hls *h = rec->hls; h; h = h->next)
-		if (!h->video && h->codec && strcmp(h->group, group) == 0)
+	const struct hls *own = NULL;
+
+	for (const struct hls *h = rec->hls; h; h = h->next) {
+		if (h->video || !h->told)
+			continue;
+		if (h->mixed)
 			return h;
-	return NULL;
+		if (!own && strcmp(h->group, group) == 0)
+			own = h;
+	}
+	return own;
 }
 
 static bool has_picture(const struct recording *rec, const char *group)
 {
 	for (const struct hls *h = rec->hls; h; h = h->next)
-		if (h->video && h->codec && strcmp(h->group, group) == 0)
+		if (h->video && h->told && strcmp(h->group, group) == 0)
 			return true;
 	return false;
 }
@@ -120,50 +109,95 @@ static void write_name(struct sl_buf *b, const char *name)
 	sl_buf_u8(b, '"');
 }
 
+/* The one sound of its group */
 static void write_rendition(const struct hls *h, struct sl_buf *b)
 {
 	sl_buf_printf(b,
-		      "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"%s\",DEFAULT=YES,AUTOSELECT=YES,URI=\"%"
-		      "s\",NAME=",
+		      "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"%s\",DEFAULT=YES,AUTOSELECT=YES,"
+		      "CHANNELS=\"2\",URI=\"%s\",NAME=",
 		      h->group, h->name);
-	write_name(b, h->person);
+	write_name(b, h->mixed ? "everybody" : h->person[0] ? h->person : "sound");
 	sl_buf_str(b, SL_STR("\n"));
+}
+
+static uint64_t average(const struct hls *h)
+{
+	return h->us ? h->bits * 1000000 / h->us : 0;
 }
 
 static void write_variant(const struct hls *h, struct sl_buf *b)
 {
 	const struct hls *sound = h->video ? sound_of(h->rec, h->group) : NULL;
-	uint64_t usual = h->video ? VIDEO_BANDWIDTH : AUDIO_BANDWIDTH;
 
-	sl_buf_printf(b, "#EXT-X-STREAM-INF:BANDWIDTH=%llu,CODECS=\"",
-		      (unsigned long long)((h->bandwidth ? h->bandwidth : usual) +
-					   (sound ? AUDIO_BANDWIDTH : 0)));
-	write_codec(h, b);
-	sl_buf_printf(b, "%s\",NAME=", sound ? ",opus" : "");
-	write_name(b, h->person);
+	sl_buf_printf(b, "#EXT-X-STREAM-INF:BANDWIDTH=%llu,AVERAGE-BANDWIDTH=%llu,CODECS=\"%s%s\"",
+		      (unsigned long long)(h->bandwidth + (sound ? sound->bandwidth : 0)),
+		      (unsigned long long)(average(h) + (sound ? average(sound) : 0)),
+		      h->codec_name, sound ? ",Opus" : "");
 	if (h->width)
 		sl_buf_printf(b, ",RESOLUTION=%ux%u", h->width, h->height);
+	if (h->video && h->us)
+		sl_buf_printf(b, ",FRAME-RATE=%.3f", (double)h->frames * 1e6 / (double)h->us);
 	if (sound)
-		sl_buf_printf(b, ",AUDIO=\"%s\"", h->group);
+		sl_buf_printf(b, ",AUDIO=\"%s\"", sound->group);
+	sl_buf_str(b, SL_STR(",NAME="));
+	write_name(b, h->mixed ? "everybody" : h->person);
 	sl_buf_printf(b, "\n%s\n", h->name);
 }
 
-/* A variant for each picture, with its participant's sound; and for each sound without one */
-static void put_master(const struct recording *rec)
+static void put_text(const struct recording *rec, const char *name, struct sl_buf *text)
+{
+	if (sl_buf_ok(text) == 0)
+		disk_put(rec->writer->disk, rec->dir, name, sl_buf_view(text));
+	sl_buf_free(text);
+}
+
+static void begin_master(struct sl_buf *b)
+{
+	sl_buf_init(b, 0);
+	sl_buf_str(b, SL_STR("#EXTM3U\n#EXT-X-VERSION:7\n"));
+}
+
+/* Of one picture */
+static void put_own_master(const struct hls *h)
+{
+	const struct hls *sound = sound_of(h->rec, h->group);
+	char name[MAX_LABEL + 24];
+	struct sl_buf b;
+
+	begin_master(&b);
+	if (sound)
+		write_rendition(sound, &b);
+	write_variant(h, &b);
+	(void)snprintf(name, sizeof name, "%s%s", h->label, MASTER_SUFFIX);
+	put_text(h->rec, name, &b);
+}
+
+static bool is_heard_with_a_picture(const struct hls *sound)
+{
+	for (const struct hls *h = sound->rec->hls; h; h = h->next)
+		if (h->video && h->told && sound_of(h->rec, h->group) == sound)
+			return true;
+	return false;
+}
+
+/* Of everybody: a variant for each picture, with the sound that belongs to it; and for each sound
+ * without one */
+static void put_masters(const struct recording *rec)
 {
 	struct sl_buf b;
 
-	sl_buf_init(&b, 0);
-	sl_buf_str(&b, SL_STR("#EXTM3U\n#EXT-X-VERSION:7\n"));
+	begin_master(&b);
 	for (const struct hls *h = rec->hls; h; h = h->next)
-		if (!h->video && h->codec && has_picture(rec, h->group))
+		if (!h->video && h->told && is_heard_with_a_picture(h))
 			write_rendition(h, &b);
-	for (const struct hls *h = rec->hls; h; h = h->next)
-		if (h->codec && (h->video || !has_picture(rec, h->group)))
-			write_variant(h, &b);
-	if (sl_buf_ok(&b) == 0)
-		disk_put(rec->writer->disk, rec->dir, MASTER_NAME, sl_buf_view(&b));
-	sl_buf_free(&b);
+	for (const struct hls *h = rec->hls; h; h = h->next) {
+		if (!h->told || (!h->video && !h->mixed && has_picture(rec, h->group)))
+			continue;
+		write_variant(h, &b);
+		if (h->video)
+			put_own_master(h);
+	}
+	put_text(rec, MASTER_NAME, &b);
 }
 
 /* ---- files */
@@ -248,30 +282,52 @@ static void list_segment(struct hls *h, const char *name, int64_t end_ns)
 		      (long long)(us % 1000000), name);
 	h->discontinuity = h->new_head = false;
 	put_playlist(h, false);
-	if (!h->told)
-		put_master(h->rec);
-	h->told = true;
+}
+
+/* A peak that players were told too low, or something new */
+static void tell_masters(struct hls *h)
+{
+	if (h->told && h->bandwidth <= h->told_bandwidth + h->told_bandwidth / 10)
+		return;
+	h->told = h->listed = true;
+	h->told_bandwidth = h->bandwidth;
+	put_masters(h->rec);
 }
 
 /* What was muxed up to end_ns becomes a file. */
 static void end_segment(struct hls *h, int64_t end_ns)
 {
 	char name[MAX_LABEL + 32];
-	uint64_t bits, us;
+	uint64_t bits, us, peak;
 
 	if (!h->mux || h->n_frames == 0)
 		return;
 	mux_flush(h->mux);
 	bits = (uint64_t)h->bytes.len * 8;
 	us = (uint64_t)(end_ns - h->begin_ns) / 1000 + 1;
-	if (bits * 1000000 / us > h->bandwidth)
-		h->bandwidth = bits * 1000000 / us;
+	peak = bits * 1000000 / us;
+	h->bandwidth = peak > h->bandwidth ? peak : h->bandwidth;
+	h->bits += bits;
+	h->us += us;
+	h->frames += h->n_frames;
 	(void)snprintf(name, sizeof name, "%06u-%s.m4s", ++h->rec->n_labels, h->label);
-	if (write_file(h, name, end_ns))
+	if (write_file(h, name, end_ns)) {
 		list_segment(h, name, end_ns);
-	else
+		tell_masters(h);
+	} else {
 		h->discontinuity = true;
+	}
 	h->n_frames = 0;
+}
+
+static void learn_name(struct hls *h)
+{
+	struct sl_buf b;
+
+	sl_buf_init(&b, MAX_CODEC);
+	codec_name(h->codec, sl_buf_view(&h->bytes), &b);
+	(void)sl_str_copy(h->codec_name, sizeof h->codec_name, sl_buf_view(&b));
+	sl_buf_free(&b);
 }
 
 static bool begin_stream(struct hls *h, int64_t at_ns)
@@ -296,7 +352,8 @@ static bool begin_stream(struct hls *h, int64_t at_ns)
 	if (mux_open(&o, &h->mux) < 0)
 		return false;
 	(void)snprintf(h->head, sizeof h->head, "%06u-%s-head.mp4", ++h->rec->n_labels, h->label);
-	h->discontinuity = h->discontinuity || h->told;
+	h->discontinuity = h->discontinuity || h->listed;
+	learn_name(h);
 	h->new_head = write_file(h, h->head, at_ns);
 	return h->new_head;
 }
@@ -347,7 +404,7 @@ static bool learn(struct hls *h, const struct frame *f)
 	}
 	h->codec = f->codec;
 	if (changed)
-		h->told = h->told && !h->video; /* the master names codec and size */
+		h->told = h->told && !h->video; /* masters name codec and size */
 	return changed;
 }
 
@@ -431,8 +488,10 @@ void hls_end(struct hls *h)
 		return;
 	end_stream(h);
 	h->track = NULL;
-	if (h->told)
-		put_playlist(h, true);
+	if (!h->listed)
+		return;
+	put_playlist(h, true);
+	put_masters(h->rec); /* with the figures of all of it */
 }
 
 /* ---- life */
@@ -455,7 +514,7 @@ static void read_playlist(struct hls *h)
 	if (h->playlist.len >= endlist.len &&
 	    memcmp(h->playlist.p + h->playlist.len - endlist.len, endlist.p, endlist.len) == 0)
 		h->playlist.len -= endlist.len;
-	h->discontinuity = h->playlist.len > 0;
+	h->discontinuity = h->listed = h->playlist.len > 0;
 }
 
 struct hls *hls_new(struct recording *rec, struct wtrack *t)
@@ -467,6 +526,7 @@ struct hls *hls_new(struct recording *rec, struct wtrack *t)
 	h->rec = rec;
 	h->track = t;
 	h->video = t->kind == SL_MEDIA_VIDEO;
+	h->mixed = t->mixed;
 	(void)sl_str_copy(h->label, sizeof h->label, sl_str_c(t->label));
 	(void)sl_str_copy(h->person, sizeof h->person, sl_str_c(t->peer->name));
 	(void)snprintf(h->name, sizeof h->name, "%s.m3u8", h->label);
@@ -516,6 +576,14 @@ static void close_one(int dir, const char *name)
 		close(fd);
 }
 
+static bool is_master(const char *name)
+{
+	size_t len = strlen(name), n = strlen(MASTER_SUFFIX);
+
+	return strcmp(name, MASTER_NAME) == 0 ||
+	       (len > n && strcmp(name + len - n, MASTER_SUFFIX) == 0);
+}
+
 void hls_close_left(const char *dir)
 {
 	DIR *d = opendir(dir);
@@ -523,8 +591,7 @@ void hls_close_left(const char *dir)
 	for (struct dirent *e; d && (e = readdir(d));) {
 		size_t len = strlen(e->d_name);
 
-		if (len > 5 && strcmp(e->d_name + len - 5, ".m3u8") == 0 &&
-		    strcmp(e->d_name, MASTER_NAME) != 0)
+		if (len > 5 && strcmp(e->d_name + len - 5, ".m3u8") == 0 && !is_master(e->d_name))
 			close_one(dirfd(d), e->d_name);
 	}
 	if (d)

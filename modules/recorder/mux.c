@@ -8,6 +8,7 @@
 #include "mux.h"
 #include <sluice/buf.h>
 #include <sluice/clock.h>
+#include "depacket.h"
 
 #include <libavformat/avformat.h>
 #include <libavutil/channel_layout.h>
@@ -28,6 +29,9 @@ struct mux {
 	void *arg;
 	struct sl_buf run;
 	uint64_t run_at, at; /* where the run began; where the next byte goes */
+	struct sl_buf units; /* of a frame without its parameter sets, where a file has them once */
+	uint8_t codec[MUX_MAX_STREAMS];
+	bool sets_apart;
 	int64_t last_dts[MUX_MAX_STREAMS];
 	bool begun;
 };
@@ -152,6 +156,31 @@ static int describe_audio(AVCodecParameters *par, const struct mux_stream *s)
 	return set_extradata(par, (struct sl_str){(char *)head, sizeof head});
 }
 
+/* An MP4 file says which profile it has; of the parameters of VP9 that is all. */
+static void describe_vp9(AVCodecParameters *par, const struct mux_stream *s)
+{
+	static const enum AVPixelFormat formats[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV444P,
+						     AV_PIX_FMT_YUV420P10, AV_PIX_FMT_YUV444P10};
+	unsigned profile = s->parameters.len > 0 ? (uint8_t)s->parameters.p[0] & 3 : 0;
+
+	par->format = formats[profile];
+	par->profile = (int)profile;
+}
+
+static int describe_video(AVCodecParameters *par, const struct mux_stream *s, bool mp4)
+{
+	par->codec_type = AVMEDIA_TYPE_VIDEO;
+	par->width = s->width;
+	par->height = s->height;
+	if (s->codec == SL_CODEC_VP9) {
+		describe_vp9(par, s);
+		return 0;
+	}
+	if (s->codec == SL_CODEC_H265 && mp4)
+		par->codec_tag = MKTAG('h', 'v', 'c', '1'); /* the one that all players take */
+	return set_extradata(par, s->parameters);
+}
+
 static int add_stream(struct mux *m, const struct mux_stream *s)
 {
 	AVStream *stream = avformat_new_stream(m->format, NULL);
@@ -166,11 +195,8 @@ static int add_stream(struct mux *m, const struct mux_stream *s)
 		(void)av_dict_set(&stream->metadata, "title", title, 0);
 	if (sl_codec_kind(s->codec) == SL_MEDIA_AUDIO)
 		return describe_audio(stream->codecpar, s);
-	stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
-	stream->codecpar->width = s->width;
-	stream->codecpar->height = s->height;
 	stream->avg_frame_rate = (AVRational){0, 1};
-	return set_extradata(stream->codecpar, s->parameters);
+	return describe_video(stream->codecpar, s, m->sets_apart);
 }
 
 /* ---- life */
@@ -224,6 +250,7 @@ static void free_mux(struct mux *m)
 	}
 	avformat_free_context(m->format);
 	av_packet_free(&m->packet);
+	sl_buf_free(&m->units);
 	sl_buf_free(&m->run);
 	free(m);
 }
@@ -241,13 +268,16 @@ int mux_open(const struct mux_opts *o, struct mux **ret_mux)
 	av_log_set_level(AV_LOG_QUIET); /* it speaks of options, to nobody who could change them */
 	m->sink = o->sink;
 	m->arg = o->arg;
+	m->sets_apart = o->container == &containers[CONTAINER_MP4];
 	sl_buf_init(&m->run, 0);
+	sl_buf_init(&m->units, 0);
 	m->packet = av_packet_alloc();
 	(void)avformat_alloc_output_context2(&m->format, NULL,
 					     o->webm ? "webm" : o->container->format, NULL);
 	rc = m->packet && m->format ? open_io(m, o->seekable) : -SL_ENOMEM;
 	for (unsigned i = 0; rc == 0 && i < o->n_streams; i++) {
 		m->last_dts[i] = INT64_MIN;
+		m->codec[i] = o->streams[i].codec;
 		rc = add_stream(m, &o->streams[i]);
 	}
 	if (rc == 0)
@@ -261,6 +291,18 @@ int mux_open(const struct mux_opts *o, struct mux **ret_mux)
 	return 0;
 }
 
+/* hvc1 and avc1: parameter sets stand in the head alone (ISO/IEC 14496-15). */
+static struct sl_str apart(struct mux *m, unsigned stream, struct sl_str data)
+{
+	uint8_t codec = m->codec[stream];
+
+	if (!m->sets_apart || (codec != SL_CODEC_H264 && codec != SL_CODEC_H265))
+		return data;
+	sl_buf_reset(&m->units);
+	without_sets(codec, data, &m->units);
+	return m->units.len > 0 && sl_buf_ok(&m->units) == 0 ? sl_buf_view(&m->units) : data;
+}
+
 int mux_frame(struct mux *m, unsigned stream, struct sl_str data, int64_t at_ns,
 	      int64_t duration_ns, bool key)
 {
@@ -269,6 +311,7 @@ int mux_frame(struct mux *m, unsigned stream, struct sl_str data, int64_t at_ns,
 	AVPacket *p = m->packet;
 	int rc;
 
+	data = apart(m, stream, data);
 	av_packet_unref(p);
 	if (av_new_packet(p, (int)data.len) < 0)
 		return -SL_ENOMEM;

@@ -56,6 +56,20 @@ static void add_sets(enum sl_codec_id codec, struct sl_str data, struct sl_buf *
 	}
 }
 
+void without_sets(enum sl_codec_id codec, struct sl_str data, struct sl_buf *out)
+{
+	const char *end = data.p + data.len, *p = find_start(data.p, end);
+
+	while (p < end) {
+		const char *next = find_start(p + 4, end);
+		struct sl_str unit = {p + 4, (size_t)(next - p - 4)};
+
+		if (!is_set(codec, unit))
+			add_unit(out, unit);
+		p = next;
+	}
+}
+
 static void add_sprop(struct sl_str list, struct sl_buf *out)
 {
 	while (list.len > 0) {
@@ -116,14 +130,19 @@ static void add_sequence(struct sl_str data, struct sl_buf *out)
 	}
 }
 
+static bool vp9_profile(struct sl_str frame, uint8_t *ret_profile);
+
 bool frame_parameters(const struct frame *f, struct sl_buf *out)
 {
 	size_t before = out->len;
+	uint8_t profile;
 
 	if (f->codec == SL_CODEC_H264 || f->codec == SL_CODEC_H265)
 		add_sets(f->codec, f->data, out);
 	else if (f->codec == SL_CODEC_AV1)
 		add_sequence(f->data, out);
+	else if (f->codec == SL_CODEC_VP9 && vp9_profile(f->data, &profile))
+		sl_buf_u8(out, profile);
 	return out->len > before;
 }
 
@@ -158,6 +177,18 @@ static void skip_color(struct bit_reader *b, unsigned profile)
 	} else if (profile & 1) {
 		(void)take(b, 1);
 	}
+}
+
+static bool vp9_profile(struct sl_str frame, uint8_t *ret_profile)
+{
+	struct bit_reader b = {.data = frame};
+	unsigned profile;
+
+	if (frame.len == 0 || take(&b, 2) != 2)
+		return false;
+	profile = take(&b, 1);
+	*ret_profile = (uint8_t)(profile | take(&b, 1) << 1);
+	return true;
 }
 
 bool vp9_frame_size(struct sl_str frame, uint16_t *ret_width, uint16_t *ret_height)

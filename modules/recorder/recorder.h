@@ -19,7 +19,8 @@
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done
  *                   upload.c    to S3, in threads: delivery.c a recording, delivery_file.c a file
- *     pure:         timeline.c reorder.c depacket*.c parameters.c container.c manifest.c
+ *     pure:         timeline.c reorder.c depacket*.c parameters.c codec_name.c container.c
+ *                   manifest.c
  *                   envelope.c sigv4.c s3_reply.c
  *     commands:     tool.c library.c export.c
  *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c (reads, in one)

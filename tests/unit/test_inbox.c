@@ -304,4 +304,23 @@ TEST(a_ring_written_over_is_skipped_and_the_others_go_on)
 	node_free(&n);
 }
 
+TEST(who_leaves_reads_what_was_sent_before_without_waiting_to_be_woken)
+{
+	struct heard h;
+	struct node n;
+
+	node_new(&n);
+	inbox_read(n.in[1]); /* nobody listens yet */
+	listen_at(&n, 1, &h);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK_INT(send_number(&n, 0, owner(1, 1), i), 0);
+		CHECK_INT(send_number(&n, 2, owner(1, 1), i), 0);
+	}
+	inbox_read(n.in[1]);
+	CHECK_INT(h.n, 20);
+	inbox_read(n.in[1]);
+	CHECK_INT(h.n, 20);
+	node_free(&n);
+}
+
 TEST_MAIN()

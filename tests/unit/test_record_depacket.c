@@ -3,6 +3,7 @@
  * something is missing.
  */
 #include "lib/test.h"
+#include "modules/recorder/codec_name.h"
 #include "modules/recorder/depacket.h"
 
 static struct depacket d;
@@ -350,6 +351,61 @@ TEST(opus_packets_say_how_long_they_are)
 	CHECK_INT(opus_samples(SL_STR("\x08")), 960);
 	CHECK_INT(opus_samples(SL_STR("\xe0")), 120);
 	CHECK_INT(opus_samples(SL_STR("")), 0);
+}
+
+/* A head as far as names look at it */
+static struct sl_str name_of(enum sl_codec_id codec, const char *hex)
+{
+	static char text[64];
+	uint8_t head[128];
+	size_t n = 0;
+	struct sl_buf b;
+
+	(void)!sl_hex_decode(head, sizeof head, sl_str_c(hex), &n); /* else the name is wrong */
+	sl_buf_init(&b, 0);
+	codec_name(codec, (struct sl_str){(const char *)head, n}, &b);
+	(void)sl_str_copy(text, sizeof text, sl_buf_view(&b));
+	sl_buf_free(&b);
+	return sl_str_c(text);
+}
+
+TEST(players_are_told_what_the_head_says)
+{
+	CHECK_STR(name_of(SL_CODEC_H264, "0000000c61766343"
+					 "0164001f"),
+		  "avc1.64001f");
+	CHECK_STR(name_of(SL_CODEC_H265, "0000001668766343"
+					 "01"
+					 "0160000000b000000000005d00"),
+		  "hvc1.1.6.L93.B0");
+	CHECK_STR(name_of(SL_CODEC_H265, "0000001568766343"
+					 "01"
+					 "6240000000"
+					 "000000000000"
+					 "99"),
+		  "hvc1.A2.2.H153");
+	CHECK_STR(name_of(SL_CODEC_VP9, "0000000f76706343"
+					"01000000"
+					"021fa2"),
+		  "vp09.02.31.10");
+	CHECK_STR(name_of(SL_CODEC_AV1, "0000000c61763143"
+					"810dc000"),
+		  "av01.0.13H.10");
+	CHECK_STR(name_of(SL_CODEC_OPUS, ""), "Opus");
+	/* Cut off, or another stream's: what is usual */
+	CHECK_STR(name_of(SL_CODEC_H264, "0000000c617663430164"), "avc1.42e01f");
+	CHECK_STR(name_of(SL_CODEC_AV1, "61763143810d4c00"), "av01.0.05M.08");
+}
+
+TEST(parameter_sets_are_left_out_where_the_head_has_them)
+{
+	static const char frame[] = "\0\0\0\1\x67\x42\0\0\0\1\x68\xce\0\0\0\1\x65\xaa\xbb";
+	struct sl_buf b;
+
+	sl_buf_init(&b, 0);
+	without_sets(SL_CODEC_H264, (struct sl_str){frame, sizeof frame - 1}, &b);
+	CHECK(b.len == 7 && memcmp(b.p, "\0\0\0\1\x65\xaa\xbb", 7) == 0);
+	sl_buf_free(&b);
 }
 
 TEST_MAIN()
