@@ -6,6 +6,7 @@
  * place is passed on once by the edge's table, so 481 is said here without asking around.
  */
 #include "event.h"
+#include "text.h"
 
 #include <sluice/crypto.h>
 
@@ -468,6 +469,7 @@ void stack_free(struct stack *s)
 		return;
 	calls_end_all(s);
 	browsers_end(s);
+	texts_free(s);
 	watches_free(s);
 	follows_free(s);
 	browsers_free(s);

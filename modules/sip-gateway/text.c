@@ -23,6 +23,22 @@ static void text_free(struct text *x)
 	free(x);
 }
 
+void text_abandoned(struct text *x)
+{
+	if (--x->n_open == 0)
+		text_free(x);
+}
+
+void texts_free(struct stack *s)
+{
+	for (struct sl_hnode *h = sl_htab_first(&s->ctrans); h; h = sl_htab_next(&s->ctrans, h)) {
+		struct ctrans *t = SL_CONTAINER(h, struct ctrans, node);
+
+		text_abandon(t);
+		text_call_abandon(t);
+	}
+}
+
 static const char *sentence_of(unsigned status)
 {
 	static const struct {

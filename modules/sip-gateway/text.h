@@ -41,10 +41,17 @@ void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
 void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
 /* 0, or the status to refuse it with: not plain text, or longer than this node takes */
 unsigned text_check(const struct stack *s, const struct sip_msg *m);
+/* Forgets what waits for an answer, before accounts and transactions are freed. */
+void texts_free(struct stack *s);
+/* One of its requests will have no answer */
+void text_abandoned(struct text *x);
 
 /* ---- text_out.c: one more request for x; negative: it cannot be sent, and nothing is told */
 SL_MUST_CHECK int text_to_binding(struct text *x, const struct user *u, const struct binding *b);
 SL_MUST_CHECK int text_to_trunk(struct text *x, struct trunk *t, struct sl_str number);
+/* t is a request of a text, or within a call: it is not waited for any more. */
+void text_abandon(struct ctrans *t);
+void text_call_abandon(struct ctrans *t);
 /* The client hears it. */
 void text_to_client(const struct text *x, uint64_t peer);
 

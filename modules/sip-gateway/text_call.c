@@ -33,6 +33,18 @@ static void on_answer(void *arg, struct ctrans *t, const struct sip_msg *resp, u
 	free(r);
 }
 
+void text_call_abandon(struct ctrans *t)
+{
+	struct relayed *r = t->arg;
+
+	if (t->fn != on_answer)
+		return;
+	t->fn = NULL;
+	if (r->asked)
+		r->asked->fn = NULL;
+	free(r);
+}
+
 /* In the dialog of who hears it */
 static int put_to_party(struct party *to, struct relayed *r, struct sl_str text)
 {

@@ -130,6 +130,17 @@ static void on_answer(void *arg, struct ctrans *t, const struct sip_msg *resp, u
 	text_answered(x, trunk, status == 401 || status == 407 ? 403 : status);
 }
 
+void text_abandon(struct ctrans *t)
+{
+	struct sending *g = t->arg;
+
+	if (t->fn != on_answer)
+		return;
+	t->fn = NULL;
+	text_abandoned(g->text);
+	sending_free(g);
+}
+
 static int begin(struct sending *g)
 {
 	uint32_t owner = g->text->stack->owner;
