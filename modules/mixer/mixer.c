@@ -37,7 +37,8 @@ static const struct sl_directive directives[] = {
 	       .max = MAX_LOUDEST,
 	       .doc = "So many voices of a room are mixed, the loudest of those who speak."),
 	SL_DIR(struct mixer_conf, complexity, SL_T_STR, SL_S_MAIN, .dflt = "auto",
-	       .doc = "Effort of Opus encoders, 0 to 10; auto: 5, and less under load."),
+	       .doc = "Effort of Opus encoders where packets are lost, 0 to 10; auto: 5, and "
+		      "less under load."),
 	SL_DIR(struct mixer_conf, delay_max, SL_T_MSEC, SL_S_MAIN, .dflt = "200ms", .min = 20,
 	       .max = 400, .doc = "How far the jitter buffer of a voice may grow."),
 	SL_DIR(struct mixer_conf, rooms, SL_T_RECORD, SL_S_MAIN, .list = true, .max = 1024,

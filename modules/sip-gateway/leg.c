@@ -34,7 +34,8 @@ const struct sl_directive legs_fields[] = {
 		 .doc = "What is sent to a telephone that does not say how much video it takes "
 			"(b=AS, b=TIAS), in kbit/s. 0: no limit."),
 	SL_FIELD(struct legs_conf, complexity, SL_T_STR, .dflt = "auto",
-		 .doc = "Effort of Opus encoders, 0 to 10; auto: 5, and less under load."),
+		 .doc = "Effort of Opus encoders where packets are lost, 0 to 10; auto: 5, "
+			"and less under load, when it comes to the worst without redundancy."),
 	SL_FIELD(struct legs_conf, delay_max, SL_T_MSEC, .dflt = "200ms", .min = 20, .max = 400,
 		 .doc = "How far the jitter buffer may grow where speech is decoded."),
 	SL_DIRS_END};

@@ -107,13 +107,16 @@ unsigned leg_loss_percent(const struct leg *l)
 	return rtc.fraction_lost * 100u / 256;
 }
 
+/* Redundancy is three times the work: where there is no CPU for it, it would make lost ones of
+ * packets that came. */
 void leg_adapt(struct leg *l)
 {
 	struct sl_audio_encoder *e = l->sink ? sl_audio_sink_encoder(l->sink) : NULL;
+	bool overloaded = l->all->adaptive && l->all->complexity == 0;
 
 	if (!e)
 		return;
-	sl_audio_encoder_set_loss(e, leg_loss_percent(l));
+	sl_audio_encoder_set_loss(e, overloaded ? 0 : leg_loss_percent(l));
 	sl_audio_encoder_set_complexity(e, l->all->complexity);
 }
 

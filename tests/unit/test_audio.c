@@ -170,6 +170,42 @@ TEST(opus_brings_a_lost_frame_back_from_the_next)
 			  share[0]);
 }
 
+/* The configuration number of a packet (RFC 6716 section 3.1): 16 and more are CELT. */
+static bool is_celt_at(struct sl_audio_encoder *e, unsigned hz, unsigned ms)
+{
+	static int16_t pcm[SL_AUDIO_MAX_SAMPLES];
+	uint8_t bytes[1000] = {0};
+
+	make_voice(pcm, hz / 1000 * ms, 0, hz, 150);
+	return sl_audio_encode(e, pcm, hz / 1000 * ms, bytes, sizeof bytes) > 0 &&
+	       bytes[0] >> 3 >= 16;
+}
+
+TEST(opus_is_made_the_cheap_way_until_something_is_lost_and_again_after_a_while)
+{
+	static const unsigned rates[] = {8000, 16000, 48000}, ptimes[] = {10, 20, 40, 60};
+
+	for (unsigned i = 0; i < SL_ARRAY_LEN(rates) * SL_ARRAY_LEN(ptimes); i++) {
+		unsigned hz = rates[i % 3], ms = ptimes[i / 3];
+		const struct sl_audio_encoder_opts o = {
+			.codec = SL_CODEC_OPUS, .hz = hz, .complexity = 3};
+		struct sl_audio_encoder *e;
+
+		CHECK_INT(sl_audio_encoder_new(&e, &o), 0);
+		CHECK(is_celt_at(e, hz, ms));
+		sl_audio_encoder_set_loss(e, 2);
+		(void)is_celt_at(e, hz, ms); /* one leads over */
+		CHECK(!is_celt_at(e, hz, ms));
+		for (unsigned calm = 1; calm < 20; calm++)
+			sl_audio_encoder_set_loss(e, 0);
+		CHECK(!is_celt_at(e, hz, ms));
+		sl_audio_encoder_set_loss(e, 0);
+		(void)is_celt_at(e, hz, ms);
+		CHECK(is_celt_at(e, hz, ms));
+		sl_audio_encoder_free(e);
+	}
+}
+
 TEST(what_is_made_up_for_a_lost_packet_sounds_on_and_then_fades)
 {
 	struct sl_concealer *c;

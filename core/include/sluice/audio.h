@@ -46,7 +46,7 @@ struct sl_audio_encoder_opts {
 	unsigned clock_hz;   /* L16 */
 	unsigned hz;	     /* of the samples; what a codec cannot take is -SL_EUNSUPP */
 	unsigned bps;	     /* Opus; 0: by the rate */
-	unsigned complexity; /* Opus: 0 .. 10 */
+	unsigned complexity; /* Opus, where packets are lost: 0 .. 10 */
 	bool dtx;	     /* Opus: nothing for silence */
 };
 SL_API SL_MUST_CHECK int sl_audio_encoder_new(struct sl_audio_encoder **ret_encoder,
@@ -56,7 +56,8 @@ SL_API void sl_audio_encoder_free(struct sl_audio_encoder *e); /* accepts NULL *
  * -SL_EINVAL; -SL_EFULL */
 SL_API SL_MUST_CHECK int sl_audio_encode(struct sl_audio_encoder *e, const int16_t *pcm, size_t n,
 					 uint8_t *dst, size_t cap);
-/* What the receiver loses: redundancy follows. No-ops but for Opus. */
+/* What the receiver loses, told once a second: redundancy follows at once, and goes when nothing was
+ * lost for 20 of them. complexity: of what is made for lossy ways. No-ops but for Opus. */
 SL_API void sl_audio_encoder_set_loss(struct sl_audio_encoder *e, unsigned percent);
 SL_API void sl_audio_encoder_set_complexity(struct sl_audio_encoder *e, unsigned complexity);
 
