@@ -22,7 +22,8 @@ struct audio_opus_decoder {
 
 struct audio_opus_encoder {
 	OpusEncoder *enc;
-	unsigned hz, bps; /* bps 0: by the mode and the rate */
+	opus_int32 bps;
+	bool dtx;
 	unsigned percent; /* redundancy is made for; 0: CELT */
 	unsigned calm;	  /* reports without loss since */
 	unsigned complexity; /* of SILK */
@@ -91,28 +92,17 @@ int audio_opus_conceal(struct audio_opus_decoder *d, struct sl_str next, int16_t
 	return (int)n;
 }
 
-/* Rates at which speech of that bandwidth is as good as transparent. */
-static opus_int32 silk_bps(unsigned hz)
-{
-	return hz <= 8000 ? 24000 : hz <= 16000 ? 32000 : 40000;
-}
-
-static opus_int32 celt_bps(unsigned hz)
+/* Rates at which speech of that bandwidth is as good as transparent; with redundancy they are worth
+ * as much: of 10 % lost, SILK at 8 kHz and 24 kbit/s makes a STOI of 0.968, at 40 one of 0.983. */
+static opus_int32 default_bps(unsigned hz)
 {
 	return hz <= 8000 ? 40000 : hz <= 16000 ? 56000 : 64000;
 }
 
-/* Below 24 kbit/s SILK is the better one whatever happens. */
+/* Of silence it sends nothing, and below 24 kbit/s it is the better one whatever happens. */
 static bool wants_silk(const struct audio_opus_encoder *e)
 {
-	return e->percent > 0 || (e->bps > 0 && e->bps < 24000);
-}
-
-static opus_int32 bps_of(const struct audio_opus_encoder *e)
-{
-	if (e->bps > 0)
-		return (opus_int32)e->bps;
-	return wants_silk(e) ? silk_bps(e->hz) : celt_bps(e->hz);
+	return e->percent > 0 || e->dtx || e->bps < 24000;
 }
 
 /* The library chooses the mode by what it takes the signal for; it changes without a click. */
@@ -122,7 +112,6 @@ static void choose_mode(struct audio_opus_encoder *e)
 
 	opus_encoder_ctl(e->enc, OPUS_SET_SIGNAL(silk ? OPUS_SIGNAL_VOICE : OPUS_SIGNAL_MUSIC));
 	opus_encoder_ctl(e->enc, OPUS_SET_COMPLEXITY(silk ? (opus_int32)e->complexity : 0));
-	opus_encoder_ctl(e->enc, OPUS_SET_BITRATE(bps_of(e)));
 	opus_encoder_ctl(e->enc, OPUS_SET_INBAND_FEC(e->percent > 0 ? 1 : 0));
 	opus_encoder_ctl(e->enc, OPUS_SET_PACKET_LOSS_PERC((opus_int32)e->percent));
 }
@@ -139,10 +128,13 @@ int audio_opus_encoder_new(struct audio_opus_encoder **ret_e, const struct sl_au
 		free(e);
 		return err == OPUS_BAD_ARG ? -SL_EUNSUPP : -SL_ENOMEM;
 	}
-	e->hz = o->hz;
-	e->bps = o->bps;
+	e->bps = default_bps(o->hz);
+	if (o->max_bps > 0 && (opus_int32)o->max_bps < e->bps)
+		e->bps = (opus_int32)o->max_bps;
+	e->dtx = o->dtx;
 	e->complexity = o->complexity > 10 ? 10 : o->complexity;
-	opus_encoder_ctl(e->enc, OPUS_SET_DTX(o->dtx ? 1 : 0));
+	opus_encoder_ctl(e->enc, OPUS_SET_BITRATE(e->bps));
+	opus_encoder_ctl(e->enc, OPUS_SET_DTX(e->dtx ? 1 : 0));
 	choose_mode(e);
 	*ret_e = e;
 	return 0;

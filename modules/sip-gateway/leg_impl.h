@@ -45,6 +45,7 @@ struct leg_format {
 	enum sl_codec_id codec; /* audio, CN or DTMF */
 	uint8_t pt;
 	uint32_t clock_hz;
+	unsigned max_bps; /* what they want to get of it at most; 0: no limit */
 };
 
 struct leg_formats {
@@ -261,6 +262,8 @@ void leg_stop_playing(struct leg *l);
 /* 20 ms of digits, if one is being sent; true: nothing else may go out now. */
 bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone);
 unsigned leg_ptime(const struct leg *l, enum sl_codec_id codec);
+/* maxaveragebitrate (RFC 7587 section 6.1); 0: not said */
+unsigned leg_max_bps(struct sl_str params);
 unsigned leg_loss_percent(const struct leg *l);
 void leg_keep_alive(struct leg *l); /* 20 ms of silence */
 void leg_adapt(struct leg *l); /* once a second: redundancy and effort of the encoder */

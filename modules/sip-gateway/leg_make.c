@@ -75,13 +75,16 @@ static bool need_sink(struct leg *l, unsigned hz)
 		return false;
 	o.ptime_ms = leg_ptime(l, f->codec);
 	if (l->sink && l->sink_hz == hz && l->sink_ptime_ms == o.ptime_ms &&
-	    l->sink_format.codec == f->codec && l->sink_format.clock_hz == f->clock_hz) {
+	    l->sink_format.codec == f->codec && l->sink_format.clock_hz == f->clock_hz &&
+	    l->sink_format.max_bps == f->max_bps) {
 		l->sink_format.pt = f->pt;
 		return true;
 	}
 	leg_drop_sink(l);
-	o.encoder = (struct sl_audio_encoder_opts){
-		.codec = f->codec, .clock_hz = f->clock_hz, .complexity = l->all->complexity};
+	o.encoder = (struct sl_audio_encoder_opts){.codec = f->codec,
+						   .clock_hz = f->clock_hz,
+						   .max_bps = f->max_bps,
+						   .complexity = l->all->complexity};
 	if (sl_audio_sink_new(&l->sink, &o) < 0)
 		return false;
 	l->out.feed = 0; /* its times begin at 0 */
@@ -89,6 +92,17 @@ static bool need_sink(struct leg *l, unsigned hz)
 	l->sink_ptime_ms = o.ptime_ms;
 	l->sink_format = *f;
 	return true;
+}
+
+unsigned leg_max_bps(struct sl_str params)
+{
+	struct sl_str value;
+	uint64_t bps;
+
+	return sl_sdp_param(params, "maxaveragebitrate", &value) && sl_str_u64(value, &bps) == 0 &&
+			       bps >= 6000 && bps <= 510000
+		       ? (unsigned)bps
+		       : 0;
 }
 
 /* What receivers lose is told by their reports. */
@@ -107,8 +121,8 @@ unsigned leg_loss_percent(const struct leg *l)
 	return rtc.fraction_lost * 100u / 256;
 }
 
-/* Redundancy is three times the work: where there is no CPU for it, it would make lost ones of
- * packets that came. */
+/* Redundancy is three times the work. A worker without CPU for it would itself lose what it is made
+ * against. */
 void leg_adapt(struct leg *l)
 {
 	struct sl_audio_encoder *e = l->sink ? sl_audio_sink_encoder(l->sink) : NULL;

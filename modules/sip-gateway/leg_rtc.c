@@ -11,7 +11,10 @@ static void learn_formats(struct leg *l)
 	unsigned n = l->media ? sl_rtc_media_formats(l->media, list, MAX_FORMATS) : 0;
 
 	for (unsigned i = 0; i < n; i++)
-		l->in.list[i] = (struct leg_format){list[i].codec, list[i].pt, list[i].clock_hz};
+		l->in.list[i] = (struct leg_format){.codec = list[i].codec,
+						    .pt = list[i].pt,
+						    .clock_hz = list[i].clock_hz,
+						    .max_bps = leg_max_bps(list[i].params)};
 	l->in.n = n;
 	l->out_formats = l->in;
 	l->ptime_ms = l->o.ptime_ms ? l->o.ptime_ms : FRAME_MS;

@@ -95,6 +95,16 @@ static void keep_formats(struct leg_formats *f, const struct sl_sdp_format *list
 						      .clock_hz = list[i].clock_hz};
 }
 
+/* The numbers of what goes to them are theirs. */
+static void keep_limits(struct leg_formats *f, const struct sl_plain *theirs)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		for (unsigned k = 0; k < theirs->n_formats; k++)
+			if (f->list[i].codec == SL_CODEC_OPUS &&
+			    theirs->formats[k].pt == f->list[i].pt)
+				f->list[i].max_bps = leg_max_bps(theirs->formats[k].params);
+}
+
 /* Numbers that were good before an exchange stay so until packets under way have come. */
 static void take_in(struct leg *l, const struct sl_sdp_format *list, unsigned n)
 {
@@ -386,6 +396,7 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 		return rc;
 	take_in(l, p.formats, p.n_formats);
 	keep_formats(&l->out_formats, p.formats, p.n_formats);
+	keep_limits(&l->out_formats, &t->audio);
 	take_remote(l, &t->audio, t->audio.mux);
 	l->direction = p.direction;
 	p.ptime_ms = l->ptime_ms;
@@ -448,6 +459,7 @@ static int take_answer(struct leg *l, struct theirs *t)
 	if (rc < 0)
 		return rc;
 	keep_formats(&l->out_formats, both, n);
+	keep_limits(&l->out_formats, &t->audio);
 	take_remote(l, &t->audio, l->mux && t->audio.mux);
 	l->direction = sl_sdp_turn(t->audio.direction) & l->wanted;
 	l->offer_open = false;

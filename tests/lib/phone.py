@@ -79,6 +79,7 @@ class Phone:
         self.key = base64.b64encode(os.urandom(30)).decode() if keyed else None
         self.seal = self.opener = None
         self.event_ts, self.phase, self.task, self.direction, self.event_pt = None, 0, None, "sendrecv", 101
+        self.fmtp = ""
         asyncio.get_running_loop().add_reader(self.sock, self.on_readable)
 
     # ---- descriptions
@@ -89,6 +90,8 @@ class Phone:
         lines = ["v=0", f"o=- 1 1 IN {family} {self.ip}", "s=-", f"c=IN {family} {self.ip}", "t=0 0",
                  f"m=audio {self.port} RTP/{'S' if self.key else ''}AVP {' '.join(str(k[0]) for k in kinds)}{' 101' if self.events else ''}"]
         lines += [f"a=rtpmap:{k[0]} {k[1]}" for k in kinds]
+        if self.fmtp:
+            lines.append(f"a=fmtp:{kinds[0][0]} {self.fmtp}")
         if self.events:
             lines += [f"a=rtpmap:101 telephone-event/{clock}", "a=fmtp:101 0-15"]
         if self.key:

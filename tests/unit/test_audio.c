@@ -140,7 +140,7 @@ static void make_voice(int16_t *pcm, size_t n, size_t from, unsigned hz, unsigne
 TEST(opus_brings_a_lost_frame_back_from_the_next)
 {
 	const struct sl_audio_encoder_opts o = {
-		.codec = SL_CODEC_OPUS, .hz = 16000, .bps = 32000, .complexity = 5};
+		.codec = SL_CODEC_OPUS, .hz = 16000, .max_bps = 32000, .complexity = 5};
 	int16_t pcm[320], out[SL_AUDIO_MAX_SAMPLES];
 	double share[2];
 
@@ -204,6 +204,25 @@ TEST(opus_is_made_the_cheap_way_until_something_is_lost_and_again_after_a_while)
 		CHECK(is_celt_at(e, hz, ms));
 		sl_audio_encoder_free(e);
 	}
+}
+
+TEST(opus_keeps_to_a_low_rate)
+{
+	const struct sl_audio_encoder_opts o = {
+		.codec = SL_CODEC_OPUS, .hz = 8000, .complexity = 3, .max_bps = 12000};
+	static int16_t pcm[160];
+	struct sl_audio_encoder *e;
+	uint8_t bytes[1000];
+	int sum = 0;
+
+	CHECK_INT(sl_audio_encoder_new(&e, &o), 0);
+	CHECK(!is_celt_at(e, 8000, 20));
+	for (unsigned i = 0; i < 50; i++) {
+		make_voice(pcm, 160, (size_t)i * 160, 8000, 150);
+		sum += sl_audio_encode(e, pcm, 160, bytes, sizeof bytes);
+	}
+	CHECK(sum > 500 && sum < 12000 / 8 * 5 / 4);
+	sl_audio_encoder_free(e);
 }
 
 TEST(what_is_made_up_for_a_lost_packet_sounds_on_and_then_fades)

@@ -45,7 +45,7 @@ struct sl_audio_encoder_opts {
 	enum sl_codec_id codec;
 	unsigned clock_hz;   /* L16 */
 	unsigned hz;	     /* of the samples; what a codec cannot take is -SL_EUNSUPP */
-	unsigned bps;	     /* Opus; 0: by the rate */
+	unsigned max_bps;    /* Opus: no more than; 0: no limit but what the rate is worth */
 	unsigned complexity; /* Opus, where packets are lost: 0 .. 10 */
 	bool dtx;	     /* Opus: nothing for silence */
 };
