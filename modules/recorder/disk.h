@@ -1,6 +1,6 @@
 /*
- * recorder/disk.h: the thread that writes. A disk may block for seconds, and then the ring from the
- * workers must be read all the same; so files are written by a thread of their own, out of a queue
+ * recorder/disk.h: the threads that write. A disk may block for seconds, and then the ring from the
+ * workers must be read all the same; so files are written by threads of their own, out of a queue
  * whose length is told: whoever makes bytes looks at it first.
  *
  * A file is written under "NAME.part", and gets its name, by which others know it, when it is whole:

@@ -1,0 +1,94 @@
+/*
+ * recorder/disk_impl.h: what the files of the disk share: a job, a file, the two queues.
+ *
+ * disk.c is the loop's side, disk_thread.c the threads' work, disk_path.c files by their names.
+ */
+#ifndef RECORDER_DISK_IMPL_H
+#define RECORDER_DISK_IMPL_H
+
+#include "disk.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+enum job_kind {
+	/* of the thread that writes */
+	JOB_WRITE,
+	JOB_APPEND,
+	JOB_SCRATCH,
+	JOB_SCRATCH_END,
+	JOB_MARK,
+	/* of the one that waits for the disk */
+	JOB_SYNC, /* what was appended */
+	JOB_END,
+	JOB_PUT,
+	JOB_REMOVE,
+	JOB_CALL,
+	JOB_QUIT, /* of both */
+};
+
+struct disk_file {
+	struct disk *d;
+	char dir[PATH_MAX - 300], name[256];
+	disk_done_fn *done;
+	void (*failed)(void *arg, int error);
+	void *arg;
+	/* The threads': */
+	int fd, error; /* error: atomic */
+	bool told, ended, dirty; /* dirty: atomic */
+	uint64_t sealed_at;
+	struct envelope seal;
+	struct disk_file *next_open, *next_news;
+	struct disk_result result;
+};
+
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	struct disk_file *file;
+	uint64_t at;
+	void (*fn)(void *arg, const char *dir); /* of JOB_CALL */
+	void (*reached)(void *arg);		/* of JOB_MARK */
+	void *arg;
+	char *dir, *name; /* of jobs without a file; within the same allocation */
+	size_t len;
+	char bytes[];
+};
+
+struct queue {
+	struct disk *d;
+	pthread_t thread;
+	pthread_cond_t wake;
+	struct job *first, **tail; /* under the lock */
+};
+
+struct disk {
+	struct disk_opts opts;
+	struct queue bytes, slow;
+	pthread_mutex_t lock;
+	struct disk_file *news, **news_tail; /* under the lock, like the next */
+	struct disk_file *open; /* the first thread adds, the second removes */
+	size_t queued; /* atomic */
+	uint64_t n_errors;
+	uint64_t synced_ns;
+	int fd;
+	struct sl_event ev;
+};
+
+/* ---- disk_path.c; an errno, 0: done */
+bool disk_join(char dst[PATH_MAX], const char *dir, const char *name, const char *tail);
+/* Makes the directory when that is what is missing. A descriptor, or -1 and errno */
+int disk_open_in(const char *dir, const char *name, const char *tail, int flags);
+int disk_write_at(int fd, const char *p, size_t len, uint64_t at);
+/* Under another name first, so that there is always one that is whole */
+int disk_put_file(const char *dir, const char *name, struct sl_str bytes, bool sync);
+/* What fd holds is whole, and stands as .part: it gets its name. */
+int disk_give_name(int fd, const char *dir, const char *name);
+void disk_sync_dir(const char *dir);
+
+/* ---- disk_thread.c */
+void disk_push(struct queue *q, struct job *j); /* of any thread */
+void *disk_run_bytes(void *disk);
+void *disk_run_slow(void *disk);
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * recorder/disk_path.c: files by their names: directories made when they are missing, bytes at
+ * their places, names that are given only to what is whole.
+ */
+#include "disk_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MODE_FILE = 0640, MODE_DIR = 0750, HASH_STEP = 1 << 18 };
+
+int disk_make_dir(const char *dir)
+{
+	char path[PATH_MAX];
+	size_t len = sl_str_copy(path, sizeof path, sl_str_c(dir));
+
+	if (len >= sizeof path)
+		return ENAMETOOLONG;
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, MODE_DIR) < 0 && errno != EEXIST)
+			return errno;
+		*p = '/';
+	}
+	return mkdir(path, MODE_DIR) < 0 && errno != EEXIST ? errno : 0;
+}
+
+bool disk_join(char dst[PATH_MAX], const char *dir, const char *name, const char *tail)
+{
+	return snprintf(dst, PATH_MAX, "%s/%s%s", dir, name, tail) < PATH_MAX;
+}
+
+int disk_open_in(const char *dir, const char *name, const char *tail, int flags)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	if (!disk_join(path, dir, name, tail)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
+	if (fd >= 0 || errno != ENOENT || !(flags & O_CREAT))
+		return fd;
+	rc = disk_make_dir(dir);
+	if (rc == 0)
+		return open(path, flags | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
+	errno = rc;
+	return -1;
+}
+
+int disk_write_at(int fd, const char *p, size_t len, uint64_t at)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : ENOSPC;
+		p += n;
+		len -= (size_t)n;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+int disk_hash(int fd, uint8_t ret_sha256[32], uint64_t *ret_bytes)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	char *step = malloc(HASH_STEP);
+	uint64_t at = 0;
+	ssize_t n = -1;
+	int rc = ctx && step && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 ? 0 : ENOMEM;
+
+	while (rc == 0 && (n = pread(fd, step, HASH_STEP, (off_t)at)) > 0) {
+		(void)EVP_DigestUpdate(ctx, step, (size_t)n);
+		at += (uint64_t)n;
+	}
+	if (rc == 0)
+		rc = n < 0 ? errno : EVP_DigestFinal_ex(ctx, ret_sha256, NULL) == 1 ? 0 : ENOMEM;
+	EVP_MD_CTX_free(ctx);
+	free(step);
+	*ret_bytes = at;
+	return rc;
+}
+
+/* The directory has gone from under the file: its bytes, which are still there, move on. */
+static int copy_to(int fd, const char *dir, const char *name)
+{
+	int to = disk_open_in(dir, name, "", O_WRONLY | O_CREAT | O_EXCL), rc = 0;
+	off_t at = 0;
+	ssize_t n;
+
+	if (to < 0)
+		return errno;
+	while ((n = copy_file_range(fd, &at, to, NULL, 1 << 30, 0)) > 0)
+		;
+	if (n < 0)
+		rc = errno;
+	close(to);
+	return rc;
+}
+
+int disk_give_name(int fd, const char *dir, const char *name)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	if (!disk_join(from, dir, name, ".part") || !disk_join(to, dir, name, ""))
+		return ENAMETOOLONG;
+	if (rename(from, to) == 0)
+		return 0;
+	return errno == ENOENT ? copy_to(fd, dir, name) : errno;
+}
+
+void disk_sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)fsync(fd); /* what can be done about it was done */
+	close(fd);
+}
+
+int disk_put_file(const char *dir, const char *name, struct sl_str bytes, bool sync)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	int fd = disk_open_in(dir, name, ".new", O_WRONLY | O_CREAT | O_TRUNC), rc;
+
+	rc = fd < 0 ? errno : disk_write_at(fd, bytes.p, bytes.len, 0);
+	if (rc == 0 && sync && fdatasync(fd) < 0)
+		rc = errno;
+	if (fd >= 0)
+		close(fd);
+	if (rc == 0 && disk_join(from, dir, name, ".new") && disk_join(to, dir, name, ""))
+		rc = rename(from, to) < 0 ? errno : 0;
+	return rc;
+}
+
+int disk_put_now(const char *dir, const char *name, struct sl_str bytes)
+{
+	return disk_put_file(dir, name, bytes, false);
+}
+

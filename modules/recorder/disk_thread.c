@@ -1,0 +1,345 @@
+/*
+ * recorder/disk_thread.c: the two threads of the disk: what they do with a job.
+ *
+ * The first hands bytes to the kernel, which is all that a crash of this process asks for, and
+ * passes on, in order, what may take as long as the disk likes: to synchronise, hash and rename. So
+ * a slow disk does not keep bytes here.
+ */
+#include "disk_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- queues */
+
+void disk_push(struct queue *q, struct job *j)
+{
+	j->next = NULL;
+	(void)pthread_mutex_lock(&q->d->lock);
+	*q->tail = j;
+	q->tail = &j->next;
+	(void)pthread_cond_signal(&q->wake);
+	(void)pthread_mutex_unlock(&q->d->lock);
+}
+
+static struct job *next_job(struct queue *q)
+{
+	struct job *j;
+
+	(void)pthread_mutex_lock(&q->d->lock);
+	while (!q->first)
+		(void)pthread_cond_wait(&q->wake, &q->d->lock);
+	j = q->first;
+	q->first = j->next;
+	if (!q->first)
+		q->tail = &q->first;
+	(void)pthread_mutex_unlock(&q->d->lock);
+	return j;
+}
+
+static void done_with(struct disk *d, struct job *j)
+{
+	__atomic_fetch_sub(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
+	free(j);
+}
+
+/* ---- files */
+
+/* Hands the file to the loop: it failed, or it is done, and then the loop may free it at once. */
+static void tell(struct disk *d, struct disk_file *f, bool ended)
+{
+	uint64_t one = 1;
+
+	(void)pthread_mutex_lock(&d->lock);
+	f->ended = ended;
+	if (!f->told) {
+		f->told = true;
+		f->next_news = NULL;
+		*d->news_tail = f;
+		d->news_tail = &f->next_news;
+	}
+	(void)pthread_mutex_unlock(&d->lock);
+	if (write(d->fd, &one, sizeof one) < 0)
+		(void)one; /* the counter is full: the loop is awake */
+}
+
+static int error_of(const struct disk_file *f)
+{
+	return __atomic_load_n(&f->error, __ATOMIC_ACQUIRE);
+}
+
+static void fail(struct disk *d, struct disk_file *f, int error)
+{
+	int none = 0;
+
+	if (!__atomic_compare_exchange_n(&f->error, &none, error, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		return;
+	__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+	tell(d, f, false);
+}
+
+static bool open_file(struct disk *d, struct disk_file *f)
+{
+	struct sl_buf head;
+	int rc = 0;
+
+	if (f->fd >= 0 || error_of(f))
+		return f->fd >= 0;
+	f->fd = disk_open_in(f->dir, f->name, ".part", O_RDWR | O_CREAT | O_EXCL);
+	if (f->fd < 0) {
+		fail(d, f, errno);
+		return false;
+	}
+	(void)pthread_mutex_lock(&d->lock);
+	f->next_open = d->open;
+	d->open = f;
+	(void)pthread_mutex_unlock(&d->lock);
+	if (!d->opts.recipient)
+		return true;
+	sl_buf_init(&head, 0);
+	rc = envelope_begin(&f->seal, d->opts.recipient, &head) < 0 ? EIO : 0;
+	if (rc == 0)
+		rc = disk_write_at(f->fd, (const char *)head.p, head.len, 0);
+	f->sealed_at = head.len;
+	sl_buf_free(&head);
+	if (rc)
+		fail(d, f, rc);
+	return rc == 0;
+}
+
+static void write_sealed(struct disk *d, struct disk_file *f, struct sl_str bytes, bool last)
+{
+	struct sl_buf out;
+	int rc;
+
+	sl_buf_init(&out, 0);
+	rc = envelope_seal(&f->seal, bytes, last, &out) < 0
+		     ? ENOMEM
+		     : disk_write_at(f->fd, (const char *)out.p, out.len, f->sealed_at);
+	if (rc == 0)
+		f->sealed_at += out.len;
+	else if (ftruncate(f->fd, (off_t)f->sealed_at) < 0)
+		(void)rc; /* recovery and readers look for the last whole piece themselves */
+	sl_buf_free(&out);
+	if (rc)
+		fail(d, f, rc);
+}
+
+static void do_write(struct disk *d, const struct job *j)
+{
+	struct disk_file *f = j->file;
+	int rc;
+
+	if (!open_file(d, f) || error_of(f))
+		return;
+	__atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+	if (d->opts.recipient) {
+		write_sealed(d, f, (struct sl_str){j->bytes, j->len}, false);
+		return;
+	}
+	rc = disk_write_at(f->fd, j->bytes, j->len, j->at);
+	if (rc == 0)
+		return;
+	if (ftruncate(f->fd, (off_t)j->at) < 0)
+		(void)rc; /* as above */
+	fail(d, f, rc);
+}
+
+static void close_file(struct disk *d, struct disk_file *f)
+{
+	struct disk_file **link = &d->open;
+
+	(void)pthread_mutex_lock(&d->lock);
+	while (*link && *link != f)
+		link = &(*link)->next_open;
+	if (*link)
+		*link = f->next_open;
+	(void)pthread_mutex_unlock(&d->lock);
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+}
+
+static void do_end(struct disk *d, struct disk_file *f)
+{
+	int rc = 0;
+
+	if (open_file(d, f) && !error_of(f) && d->opts.recipient)
+		write_sealed(d, f, SL_STR(""), true);
+	if (f->fd >= 0) {
+		rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
+		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER && fdatasync(f->fd) < 0)
+			rc = errno;
+		if (rc == 0)
+			rc = disk_give_name(f->fd, f->dir, f->name);
+		f->result.renamed = rc == 0;
+		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER)
+			disk_sync_dir(f->dir);
+	}
+	if (rc)
+		fail(d, f, rc);
+	f->result.error = error_of(f);
+	envelope_wipe(&f->seal);
+	close_file(d, f);
+	tell(d, f, true);
+}
+
+static void do_put(struct disk *d, const struct job *j)
+{
+	const struct sl_str bytes = {j->bytes, j->len};
+
+	if (disk_put_file(j->dir, j->name, bytes, d->opts.sync != DISK_SYNC_NEVER))
+		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+}
+
+static void do_append(struct disk *d, const struct job *j)
+{
+	int fd = disk_open_in(j->dir, j->name, "", O_WRONLY | O_CREAT | O_APPEND);
+	bool ok = fd >= 0 && write(fd, j->bytes, j->len) == (ssize_t)j->len;
+
+	if (fd >= 0)
+		close(fd);
+	if (!ok)
+		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+}
+
+static void do_sync(struct disk *d, const struct job *j)
+{
+	int fd = disk_open_in(j->dir, j->name, "", O_RDONLY);
+
+	if (fd < 0)
+		return; /* it has vanished, or could not be made, which is counted already */
+	if (fdatasync(fd) < 0)
+		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+	close(fd);
+}
+
+/* What cannot be written is done without: it is for a successor's convenience. */
+static void do_scratch(const struct job *j)
+{
+	struct disk_file *f = j->file;
+
+	if (f->fd < 0)
+		f->fd = disk_open_in(f->dir, f->name, "", O_WRONLY | O_CREAT);
+	if (f->fd >= 0)
+		(void)disk_write_at(f->fd, j->bytes, j->len, j->at);
+}
+
+static void end_scratch(struct disk_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f);
+}
+
+static void do_remove(const struct job *j)
+{
+	char path[PATH_MAX];
+
+	if (disk_join(path, j->dir, j->name, ""))
+		(void)unlink(path); /* may be gone already */
+}
+
+/* Files are only freed behind this thread's JOB_END, and new ones stand before the first seen. */
+static void sync_all(struct disk *d)
+{
+	uint64_t now = sl_clock_ns();
+	struct disk_file *f;
+
+	if (d->opts.sync != DISK_SYNC_SECOND || now < d->synced_ns + SL_NS_PER_S)
+		return;
+	d->synced_ns = now;
+	(void)pthread_mutex_lock(&d->lock);
+	f = d->open;
+	(void)pthread_mutex_unlock(&d->lock);
+	for (; f; f = f->next_open)
+		if (__atomic_exchange_n(&f->dirty, false, __ATOMIC_ACQ_REL) && fdatasync(f->fd) < 0)
+			fail(d, f, errno);
+}
+
+/* ---- jobs */
+
+/* false: it is for the other thread, now */
+static bool do_fast(struct disk *d, struct job *j)
+{
+	switch (j->kind) {
+	case JOB_WRITE:
+		do_write(d, j);
+		return d->opts.sync != DISK_SYNC_SECOND;
+	case JOB_APPEND:
+		do_append(d, j);
+		j->kind = JOB_SYNC;
+		return d->opts.sync == DISK_SYNC_NEVER;
+	case JOB_SCRATCH:
+		do_scratch(j);
+		return true;
+	case JOB_SCRATCH_END:
+		end_scratch(j->file);
+		return true;
+	case JOB_MARK:
+		j->reached(j->arg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void *disk_run_bytes(void *arg)
+{
+	struct disk *d = arg;
+	bool quit = false;
+
+	while (!quit) {
+		struct job *j = next_job(&d->bytes);
+
+		quit = j->kind == JOB_QUIT;
+		if (do_fast(d, j))
+			done_with(d, j);
+		else
+			disk_push(&d->slow, j);
+	}
+	return NULL;
+}
+
+static void do_slow(struct disk *d, const struct job *j)
+{
+	switch (j->kind) {
+	case JOB_SYNC:
+		do_sync(d, j);
+		break;
+	case JOB_END:
+		do_end(d, j->file);
+		break;
+	case JOB_PUT:
+		do_put(d, j);
+		break;
+	case JOB_REMOVE:
+		do_remove(j);
+		break;
+	case JOB_CALL:
+		j->fn(j->arg, j->dir);
+		break;
+	default:
+		break; /* bytes that were written: they are synchronised below */
+	}
+}
+
+void *disk_run_slow(void *arg)
+{
+	struct disk *d = arg;
+	bool quit = false;
+
+	while (!quit) {
+		struct job *j = next_job(&d->slow);
+
+		quit = j->kind == JOB_QUIT;
+		do_slow(d, j);
+		done_with(d, j);
+		sync_all(d);
+	}
+	return NULL;
+}
+
