@@ -104,8 +104,9 @@ enum recorder_meter {
 };
 extern const struct sl_metric recorder_metrics[];
 
-/* ---- messages of the channel; strings are lstr, integers big-endian */
-#define RECORDER_CHANNEL "recorder"
+/* ---- messages of the channel; strings are lstr, integers big-endian. The number in its name goes up
+ * with their layouts: in an upgrade, a process of another version is not heard rather than misread. */
+#define RECORDER_CHANNEL "recorder-2"
 enum record_message {
 	/* to the writer */
 	MSG_TRACK = 1, /* u64 id, u64 peer, u8 kind, u8 codec, u8 muted, u32 hz, room, peer name, name,

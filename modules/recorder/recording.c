@@ -276,6 +276,18 @@ void recording_join(struct recording *rec, struct wtrack *t)
 
 static void release_held(struct recording *rec, int64_t until_ns);
 
+/* Cutting one tells a successor how far all of them are: none of them may be gone while another is
+ * cut. */
+static void drop_series(struct series **s)
+{
+	struct series *gone = *s;
+
+	if (gone)
+		series_cut(gone);
+	*s = NULL;
+	series_free(gone);
+}
+
 void recording_leave(struct recording *rec, struct wtrack *t)
 {
 	struct sl_buf b;
@@ -285,9 +297,8 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 	release_held(rec, INT64_MAX);
 	if (rec->room_series)
 		series_forget(rec->room_series, t);
-	series_free(t->own);
-	series_free(t->raw);
-	t->own = t->raw = NULL;
+	drop_series(&t->own);
+	drop_series(&t->raw);
 	if (t->hls)
 		hls_end(t->hls);
 	t->hls = NULL;
@@ -582,8 +593,7 @@ void recording_end(struct recording *rec, const char *end_state, const char *rea
 		recording_leave(rec, t);
 	}
 	cut_all(rec);
-	series_free(rec->room_series);
-	rec->room_series = NULL;
+	drop_series(&rec->room_series);
 	rec->state = REC_ENDING;
 	rec->end_ns = sl_loop_ns(rec->writer->w->loop);
 	(void)sl_str_copy(rec->end_state, sizeof rec->end_state, sl_str_c(end_state));
