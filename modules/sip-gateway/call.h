@@ -7,7 +7,8 @@
  * the side where they are.
  *
  *     call.c     who is joined with whom, targets one after the other, the end
- *     party.c    a party's SIP dialog: INVITE both ways, answers, BYE
+ *     party.c    a party's SIP dialog, and its end    party_caller.c, party_callee.c  its INVITE
+ *     party_renew.c  refreshes and new offers of ours
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
@@ -180,7 +181,7 @@ int call_add_target(struct call *c, const struct dial_target *t, const char *hea
 void party_discharge(struct party *p);
 void party_charge(struct party *p);
 
-/* ---- party.c: SIP; each does what its state permits */
+/* ---- party*.c: SIP; each does what its state permits */
 void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to);
 /* The same without a word to it so far: its dialog and its leg */
 SL_MUST_CHECK int party_sip_begin(struct party *p, struct sl_str uri, struct sl_str to);
@@ -203,9 +204,9 @@ void party_put_contact(struct party *p, struct sl_buf *b);
 /* A request within the dialog: lines up to and without Content-Length. branch is filled. */
 void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t cseq,
 		 char branch[SIP_NAME_LEN + 1]);
-/* Sends it; nobody hears the answer but fn (or NULL). Takes b. */
-void party_request(struct party *p, const char *method, struct sl_str lines, const char *body_type,
-		   struct sl_str body, ctrans_fn *fn);
+/* Sends one; nobody hears the answer but fn (or NULL). NULL: as if it had been lost for good */
+struct ctrans *party_request(struct party *p, const char *method, struct sl_str lines,
+			     const char *body_type, struct sl_str body, ctrans_fn *fn);
 /* A session's refresh */
 void party_reinvite(struct party *p);
 /* A new offer of ours; video_reoffered tells when it is answered. -SL_EAGAIN: not now */
