@@ -40,7 +40,8 @@ static int on_tell(void *arg, uint32_t worker, enum wire_type type, const struct
 {
 	struct aux *a = arg;
 	const struct iovec iov = {msg->p, msg->len};
-	uint32_t any;
+	uint32_t all[256];
+	unsigned n;
 
 	if (worker) {
 		int rc = sl_channel_send(a->channel, worker, (uint16_t)type, &iov, 1);
@@ -49,9 +50,13 @@ static int on_tell(void *arg, uint32_t worker, enum wire_type type, const struct
 		if (rc != -SL_ENOENT || type != WIRE_SEND || sl_get32(msg->p + 4) != 0)
 			return rc;
 	}
-	if (sl_worker_current(a->w, &any, 1) == 0)
-		return -SL_ENOENT;
-	return sl_channel_send(a->channel, any, (uint16_t)type, &iov, 1);
+	n = sl_worker_current(a->w, all, SL_ARRAY_LEN(all));
+	if (n == 0) /* the whole node drains: what its calls end with leaves by whoever is left */
+		n = sl_worker_list(a->w, all, SL_ARRAY_LEN(all));
+	for (unsigned i = 0; i < n; i++)
+		if (sl_channel_send(a->channel, all[i], (uint16_t)type, &iov, 1) == 0)
+			return 0;
+	return -SL_ENOENT;
 }
 
 static uint32_t on_worker(void *arg, uint32_t wanted)
