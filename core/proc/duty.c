@@ -18,7 +18,7 @@
 #include "proc/worker.h"
 #include "session/registry.h"
 
-#define LEAVE_CHECK_MS 100
+#define LEAVE_CHECK_MS 20
 
 const struct sl_metric process_metrics[] = {
 #define X(kind_, name_, help_) {.name = #name_, .unit = "", .help = help_, .kind = SL_M_##kind_},
@@ -109,6 +109,25 @@ static bool is_empty(const struct worker *w)
 	       w->pub.n_holds == 0;
 }
 
+/* An aux process speaks through workers: those of a node that ends stay until it has nothing more to
+ * say. Of a generation that is followed by another, the successors do that. */
+static bool is_needed_by_aux(const struct worker *w)
+{
+	struct shm *s = w->pub.shm;
+
+	if (w->pub.aux || w->pub.generation != shm_generation(s))
+		return false;
+	for (unsigned slot = 0; slot < shm_sizes(s)->n_slots; slot++) {
+		const struct worker_slot *a = shm_worker(s, slot);
+		uint32_t state = __atomic_load_n(&a->state, __ATOMIC_ACQUIRE);
+
+		if (a->kind == 1 && a->generation == w->pub.generation &&
+		    (state == WORKER_SERVING || state == WORKER_DRAINING))
+			return true;
+	}
+	return false;
+}
+
 /* What others have sent while they took this process for one that stays is read first, and may be a
  * reason to stay. */
 static void check_empty(struct sl_timer *t)
@@ -117,7 +136,7 @@ static void check_empty(struct sl_timer *t)
 
 	if (is_empty(w))
 		inbox_read(w->pub.inbox);
-	if (is_empty(w))
+	if (is_empty(w) && !is_needed_by_aux(w))
 		loop_stop(w->pub.loop);
 	else
 		sl_timer_set(w->pub.loop, t, LEAVE_CHECK_MS);

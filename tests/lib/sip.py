@@ -11,6 +11,7 @@ import struct
 import time
 
 SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
+T1 = 1.0  # seconds until a datagram that nothing answers is sent again: twice RFC 3261's, for machines that are busy
 rng = random.Random(7)
 
 
@@ -169,6 +170,7 @@ class Phone:
     def __init__(self, wire, user, password="secret", domain="sluice"):
         self.wire, self.user, self.password, self.domain = wire, user, password, domain
         self.call_id, self.cseq, self.tag, self.log, self.waiting = token(16), 0, token(), [], []
+        self.unheard = {}  # over UDP: branches of requests that nothing has answered: [text, when it is sent again, seconds until then]
         host, port = wire.here
         transport = "" if wire.via == "UDP" else f";transport={wire.via.lower()}"
         self.hostport = f"{host}:{port}" if port else host
@@ -178,12 +180,25 @@ class Phone:
         return f"Via: SIP/2.0/{self.wire.via} {self.hostport};branch=z9hG4bK{branch or token(12)};rport"
 
     def request(self, method, uri, lines, body="", branch=None, kind="application/sdp"):
+        branch = branch or token(12)
         text = "\r\n".join([f"{method} {uri} SIP/2.0", self.via(branch), "Max-Forwards: 70", *lines])
         if body:
             text += f"\r\nContent-Type: {kind}"
         text += f"\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
         self.wire.send(text)
+        if self.wire.via == "UDP" and method != "ACK":
+            self.unheard[branch] = [text, time.monotonic() + T1, T1]
         return text
+
+    def _again(self):
+        """Sends what is due again (RFC 3261 section 17.1); seconds until the next is."""
+        now = time.monotonic()
+        for one in self.unheard.values():
+            if one[1] <= now:
+                self.wire.send(one[0])
+                one[2] *= 2
+                one[1] = now + one[2]
+        return min((one[1] for one in self.unheard.values()), default=now + 60) - now
 
     def reply(self, m, status, reason, lines=(), body="", tag=None):
         to = m.get("To") + (f";tag={tag}" if tag and not m.tag("To") else "")
@@ -207,12 +222,14 @@ class Phone:
             if left <= 0:
                 raise AssertionError(f"{self.user}: waited {timeout} s for {what}; came: {self.log[-12:]}")
             try:
-                text = self.wire.recv(left)
+                text = self.wire.recv(max(0.001, min(left, self._again())))
             except TimeoutError:
                 continue
             if not text.strip():
                 continue
             m = Message(text)
+            if m.status:
+                self.unheard.pop(re.search("branch=z9hG4bK([^;,]*)", m.get("Via", "branch=z9hG4bK")).group(1), None)
             self.log.append(m)
             if wants(m):
                 return m
