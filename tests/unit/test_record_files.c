@@ -9,6 +9,8 @@
 #include "modules/recorder/manifest.h"
 #include "modules/recorder/mux.h"
 
+#include <ctype.h>
+
 static uint8_t file[1 << 20];
 static size_t file_len;
 static size_t flushed[64];
@@ -185,6 +187,33 @@ TEST(no_name_leaves_its_directory)
 	}
 	safe_name(dst, 5, SL_STR("longer than that"));
 	CHECK_INT(strlen(dst), 4);
+}
+
+TEST(no_byte_of_a_name_reaches_a_path_unless_it_is_plain)
+{
+	char dst[64], name[300];
+
+	for (unsigned c = 0; c < 256; c++) {
+		bool plain = (c < 128 && isalnum((int)c)) || c == '-' || c == '_';
+
+		memset(name, (int)c, sizeof name);
+		safe_name(dst, sizeof dst, (struct sl_str){name, sizeof name});
+		CHECK(dst[0] == (plain ? (char)c : '_'));
+		CHECK_INT(strlen(dst), sizeof dst - 1);
+		CHECK(strstr(dst, "..") == NULL);
+	}
+}
+
+TEST(a_name_that_is_cut_does_not_end_in_a_dot)
+{
+	char dst[8];
+
+	safe_name(dst, sizeof dst, SL_STR("abcdef.ghi"));
+	CHECK(strcmp(dst, "abcdef") == 0);
+	safe_name(dst, 2, SL_STR("."));
+	CHECK(strcmp(dst, "_") == 0);
+	safe_name(dst, sizeof dst, SL_STR("a\0b\xc3"));
+	CHECK(strcmp(dst, "a_b_") == 0);
 }
 
 /* ---- sealed files */
