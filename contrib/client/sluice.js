@@ -210,11 +210,31 @@ export class Socket extends EventTarget {
 		case 'welcome': return this.welcome(m);
 		case 'ack': return void (this.unacked = this.unacked.filter(u => u.id !== m.id));
 		case 'error': return this.refused(m);
+		case 'moved': return this.move(m);
 		case 'reconnect': return this.setTimer('move', Math.random() * m.within, () => this.connect());
 		case 'hello': this.server = m; return;
 		case 'pong': return;
 		default: emit(this, 'message', m);
 		}
+	}
+
+	/* A moderator has put us into another room; what is given with it opens that one, where our token does not. */
+	move({room, token}) {
+		this.room = room;
+		this.forget();
+		emit(this, 'moved', room);
+		if (!token)
+			return this.sendJoin();
+		this.token = token;
+		return this.connect();
+	}
+
+	/* The peer of before is gone, with what it had not heard or said. */
+	forget() {
+		this.resumeToken = null;
+		this.seq = this.acked = 0;
+		this.unacked = [];
+		clearTimeout(this.timers.ack);
 	}
 
 	welcome(m) {
@@ -235,9 +255,7 @@ export class Socket extends EventTarget {
 
 	refused(m) {
 		if (m.code === 'resume_failed') {
-			this.resumeToken = null;
-			this.seq = this.acked = 0;
-			this.unacked = [];
+			this.forget();
 			emit(this, 'reset');
 			return this.sendJoin();
 		}
@@ -630,6 +648,12 @@ export class Room extends EventTarget {
 		on('reset', () => {
 			this.closeMedia('lost');
 			this.dropLinks('lost');
+		});
+		on('moved', room => {
+			this.name = room;
+			this.closeMedia('moved');
+			this.dropLinks('moved');
+			emit(this, 'moved', room);
 		});
 		on('state', () => emit(this, 'state', this.state));
 		on('trouble', m => emit(this, 'trouble', m));

@@ -9,11 +9,15 @@
 
 #include <stdio.h>
 
-enum { ERR_BYTES = 160 };
+enum {
+	ERR_BYTES = 160,
+	MAX_ROOM_BYTES = 1024, /* where it is joined, `max_name` says what is too long */
+};
 
 const char *const verb_types[] = {
 	"publish", "subscribe", "unsubscribe", "sub-answer",  "sub-restart", "trickle", "layers",
-	"mute",	   "remove",	"close-room",  "media-leave", "need-sfu",    NULL};
+	"mute",	   "remove",	"move",	       "close-room",  "media-leave", "need-sfu",
+	NULL};
 
 struct said { /* one message while it is carried out */
 	struct sfu *s;
@@ -223,16 +227,67 @@ static int on_mute(struct said *v)
 	return 0;
 }
 
+/* A moderator's power ends with the room. */
+static int named_peer(const struct said *v, uint64_t *ret_id)
+{
+	struct sl_signal_peer other;
+
+	if (id_read(sl_json_get_str(v->msg, "peer"), ret_id) < 0 ||
+	    !v->s->signal->find(v->s->signal_self, *ret_id, &other) ||
+	    !sl_str_eq(other.room, v->peer->room))
+		return refuse(v, -SL_ENOENT, "there is no such peer in this room");
+	return 0;
+}
+
 static int on_remove(struct said *v)
 {
 	uint64_t id;
+	int rc;
 
-	if (!(v->p->grants & SL_MAY_ADMIN))
+	if (!(v->peer->grants & SL_MAY_ADMIN))
 		return refuse(v, -SL_EDENIED, "the token does not permit to remove others");
-	if (id_read(sl_json_get_str(v->msg, "peer"), &id) < 0 ||
-	    v->s->signal->end(v->s->signal_self, id, "kicked") < 0)
-		return refuse(v, -SL_ENOENT, "there is no such peer");
-	return 0;
+	rc = named_peer(v, &id);
+	if (rc < 0)
+		return rc;
+	rc = v->s->signal->end(v->s->signal_self, id, "kicked");
+	return rc < 0 ? refuse(v, rc, "the peer cannot be reached") : 0;
+}
+
+/* It joins the other room by itself: whether it may, and whether there is a place, is found there.
+ */
+static int move_peer(struct said *v, uint64_t id, struct sl_str room, struct sl_str token)
+{
+	json_t *word = json_pack("{s:s, s:s#, s:o*}", "type", "moved", "room", room.p,
+				 (int)room.len, "token",
+				 token.p ? json_stringn(token.p, token.len) : NULL);
+	struct sl_buf b;
+	int rc;
+
+	sl_buf_init(&b, 0);
+	if (word)
+		sl_json_dump(word, &b);
+	json_decref(word);
+	rc = word ? sl_buf_ok(&b) : -SL_ENOMEM;
+	if (rc == 0)
+		rc = v->s->signal->move(v->s->signal_self, id, sl_buf_view(&b));
+	sl_buf_free(&b);
+	if (rc == -SL_EUNSUPP)
+		return refuse(v, rc, "this peer cannot be moved: it has no client");
+	return rc < 0 ? refuse(v, rc, "the peer cannot be reached") : 0;
+}
+
+static int on_move(struct said *v)
+{
+	struct sl_str room = sl_json_get_str(v->msg, "room");
+	uint64_t id;
+	int rc;
+
+	if (!(v->peer->grants & SL_MAY_ADMIN))
+		return refuse(v, -SL_EDENIED, "the token does not permit to move others");
+	if (room.len == 0 || room.len > MAX_ROOM_BYTES || sl_str_eq(room, v->peer->room))
+		return refuse(v, -SL_EINVAL, "room is the name of another room");
+	rc = named_peer(v, &id);
+	return rc < 0 ? rc : move_peer(v, id, room, sl_json_get_str(v->msg, "token"));
 }
 
 struct ending {
@@ -253,7 +308,7 @@ static int on_close_room(struct said *v)
 {
 	struct ending e = {.s = v->s};
 
-	if (!(v->p->grants & SL_MAY_ADMIN))
+	if (!(v->peer->grants & SL_MAY_ADMIN))
 		return refuse(v, -SL_EDENIED, "the token does not permit to close the room");
 	do {
 		e.n = 0;
@@ -276,16 +331,23 @@ static int on_media_leave(struct said *v)
 struct verb {
 	const char *type;
 	bool makes; /* a participant, when it is the first word */
+	bool bare;  /* about others' place in the room: one's own media do not matter */
 	int (*fn)(struct said *v);
 };
 
 static const struct verb verbs[] = {
-	{"publish", true, on_publish},		{"subscribe", true, on_subscribe},
-	{"unsubscribe", false, on_unsubscribe}, {"sub-answer", false, on_sub_answer},
-	{"sub-restart", false, on_sub_restart}, {"trickle", false, on_trickle},
-	{"layers", false, on_layers},		{"mute", false, on_mute},
-	{"remove", false, on_remove},		{"close-room", false, on_close_room},
-	{"media-leave", false, on_media_leave},
+	{"publish", .makes = true, .fn = on_publish},
+	{"subscribe", .makes = true, .fn = on_subscribe},
+	{"unsubscribe", .fn = on_unsubscribe},
+	{"sub-answer", .fn = on_sub_answer},
+	{"sub-restart", .fn = on_sub_restart},
+	{"trickle", .fn = on_trickle},
+	{"layers", .fn = on_layers},
+	{"mute", .fn = on_mute},
+	{"media-leave", .fn = on_media_leave},
+	{"remove", .bare = true, .fn = on_remove},
+	{"move", .bare = true, .fn = on_move},
+	{"close-room", .bare = true, .fn = on_close_room},
 };
 
 static const struct verb *find_verb(struct sl_str type)
@@ -336,6 +398,8 @@ int verb_handle(struct sfu *s, const struct sl_signal_peer *peer, const json_t *
 	}
 	if (!verb)
 		return refuse(&v, -SL_EUNSUPP, "unknown message");
+	if (verb->bare)
+		return verb->fn(&v);
 	v.p = participant_find(s, peer->id);
 	if (v.p && !v.p->here)
 		return carry_to(&v, v.p->owner);

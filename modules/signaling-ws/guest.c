@@ -176,6 +176,16 @@ static int guest_end(void *self, uint64_t peer, const char *reason)
 	return spread_end(hub, m);
 }
 
+static int guest_move(void *self, uint64_t peer, struct sl_str word)
+{
+	struct hub *hub = self;
+	struct member *m = roster_find(&hub->roster, peer);
+
+	if (!m)
+		return -SL_ENOENT;
+	return m->peer ? peer_move(m->peer, word) : spread_move(hub, m, word);
+}
+
 /* ---- peers of modules */
 
 static int guest_enter(void *self, const struct sl_signal_entry *e, uint64_t *ret_peer)
@@ -224,4 +234,5 @@ const struct sl_signal_iface guest_iface = {
 	.enter = guest_enter,
 	.leave = guest_leave,
 	.unlisten = guest_unlisten,
+	.move = guest_move,
 };

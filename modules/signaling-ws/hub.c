@@ -44,6 +44,10 @@ static void end_doomed(struct peer *p)
 	struct conn *c = p->conn;
 	enum client_error e = p->doomed;
 
+	if (p->moved) { /* its socket has no peer then, and waits for a join */
+		peer_end(p, "moved");
+		return;
+	}
 	peer_end(p, reason_of(e));
 	if (!c)
 		return;

@@ -145,6 +145,7 @@ struct peer {
 	uint8_t may;		  /* enum permission */
 	uint32_t grants;	  /* enum sl_signal_grant */
 	enum client_error doomed; /* ends when the hub has settled; the why */
+	bool moved;		  /* doomed, and its socket may join another room */
 };
 
 struct hub_io {
@@ -246,6 +247,7 @@ void peer_close(struct peer *p,
 		const char *why); /* and no longer; frees it. Its room is not told */
 void peer_free(struct peer *p);	  /* one that is not open */
 void peer_doom(struct peer *p, enum client_error why);
+int peer_move(struct peer *p, struct sl_str word); /* doomed, and told so; its socket may join again */
 void peer_attach(struct peer *p, struct conn *c);
 void peer_detach(struct peer *p);
 /* Number, keep, send. A mailbox that is full dooms the peer. */
@@ -280,7 +282,7 @@ enum spread_type {		   /* numbers are spoken between generations: append only */
 		   SPREAD_SOURCE,  /* id, from, next number */
 		   SPREAD_LATE,	   /* id, from, number, body */
 		   SPREAD_GIVEN,   /* id, next seq: that was all */
-		   SPREAD_END,	   /* id */
+		   SPREAD_END,	   /* id; and the last word, of one that is moved */
 };
 /* Asks the others for their peers; until they have answered, joins wait. */
 void spread_start(struct hub *hub, const uint32_t *owners, unsigned n);
@@ -296,6 +298,7 @@ int spread_deliver(struct peer *from, struct member *to, struct sl_str body);
 /* The same for what this node itself says; and: its owner shall end it. */
 int spread_serve(struct hub *hub, struct member *to, struct sl_str body);
 int spread_end(struct hub *hub, struct member *m);
+int spread_move(struct hub *hub, struct member *m, struct sl_str word);
 /* The member is here now, or will not come: what waited for it goes its way. */
 void spread_release(struct hub *hub, struct member *m);
 /* A member vanishes from this worker's roster; its room mates here are told. */

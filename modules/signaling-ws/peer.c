@@ -117,6 +117,21 @@ void peer_doom(struct peer *p, enum client_error why)
 	p->hub->any_doomed = true;
 }
 
+/* One that a module has brought has no client that could follow. */
+int peer_move(struct peer *p, struct sl_str word)
+{
+	if (p->hosted)
+		return -SL_EUNSUPP;
+	if (p->doomed)
+		return -SL_ENOENT;
+	peer_deliver(p, word);
+	if (p->doomed) /* by an overflow: that comes first */
+		return -SL_ENOENT;
+	p->moved = true;
+	peer_doom(p, CLIENT_E_KICKED);
+	return 0;
+}
+
 /* Bytes are counted for the session table, as the relay counts its own. */
 static void send_text(struct peer *p, struct sl_str text)
 {

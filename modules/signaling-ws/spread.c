@@ -197,6 +197,15 @@ static bool is_worker(uint64_t id)
 	return id <= UINT32_MAX;
 }
 
+/* With a last word it is moved, without it is out. */
+static void end_here(struct peer *p, const struct sl_reader *r)
+{
+	if (r->p == r->end)
+		peer_doom(p, CLIENT_E_KICKED);
+	else
+		(void)peer_move(p, (struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)});
+}
+
 /* To a peer of our own. One that has left meanwhile is not heard any more. */
 static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_str data)
 {
@@ -210,7 +219,7 @@ static void arrive(struct hub *hub, struct member *m, uint16_t type, struct sl_s
 		return;
 	}
 	if (type == SPREAD_END) {
-		peer_doom(m->peer, CLIENT_E_KICKED);
+		end_here(m->peer, &r);
 		return;
 	}
 	id = sl_read_u64(&r);
@@ -289,10 +298,16 @@ int spread_serve(struct hub *hub, struct member *to, struct sl_str body)
 
 int spread_end(struct hub *hub, struct member *m)
 {
+	return spread_move(hub, m, (struct sl_str){NULL, 0});
+}
+
+int spread_move(struct hub *hub, struct member *m, struct sl_str word)
+{
 	struct sl_buf b;
 	int rc;
 
 	spread_begin(&b, m->id);
+	sl_buf_str(&b, word);
 	rc = sl_buf_ok(&b);
 	if (rc == 0)
 		rc = route(hub, m, SPREAD_END, sl_buf_view(&b));
@@ -362,7 +377,7 @@ static void on_peer(struct hub *hub, uint32_t from, uint64_t id, struct sl_reade
 static void on_leave(struct hub *hub, uint32_t from, uint64_t id, struct sl_reader *r)
 {
 	static const char *const reasons[] = {"leave",	  "lost",   "timeout",
-					      "overflow", "kicked", "error"};
+					      "overflow", "kicked", "moved", "error"};
 	struct member *m = roster_find(&hub->roster, id);
 	struct sl_str said = sl_read_lstr(r);
 	const char *reason = "leave";

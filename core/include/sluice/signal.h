@@ -79,6 +79,10 @@ struct sl_signal_iface {
 	int (*leave)(void *self, uint64_t peer);
 	/* Who has listened with arg hears nothing any more: when a module stops, before arg goes. */
 	void (*unlisten)(void *self, const void *arg);
+	/* Out of its room ("moved") with one JSON object as the last that it is told; its socket
+	 * stays, so that it can join another room. -SL_ENOENT: no such peer; -SL_EUNSUPP: a module
+	 * brought it, which only `end` ends; seen where it is, elsewhere nothing happens. */
+	int (*move)(void *self, uint64_t peer, struct sl_str word);
 };
 
 #endif
