@@ -3,6 +3,7 @@
  *
  *     layers.c          a subscriber's stream: runs of one encoding, timestamps, what goes out
  *     layers_pick.c     which frames of a run are forwarded
+ *     layers_refs.c     the same by what VP9's frames refer to
  *     layers_numbers.c  numbers without gaps: sequence numbers, picture ids
  *     layers_write.c    payload descriptors written anew
  *
@@ -51,6 +52,15 @@ struct pick_frame { /* a decision, for the frame's other packets */
 	bool known, forward;
 };
 
+enum { REFS_PICTURES = 128 }; /* as far as a reference reaches */
+
+struct refs {		/* what became of pictures, by spatial layers; neither: not seen yet */
+	uint64_t first; /* of the run */
+	uint64_t newest;
+	uint64_t joined_temporal, joined_spatial; /* picture with which a layer was, last */
+	uint8_t sent[REFS_PICTURES], dropped[REFS_PICTURES];
+};
+
 struct run {
 	uint8_t encoding, codec;
 	struct selection sel;			/* for the newest packets, */
@@ -73,6 +83,7 @@ struct run {
 	uint16_t number_offset;
 	uint32_t mask_told; /* of active targets; 0: none yet */
 	unsigned mask_left; /* frames that are still to say it */
+	struct refs refs; /* VP9 that tells them */
 	/* VP8, VP9 */
 	uint64_t picture;     /* highest, unwrapped */
 	uint16_t picture_offset; /* VP9 */
@@ -115,6 +126,17 @@ bool pick_late(struct run *run, const struct sl_layers_packet *p);
 /* Does the picture end here for this subscriber? */
 bool pick_ends(const struct run *run, const struct sl_layers_packet *p);
 
+/* The run begins with this picture. */
+void refs_begin(struct refs *r, uint64_t picture);
+/* A key frame's lowest layer has been selected. */
+void refs_key(struct refs *r, const struct sl_frame_info *i, uint64_t picture);
+/* As pick, for a frame other than that */
+bool refs_pick(struct sl_layers *l, const struct sl_frame_info *i, uint64_t picture);
+/* selected: its layers were, at its time */
+bool refs_pick_late(struct refs *r, const struct sl_frame_info *i, uint64_t picture, bool selected);
+
+/* Its picture id, unwrapped */
+uint64_t picture_of(const struct run *run, const struct sl_frame_info *info);
 /* Ids of a run's first packet follow those before it. */
 void write_begin(struct sl_layers *l, const struct sl_layers_packet *p);
 /* Accounts for the packet's picture, and fills patch and descriptor of out where it is forwarded.

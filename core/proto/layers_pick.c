@@ -5,7 +5,8 @@
  * dependency descriptor the rule is exact: a decode target is *intact* when nothing of it has been
  * dropped since a frame that lets one switch to it, and only intact targets are taken. Without, the
  * formats' own marks serve: key pictures, switching points of temporal layers, and spatial layers
- * that refer to no earlier picture.
+ * that refer to no earlier picture. Where frames of VP9 name what they refer to, layers_refs.c
+ * decides.
  *
  * The selection changes with the newest packets only; late ones are judged by what holds.
  */
@@ -140,9 +141,13 @@ static bool pick_plain(struct sl_layers *l, const struct sl_layers_packet *p, bo
 	if (i->key && i->begins && i->spatial == 0) {
 		run->sel.spatial = l->target.spatial;
 		run->sel.temporal = l->target.temporal;
+		if (i->refs_told)
+			refs_key(&run->refs, i, picture_of(run, i));
 	} else {
 		if (new_picture)
 			go_down(&run->sel, &l->target);
+		if (i->refs_told)
+			return refs_pick(l, i, picture_of(run, i));
 		go_up_in_time(&run->sel, &l->target, i);
 		go_up_in_space(run, &l->target, i);
 	}
@@ -356,6 +361,9 @@ static bool pick_unseen(struct run *run, const struct sl_layers_packet *p)
 
 	if (!sel || run->described != dd->present)
 		return false;
+	if (!dd->present && p->info->refs_told)
+		return refs_pick_late(&run->refs, p->info, picture_of(run, p->info),
+				      is_within(p->info, sel));
 	if (!dd->present)
 		return is_within(p->info, sel);
 	number = unwrap_number(run, dd->frame_number);

@@ -17,7 +17,7 @@ enum {
 	MASK_FRAMES = 8, /* frames that repeat a new mask: some may be lost */
 };
 
-static uint64_t unwrap_picture(const struct run *run, const struct sl_frame_info *info)
+uint64_t picture_of(const struct run *run, const struct sl_frame_info *info)
 {
 	unsigned shift = 16u - info->picture_bits;
 	int16_t distance = (int16_t)(uint16_t)((info->picture_id - run->picture) << shift);
@@ -36,6 +36,7 @@ void write_begin(struct sl_layers *l, const struct sl_layers_packet *p)
 			1;
 
 	run->picture = (UINT64_C(1) << 16) + i->picture_id;
+	refs_begin(&run->refs, run->picture);
 	run->picture_offset = l->started ? (uint16_t)(next - i->picture_id) : 0;
 	numbers_begin(&l->now->pictures, run->picture, l->started ? next : i->picture_id);
 	if (!l->started)
@@ -141,7 +142,7 @@ static void write_descriptor(struct sl_layers *l, struct run *run, const struct 
 static int number_picture(struct stretch *st, const struct sl_layers_packet *p, bool forward,
 			  uint16_t *ret_picture)
 {
-	uint64_t picture = unwrap_picture(&st->run, p->info);
+	uint64_t picture = picture_of(&st->run, p->info);
 
 	if (picture > st->run.picture)
 		st->run.picture = picture;

@@ -18,7 +18,6 @@ enum {
 	B_BIT = 0x08,
 	E_BIT = 0x04,
 	V_BIT = 0x02,
-	MAX_REFS = 3,
 };
 
 static void read_picture_id(struct bits *b, struct sl_frame_info *info)
@@ -40,10 +39,10 @@ static void read_layers(struct bits *b, bool flexible, struct sl_frame_info *inf
 }
 
 /* Distances in flexible mode, each followed by whether another comes */
-static void skip_refs(struct bits *b)
+static void read_refs(struct bits *b, struct sl_frame_info *info)
 {
-	for (unsigned i = 0; i < MAX_REFS; i++) {
-		(void)bits_read(b, 7);
+	while (info->n_refs < SL_ARRAY_LEN(info->refs)) {
+		info->refs[info->n_refs++] = (uint8_t)bits_read(b, 7);
 		if (!bits_flag(b))
 			return;
 	}
@@ -79,7 +78,7 @@ int vp9_read(struct sl_codec_state *s, struct sl_str payload, struct sl_frame_in
 		read_layers(&b, first & F_BIT, info);
 	info->head_len = (uint8_t)(b.at / 8);
 	if ((first & F_BIT) && (first & P_BIT))
-		skip_refs(&b);
+		read_refs(&b, info);
 	if (first & V_BIT)
 		read_structure(&b, s);
 	if (b.failed || info->spatial >= SL_MAX_SPATIAL)
@@ -88,6 +87,7 @@ int vp9_read(struct sl_codec_state *s, struct sl_str payload, struct sl_frame_in
 	info->begins = first & B_BIT;
 	info->ends = first & E_BIT;
 	info->independent = !(first & P_BIT);
+	info->refs_told = (first & F_BIT) && (first & I_BIT);
 	info->key = info->independent && info->spatial == 0 && !info->inter_layer;
 	if (info->independent) {
 		info->width = s->width[info->spatial];

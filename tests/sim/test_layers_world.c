@@ -11,11 +11,11 @@
 
 enum { SEEDS = 20, PICTURES = 1500, MAX_ENC = 3, MAX_FRAMES = PICTURES * 9, MAX_PACKETS = 4, OUT_MAX = 65536 };
 
-enum kind { VP8_SIMULCAST, VP9_SVC, AV1_SVC };
+enum kind { VP8_SIMULCAST, VP9_SVC, AV1_SVC, VP9_FLEXIBLE };
 
 struct frame { /* of one spatial layer */
 	uint8_t encoding, spatial, temporal, n_packets, n_refs;
-	bool key, sync, joins, tainted;
+	bool key, sync, joins, refreshes, tainted;
 	unsigned refs[3];
 	unsigned n_arrived, n_out;
 	uint16_t picture, number;
@@ -164,6 +164,24 @@ static size_t vp9_head(uint8_t *p, const struct frame *f, bool first, bool last)
 	return structure ? 6 : 5;
 }
 
+/* Every picture that the frame refers to in its own layer */
+static size_t flexible_head(uint8_t *p, const struct frame *f, bool first, bool last)
+{
+	unsigned n = f->spatial > 0; /* the reference to the layer below comes first */
+	size_t at = 4;
+
+	(void)vp9_head(p, f, first, last);
+	p[0] = (uint8_t)(0xb0 | (f->n_refs > n ? 0x40 : 0) | (first ? 8 : 0) | (last ? 4 : 0));
+	p[3] &= 0xef; /* no switching points are marked */
+	for (; n < f->n_refs; n++)
+		p[at++] = (uint8_t)(((f->picture - w.frames[f->refs[n]].picture) & 0x7f) << 1 | (n + 1u < f->n_refs));
+	if (f->key && first && f->spatial == 0) {
+		p[0] |= 2;
+		p[at++] = 0x40; /* three layers, no sizes */
+	}
+	return at;
+}
+
 static void launch(unsigned frame, unsigned packet, bool last, uint16_t seq)
 {
 	const struct frame *f = &w.frames[frame];
@@ -191,7 +209,7 @@ static void refer(struct frame *f, bool sync)
 
 	if (f->spatial > 0)
 		add_ref(f, last[f->spatial - 1][f->temporal]); /* of this picture */
-	if (f->key)
+	if (f->key || (w.kind == VP9_FLEXIBLE && f->spatial > 0 && f->refreshes))
 		return;
 	f->sync = sync && f->temporal > 0;
 	for (int t = f->temporal; t >= 0; t--) {
@@ -199,7 +217,7 @@ static void refer(struct frame *f, bool sync)
 			continue; /* refers to the base alone */
 		if (last[f->spatial][t]) {
 			add_ref(f, last[f->spatial][t]);
-			if (t == 0 || f->sync || f->n_refs == 3)
+			if (t == 0 || f->sync || f->n_refs == SL_ARRAY_LEN(f->refs))
 				return;
 		}
 	}
@@ -212,7 +230,7 @@ static void make_frame(unsigned e, unsigned spatial, unsigned temporal, bool key
 
 	sl_assert(id < MAX_FRAMES);
 	*f = (struct frame){.encoding = (uint8_t)e, .spatial = (uint8_t)spatial, .temporal = (uint8_t)temporal, .key = key,
-			    .joins = !key && (i % 8 == 1 || i % 8 == 2),
+			    .refreshes = i % 24 == 0, .joins = !key && (i % 8 == 1 || i % 8 == 2),
 			    .n_packets = (uint8_t)(1 + pick_below(MAX_PACKETS)), .picture = (uint16_t)(w.picture_base[e] + i) & 0x7fff,
 			    .number = w.number[e]++, .tl0 = w.tl0[e],
 			    .ts = w.ts_base[e] + (uint32_t)(w.now / MS * 90)};
@@ -263,6 +281,9 @@ static void note(const struct sl_rtp_out *out, const struct flight *f)
 		sl_assert(out->cut == 6 && out->patch_len == 6);
 		s->picture = sl_get16(out->patch + 2) & 0x7fff;
 		s->tl0 = out->patch[4];
+	} else if (w.kind == VP9_FLEXIBLE) {
+		sl_assert(out->cut == 4 && out->patch_len == 4);
+		s->picture = sl_get16(out->patch + 1) & 0x7fff;
 	} else if (w.kind == VP9_SVC) {
 		sl_assert(out->cut == 5 && out->patch_len == 5);
 		s->picture = sl_get16(out->patch + 1) & 0x7fff;
@@ -301,7 +322,12 @@ static size_t make_packet(uint8_t *p, const struct flight *fl)
 		memcpy(p + at, "\x10\xff\xff", 3); /* encrypted, for all one knows */
 		return at + 3;
 	}
-	at += w.kind == VP8_SIMULCAST ? vp8_head(p + at, f, first) : vp9_head(p + at, f, first, last);
+	if (w.kind == VP8_SIMULCAST)
+		at += vp8_head(p + at, f, first);
+	else if (w.kind == VP9_SVC)
+		at += vp9_head(p + at, f, first, last);
+	else
+		at += flexible_head(p + at, f, first, last);
 	p[at] = 0xff;
 	return at + 1;
 }
@@ -309,7 +335,7 @@ static size_t make_packet(uint8_t *p, const struct flight *fl)
 static void arrive(const struct flight *fl)
 {
 	struct sl_layers_packet p = {.encoding = fl->encoding, .now_ns = w.now,
-				     .codec = w.kind == VP8_SIMULCAST ? SL_CODEC_VP8 : w.kind == VP9_SVC ? SL_CODEC_VP9 : SL_CODEC_AV1};
+				     .codec = w.kind == VP8_SIMULCAST ? SL_CODEC_VP8 : w.kind == AV1_SVC ? SL_CODEC_AV1 : SL_CODEC_VP9};
 	const struct sl_rtp_ext_map map = {{[SL_RTP_EXT_DEPENDENCY_DESCRIPTOR] = 1}};
 	struct sl_frame_info info;
 	struct sl_rtp rtp = {0};
@@ -486,9 +512,9 @@ static const char *ids(void)
 			return "ids change within a picture";
 		if (w.kind == VP8_SIMULCAST && other && !w.lossy && s->picture != ((before->picture + 1) & 0x7fff))
 			return "picture ids are not continuous";
-		if (w.kind == VP9_SVC && other && !w.lossy && (uint16_t)((s->picture - before->picture) & 0x7fff) > 8)
+		if ((w.kind == VP9_SVC || w.kind == VP9_FLEXIBLE) && other && !w.lossy && (uint16_t)((s->picture - before->picture) & 0x7fff) > 8)
 			return "picture ids jump";
-		if (w.kind != AV1_SVC && other && !w.lossy &&
+		if (w.kind != AV1_SVC && w.kind != VP9_FLEXIBLE && other && !w.lossy &&
 		    s->tl0 != (uint8_t)(before->tl0 + (w.frames[s->frame].temporal == 0)))
 			return "tl0 does not count base layer pictures";
 		if (w.kind == AV1_SVC && before && !w.lossy && s->frame != before->frame &&
@@ -542,6 +568,16 @@ TEST(vp9_spatial_layers_are_one_stream)
 TEST(vp9_spatial_layers_are_one_stream_under_loss)
 {
 	check(VP9_SVC, true);
+}
+
+TEST(flexible_vp9_is_one_stream_by_its_references)
+{
+	check(VP9_FLEXIBLE, false);
+}
+
+TEST(flexible_vp9_is_one_stream_by_its_references_under_loss)
+{
+	check(VP9_FLEXIBLE, true);
 }
 
 TEST(av1_layers_are_one_stream_by_descriptor_alone)

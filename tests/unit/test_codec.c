@@ -123,7 +123,9 @@ TEST(flexible_vp9_has_references_and_no_tl0)
 	begin();
 	CHECK_INT(inspect(SL_CODEC_VP9, 2, false, "f8" "05" "40" "0302" "ff", "", &i), 0);
 	CHECK_INT(i.temporal, 2);
-	CHECK(!i.has_tl0);
+	CHECK(!i.has_tl0 && i.refs_told);
+	CHECK_INT(i.n_refs, 2);
+	CHECK(i.refs[0] == 1 && i.refs[1] == 1);
 	CHECK_INT(i.picture_bits, 7);
 	CHECK_INT(inspect(SL_CODEC_VP9, 2, false, "f8" "05" "40" "030505", "", &i), -SL_EPARSE);
 }

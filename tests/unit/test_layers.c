@@ -258,6 +258,70 @@ static int take_ksvc(uint16_t number, unsigned spatial, bool key)
 	return sl_layers_take(l, &p, &out);
 }
 
+/* VP9 in flexible mode, two spatial layers, one packet to a frame; back: distances of pictures, 0 for none */
+static int take_referring(uint16_t picture, unsigned spatial, unsigned temporal, unsigned back)
+{
+	bool key = spatial == 0 && back == 0;
+	struct sl_frame_info info = {.begins = true, .ends = true, .picture_ends = spatial == 1, .key = key,
+				     .independent = back == 0, .inter_layer = spatial == 1, .n_spatial = 2,
+				     .spatial = (uint8_t)spatial, .temporal = (uint8_t)temporal, .refs_told = true,
+				     .n_refs = back > 0, .refs = {(uint8_t)back}, .picture_bits = 15, .picture_id = picture,
+				     .head_len = 4};
+	struct sl_layers_packet p = {.rtp = &rtp, .info = &info, .seq = 65536u + picture * 2u + spatial,
+				     .codec = SL_CODEC_VP9, .now_ns = now_ns};
+
+	memset(bytes, 0, sizeof bytes);
+	bytes[0] = 0x80;
+	bytes[1] = spatial == 1 ? 0x80 : 0;
+	sl_put16(bytes + 2, (uint16_t)p.seq);
+	sl_put32(bytes + 4, 3000u * picture);
+	bytes[12] = 0xb0;
+	rtp = (struct sl_rtp){0};
+	sl_assert(sl_rtp_parse(&rtp, bytes, 20) == 0);
+	return sl_layers_take(l, &p, &out);
+}
+
+/* Where the upper layer is made all the time, a picture has been ended before its upper frame comes. */
+TEST(a_spatial_layer_that_tells_its_references_is_joined_when_it_begins_on_what_was_sent)
+{
+	unsigned encoding;
+
+	begin(0, 0);
+	CHECK_INT(take_referring(0, 0, 0, 0), SL_OK);
+	sl_layers_set_target(l, &(struct sl_layers_target){.spatial = 1});
+	CHECK_INT(take_referring(1, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(1, 1, 0, 1), SL_DROP); /* to what was not sent */
+	CHECK_INT(take_referring(2, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(3, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(4, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(4, 1, 0, 0), SL_OK); /* to the layer below alone */
+	CHECK_INT(take_referring(5, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(5, 1, 0, 1), SL_OK);
+	CHECK(!sl_layers_wants_key(l, &encoding));
+	CHECK_INT(take_referring(6, 0, 0, 1), SL_OK);
+	CHECK_INT(take_referring(6, 1, 0, 5), SL_DROP); /* there is nothing to go on with */
+	CHECK(sl_layers_wants_key(l, &encoding));
+}
+
+TEST(a_temporal_layer_that_tells_its_references_is_joined_and_left_by_them)
+{
+	unsigned encoding;
+
+	begin(0, 0);
+	CHECK_INT(take_referring(0, 0, 0, 0), SL_OK);
+	CHECK_INT(take_referring(1, 0, 1, 1), SL_DROP);
+	sl_layers_set_target(l, &(struct sl_layers_target){.temporal = 1});
+	CHECK_INT(take_referring(2, 0, 0, 2), SL_OK);
+	CHECK_INT(take_referring(3, 0, 1, 2), SL_DROP); /* to the one that was left out */
+	CHECK_INT(take_referring(4, 0, 0, 2), SL_OK);
+	CHECK_INT(take_referring(5, 0, 1, 1), SL_OK); /* without a mark that says so */
+	CHECK_INT(take_referring(6, 0, 0, 2), SL_OK);
+	CHECK_INT(take_referring(7, 0, 1, 4), SL_DROP); /* again to one that was left out */
+	CHECK_INT(take_referring(8, 0, 0, 2), SL_OK);
+	CHECK_INT(take_referring(9, 0, 1, 1), SL_OK);
+	CHECK(!sl_layers_wants_key(l, &encoding));
+}
+
 static int take_described(unsigned encoding, uint16_t number, bool key)
 {
 	struct sl_frame_info info = {.begins = true, .ends = true, .key = key,

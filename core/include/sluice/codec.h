@@ -47,6 +47,8 @@ struct sl_frame_info {
 	bool discardable;  /* nothing refers to it */
 	bool unknown;	   /* the payload says nothing: audio, or a codec without such bits */
 	bool has_tl0, has_key_index;
+	bool refs_told; /* VP9: refs are all that its spatial layer refers to */
+	uint8_t n_refs, refs[3]; /* by how much their picture ids are lower */
 	uint8_t tl0_picture, key_index;
 	uint8_t picture_bits; /* 7 or 15; 0: no picture id */
 	uint8_t n_spatial;    /* layers that its encoding has; 0: not told */
