@@ -6,7 +6,9 @@
  * is agreed on each side apart, so hold, transfer, and a codec that one side does not have, stay on
  * the side where they are.
  *
- *     call.c     who is joined with whom, targets one after the other, the end
+ *     call.c     its life, the list, the end          call_admit.c  how many there may be
+ *     call_route.c  targets one after the other       call_progress.c  what callees do
+ *     call_join.c   who hears whom
  *     party.c    a party's SIP dialog, and its end    party_caller.c, party_callee.c  its INVITE
  *     party_renew.c  refreshes and new offers of ours
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
@@ -140,7 +142,7 @@ struct call {
 	} transfer;
 };
 
-/* ---- call.c */
+/* ---- call*.c */
 struct call *call_new(struct stack *s);
 /* One that has begun in a process that has died */
 struct call *call_restored(struct stack *s);
