@@ -88,6 +88,7 @@ struct party *party_new(struct call *c, enum party_kind kind)
 		return NULL;
 	p->call = c;
 	p->kind = kind;
+	p->pointed_by = c->pointing;
 	p->begun_ms = stack_now(c->stack);
 	session_init(p);
 	video_init(p);

@@ -103,6 +103,8 @@ struct party {
 	bool we_refresh;
 	unsigned status; /* of the last final answer */
 	unsigned n_hops; /* servers of its trunk that failed */
+	struct redirect *redirect; /* owned: where it has pointed to; NULL: nowhere */
+	struct party *pointed_by;  /* borrowed: whose contact it is; NULL: nobody's */
 
 	/* browsers */
 	uint64_t peer;
@@ -134,6 +136,7 @@ struct call {
 	uint64_t begun_unix_ms, begun_ms, ringing_ms, answered_ms;
 	char redirected[SIP_MAX_REDIRECTS][64]; /* numbers that callees have pointed to */
 	unsigned n_redirected;
+	struct party *pointing; /* borrowed: for whose contact parties are made right now, or NULL */
 	struct siprec *siprec; /* owned; NULL: it is not recorded elsewhere */
 	struct sl_session *shown; /* owned; NULL: not shown */
 	struct transfer {
@@ -153,6 +156,8 @@ void call_ringing(struct call *c, struct party *callee);
 /* Its description has been accepted, in a provisional answer */
 void call_early_media(struct call *c, struct party *callee);
 void call_answered(struct call *c, struct party *callee);
+/* It is being called, and has not answered yet. */
+bool party_is_tried(const struct party *p);
 /* A callee that was being called has failed. */
 void call_failed(struct call *c, struct party *callee, unsigned status);
 /* A party that talked, or the caller before that, is gone. */
@@ -285,8 +290,10 @@ void call_forget(struct call *c);
 void keep_words(struct call *c, const struct strans *t);
 
 /* ---- redirect.c */
-/* m is a 3xx of p: somebody else is called for it. False: it is a failure */
-bool redirect_follow(struct party *p, const struct sip_msg *m);
+/* m is a 3xx of p: its contacts wait until p is told to have failed. */
+void redirect_take(struct party *p, const struct sip_msg *m);
+/* p has failed. True: somebody is called, or still being called, in its place */
+bool redirect_next(struct party *p);
 
 /* ---- invite.c */
 /* m's sender takes q's place: q is ended, its other side is joined with the new one. */

@@ -3,7 +3,7 @@
  * leave; and what the caller hears of it.
  *
  * Of several that are called at once the first to answer has the call, the others are let go; only
- * when the last has failed is the next target tried. A transfer hears of the same in its place.
+ * when the last has failed, and nobody else that it pointed to is left, is the next target tried. A transfer hears of the same in its place.
  */
 #include "call_impl.h"
 #include "siprec.h"
@@ -52,7 +52,7 @@ void call_early_media(struct call *c, struct party *callee)
 		party_early(c->a);
 }
 
-static bool is_tried(const struct party *p)
+bool party_is_tried(const struct party *p)
 {
 	return !p->caller && p->kind != PARTY_RECORDER &&
 	       (p->state == PARTY_NEW || p->state == PARTY_CALLING || p->state == PARTY_RINGING);
@@ -61,7 +61,7 @@ static bool is_tried(const struct party *p)
 static void let_others_go(struct call *c, const struct party *winner)
 {
 	for (struct party *p = c->parties; p; p = p->next) {
-		if (p == winner || !is_tried(p))
+		if (p == winner || !party_is_tried(p))
 			continue;
 		party_end(p, 200); /* answered elsewhere */
 		party_leg_close(p, "answered elsewhere");
@@ -120,6 +120,14 @@ static unsigned better(unsigned a, unsigned b)
 	return a;
 }
 
+static bool others_are_tried(const struct call *c)
+{
+	for (const struct party *p = c->parties; p; p = p->next)
+		if (party_is_tried(p))
+			return true;
+	return false;
+}
+
 static bool is_final_for_all(const struct party *p, unsigned status)
 {
 	if (status >= 600)
@@ -140,16 +148,16 @@ void call_failed(struct call *c, struct party *p, unsigned status)
 		call_settle(c);
 		return;
 	}
-	for (const struct party *q = c->parties; q; q = q->next)
-		if (is_tried(q) && status < 600)
-			return;
+	if (c->answered && !c->transfer.by)
+		return;
+	if (!c->transfer.by)
+		c->best_status = better(c->best_status, status);
+	if (status < 600 && (redirect_next(p) || others_are_tried(c)))
+		return;
 	if (c->transfer.by) {
 		transfer_progress(c, status);
 		return;
 	}
-	if (c->answered)
-		return;
-	c->best_status = better(c->best_status, status);
 	if (is_final_for_all(p, status))
 		call_end(c, "callee", c->best_status);
 	else

@@ -235,5 +235,6 @@ void party_free(struct party *p)
 	account_unref(p->account);
 	for (size_t i = 0; i < SL_ARRAY_LEN(texts); i++)
 		free(texts[i]);
+	free(p->redirect);
 	free(p);
 }

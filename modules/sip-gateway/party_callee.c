@@ -356,7 +356,7 @@ static void on_invite_answer(void *arg, struct ctrans *t, const struct sip_msg *
 	if (resp && video_retries_without(p, status))
 		return;
 	if (resp && status < 400)
-		(void)redirect_follow(p, resp); /* who is called then counts as tried */
+		redirect_take(p, resp);
 	keep_reason(p->call, resp);
 	call_failed(p->call, p, status < 400 ? 480 : status);
 }

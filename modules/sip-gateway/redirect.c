@@ -5,12 +5,26 @@
  * number, dialled with the rights of the one who gave it: a user's by the routes of users, a
  * trunk's at that trunk, or, where the contact names this node, by the routes of calls from the
  * trunk. Other hosts are not called. A call follows a few in all, and none twice.
+ *
+ * Several contacts are called one after the other, the best first. A contact that redirects in its
+ * turn has failed only when its own contacts have; then the next one follows.
  */
 #include "call.h"
 
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { Q_MAX = 1000 };
+
+/* Where a party has pointed to, best first; from .next on they wait. */
+struct redirect {
+	unsigned n, next;
+	struct contact {
+		unsigned q;
+		bool at_trunk; /* else by the routes */
+		char number[64];
+	} contacts[SIP_MAX_REDIRECTS];
+};
 
 /* "0.75" in thousandths; without one, a contact is as good as can be. */
 static unsigned q_of(struct sl_str contact)
@@ -24,24 +38,6 @@ static unsigned q_of(struct sl_str contact)
 		if (v.p[i] >= '0' && v.p[i] <= '9')
 			q += (unsigned)(v.p[i] - '0') * unit;
 	return q;
-}
-
-static struct sl_str best_contact(const struct sip_msg *m)
-{
-	struct sl_str rest = {m->raw.p, m->peek.head_len}, n, v, item, best = SL_STR_NULL;
-	unsigned best_q = 0;
-
-	while (sip_header_next(&rest, &n, &v)) {
-		if (!sip_header_is(n, "Contact"))
-			continue;
-		while (sip_list_next(&v, &item)) {
-			if (best.len > 0 && q_of(item) <= best_q)
-				continue;
-			best = sip_uri_of(item);
-			best_q = q_of(item);
-		}
-	}
-	return best;
 }
 
 static struct sl_str host_of(struct sl_str uri)
@@ -74,11 +70,41 @@ static bool is_at(const struct trunk *t, struct sl_str host)
 	       sl_str_eq_nocase(host, trunk_conf_host(t->conf));
 }
 
+/* Equal ones stay in the order in which they came; what has no room is the worst. */
+static void put_by_q(struct redirect *r, const struct contact *one)
+{
+	unsigned at = r->n, n_after;
+
+	while (at > 0 && r->contacts[at - 1].q < one->q)
+		at--;
+	if (at == SL_ARRAY_LEN(r->contacts))
+		return;
+	if (r->n < SL_ARRAY_LEN(r->contacts))
+		r->n++;
+	n_after = r->n - 1 - at;
+	memmove(&r->contacts[at + 1], &r->contacts[at], n_after * sizeof r->contacts[0]);
+	r->contacts[at] = *one;
+}
+
+static void take_contact(struct redirect *r, const struct party *p, struct sl_str item)
+{
+	struct contact one = {.q = q_of(item)};
+	struct sl_str uri = sip_uri_of(item), host = host_of(uri), number = sip_user_of(uri);
+
+	one.at_trunk = p->trunk && is_at(p->trunk, host);
+	if (number.len > 0 && number.len < sizeof one.number && (one.at_trunk || is_here(p, host))) {
+		(void)sl_str_copy(one.number, sizeof one.number, number);
+		put_by_q(r, &one);
+		return;
+	}
+	sl_log(SL_LOG_INFO, "sip-gateway", "%s redirects to %.*s, which is not followed", p->name,
+	       SL_FMT(uri));
+}
+
 /* Each number once: two phones that forward to each other would ring for ever. */
 static bool may_follow(struct call *c, struct sl_str number)
 {
-	if (number.len == 0 || number.len >= sizeof c->redirected[0] ||
-	    c->n_redirected >= c->stack->conf->max_redirects)
+	if (c->n_redirected >= c->stack->conf->max_redirects)
 		return false;
 	for (unsigned i = 0; i < c->n_redirected; i++)
 		if (sl_str_eq(sl_str_c(c->redirected[i]), number))
@@ -125,27 +151,74 @@ static void put_headers(struct sl_buf *b, const struct party *p)
 	sl_buf_u8(b, 0);
 }
 
-bool redirect_follow(struct party *p, const struct sip_msg *m)
+static bool follow(struct party *p, const struct contact *one)
 {
-	struct sl_str contact = best_contact(m), host = host_of(contact);
-	struct sl_str number = sip_user_of(contact);
+	struct party *before = p->call->pointing;
+	struct sl_str number = sl_str_c(one->number);
 	struct sl_buf headers;
-	int rc = -SL_EDENIED;
+	int rc;
 
-	if (p->caller || p->call->over || p->state == PARTY_UP || p->state == PARTY_ENDED ||
-	    (p->trunk && !p->trunk->conf->redirects) || !may_follow(p->call, number))
+	if (!may_follow(p->call, number))
 		return false;
 	sl_buf_init(&headers, 8192);
 	put_headers(&headers, p);
-	if (sl_buf_ok(&headers) == 0) {
-		if (p->trunk && is_at(p->trunk, host))
-			rc = add_at_trunk(p, number, (char *)headers.p);
-		else if (is_here(p, host))
-			rc = add_by_routes(p, number, (char *)headers.p);
-	}
+	rc = sl_buf_ok(&headers);
+	p->call->pointing = p;
+	if (rc == 0)
+		rc = one->at_trunk ? add_at_trunk(p, number, (char *)headers.p)
+				   : add_by_routes(p, number, (char *)headers.p);
+	p->call->pointing = before;
 	sl_buf_free(&headers);
 	if (rc < 0)
-		sl_log(SL_LOG_INFO, "sip-gateway", "%s redirects to %.*s, which is not followed",
-		       p->name, SL_FMT(contact));
+		sl_log(SL_LOG_INFO, "sip-gateway", "%s redirects to %s, where nobody is", p->name,
+		       one->number);
 	return rc == 0;
+}
+
+static bool follow_next(struct party *p)
+{
+	struct redirect *r = p->redirect;
+
+	while (r && r->next < r->n)
+		if (follow(p, &r->contacts[r->next++]))
+			return true;
+	return false;
+}
+
+static bool is_for(const struct party *p, const struct party *by)
+{
+	while (p && p != by)
+		p = p->pointed_by;
+	return p == by;
+}
+
+/* A contact may be a user with several phones, each of which may point elsewhere. */
+static bool is_still_called(const struct party *by)
+{
+	for (const struct party *p = by->call->parties; p; p = p->next)
+		if (party_is_tried(p) && is_for(p, by))
+			return true;
+	return false;
+}
+
+void redirect_take(struct party *p, const struct sip_msg *m)
+{
+	struct sl_str rest = {m->raw.p, m->peek.head_len}, n, v, item;
+
+	if (p->caller || p->state == PARTY_UP || p->redirect ||
+	    (p->trunk && !p->trunk->conf->redirects))
+		return;
+	p->redirect = calloc(1, sizeof *p->redirect);
+	while (p->redirect && sip_header_next(&rest, &n, &v))
+		while (sip_header_is(n, "Contact") && sip_list_next(&v, &item))
+			take_contact(p->redirect, p, item);
+}
+
+bool redirect_next(struct party *p)
+{
+	for (struct party *by = p; by; by = by->pointed_by) {
+		if (is_still_called(by) || follow_next(by))
+			return true;
+	}
+	return false;
 }
