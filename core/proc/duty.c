@@ -109,8 +109,8 @@ static bool is_empty(const struct worker *w)
 	       w->pub.n_holds == 0;
 }
 
-/* An aux process speaks through workers: those of a node that ends stay until it has nothing more to
- * say. Of a generation that is followed by another, the successors do that. */
+/* An aux process speaks through workers: those of a node that ends stay until it has nothing more
+ * to say. Of a generation that is followed by another, the successors do that. */
 static bool is_needed_by_aux(const struct worker *w)
 {
 	struct shm *s = w->pub.shm;

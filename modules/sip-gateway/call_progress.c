@@ -3,7 +3,8 @@
  * leave; and what the caller hears of it.
  *
  * Of several that are called at once the first to answer has the call, the others are let go; only
- * when the last has failed, and nobody else that it pointed to is left, is the next target tried. A transfer hears of the same in its place.
+ * when the last has failed, and nobody else that it pointed to is left, is the next target tried. A
+ * transfer hears of the same in its place.
  */
 #include "call_impl.h"
 #include "siprec.h"

@@ -92,7 +92,8 @@ static void take_contact(struct redirect *r, const struct party *p, struct sl_st
 	struct sl_str uri = sip_uri_of(item), host = host_of(uri), number = sip_user_of(uri);
 
 	one.at_trunk = p->trunk && is_at(p->trunk, host);
-	if (number.len > 0 && number.len < sizeof one.number && (one.at_trunk || is_here(p, host))) {
+	if (number.len > 0 && number.len < sizeof one.number &&
+	    (one.at_trunk || is_here(p, host))) {
 		(void)sl_str_copy(one.number, sizeof one.number, number);
 		put_by_q(r, &one);
 		return;
