@@ -13,9 +13,11 @@ const LAYERS = [
 ];
 const RESTART_AFTER_MS = 500; // of a connection that says disconnected
 const RESTART_PAUSE_MS = 2000;
-const WATCH_MS = 150; // how often it is looked whether anything comes in
+const WATCH_MS = 100; // how often it is looked whether anything comes in
 const STALL_MS = 500; // nothing did for so long, where it had come all the time: another path
-const STEADY = 10; // looks in a row that saw something new
+const LEAST_STALL_MS = 250; // while we send, the server's feedback comes in steadily: a shorter silence tells
+const STALL_GAPS = 2.5, GAP_DECAY = 0.99;
+const STEADY = 15; // looks in a row that saw something new
 const STATS_WITHIN_MS = 2000;
 const SIZES_MS = 500; // how often the shown sizes are looked at
 
@@ -51,10 +53,13 @@ async function bytesReceived(pc) {
 	return sum;
 }
 
-/* Tells from what comes in, look by look, that a path has died: there was something new all the time, and now nothing is. */
+/*
+ * Tells from what comes in, look by look, that a path has died: there was something new all the time, and now nothing is.
+ * A silence counts from stall ms on; where least is given, from that on if the gaps before were so much shorter.
+ */
 export class Pulse {
-	constructor({every = WATCH_MS, stall = STALL_MS, steady = STEADY} = {}) {
-		Object.assign(this, {every, stall, steady, beats: 0, heardAt: 0, lookedAt: 0, sum: 0});
+	constructor({every = WATCH_MS, stall = STALL_MS, least = stall, steady = STEADY} = {}) {
+		Object.assign(this, {every, stall, least, steady, beats: 0, heardAt: 0, lookedAt: 0, sum: 0, widest: 0});
 	}
 
 	/* What stays silent after a restart is no reason for another. */
@@ -72,9 +77,11 @@ export class Pulse {
 		this.lookedAt = now;
 		this.sum = sum;
 		this.beats += isNew;
+		if (isNew && !late)
+			this.widest = Math.max(this.widest * GAP_DECAY, now - this.heardAt);
 		if (isNew || late)
 			this.heardAt = now;
-		if (now - this.heardAt < this.stall)
+		if (now - this.heardAt < Math.min(this.stall, Math.max(this.least, STALL_GAPS * this.widest)))
 			return false;
 		const died = !this.isWeak;
 		this.calm();
@@ -85,8 +92,8 @@ export class Pulse {
 /* ---- one of the two connections */
 
 class Connection {
-	constructor(media, name) {
-		Object.assign(this, {media, name, restartedAt: -Infinity, restarts: 0, pulse: new Pulse()});
+	constructor(media, name, pulse = {}) {
+		Object.assign(this, {media, name, restartedAt: -Infinity, restarts: 0, pulse: new Pulse(pulse)});
 		this.queue = Promise.resolve(); // one description after the other
 		this.pc = new (peerConnectionClass(media.room))({iceServers: media.room.relays(), bundlePolicy: 'max-bundle'});
 		this.pc.onicecandidate = ({candidate}) => candidate?.candidate && this.say({type: 'trickle', pc: name, candidate: candidate.candidate});
@@ -140,7 +147,7 @@ class Connection {
 
 class Publish extends Connection {
 	constructor(media) {
-		super(media, 'pub');
+		super(media, 'pub', {least: LEAST_STALL_MS});
 		this.requests = 0;
 		this.senders = new Map(); // track id of the server -> transceiver
 		for (const track of media.room.stream?.getTracks() ?? [])

@@ -29,7 +29,7 @@ export class Call extends EventTarget {
 		super();
 		Object.assign(this, {phone, id, direction, number, name, state: direction === 'in' ? 'ringing' : 'calling', held: false, remoteHeld: false,
 			muted: false, camera: false, offersVideo: false, local: null, remote: null, restarts: 0, restartedAt: -Infinity, begunAt: Date.now(), upAt: null, endedAt: null, end: null, stream: null});
-		this.pulse = new Pulse();
+		this.pulse = new Pulse({every: WATCH_MS, steady: 10});
 		this.queue = Promise.resolve(); // one description after the other
 	}
 
