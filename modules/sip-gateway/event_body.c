@@ -4,6 +4,7 @@
 #include "event_body.h"
 
 #include "preparse.h"
+#include "xml.h"
 
 static const struct {
 	const char *name, *type;
@@ -119,34 +120,10 @@ void event_summary_put(struct sl_buf *b, const struct event_summary *s)
 
 #define XML_HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
 
-/* Of content and attributes; control characters are none in XML. */
-static void put_text(struct sl_buf *b, struct sl_str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		switch (s.p[i]) {
-		case '&':
-			sl_buf_str(b, SL_STR("&amp;"));
-			break;
-		case '<':
-			sl_buf_str(b, SL_STR("&lt;"));
-			break;
-		case '>':
-			sl_buf_str(b, SL_STR("&gt;"));
-			break;
-		case '"':
-			sl_buf_str(b, SL_STR("&quot;"));
-			break;
-		default:
-			if ((unsigned char)s.p[i] >= ' ')
-				sl_buf_u8(b, (uint8_t)s.p[i]);
-		}
-	}
-}
-
 static void put_between(struct sl_buf *b, const char *before, struct sl_str text, const char *after)
 {
 	sl_buf_str(b, sl_str_c(before));
-	put_text(b, text);
+	xml_put_text(b, text);
 	sl_buf_str(b, sl_str_c(after));
 }
 
@@ -195,9 +172,9 @@ static void put_dialog(struct sl_buf *b, struct sl_str host, const struct event_
 		      d->initiator ? "initiator" : "recipient", event_dialog_state_name(d->state));
 	if (d->number[0]) {
 		put_between(b, "<remote><identity display=\"", sl_str_c(d->display), "\">sip:");
-		put_text(b, sl_str_c(d->number));
+		xml_put_text(b, sl_str_c(d->number));
 		put_between(b, "@", host, "</identity><target uri=\"sip:");
-		put_text(b, sl_str_c(d->number));
+		xml_put_text(b, sl_str_c(d->number));
 		put_between(b, "@", host, "\"/></remote>");
 	}
 	sl_buf_str(b, SL_STR("</dialog>\r\n"));

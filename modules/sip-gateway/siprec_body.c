@@ -11,33 +11,11 @@
 
 #include <time.h>
 
+#include "xml.h"
+
 #define NAMESPACE "urn:ietf:params:xml:ns:recording:1"
 
 /* ---- metadata (RFC 7865) */
-
-/* What XML 1.0 cannot say at all is left out. */
-static void put_xml(struct sl_buf *b, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			sl_buf_str(b, SL_STR("&amp;"));
-			break;
-		case '<':
-			sl_buf_str(b, SL_STR("&lt;"));
-			break;
-		case '>':
-			sl_buf_str(b, SL_STR("&gt;"));
-			break;
-		case '"':
-			sl_buf_str(b, SL_STR("&quot;"));
-			break;
-		default:
-			if ((unsigned char)*text >= ' ')
-				sl_buf_u8(b, (uint8_t)*text);
-		}
-	}
-}
 
 static void put_time(struct sl_buf *b, const char *element, uint64_t unix_ms)
 {
@@ -60,11 +38,11 @@ static void put_life(struct sl_buf *b, const struct siprec_person *p)
 static void put_person(struct sl_buf *b, const struct siprec_person *p)
 {
 	sl_buf_printf(b, "<participant participant_id=\"%s\"><nameID aor=\"", p->id);
-	put_xml(b, p->aor);
+	xml_put_text(b, sl_str_c(p->aor));
 	sl_buf_str(b, SL_STR("\">"));
 	if (p->name[0] && sl_str_is_utf8(sl_str_c(p->name))) {
 		sl_buf_str(b, SL_STR("<name xml:lang=\"und\">"));
-		put_xml(b, p->name);
+		xml_put_text(b, sl_str_c(p->name));
 		sl_buf_str(b, SL_STR("</name>"));
 	}
 	sl_buf_str(b, SL_STR("</nameID></participant>\r\n"));
