@@ -15,8 +15,8 @@ const RESTART_AFTER_MS = 500; // of a connection that says disconnected
 const RESTART_PAUSE_MS = 2000;
 const WATCH_MS = 100; // how often it is looked whether anything comes in
 const STALL_MS = 500; // nothing did for so long, where it had come all the time: another path
-const LEAST_STALL_MS = 250; // while we send, the server's feedback comes in steadily: a shorter silence tells
-const STALL_GAPS = 2.5, GAP_DECAY = 0.99;
+const LEAST_STALL_MS = 300; // while we send, the server's feedback comes in steadily: a shorter silence tells
+const STALL_GAPS = 3, GAP_DECAY = 0.99;
 const STEADY = 15; // looks in a row that saw something new
 const STATS_WITHIN_MS = 2000;
 const SIZES_MS = 500; // how often the shown sizes are looked at

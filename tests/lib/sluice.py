@@ -152,6 +152,12 @@ class Sluice:
         assert (out.returncode == 0) == ok, (out.returncode, out.stderr.decode(), self.log()[-2000:])
         return out.stderr.decode()
 
+    def upgrade(self):
+        """Another binary takes over, in the same process and with the same sockets: here, it is the same one."""
+        n = self.generation() + 1
+        self.run("-s", "upgrade", check=True)
+        wait_for(lambda: self.generation() == n and self.is_up(), "the new binary")
+
     def kill_worker(self, slot=None, sig=signal.SIGKILL):
         """Kills one serving worker (by its slot) and returns its description."""
         w = next(w for w in self.workers("serving") if slot is None or w["slot"] == slot)
