@@ -94,9 +94,9 @@ async def collect(track, frames):
 class Participant:
     """One client in a room: publishes its tracks, subscribes to everything."""
 
-    def __init__(self, url, room, name, tracks=(), data=False, token=None):
+    def __init__(self, url, room, name, tracks=(), data=False, token=None, codec=None):
         self.url, self.room, self.name = url + (f"?token={token}" if token else ""), room, name
-        self.tracks, self.data = list(tracks), data
+        self.tracks, self.data, self.codec = list(tracks), data, codec  # of pictures: "video/H264"; None: whatever is agreed upon
         self.pub = self.sub = self.channel = None
         self.heard = {}   # type -> [message, ...]
         self.frames = {}  # track id -> [frame, ...]
@@ -139,7 +139,9 @@ class Participant:
     async def publish(self):
         self.pub = aiortc.RTCPeerConnection()
         for track in self.tracks:
-            self.pub.addTransceiver(track, direction="sendonly")
+            t = self.pub.addTransceiver(track, direction="sendonly")
+            if self.codec and track.kind == "video":
+                t.setCodecPreferences([c for c in aiortc.RTCRtpSender.getCapabilities("video").codecs if c.mimeType in (self.codec, "video/rtx")])
         if self.data:
             self.channel = self.pub.createDataChannel("room")
             self.channel.on("message", self.got.append)
