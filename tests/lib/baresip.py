@@ -10,7 +10,7 @@ import wave
 
 import numpy
 
-from sluice import SLOW, free_port, wait_for
+from sluice import PATIENCE, free_port, wait_for
 
 RATES = {"opus": (48000, 2), "g711": (8000, 1), "g722": (16000, 1)}
 
@@ -81,7 +81,7 @@ class Baresip:
 
     def event(self, kind, limit=10):
         """Waits until baresip tells of such an event."""
-        self.control.settimeout(limit * SLOW)
+        self.control.settimeout(limit * PATIENCE)
         while True:
             n, found, rest = self.data.partition(b":")
             if found and len(rest) > int(n):

@@ -11,7 +11,7 @@ import tempfile
 import urllib.parse
 import urllib.request
 
-from sluice import SLOW, skip, wait_for
+from sluice import PATIENCE, skip, wait_for
 
 try:
     import websockets
@@ -92,7 +92,7 @@ class Page:
         self.n += 1
         await self.ws.send(json.dumps({"id": self.n, "method": method, "params": params}))
         while True:
-            m = json.loads(await asyncio.wait_for(self.ws.recv(), 20 * SLOW))
+            m = json.loads(await asyncio.wait_for(self.ws.recv(), 20 * PATIENCE))
             if m.get("id") == self.n:
                 return m
 

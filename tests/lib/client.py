@@ -2,7 +2,7 @@
 import json
 import time
 
-from sip import SLOW, WebSocket, token
+from sip import PATIENCE, WebSocket, token
 
 
 class Client:
@@ -21,7 +21,7 @@ class Client:
         """The next message of the type with these members; others wait."""
         def wants(m):
             return m.get("type") == type and all(m.get(k) == v for k, v in fields.items())
-        end = time.monotonic() + timeout * SLOW
+        end = time.monotonic() + timeout * PATIENCE
         for m in self.waiting:
             if wants(m):
                 self.waiting.remove(m)

@@ -11,7 +11,7 @@ import hmac
 import json
 import time
 
-from sluice import SLOW, skip
+from sluice import PATIENCE, skip
 
 try:
     import aioice.ice
@@ -76,7 +76,7 @@ def is_tone(frames, hz=440):
 
 async def until(condition, what, limit=15):
     """The first true value of condition(), asked while the loop turns."""
-    end = asyncio.get_running_loop().time() + limit * SLOW
+    end = asyncio.get_running_loop().time() + limit * PATIENCE
     while not (value := condition()):
         assert asyncio.get_running_loop().time() < end, f"waited for {what}"
         await asyncio.sleep(0.05)

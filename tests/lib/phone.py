@@ -195,6 +195,12 @@ class Phone:
         samples = numpy.concatenate(self.heard[-40:]) if self.heard else numpy.zeros(0)
         return len(samples) >= n and share_at(samples[-n:], self.speech.hz, frequency) > 0.7
 
+    def has_heard(self, frequency, ms=100):
+        """Was it that tone, in any piece of what it has kept? A short one may have gone by while this process had to wait."""
+        n, step = self.speech.hz * ms // 1000, self.speech.hz // 50
+        samples = numpy.concatenate(self.heard) if self.heard else numpy.zeros(0)
+        return any(share_at(samples[at:at + n], self.speech.hz, frequency) > 0.7 for at in range(0, len(samples) - n + 1, step))
+
     def silent(self, ms=300):
         n = self.speech.hz * ms // 1000
         samples = numpy.concatenate(self.heard[-40:]) if self.heard else numpy.zeros(0)

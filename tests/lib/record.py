@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 
-from sluice import SLOW, Sluice, skip, wait_for
+from sluice import PATIENCE, Sluice, skip, wait_for
 from media import Participant, Picture, Tone, until
 
 import av
@@ -48,6 +48,7 @@ def server(conf, start=True, **options):
 class Recording:
     def __init__(self, path):
         self.path = path
+        self.open = os.path.exists(os.path.join(path, ".open"))  # first: what is read after it has gone is complete
         with open(os.path.join(path, "manifest.json")) as f:
             self.manifest = json.load(f)
         self.lines, self.kinds = [], {t["id"]: t["kind"] for t in self.manifest["tracks"]}
@@ -59,7 +60,6 @@ class Recording:
                 assert tail == b',"chain":"%s"}' % chain.encode(), (path, line)
                 self.lines.append(json.loads(line))
         self.chain = chain
-        self.open = os.path.exists(os.path.join(path, ".open"))
 
     def of(self, kind):
         return [x for x in self.lines if x["type"] == kind]
@@ -180,7 +180,7 @@ async def call(s, seconds):
 
 
 def record(s, *words, status=0):
-    out = subprocess.run([*s.argv(), "record", *words], capture_output=True, text=True, timeout=60 * SLOW)
+    out = subprocess.run([*s.argv(), "record", *words], capture_output=True, text=True, timeout=60 * PATIENCE)
     assert out.returncode == status, (words, out)
     return out.stdout + out.stderr
 

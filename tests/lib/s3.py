@@ -2,7 +2,7 @@
 
     with S3() as s3:
         s3.url, s3.bucket, s3.objects["key"]      # what it has: {"data", "sha256", ...}
-        s3.fail("PUT", times=2, status=503)       # how: status, code, cut, slow, lie, tag, skew, redirect, lose
+        s3.fail("PUT", times=2, status=503)       # how: status, code, cut, slow, hold, lie, tag, skew, redirect, lose
 """
 import base64
 import collections
@@ -127,6 +127,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def read_body(self, failure):
         left, body = int(self.headers.get("Content-Length", 0)), b""
+        if failure.get("hold"):
+            failure["hold"].wait()  # an Event: until then nothing is read, and afterwards nothing is taken
+            return None
         while left > 0:
             if failure.get("slow"):
                 time.sleep(failure["slow"])
@@ -222,9 +225,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class S3:
-    def __init__(self, bucket="tape", sums=True, honest=True, virtual=False):
-        """sums: it keeps SHA-256. honest: what it says of an object is what it has."""
-        self.bucket, self.sums, self.honest, self.virtual = bucket, sums, honest, virtual
+    def __init__(self, bucket="tape", sums=True, honest=True, virtual=False, timeout="20s"):
+        """sums: it keeps SHA-256. honest: what it says of an object is what it has. timeout: of who uploads."""
+        self.timeout, self.bucket, self.sums, self.honest, self.virtual = timeout, bucket, sums, honest, virtual
         self.objects, self.uploads, self.requests, self.refused, self.parts = {}, {}, [], [], []
         self.failures, self.lock, self.ahead, self.n_uploads = collections.deque(), threading.RLock(), 0, 0
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -249,7 +252,7 @@ class S3:
         return {}
 
     def conf(self, more=""):
-        return f"upload: {{url: '{self.url}', bucket: {self.bucket}, region: {REGION}, key_id: {KEY}, secret: '{SECRET}', prefix: 'rec ü/', timeout: 2s{more}}}"
+        return f"upload: {{url: '{self.url}', bucket: {self.bucket}, region: {REGION}, key_id: {KEY}, secret: '{SECRET}', prefix: 'rec ü/', timeout: {self.timeout}{more}}}"
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

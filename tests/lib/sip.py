@@ -1,6 +1,7 @@
 """tests/lib/sip.py: a SIP user agent for tests, written from the RFCs: messages as text over UDP, TCP or a WebSocket, digests, and
 enough of dialogs to call and to be called. Nothing here is lenient: what a phone could stumble over fails the test."""
 import base64
+import contextlib
 import hashlib
 import os
 import random
@@ -11,6 +12,7 @@ import struct
 import time
 
 SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
+PATIENCE = 2 * SLOW + 1  # as in sluice.py, which this file does without
 T1 = 1.0  # seconds until a datagram that nothing answers is sent again: twice RFC 3261's, for machines that are busy
 rng = random.Random(7)
 
@@ -170,7 +172,9 @@ class Phone:
     def __init__(self, wire, user, password="secret", domain="sluice"):
         self.wire, self.user, self.password, self.domain = wire, user, password, domain
         self.call_id, self.cseq, self.tag, self.log, self.waiting = token(16), 0, token(), [], []
-        self.unheard = {}  # over UDP: branches of requests that nothing has answered: [text, when it is sent again, seconds until then]
+        self.unheard = {}  # over UDP: branches of requests that nothing has answered, and answers to INVITE that nothing has acknowledged:
+        # [text, when it is sent again, seconds until then]
+        self.known = {}  # over UDP: what has come, and what was said to it last
         host, port = wire.here
         transport = "" if wire.via == "UDP" else f";transport={wire.via.lower()}"
         self.hostport = f"{host}:{port}" if port else host
@@ -186,9 +190,19 @@ class Phone:
             text += f"\r\nContent-Type: {kind}"
         text += f"\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
         self.wire.send(text)
-        if self.wire.via == "UDP" and method != "ACK":
-            self.unheard[branch] = [text, time.monotonic() + T1, T1]
+        if self.wire.via == "UDP":
+            self._sent(method, branch, text)
         return text
+
+    def _sent(self, method, branch, text):
+        """What is lost goes out again: a request by itself, an ACK when what it is for comes again."""
+        if method != "ACK":
+            self.unheard[branch] = [text, time.monotonic() + T1, T1]
+            return
+        m = Message(text)
+        for key in self.known:
+            if key[1:3] == (m.get("Call-ID"), m.get("CSeq").replace("ACK", "INVITE")) and key[3] >= 200:
+                self.known[key] = text
 
     def _again(self):
         """Sends what is due again (RFC 3261 section 17.1); seconds until the next is."""
@@ -207,12 +221,45 @@ class Phone:
                             f"Call-ID: {m.get('Call-ID')}", f"CSeq: {m.get('CSeq')}", *lines])
         if body:
             text += "\r\nContent-Type: application/sdp"
-        self.wire.send(text + f"\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}")
+        text += f"\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
+        self.wire.send(text)
+        if self.wire.via == "UDP":
+            self.known[self._key(m)] = text
+            if m.method == "INVITE" and 200 <= status < 300:
+                self.unheard[m.get("Call-ID"), m.get("CSeq").split()[0]] = [text, time.monotonic() + T1, T1]
 
-    def expect(self, what, timeout=5.0):
-        """The next message that what(message) wants, or whose status or method it is; others wait."""
+    @staticmethod
+    def _key(m):
+        return m.get("Via"), m.get("Call-ID"), m.get("CSeq"), m.status, m.tag("To") if m.status else None
+
+    def _is_again(self, m):
+        """A message that has come before: what was said to it is said again (RFC 3261 sections 13.2.2.4, 17.2), and nobody sees it twice."""
+        if self.wire.via != "UDP" or m.status and m.status < 200:
+            return False
+        key = self._key(m)
+        if key not in self.known:
+            self.known[key] = ""
+            return False
+        if self.known[key]:
+            self.wire.send(self.known[key])
+        return True
+
+    def _take(self, text):
+        """A message that came, None if nothing new did."""
+        if not text.strip():
+            return None
+        m = Message(text)
+        if m.status:
+            self.unheard.pop(re.search("branch=z9hG4bK([^;,]*)", m.get("Via", "branch=z9hG4bK")).group(1), None)
+        elif m.method == "ACK":
+            self.unheard.pop((m.get("Call-ID"), m.get("CSeq").split()[0]), None)
+        m.again = self._is_again(m)
+        return m
+
+    def expect(self, what, timeout=5.0, again=False):
+        """The next message that what(message) wants, or whose status or method it is; others wait. again: it may be one that was here already."""
         wants = what if callable(what) else lambda m: what in (m.status, m.method)
-        end = time.monotonic() + timeout * SLOW
+        end = time.monotonic() + timeout * PATIENCE
         for m in self.waiting:
             if wants(m):
                 self.waiting.remove(m)
@@ -225,23 +272,22 @@ class Phone:
                 text = self.wire.recv(max(0.001, min(left, self._again())))
             except TimeoutError:
                 continue
-            if not text.strip():
+            m = self._take(text)
+            if not m or m.again and not again:
                 continue
-            m = Message(text)
-            if m.status:
-                self.unheard.pop(re.search("branch=z9hG4bK([^;,]*)", m.get("Via", "branch=z9hG4bK")).group(1), None)
             self.log.append(m)
             if wants(m):
                 return m
             self.waiting.append(m)
 
     def silent(self, seconds):
-        """Nothing comes."""
-        try:
-            got = self.wire.recv(seconds)
-        except (TimeoutError, socket.timeout):
-            return True
-        raise AssertionError(f"something came: {got!r}")
+        """Nothing comes that is new."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                m = self._take(self.wire.recv(left))
+                assert not m or m.again, f"something came: {m} {m.headers}"
+        return True
 
     def register(self, expires=300, contact=None, authenticate=True, extra=()):
         """REGISTER, with credentials when it is asked for them; the final answer."""

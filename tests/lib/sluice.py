@@ -21,6 +21,7 @@ SRC = os.environ.get("SLUICE_SRC", os.path.dirname(os.path.dirname(os.path.dirna
 OBJS = os.environ.get("SLUICE_OBJS", os.path.join(SRC, "objs"))
 BINARY = os.environ.get("SLUICE", os.path.join(OBJS, "sluice"))
 SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
+PATIENCE = 2 * SLOW + 1  # what a limit is stretched by that only a failure reaches: machines are busy, and waiting for nothing is rare
 
 
 class Skipped(SystemExit):
@@ -39,13 +40,13 @@ def skip(reason):
 
 def wait_for(condition, what, limit=10.0, step=0.02):
     """The first true value of condition(); fails loudly after limit seconds."""
-    end = time.monotonic() + limit * SLOW
+    end = time.monotonic() + limit * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {limit * SLOW:.0f} s for {what}")
+            raise AssertionError(f"waited {limit * PATIENCE:.0f} s for {what}")
         time.sleep(step)
 
 
@@ -123,7 +124,7 @@ class Sluice:
     def run(self, *args, check=False, timeout=30):
         """A tool command against this server."""
         return subprocess.run([*self.wrap, BINARY, "-p", self.prefix, *args], capture_output=True, env=self.env, check=check,
-                              timeout=timeout * SLOW)
+                              timeout=timeout * PATIENCE)
 
     def json(self, *args):
         out = self.run(*args, "--json")
@@ -180,7 +181,7 @@ class Sluice:
     def stop(self, graceful=False, limit=20):
         if self.proc and self.proc.poll() is None:
             os.kill(self.master_pid() if self.wrap else self.proc.pid, signal.SIGQUIT if graceful else signal.SIGTERM)
-            self.proc.wait(limit * SLOW)
+            self.proc.wait(limit * PATIENCE)
 
     # ---- the checks
 

@@ -16,6 +16,8 @@ import termios
 import time
 import zlib
 
+from sluice import SLOW
+
 COOKIE = 0x2112A442
 ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL, BINDING = 3, 4, 6, 7, 8, 9, 1
 CONNECT, CONNECTION_BIND, CONNECTION_ATTEMPT = 10, 11, 12
@@ -166,18 +168,25 @@ class TurnClient:
         raise TurnError(401, method)
 
     def exchange(self, out, txid):
-        for _ in range(self.tries):
-            self.sock.sendto(out, self.server)
-            end = time.monotonic() + self.sock.gettimeout()
-            while time.monotonic() < end:
+        """Over datagrams it is sent again; the answer may come whenever, as long as all tries together last."""
+        patience, now = self.sock.gettimeout(), time.monotonic()
+        end, again, pause = now + patience * self.tries, now, min(patience, 5 * SLOW)
+        try:
+            while (now := time.monotonic()) < end:
+                if now >= again:
+                    self.sock.sendto(out, self.server)
+                    again = end if isinstance(self.sock, Stream) else now + pause
+                self.sock.settimeout(max(0.01, min(again, end) - now))
                 try:
                     data = self.sock.recv(65536)
-                except socket.timeout:
-                    break
+                except TimeoutError:
+                    continue
                 m = parse(data)
                 if m and m[1] == txid:
                     return m[0], m[2]
                 self.backlog.append(data)
+        finally:
+            self.sock.settimeout(patience)
         raise TimeoutError(f"no answer from {self.server}")
 
     def binding(self):
