@@ -1,11 +1,12 @@
 /*
- * phone-page.js: the phone page: account, pad, calls, devices, quality, log. All that concerns calls themselves is in phone.js.
+ * phone-page.js: the phone page: account, pad, calls, devices, quality, log; beside it, people. All that concerns calls themselves is in phone.js.
  *
  * ?number=&autostart=1&video=1&user=&password=&pbx=&token=&signal= start it without clicks; window.sluice.stats() tells how it goes, from the moment
  * that this file has run.
  */
 import {Phone} from '/phone.js';
 import * as log from '/phone-log.js';
+import * as people from '/phone-people.js';
 import * as sound from '/phone-sound.js';
 
 const query = new URLSearchParams(location.search);
@@ -415,6 +416,7 @@ function bind() {
 
 makePad();
 bind();
+people.begin(phone, number => dial(number), say);
 showLog();
 listDevices();
 for (const name of ['user', 'pbx'])

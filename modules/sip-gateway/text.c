@@ -402,7 +402,8 @@ void texts_request(struct stack *s, const struct sip_msg *m)
 
 static unsigned check_said(const struct said *m, struct sl_str to, struct sl_str text)
 {
-	const struct user *u = m->b->user;
+	struct user *u = m->b->user;
+	bool too_fast;
 
 	if (to.len == 0)
 		return 484;
@@ -410,9 +411,9 @@ static unsigned check_said(const struct said *m, struct sl_str to, struct sl_str
 		return 400;
 	if (text.len > (size_t)m->s->conf->max_text)
 		return 413;
-	if (u && is_too_fast(m->s, &m->b->user->texts, m->s->conf->max_texts))
-		return 503;
-	return is_too_fast(m->s, &m->b->texts, MAX_PER_CLIENT) ? 503 : 0;
+	too_fast = u ? is_too_fast(m->s, &u->texts, m->s->conf->max_texts)
+		     : is_too_fast(m->s, &m->b->texts, MAX_PER_CLIENT);
+	return too_fast ? 503 : 0;
 }
 
 /* What the dial plan does not take goes to the PBX that the client is registered at. */
