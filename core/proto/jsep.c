@@ -254,6 +254,11 @@ void jsep_stop(struct jsep *j, struct jsep_media *m)
 	section_free(s);
 }
 
+void jsep_limit_sound(struct jsep *j, uint32_t hz)
+{
+	j->sound_hz = hz;
+}
+
 int jsep_prefer(struct jsep *j, struct jsep_media *m, const struct jsep_codec *codecs, unsigned n)
 {
 	struct section *s = section_of(m);

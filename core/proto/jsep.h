@@ -133,6 +133,8 @@ void jsep_stop(struct jsep *j, struct jsep_media *m);
 /* The codecs that this section shall have, in order of preference, instead of the caps'; copied.
  * pts are wishes. Of an agreed section: for the next description. */
 int jsep_prefer(struct jsep *j, struct jsep_media *m, const struct jsep_codec *codecs, unsigned n);
+/* What we can use of Opus, said in our descriptions from now on (RFC 7587 section 6.1); 0: all */
+void jsep_limit_sound(struct jsep *j, uint32_t hz);
 /* Sections in order, those that are not offered yet last */
 unsigned jsep_count(const struct jsep *j);
 struct jsep_media *jsep_at(struct jsep *j, unsigned index);

@@ -49,6 +49,7 @@ struct jsep {
 	unsigned n_placed_before; /* a rollback leaves as many */
 	uint64_t id, version;	  /* of o= */
 	unsigned next_mid;
+	uint32_t sound_hz; /* of jsep_limit_sound; 0: no limit */
 	/* What either side has ever called an extension: browsers refuse an id that changes its
 	 * meaning, even when the sections that used it are gone, or the offer was taken back.
 	 * Extension + 1, or JSEP_FOREIGN, by id. */

@@ -34,20 +34,49 @@ static void put_sprop(struct sl_buf *b, const struct section *s, const struct js
 	}
 }
 
+/* What we can use of Opus goes over what the peer has said of itself. */
+static bool is_limited(const struct jsep *j, const struct jsep_codec *c)
+{
+	return j->sound_hz && c->id == SL_CODEC_OPUS;
+}
+
+static bool is_limit(struct sl_str name)
+{
+	return sl_str_eq(name, SL_STR("maxplaybackrate")) ||
+	       sl_str_eq(name, SL_STR("maxaveragebitrate"));
+}
+
+static void put_param(struct sl_buf *b, bool *first, struct sl_str name, struct sl_str value)
+{
+	sl_buf_printf(b, "%s%.*s%s%.*s", *first ? "" : ";", SL_FMT(name), value.p ? "=" : "",
+		      SL_FMT(value));
+	*first = false;
+}
+
+/* What is agreed, then what is ours to add, each name once */
 static void put_params(struct sl_buf *b, const struct jsep *j, const struct section *s,
 		       const struct jsep_codec *c)
 {
 	struct sl_str have = sl_str_c(c->params), own = own_params(j, c), name, value, none;
-	char key[JSEP_MAX_PARAMS];
+	char key[JSEP_MAX_PARAMS], text[SL_SDP_OPUS_LIMIT];
+	struct sl_str left = have, limit = SL_STR_NULL;
+	bool first = true;
 
 	if (have.len == 0 && own.len == 0)
 		return;
-	sl_buf_printf(b, "a=fmtp:%u %s", c->pt, c->params);
-	for (bool first = have.len == 0; sl_sdp_param_next(&own, &name, &value); first = false) {
+	sl_buf_printf(b, "a=fmtp:%u ", c->pt);
+	if (is_limited(j, c))
+		limit = sl_sdp_opus_limit(text, j->sound_hz);
+	while (sl_sdp_param_next(&left, &name, &value))
+		if (!is_limited(j, c) || !is_limit(name))
+			put_param(b, &first, name, value);
+	while (sl_sdp_param_next(&own, &name, &value)) {
 		sl_str_copy(key, sizeof key, name);
 		if (!sl_sdp_param(have, key, &none))
-			sl_buf_printf(b, "%s%s=%.*s", first ? "" : ";", key, SL_FMT(value));
+			put_param(b, &first, name, value);
 	}
+	while (sl_sdp_param_next(&limit, &name, &value))
+		put_param(b, &first, name, value);
 	put_sprop(b, s, c);
 	sl_buf_str(b, SL_STR("\r\n"));
 }

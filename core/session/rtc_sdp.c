@@ -421,6 +421,11 @@ int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs, unsign
 	return n_list > 0 ? jsep_prefer(m->c->jsep, m->j, list, n_list) : -SL_EUNSUPP;
 }
 
+void sl_rtc_limit_sound(struct sl_rtc *c, uint32_t hz)
+{
+	jsep_limit_sound(c->jsep, hz);
+}
+
 void sl_rtc_set_direction(struct sl_rtc_media *m, enum sl_sdp_direction direction)
 {
 	m->j->wanted = (uint8_t)direction; /* enum jsep_direction has the same values */

@@ -136,6 +136,7 @@ static int call_browser(struct call *c, const struct browser *b)
 	party_charge(p);
 	if (party_leg_open(p) < 0)
 		return -SL_ENOMEM;
+	party_tell_listener(p);
 	video_before_offer(p);
 	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_offer);
 	return 0;

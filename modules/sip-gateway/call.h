@@ -231,6 +231,8 @@ SL_MUST_CHECK int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg)
 void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text);
 void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
 		   leg_then_fn *then);
+/* Who is going to hear it, before it is offered anything */
+void party_tell_listener(struct party *p);
 void party_leg_close(struct party *p, const char *why);
 /* Its leg says what the party of another leg says. */
 void party_leg_copy(struct party *p, uint32_t from);

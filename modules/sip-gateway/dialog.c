@@ -358,7 +358,7 @@ void calls_leg_event(struct stack *s, struct sl_str data)
 		call_room_ended(p->call, p, e.value, e.text);
 	else if (e.kind == WIRE_EV_PLAYED)
 		call_announced(p->call, p);
-	else if (e.kind == WIRE_EV_VIDEO)
+	else if (e.kind == WIRE_EV_CHANGED)
 		video_changed(p);
 	else if (e.kind == WIRE_EV_KEY_FRAME)
 		video_ask_by_info(p);

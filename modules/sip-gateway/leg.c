@@ -411,6 +411,8 @@ static int agreed(struct leg *l, int rc)
 		l->state = LEG_AGREED; /* the caller knows */
 	leg_room_format(l);
 	leg_video_sync(l);
+	if (l->peer && l->peer != l)
+		leg_heard_sync(l->peer);
 	if (leg_is_made(l))
 		leg_tick_on(l);
 	return 0;
@@ -516,6 +518,8 @@ int leg_bridge(struct leg *a, struct leg *b)
 		leg_tick_on(a);
 	leg_video_ask(a);
 	leg_video_ask(b);
+	leg_heard_sync(a);
+	leg_heard_sync(b);
 	return 0;
 }
 
@@ -524,5 +528,6 @@ int leg_echo(struct leg *l)
 	leg_unbridge(l);
 	l->peer = l;
 	leg_video_ask(l);
+	leg_heard_sync(l);
 	return 0;
 }

@@ -72,8 +72,9 @@ struct leg_handler {
 	void (*played)(void *arg, struct leg *l);
 	/* WebRTC: the browser should be given an offer (told once until leg_offer). */
 	void (*negotiate)(void *arg, struct leg *l);
-	/* The other party's video is not what this one was told: it should be offered anew. */
-	void (*video_changed)(void *arg, struct leg *l);
+	/* The other party is not what this one was told, be it video or how much of its sound can be
+	 * heard: it should be offered anew. */
+	void (*changed)(void *arg, struct leg *l);
 	/* Its party has to be asked by signalling for a key frame. */
 	void (*key_frame)(void *arg, struct leg *l);
 	/* It is not in its room, or not any more. */
@@ -128,6 +129,13 @@ bool leg_is_held(const struct leg *l);
 unsigned leg_codecs(const struct leg *l, enum sl_codec_id ret_codecs[LEG_MAX_CODECS]);
 /* The order of our next descriptions */
 void leg_set_codecs(struct leg *l, const enum sl_codec_id *codecs, unsigned n);
+
+/* ---- how much of its sound is heard, which our next description tells a party that speaks Opus;
+ * all, as at first. Of bridged legs it is known. */
+/* By who offers this: -SL_EPARSE */
+SL_MUST_CHECK int leg_heard_by(struct leg *l, struct sl_str offer);
+/* By what the other has agreed to */
+void leg_heard_by_leg(struct leg *l, const struct leg *other);
 
 /* ---- video: passed on as it is, so that a leg has what the other party's has. Both say what the
  * leg's next descriptions may have; none, as at first: video is refused. */

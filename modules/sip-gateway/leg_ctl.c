@@ -170,6 +170,19 @@ static void on_stats(struct party *p, int rc, struct sl_str text)
 	call_settle(p->call);
 }
 
+void party_tell_listener(struct party *p)
+{
+	const struct call *c = p->call;
+	const struct party *from = c->transfer.by ? c->transfer.other : c->a;
+
+	if (!from)
+		return;
+	if (from->state == PARTY_UP)
+		party_leg_tell(p, WIRE_LEG_HEARD_BY, from->leg, SL_STR_NULL);
+	else if (from->offer)
+		party_leg_tell(p, WIRE_LEG_HEARD_BY, 0, sl_str_c(from->offer));
+}
+
 void party_leg_close(struct party *p, const char *why)
 {
 	if (!p->leg || p->waits_for_stats)

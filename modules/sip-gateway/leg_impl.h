@@ -9,6 +9,7 @@
  *     leg_out.c      what goes out: one stream of numbers and times, whoever feeds it
  *     leg_make.c     what is encoded here: the other side's speech, tones, digits
  *     leg_room.c     its place in a room
+ *     leg_heard.c    how much of its party's sound the other one hears
  *     leg_keys.c     keys in descriptions
  *     leg_video*.c   video (leg_video.h)
  *     leg_track.c    what its party says, for who looks on
@@ -117,6 +118,8 @@ struct leg {
 	struct leg_formats in, out_formats;
 	enum sl_sdp_direction wanted, direction, theirs;
 	unsigned ptime_ms;
+	uint32_t heard_hz; /* what the next description says of their sound; 0: all is heard */
+	uint32_t told_hz;  /* what the last one said */
 
 	/* heard */
 	struct leg *peer; /* who hears it; itself: echo */
@@ -276,6 +279,12 @@ void leg_room_digit(struct leg *l, char digit);
 /* What was agreed may be another format now. */
 void leg_room_format(struct leg *l);
 void leg_room_second(struct leg *l);
+
+/* ---- leg_heard.c */
+/* Before a description of ours is written */
+void leg_heard_describe(struct leg *l);
+/* Who hears it has changed */
+void leg_heard_sync(struct leg *l);
 
 /* ---- leg_copy.c */
 void leg_copy_hear(struct leg *from, uintptr_t feed, const struct sl_rtp *rtp, uint64_t seq,

@@ -46,9 +46,11 @@ int leg_enter(struct leg *l, struct sl_str room, struct sl_str name)
 		return -SL_EUNSUPP;
 	leg_unbridge(l);
 	rc = all->mixer->join(all->mixer_self, &o, &l->phone);
-	if (rc == 0)
-		leg_room_format(l);
-	return rc;
+	if (rc < 0)
+		return rc;
+	leg_room_format(l);
+	leg_heard_sync(l);
+	return 0;
 }
 
 void leg_room_leave(struct leg *l)

@@ -157,6 +157,8 @@ int leg_rtc_offer(struct leg *l, bool restart, struct sl_buf *ret_sdp)
 	int err = need_rtc(l, true);
 
 	if (err == 0)
+		leg_heard_describe(l);
+	if (err == 0)
 		err = need_media(l);
 	if (err == 0)
 		err = leg_video_rtc_prepare(l, true);
@@ -184,6 +186,8 @@ int leg_rtc_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp, c
 
 	ret_err[0] = '\0';
 	err = need_rtc(l, false);
+	if (err == 0)
+		leg_heard_describe(l);
 	if (err == 0)
 		err = leg_video_rtc_prepare(l, false);
 	if (err == 0)

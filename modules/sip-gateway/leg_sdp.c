@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sluice/crypto.h>
 
-enum { MIN_PTIME = 10, MAX_PTIME = 60 };
+enum { MIN_PTIME = 10, MAX_PTIME = 60, OPUS_PARAMS = 48 + SL_SDP_OPUS_LIMIT };
 
 static const struct {
 	enum sl_codec_id codec;
@@ -24,7 +24,7 @@ static const struct {
 			.name = SL_STR_INIT(name_), .params = SL_STR_INIT(params_)                 \
 		}                                                                                  \
 	}
-	F(OPUS, 111, 2, 48000, "opus", "useinbandfec=1;stereo=0;sprop-stereo=0"),
+	F(OPUS, 111, 2, 48000, "opus", ""),
 	F(G722, 9, 1, 8000, "G722", ""),
 	F(PCMA, 8, 1, 8000, "PCMA", ""),
 	F(PCMU, 0, 1, 8000, "PCMU", ""),
@@ -138,6 +138,20 @@ static void order(const struct leg *l, struct sl_sdp_format *list, unsigned n)
 
 /* ---- writing */
 
+/* Each side's are its own (RFC 7587 section 7.1): an answer does not repeat theirs. */
+static void put_opus_params(const struct leg *l, struct sl_plain *p, char text[OPUS_PARAMS])
+{
+	char limit[SL_SDP_OPUS_LIMIT] = "";
+
+	if (l->heard_hz)
+		(void)sl_sdp_opus_limit(limit, l->heard_hz);
+	(void)snprintf(text, OPUS_PARAMS, "useinbandfec=1;stereo=0;sprop-stereo=0%s%s",
+		       limit[0] ? ";" : "", limit);
+	for (unsigned i = 0; i < p->n_formats; i++)
+		if (sl_codec_by_name(p->formats[i].name) == SL_CODEC_OPUS)
+			p->formats[i].params = sl_str_c(text);
+}
+
 static void begin_section(const struct leg *l, struct sl_plain *p)
 {
 	const struct sl_addr *told = leg_port_told(l);
@@ -199,6 +213,7 @@ int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp)
 {
 	struct sl_sdp_format formats[MAX_FORMATS];
 	struct sl_plain p, video;
+	char params[OPUS_PARAMS];
 	bool has_video;
 	int err;
 
@@ -217,6 +232,8 @@ int leg_plain_offer(struct leg *l, struct sl_buf *ret_sdp)
 	begin_section(l, &p);
 	p.n_formats = own_formats(l, formats);
 	memcpy(p.formats, formats, p.n_formats * sizeof *formats);
+	leg_heard_describe(l);
+	put_opus_params(l, &p, params);
 	if (l->secure)
 		leg_keys_put(&l->keys, &p);
 	has_video = leg_video_offer(l, &video) && place_video(l);
@@ -376,6 +393,7 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 	struct sl_sdp_format can[MAX_FORMATS];
 	unsigned n_can = own_formats(l, can);
 	struct sl_plain p, video;
+	char params[OPUS_PARAMS];
 	bool has_video;
 	int rc;
 
@@ -400,6 +418,8 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 	take_remote(l, &t->audio, t->audio.mux);
 	l->direction = p.direction;
 	p.ptime_ms = l->ptime_ms;
+	leg_heard_describe(l);
+	put_opus_params(l, &p, params);
 	has_video = leg_video_answer(l, video_of(t), &video);
 	write_all(l, ret_sdp, &p, has_video ? &video : NULL);
 	sl_wipe(p.keys, sizeof p.keys);

@@ -194,6 +194,6 @@ void leg_video_sync(struct leg *l)
 		v->want.n = 0;
 	else
 		v->wanted = l->video->theirs;
-	if (leg_handler_of(peer)->video_changed)
-		leg_handler_of(peer)->video_changed(peer->o.arg, peer);
+	if (leg_handler_of(peer)->changed)
+		leg_handler_of(peer)->changed(peer->o.arg, peer);
 }

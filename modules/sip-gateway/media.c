@@ -109,12 +109,12 @@ static void on_negotiate(void *arg, struct leg *leg)
 	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
 }
 
-static void on_video_changed(void *arg, struct leg *leg)
+static void on_changed(void *arg, struct leg *leg)
 {
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_VIDEO});
+	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_CHANGED});
 }
 
 static void on_key_frame(void *arg, struct leg *leg)
@@ -143,7 +143,7 @@ static const struct leg_handler handler = {.state = on_state,
 					   .dtmf = on_dtmf,
 					   .played = on_played,
 					   .negotiate = on_negotiate,
-					   .video_changed = on_video_changed,
+					   .changed = on_changed,
 					   .key_frame = on_key_frame,
 					   .room_ended = on_room_ended};
 
@@ -202,6 +202,7 @@ static int prefer(struct edge_leg *l, const struct edge_leg *other)
 	}
 	if (n_first > 0)
 		leg_set_codecs(l->leg, codecs, n);
+	leg_heard_by_leg(l->leg, other->leg);
 	return leg_want_video_of(l->leg, other->leg);
 }
 
@@ -313,6 +314,11 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 	case WIRE_LEG_VIDEO:
 		return other ? leg_want_video_of(l->leg, other->leg)
 			     : leg_want_video(l->leg, m->text);
+	case WIRE_LEG_HEARD_BY:
+		if (!other)
+			return leg_heard_by(l->leg, m->text);
+		leg_heard_by_leg(l->leg, other->leg);
+		return 0;
 	case WIRE_LEG_KEY_FRAME:
 		leg_video_wanted(l->leg);
 		return 0;

@@ -145,6 +145,7 @@ void party_sip_call(struct party *p, struct sl_str uri, struct sl_str to)
 		call_failed(p->call, p, 500);
 		return;
 	}
+	party_tell_listener(p);
 	video_before_offer(p);
 	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_own_offer);
 }

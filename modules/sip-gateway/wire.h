@@ -97,6 +97,7 @@ enum wire_leg_verb {
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
 	WIRE_LEG_VIDEO,	    /* whose video the next description may have. a: that of a leg; 0, text:
 			       what another party offers, empty: none */
+	WIRE_LEG_HEARD_BY,  /* who hears it; as WIRE_LEG_VIDEO */
 	WIRE_LEG_KEY_FRAME, /* its party has asked for one by signalling */
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
 	WIRE_LEG_COPY,	    /* a: the leg whose party is copied, b: its codecs are preferred */
@@ -129,7 +130,7 @@ enum wire_leg_event_kind {
 	WIRE_EV_PLAYED,
 	WIRE_EV_NEGOTIATE,
 	WIRE_EV_ROOM_ENDED, /* value: enum sl_mixer_end */
-	WIRE_EV_VIDEO,	    /* the other party's video has changed: it should be offered anew */
+	WIRE_EV_CHANGED,    /* the other party is not what it was told: it should be offered anew */
 	WIRE_EV_KEY_FRAME   /* its party has to be asked for one by signalling */
 };
 struct wire_leg_event {

@@ -109,6 +109,18 @@ TEST(opus_is_asked_for_repair_and_mirrors_the_rest)
 	CHECK(strstr(answer(), "a=fmtp:111 useinbandfec=0;minptime=20\r\n"));
 }
 
+TEST(opus_says_how_much_of_it_can_be_used_whatever_the_peer_says_of_itself)
+{
+	hear(AUDIO "109", "a=rtpmap:109 opus/48000/2\r\n"
+			  "a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\n");
+	jsep_limit_sound(a.j, 16000);
+	CHECK(strstr(answer(), "a=fmtp:109 stereo=1;useinbandfec=1;minptime=10;"
+			       "maxplaybackrate=16000;maxaveragebitrate=32000\r\n"));
+	hear(AUDIO "0", "");
+	jsep_limit_sound(a.j, 8000);
+	CHECK(!strstr(answer(), "maxplaybackrate"));
+}
+
 TEST(feedback_is_what_both_can)
 {
 	const struct jsep_media *m =

@@ -126,6 +126,9 @@ SL_API SL_MUST_CHECK int sl_rtc_add(struct sl_rtc *c, enum sl_media_kind kind, s
  * is known to come, so that descriptions stay short. */
 SL_API SL_MUST_CHECK int sl_rtc_prefer(struct sl_rtc_media *m, const enum sl_codec_id *codecs,
 				       unsigned n);
+/* How much of their sound we can use, said in the next description where they speak Opus: what a
+ * telephone of that rate carries. 0, as at first: all of it. */
+SL_API void sl_rtc_limit_sound(struct sl_rtc *c, uint32_t hz);
 /* Of a two-way connection: what its video sections may have in the next description, those that the
  * peer offers included. All is copied. */
 struct sl_rtc_video_format {

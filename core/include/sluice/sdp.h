@@ -100,6 +100,10 @@ SL_API bool sl_sdp_param(struct sl_str params, const char *name, struct sl_str *
 /* Steps through such a list: false at its end. Empty ones are skipped; no "=": value p is NULL. */
 SL_API bool sl_sdp_param_next(struct sl_str *params, struct sl_str *ret_name,
 			      struct sl_str *ret_value);
+/* Who can use no more of Opus than a telephone of that rate carries says so (RFC 7587 section 6.1):
+ * its parameters, in dst. The bitrate is what browsers send anyway: it is spent on less. */
+enum { SL_SDP_OPUS_LIMIT = 64 };
+SL_API struct sl_str sl_sdp_opus_limit(char dst[SL_SDP_OPUS_LIMIT], uint32_t hz);
 
 /* ---- writing; into a buffer that remembers failure. Values must not hold line ends. */
 /* v=, o=, s=, t=; and c= when addr is set. addr unset: "IN IP4 0.0.0.0" in o= */
