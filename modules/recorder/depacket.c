@@ -38,6 +38,8 @@ static void emit_audio(struct depacket *d, enum sl_codec_id codec, uint32_t ts, 
 				.codec = (uint8_t)codec,
 				.ts = ts,
 				.arrival_ns = arrival_ns,
+				.encoding = d->encoding,
+				.ssrc = d->ssrc,
 				.seq = d->seq,
 				.key = true};
 
@@ -167,7 +169,11 @@ static void begin(struct depacket *d, enum sl_codec_id codec, const struct sl_rt
 {
 	reset(d);
 	d->open = true;
-	d->head = (struct frame){.codec = (uint8_t)codec, .ts = rtp->ts, .arrival_ns = arrival_ns};
+	d->head = (struct frame){.codec = (uint8_t)codec,
+				 .encoding = d->encoding,
+				 .ssrc = d->ssrc,
+				 .ts = rtp->ts,
+				 .arrival_ns = arrival_ns};
 }
 
 static void learn(struct depacket *d, const struct sl_frame_info *info)

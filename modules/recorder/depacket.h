@@ -18,7 +18,8 @@ enum { DEPACKET_MAX_FRAME = 8 << 20, DEPACKET_MAX_LAYERS = 8 };
 struct frame {
 	struct sl_str data; /* borrowed for the call */
 	uint8_t codec;	    /* enum sl_codec_id */
-	uint32_t ts;
+	uint8_t encoding;
+	uint32_t ssrc, ts;
 	uint64_t arrival_ns; /* of its first packet */
 	uint64_t seq;	     /* of its last packet */
 	bool key;
@@ -29,7 +30,10 @@ typedef void frame_fn(void *arg, const struct frame *f);
 struct depacket {
 	frame_fn *emit;
 	void *arg;
-	uint64_t seq; /* of the packet that is put: W: caller */
+	/* Of the packet that is put; W: caller */
+	uint64_t seq;
+	uint32_t ssrc;
+	uint8_t encoding;
 	uint8_t codec;
 	struct sl_codec_state *state;
 	struct sl_buf data; /* of the frame that is being put together */

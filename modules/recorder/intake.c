@@ -47,8 +47,13 @@ static void on_frame(void *arg, const struct frame *f)
 /* One encoding's numbers, frames and time have nothing to do with another's. */
 static int begin_stream(struct wtrack *t)
 {
+	int rc;
+
 	reorder_init(&t->order, t->room->writer->conf->wait * SL_NS_PER_MS);
-	return depacket_init(&t->frames, on_frame, t);
+	rc = depacket_init(&t->frames, on_frame, t);
+	t->frames.ssrc = t->ssrc;
+	t->frames.encoding = t->encoding;
+	return rc;
 }
 
 static void end_stream(struct wtrack *t)
@@ -113,18 +118,42 @@ void intake_drain(struct wtrack *t)
 		take(t, p, lost);
 }
 
+/* A sender that takes another SSRC counts numbers and time from anywhere. What of the stream before
+ * is still on its way is late. */
+static bool is_of_past(const struct wtrack *t, const struct rpacket *head, uint32_t ssrc)
+{
+	return head->encoding == t->encoding && ssrc != t->ssrc && ssrc == t->past_ssrc &&
+	       head->arrival_ns < t->changed_ns + t->order.wait_ns;
+}
+
+static void change_stream(struct wtrack *t, const struct rpacket *head, uint32_t ssrc)
+{
+	bool again = t->has_stream && head->encoding == t->encoding;
+
+	end_stream(t);
+	t->past_ssrc = again ? t->ssrc : ssrc;
+	t->changed_ns = head->arrival_ns;
+	t->encoding = head->encoding;
+	t->ssrc = ssrc;
+	t->has_stream = true;
+	if (begin_stream(t) < 0)
+		sl_log(SL_LOG_ERROR, "recorder", "out of memory");
+	if (again)
+		timeline_restart(&t->line[t->encoding]);
+}
+
 static void put(struct wtrack *t, const struct rpacket *head, const void *data)
 {
 	struct writer *w = t->room->writer;
+	uint32_t ssrc;
 
-	if (head->encoding >= SL_RTC_MAX_ENCODINGS)
+	if (head->encoding >= SL_RTC_MAX_ENCODINGS || head->len < SL_RTP_HEADER)
 		return;
-	if (head->encoding != t->encoding) {
-		end_stream(t);
-		t->encoding = head->encoding;
-		if (begin_stream(t) < 0)
-			sl_log(SL_LOG_ERROR, "recorder", "out of memory");
-	}
+	ssrc = sl_get32((const uint8_t *)data + 8);
+	if (is_of_past(t, head, ssrc))
+		return;
+	if (!t->has_stream || head->encoding != t->encoding || ssrc != t->ssrc)
+		change_stream(t, head, ssrc);
 	t->n_packets++;
 	sl_count(&w->m[M_received]);
 	if (reorder_put(&t->order, head, data) == 0)

@@ -393,11 +393,11 @@ static void place(struct wtrack *t, const struct frame *f, int64_t at)
 static bool was_written(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at)
 {
 	const struct track_saved *before = &t->before;
-	bool in_room = saved_has(&before->room, t->encoding, f->seq);
+	bool in_room = saved_has(&before->room, t, f->seq, f->arrival_ns);
 
 	if (!before->own.known)
 		return in_room;
-	if (!saved_has(&before->own, t->encoding, f->seq))
+	if (!saved_has(&before->own, t, f->seq, f->arrival_ns))
 		return false;
 	if (!in_room && !t->mixed && has_room_series(rec))
 		hold(rec, t, f, at);
@@ -443,8 +443,8 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p)
 {
 	if (rec->state == REC_ON && t->joined && !is_stuck(rec) &&
-	    !saved_has(&t->before.raw, p->encoding, p->seq))
-		series_packet(t->raw, p, (int64_t)(p->arrival_ns - rec->t0_ns));
+	    !saved_has(&t->before.raw, t, p->seq, p->arrival_ns))
+		series_packet(t->raw, t, p, (int64_t)(p->arrival_ns - rec->t0_ns));
 }
 
 /* ---- life */

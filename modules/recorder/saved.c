@@ -122,8 +122,9 @@ void saved_free(struct writer *w)
 static void write_one(const char *name, const struct saved *s, struct sl_buf *b)
 {
 	if (s->known)
-		sl_buf_printf(b, ",\"%s\":[%llu,%lld,%u,%u]", name, (unsigned long long)s->seq,
-			      (long long)s->at_ns, s->ts, s->encoding);
+		sl_buf_printf(b, ",\"%s\":[%llu,%lld,%u,%u,%u,%llu]", name,
+			      (unsigned long long)s->seq, (long long)s->at_ns, s->ts, s->encoding,
+			      s->ssrc, (unsigned long long)s->arrival_ns);
 }
 
 /* What this process has written, or its predecessor had */
@@ -133,6 +134,37 @@ static struct saved newest(const struct series *s, const struct wtrack *t,
 	struct saved now = s ? series_saved(s, t) : (struct saved){0};
 
 	return now.known ? now : *before;
+}
+
+static void describe_track(const struct recording *rec, const struct wtrack *t, struct sl_buf *b)
+{
+	struct saved own = newest(t->own, t, &t->before.own),
+		     raw = newest(t->raw, t, &t->before.raw),
+		     room = newest(rec->room_series, t, &t->before.room);
+
+	sl_buf_printf(b, "\"%016llx\":{\"peer_known\":%s,\"peer_ns\":%lld",
+		      (unsigned long long)t->id, t->peer->clock.known ? "true" : "false",
+		      (long long)t->peer->clock.offset_ns);
+	write_one("own", &own, b);
+	write_one("raw", &raw, b);
+	write_one("room", &room, b);
+	sl_buf_str(b, SL_STR("}"));
+}
+
+/* What a predecessor said of tracks that have not come again: this process may be killed, too. */
+static void describe_absent(const struct recording *rec, struct sl_buf *b, const char **comma)
+{
+	const char *id;
+	json_t *said;
+
+	json_object_foreach(json_object_get(rec->before, "tracks"), id, said)
+	{
+		char *text = json_dumps(said, JSON_COMPACT);
+
+		sl_buf_printf(b, "%s\"%s\":%s", *comma, id, text ? text : "{}");
+		*comma = ",";
+		free(text);
+	}
 }
 
 static void describe(const struct recording *rec, struct sl_buf *b)
@@ -149,19 +181,11 @@ static void describe(const struct recording *rec, struct sl_buf *b)
 	sl_buf_str(b, SL_STR("},\"tracks\":{"));
 	comma = "";
 	for (const struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
-		struct saved own = newest(t->own, t, &t->before.own),
-			     raw = newest(t->raw, t, &t->before.raw),
-			     room = newest(rec->room_series, t, &t->before.room);
-
-		sl_buf_printf(b, "%s\"%016llx\":{\"peer_known\":%s,\"peer_ns\":%lld", comma,
-			      (unsigned long long)t->id, t->peer->clock.known ? "true" : "false",
-			      (long long)t->peer->clock.offset_ns);
-		write_one("own", &own, b);
-		write_one("raw", &raw, b);
-		write_one("room", &room, b);
-		sl_buf_str(b, SL_STR("}"));
+		sl_buf_str(b, sl_str_c(comma));
+		describe_track(rec, t, b);
 		comma = ",";
 	}
+	describe_absent(rec, b, &comma);
 	sl_buf_str(b, SL_STR("}}"));
 }
 
@@ -263,20 +287,23 @@ static struct saved read_one(const json_t *o, const char *name)
 {
 	const json_t *said = json_object_get(o, name);
 
-	return (struct saved){.known = json_array_size(said) == 4,
+	return (struct saved){.known = json_array_size(said) == 6,
 			      .seq = (uint64_t)json_integer_value(json_array_get(said, 0)),
 			      .at_ns = json_integer_value(json_array_get(said, 1)),
 			      .ts = (uint32_t)json_integer_value(json_array_get(said, 2)),
-			      .encoding = (uint8_t)json_integer_value(json_array_get(said, 3))};
+			      .encoding = (uint8_t)json_integer_value(json_array_get(said, 3)),
+			      .ssrc = (uint32_t)json_integer_value(json_array_get(said, 4)),
+			      .arrival_ns =
+				      (uint64_t)json_integer_value(json_array_get(said, 5))};
 }
 
 void saved_resume(const struct recording *rec, struct wtrack *t)
 {
+	json_t *tracks = json_object_get(rec->before, "tracks"), *o;
 	char id[20];
-	const json_t *o;
 
 	(void)snprintf(id, sizeof id, "%016llx", (unsigned long long)t->id);
-	o = json_object_get(json_object_get(rec->before, "tracks"), id);
+	o = json_object_get(tracks, id);
 	if (json_is_true(json_object_get(o, "peer_known")) && !t->peer->clock.known)
 		peer_clock_resume(&t->peer->clock,
 				  json_integer_value(json_object_get(o, "peer_ns")),
@@ -284,9 +311,14 @@ void saved_resume(const struct recording *rec, struct wtrack *t)
 	t->before = (struct track_saved){.own = read_one(o, "own"),
 					 .raw = read_one(o, "raw"),
 					 .room = read_one(o, "room")};
+	(void)json_object_del(tracks, id); /* it may not be there */
 }
 
-bool saved_has(const struct saved *s, uint8_t encoding, uint64_t seq)
+bool saved_has(const struct saved *s, const struct wtrack *t, uint64_t seq, uint64_t arrival_ns)
 {
-	return s->known && s->encoding == encoding && seq <= s->seq;
+	if (!s->known)
+		return false;
+	if (s->encoding == t->encoding && s->ssrc == t->ssrc)
+		return seq <= s->seq;
+	return arrival_ns < s->arrival_ns; /* a stream before that, or behind it */
 }

@@ -502,7 +502,13 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 			  ? m
 			  : NULL;
 	m->second = m->newest;
-	m->newest = (struct saved){true, m->track->encoding, f->ts, f->seq, at_ns};
+	m->newest = (struct saved){.known = true,
+				   .encoding = f->encoding,
+				   .ssrc = f->ssrc,
+				   .ts = f->ts,
+				   .seq = f->seq,
+				   .arrival_ns = f->arrival_ns,
+				   .at_ns = at_ns};
 	m->end_ns = at_ns + duration;
 	if (m->end_ns > s->end_ns)
 		s->end_ns = m->end_ns;
@@ -608,7 +614,7 @@ static void pcap_packet(struct sl_buf *b, uint64_t unix_ns, const struct rpacket
 	put_host32(b, 32 + padded);
 }
 
-void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns)
+void series_packet(struct series *s, const struct wtrack *t, const struct rpacket *p, int64_t at_ns)
 {
 	uint64_t length = s->rec->writer->conf->segment;
 	struct sl_buf b;
@@ -627,7 +633,12 @@ void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns)
 	if (sl_buf_ok(&b) == 0)
 		on_bytes(s, s->at, sl_buf_view(&b));
 	sl_buf_free(&b);
-	s->newest = (struct saved){true, p->encoding, 0, p->seq, at_ns};
+	s->newest = (struct saved){.known = true,
+				   .encoding = p->encoding,
+				   .ssrc = t->ssrc,
+				   .seq = p->seq,
+				   .arrival_ns = p->arrival_ns,
+				   .at_ns = at_ns};
 	s->end_ns = at_ns;
 	s->n_frames++;
 	s->n_silent = 0;

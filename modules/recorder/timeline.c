@@ -12,6 +12,7 @@
 #define JUMP_NS (300 * (int64_t)SL_NS_PER_MS)
 #define JUMP_AFTER_NS (1 * SL_NS_PER_S)
 #define RESTART_NS (3 * (int64_t)SL_NS_PER_S)
+#define BACK_NS (400 * (int64_t)SL_NS_PER_MS) /* more than pictures are out of order */
 #define EARLIEST_NS (5 * (int64_t)SL_NS_PER_S) /* before its arrival: longer is no delay */
 #define LATEST_NS (500 * (int64_t)SL_NS_PER_MS)
 #define MAX_REPORT_AGE_S 60
@@ -105,13 +106,19 @@ void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns)
 	begin(t, sl_unwrap32(&t->unwrap, ts), (uint64_t)at_ns);
 }
 
+void timeline_restart(struct timeline *t)
+{
+	t->anew = t->started;
+	t->early.ntp = 0;
+}
+
 /* A sender that stalls and then sends what has gathered is none: its times go on as they were. */
 static bool is_restart(const struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 {
 	int64_t media = ticks_ns(t, t->last_ts, ts);
 	int64_t real = (int64_t)(arrival_ns - t->last_arrival_ns);
 
-	return media - real > RESTART_NS || media < -RESTART_NS;
+	return media - real > RESTART_NS || (media < 0 && media - real < -BACK_NS);
 }
 
 static bool is_plausible(int64_t at, uint64_t arrival_ns)
@@ -160,7 +167,8 @@ int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, ui
 	uint64_t ts = sl_unwrap32(&t->unwrap, ts32);
 	int64_t at;
 
-	*ret_restarted = t->started && is_restart(t, ts, arrival_ns);
+	*ret_restarted = t->started && (t->anew || is_restart(t, ts, arrival_ns));
+	t->anew = false;
 	if (*ret_restarted) {
 		t->unwrap = (struct sl_unwrap){0};
 		ts = sl_unwrap32(&t->unwrap, ts32);

@@ -32,14 +32,19 @@ struct timeline {
 	int64_t report_ns;	 /* the sender's time of report_ts */
 	struct sl_rtc_clock early; /* a report from before the first packet; ntp 0: none */
 	uint64_t wrong_since_ns; /* far from what reports say; 0: not */
+	bool anew; /* the next packet has nothing to do with those before */
 	unsigned n_restarts;
-};/* Goes on where another process has been. */
+};
+
+/* Goes on where another process has been. */
 void peer_clock_resume(struct peer_clock *c, int64_t offset_ns, uint64_t now_ns);
 
 void timeline_init(struct timeline *t, uint32_t hz);
 /* Goes on where another process has been: its frame of RTP time ts had this time. */
 void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns);
 void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock);
+/* Another stream's packets follow. */
+void timeline_restart(struct timeline *t);
 /* Of a packet, in order. *ret_restarted: its RTP time has nothing to do with those before. */
 int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts, uint64_t arrival_ns,
 		     bool *ret_restarted);

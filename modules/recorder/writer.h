@@ -22,12 +22,13 @@ enum {
 	ID_LEN = 40,
 };
 
-/* The newest packet of a track that is in a file, and its time */
+/* The newest packet of a track that is in a file, and its time. Numbers compare within one stream; a
+ * sender that begins another counts from anywhere. */
 struct saved {
 	bool known;
 	uint8_t encoding;
-	uint32_t ts;
-	uint64_t seq;
+	uint32_t ssrc, ts;
+	uint64_t seq, arrival_ns;
 	int64_t at_ns;
 };
 struct track_saved {
@@ -89,12 +90,14 @@ struct wtrack {
 	uint32_t hz;
 	char name[130], source[24], params[600];
 	/* What comes: */
+	uint32_t ssrc, past_ssrc; /* past: that of the stream before, until changed_ns and a while */
+	uint64_t changed_ns;
 	struct reorder order;
 	struct depacket frames;
 	struct timeline line[SL_RTC_MAX_ENCODINGS];
 	uint64_t lost_now;    /* numbers missing before the next frame */
 	uint64_t asked_ms;    /* when a key frame was asked for */
-	bool has_stream;
+	bool has_stream;      /* a packet has come: encoding and ssrc are its */
 	/* In the recording: */
 	bool joined;
 	int64_t first_ns, last_ns, last_end_ns; /* since its beginning; first < 0: no frame yet */
@@ -200,7 +203,8 @@ void notify_free(struct writer *w);
 struct series;
 struct series *series_new(struct recording *rec, const char *label, enum container_id container);
 void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int64_t at_ns);
-void series_packet(struct series *s, const struct rpacket *p, int64_t at_ns);
+void series_packet(struct series *s, const struct wtrack *t, const struct rpacket *p,
+		   int64_t at_ns);
 void series_forget(struct series *s, struct wtrack *t);
 void series_flush(struct series *s, int64_t now_ns);
 void series_cut(struct series *s);  /* the open file ends */
@@ -225,7 +229,7 @@ void saved_read(struct recording *rec);
 /* How much of an open file counts; UINT64_MAX: all, since nothing is known */
 uint64_t saved_file_bytes(const struct recording *rec, const char *name);
 void saved_resume(const struct recording *rec, struct wtrack *t);
-bool saved_has(const struct saved *s, uint8_t encoding, uint64_t seq);
+bool saved_has(const struct saved *s, const struct wtrack *t, uint64_t seq, uint64_t arrival_ns);
 
 /* ---- recover.c */
 void recover_all(struct writer *w);

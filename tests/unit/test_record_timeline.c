@@ -110,6 +110,43 @@ TEST(rtp_time_wraps_and_nobody_notices)
 	CHECK(!restarted && t.n_restarts == 0);
 }
 
+TEST(time_that_runs_back_begins_anew_but_pictures_out_of_order_do_not)
+{
+	struct timeline t = begin(90000);
+
+	(void)map(&t, 900000, 10 * S);
+	CHECK_INT(map(&t, 909000, 10 * S + 100 * MS), 10 * S + 100 * MS);
+	CHECK_INT(map(&t, 903000, 10 * S + 110 * MS), 10 * S + 33333333);
+	CHECK(!restarted);
+	CHECK_INT(map(&t, 819000, 10 * S + 200 * MS), 10 * S + 200 * MS); /* a second back */
+	CHECK(restarted);
+	CHECK_INT(map(&t, 828000, 10 * S + 300 * MS), 10 * S + 300 * MS);
+	CHECK(!restarted);
+}
+
+TEST(what_is_read_again_behind_a_crash_is_no_time_that_runs_back)
+{
+	struct timeline t = begin(48000);
+
+	timeline_resume(&t, 96000, 12 * S);
+	CHECK_INT(map(&t, 24000, 10 * S + 500 * MS), 10 * S + 500 * MS);
+	CHECK(!restarted);
+	CHECK_INT(map(&t, 96960, 12 * S + 20 * MS), 12 * S + 20 * MS);
+	CHECK(!restarted);
+}
+
+TEST(another_stream_begins_at_its_arrival)
+{
+	struct timeline t = begin(48000);
+
+	(void)map(&t, 1000, 10 * S);
+	timeline_restart(&t);
+	CHECK_INT(map(&t, 2000, 11 * S), 11 * S);
+	CHECK(restarted);
+	CHECK_INT(map(&t, 2960, 11 * S + 20 * MS), 11 * S + 20 * MS);
+	CHECK(!restarted);
+}
+
 TEST(thirty_hours_of_pictures_keep_their_time_over_two_wraps)
 {
 	struct timeline t = begin(90000);
