@@ -66,6 +66,10 @@ int proc_cpu_count(void);
 int proc_pin_cpu(int cpu);
 uint64_t proc_rss_bytes(pid_t pid);
 
+/* ---- os/memory.c */
+/* What is free in the heap, to the system; milliseconds where it is much */
+void memory_give_back(void);
+
 /* ---- os/sig.c: signals as a descriptor */
 int sig_block_and_open(const int *signals, unsigned n, int *ret_fd);
 /* Next signal number, 0 for none */

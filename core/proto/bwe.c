@@ -57,10 +57,6 @@ int bwe_new(struct bwe **ret_b, const struct bwe_opts *o, uint64_t now_ns)
 
 	if (!b)
 		return -SL_ENOMEM;
-	if (bwe_history_init(&b->history) < 0) {
-		free(b);
-		return -SL_ENOMEM;
-	}
 	b->opts = *o;
 	defaults(&b->opts);
 	b->wanted = INFINITY;

@@ -3,8 +3,9 @@
  * told their fate.
  *
  * A ring of eight bytes per packet. It doubles when a packet would be overwritten that may still be
- * in flight, up to a bound, so a peer that gets audio alone costs one kilobyte. When memory is
- * short the oldest are forgotten: less is known, nothing breaks.
+ * in flight, up to a bound, so a peer that gets audio alone costs one kilobyte, and one that has
+ * got nothing yet none. When memory is short the oldest are forgotten, or nothing is noted: less is
+ * known, nothing breaks.
  */
 #include "proto/bwe_impl.h"
 
@@ -15,11 +16,14 @@ enum { FIRST_SIZE = 128, MAX_SIZE = 8192 };
 
 #define FLIGHT_US UINT64_C(3000000) /* what flies longer is not waited for */
 
-int bwe_history_init(struct bwe_history *h)
+static bool have_ring(struct bwe_history *h)
 {
-	*h = (struct bwe_history){.size = FIRST_SIZE};
-	h->ring = calloc(h->size, sizeof *h->ring);
-	return h->ring ? 0 : -SL_ENOMEM;
+	if (h->ring)
+		return true;
+	h->ring = calloc(FIRST_SIZE, sizeof *h->ring);
+	if (h->ring)
+		h->size = FIRST_SIZE;
+	return h->ring != NULL;
 }
 
 void bwe_history_free(struct bwe_history *h)
@@ -30,7 +34,8 @@ void bwe_history_free(struct bwe_history *h)
 
 void bwe_history_forget(struct bwe_history *h)
 {
-	memset(h->ring, 0, h->size * sizeof *h->ring);
+	if (h->ring)
+		memset(h->ring, 0, h->size * sizeof *h->ring);
 	h->told = h->next;
 }
 
@@ -89,6 +94,8 @@ static void skip_to(struct bwe_history *h, uint16_t seq)
 
 void bwe_history_add(struct bwe_history *h, uint16_t seq, struct bwe_packet p, uint64_t now_us)
 {
+	if (!have_ring(h))
+		return;
 	if (!h->started) {
 		h->started = true;
 		h->next = h->told = UINT64_C(65536) + seq;
@@ -105,9 +112,10 @@ uint64_t bwe_history_unwrap(const struct bwe_history *h, uint16_t seq)
 
 struct bwe_packet *bwe_history_find(struct bwe_history *h, uint64_t number)
 {
-	struct bwe_packet *p = slot_of(h, number);
+	struct bwe_packet *p;
 
-	if (number >= h->next || h->next - number > h->size || p->fate == BWE_UNUSED)
+	if (number >= h->next || h->next - number > h->size)
 		return NULL;
-	return p;
+	p = slot_of(h, number);
+	return p->fate == BWE_UNUSED ? NULL : p;
 }

@@ -25,14 +25,13 @@ struct bwe_packet {
 	uint8_t probe; /* low bits of the cluster id; 0: none */
 	uint8_t fate;
 };
-struct bwe_history {
-	struct bwe_packet *ring; /* owned; grows with what is in flight */
+struct bwe_history { /* zeroed at first */
+	struct bwe_packet *ring; /* owned; grows with what is in flight; NULL: nothing was sent */
 	uint32_t size;		 /* a power of two */
 	uint64_t next;		 /* number of the next packet */
 	uint64_t told;		 /* below it feedback has spoken */
 	bool started;
 };
-int bwe_history_init(struct bwe_history *h);
 void bwe_history_free(struct bwe_history *h);
 void bwe_history_forget(struct bwe_history *h); /* all but the numbering */
 void bwe_history_add(struct bwe_history *h, uint16_t seq, struct bwe_packet p, uint64_t now_us);

@@ -160,6 +160,42 @@ static void fail(struct sl_dtls *s)
 
 /* ---- the handshake */
 
+/* OpenSSL's timer is only ever a reminder that there is one: in 71 minutes. */
+static unsigned never(SSL *ssl, unsigned us)
+{
+	(void)ssl;
+	(void)us;
+	return UINT_MAX;
+}
+
+/* With the first flight: a description alone costs nothing of OpenSSL's. */
+static int attach(struct sl_dtls *s)
+{
+	BIO *bio;
+
+	s->ssl = SSL_new(s->ctx->ssl);
+	bio = s->ssl ? BIO_new(s->ctx->bio) : NULL;
+	if (!bio) {
+		SSL_free(s->ssl);
+		s->ssl = NULL;
+		ERR_clear_error();
+		return -SL_ENOMEM;
+	}
+	BIO_set_data(bio, s);
+	SSL_set_bio(s->ssl, bio, bio);
+	SSL_set_app_data(s->ssl, s);
+	SSL_set_options(s->ssl, SSL_OP_NO_QUERY_MTU);
+	DTLS_set_timer_cb(s->ssl, never);
+	if (s->pin.md)
+		SSL_set_verify(s->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	if (s->role == SL_DTLS_ACTIVE)
+		SSL_set_connect_state(s->ssl);
+	else
+		SSL_set_accept_state(s->ssl);
+	(void)SSL_set_mtu(s->ssl, SL_DTLS_MTU); /* more than the least that it takes */
+	return 0;
+}
+
 static void opened(struct sl_dtls *s)
 {
 	struct sl_dtls_counters *n = &s->ctx->counters;
@@ -185,6 +221,8 @@ static void shake(struct sl_dtls *s)
 {
 	int rc, why;
 
+	if (!s->ssl && attach(s) < 0)
+		return; /* without memory; the peer repeats itself */
 	ERR_clear_error();
 	sl_buf_reset(&s->flight);
 	if (s->listening && !begin_proven(s)) {
@@ -239,6 +277,13 @@ static int have_buffers(struct sl_dtls *s)
 	return 0;
 }
 
+/* Most of a handshake is waiting for the peer: many at once need no record buffers for that. */
+static void wait_lightly(struct sl_dtls *s)
+{
+	if (s->state == SL_DTLS_SHAKING && s->ssl && SSL_free_buffers(s->ssl) == 1)
+		s->trimmed = true;
+}
+
 /* OpenSSL would keep every record of the next epoch in 16 kB until it can be read. */
 static bool too_early(struct sl_dtls *s, const uint8_t *data)
 {
@@ -252,9 +297,7 @@ enum sl_dtls_state sl_dtls_input(struct sl_dtls *s, const void *data, size_t len
 		return s->state;
 	if (s->slim)
 		return dtls_slim_input(s, data, len);
-	if (!s->ssl || too_early(s, data))
-		return s->state;
-	if (have_buffers(s) < 0)
+	if (s->state > SL_DTLS_OPEN || too_early(s, data) || have_buffers(s) < 0)
 		return s->state;
 	s->in = data;
 	s->in_len = len;
@@ -263,14 +306,17 @@ enum sl_dtls_state sl_dtls_input(struct sl_dtls *s, const void *data, size_t len
 	if (s->state == SL_DTLS_OPEN)
 		read_all(s);
 	s->in = NULL;
+	wait_lightly(s);
 	return s->state;
 }
 
 void sl_dtls_start(struct sl_dtls *s, uint64_t now_ms)
 {
 	s->now_ms = now_ms;
-	if (s->role == SL_DTLS_ACTIVE && s->state == SL_DTLS_SHAKING && s->ssl)
-		shake(s);
+	if (s->role != SL_DTLS_ACTIVE || s->state != SL_DTLS_SHAKING || have_buffers(s) < 0)
+		return;
+	shake(s);
+	wait_lightly(s);
 }
 
 int sl_dtls_write(struct sl_dtls *s, const void *data, size_t len)
@@ -306,14 +352,6 @@ void sl_dtls_close(struct sl_dtls *s)
 
 /* ---- time */
 
-/* OpenSSL's timer is only ever a reminder that there is one: in 71 minutes. */
-static unsigned never(SSL *ssl, unsigned us)
-{
-	(void)ssl;
-	(void)us;
-	return UINT_MAX;
-}
-
 /* Its storage is known from the BIO; a moment of 1970 has passed by any clock. */
 static void force_timeout(struct sl_dtls *s)
 {
@@ -321,9 +359,14 @@ static void force_timeout(struct sl_dtls *s)
 	s->wait_ms = s->wait_ms * 2 < MAX_WAIT_MS ? s->wait_ms * 2 : MAX_WAIT_MS;
 	ERR_clear_error();
 	sl_buf_reset(&s->flight);
+	if (have_buffers(s) < 0) {
+		s->due_ms = s->now_ms + s->wait_ms;
+		return;
+	}
 	s->ctx->counters.retransmissions++;
 	if (DTLSv1_handle_timeout(s->ssl) < 0)
 		fail(s);
+	wait_lightly(s);
 }
 
 uint64_t sl_dtls_timeout_ms(const struct sl_dtls *s)
@@ -346,28 +389,6 @@ enum sl_dtls_state sl_dtls_tick(struct sl_dtls *s, uint64_t now_ms)
 }
 
 /* ---- life */
-
-static int attach(struct sl_dtls *s)
-{
-	BIO *bio;
-
-	s->ssl = SSL_new(s->ctx->ssl);
-	bio = s->ssl ? BIO_new(s->ctx->bio) : NULL;
-	if (!bio)
-		return -SL_ENOMEM;
-	BIO_set_data(bio, s);
-	SSL_set_bio(s->ssl, bio, bio);
-	SSL_set_app_data(s->ssl, s);
-	SSL_set_options(s->ssl, SSL_OP_NO_QUERY_MTU);
-	DTLS_set_timer_cb(s->ssl, never);
-	if (s->pin.md)
-		SSL_set_verify(s->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	if (s->role == SL_DTLS_ACTIVE)
-		SSL_set_connect_state(s->ssl);
-	else
-		SSL_set_accept_state(s->ssl);
-	return SSL_set_mtu(s->ssl, SL_DTLS_MTU) > 0 ? 0 : -SL_EINVAL;
-}
 
 static int set_pin(struct sl_dtls *s, const struct sl_dtls_opts *o)
 {
@@ -396,9 +417,6 @@ int sl_dtls_new(struct sl_dtls_ctx *ctx, const struct sl_dtls_opts *o, uint64_t 
 	s->first_wait_ms = s->wait_ms = o->retransmit_ms ? o->retransmit_ms : RETRANSMIT_MS;
 	sl_buf_init(&s->flight, 0);
 	rc = set_pin(s, o);
-	if (rc == 0)
-		rc = attach(s);
-	ERR_clear_error();
 	if (rc < 0)
 		sl_dtls_free(s);
 	else

@@ -86,6 +86,8 @@ static int set_up(struct sl_dtls_ctx *ctx)
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	/* Nothing longer is written; without it the buffer for it has 16 kB. */
+	(void)SSL_CTX_set_max_send_fragment(ssl, DTLS_MAX_DATAGRAM);
 	SSL_CTX_set_cert_verify_callback(ssl, dtls_pin_check, NULL);
 	SSL_CTX_set_max_cert_list(ssl, MAX_PEER_CERTS);
 	if (SSL_CTX_set_min_proto_version(ssl, DTLS1_2_VERSION) != 1 ||

@@ -31,6 +31,29 @@ uint64_t ice_draw(struct ice_agent *a)
 
 /* ---- credentials */
 
+static const struct ice_creds no_creds = {.peer_ufrag = "", .peer_password = ""};
+
+static void forget_peer(struct ice_creds *c)
+{
+	if (c->peer)
+		sl_wipe(c->peer, strlen(c->peer_ufrag) + 1 + strlen(c->peer_password));
+	free(c->peer);
+	c->peer = NULL;
+	c->peer_ufrag = c->peer_password = "";
+}
+
+static int note_peer(char **ret_peer, struct sl_str ufrag, struct sl_str password)
+{
+	char *peer = malloc(ufrag.len + password.len + 2);
+
+	if (!peer)
+		return -SL_ENOMEM;
+	(void)sl_str_copy(peer, ufrag.len + 1, ufrag);
+	(void)sl_str_copy(peer + ufrag.len + 1, password.len + 1, password);
+	*ret_peer = peer;
+	return 0;
+}
+
 /* The slot's 12 bits become the first two characters, by which the kernel steers. */
 static int draw_creds(struct ice_creds *c, uint16_t slot)
 {
@@ -44,7 +67,7 @@ static int draw_creds(struct ice_creds *c, uint16_t slot)
 		return err;
 	bytes[0] = (uint8_t)(slot >> 4);
 	bytes[1] = (uint8_t)((slot & 15) << 4 | (bytes[1] & 15));
-	*c = (struct ice_creds){0};
+	*c = no_creds;
 	(void)sl_base64_encode(c->ufrag, bytes, sizeof bytes);
 	(void)sl_base64_encode(c->password, secret, sizeof secret);
 	sl_wipe(secret, sizeof secret);
@@ -79,7 +102,9 @@ void ice_retire_old(struct ice_agent *a)
 		return;
 	drop_old_pairs(a);
 	a->has_old = false;
+	forget_peer(&a->creds[1]);
 	sl_wipe(&a->creds[1], sizeof a->creds[1]);
+	a->creds[1] = no_creds;
 }
 
 /* What is open stays as the old generation, the rest goes. When the selected pair is of an even
@@ -91,9 +116,12 @@ static void set_generation_aside(struct ice_agent *a)
 
 	if (!keep_oldest) {
 		drop_old_pairs(a);
+		forget_peer(&a->creds[1]);
 		a->creds[1] = a->creds[0];
+		a->creds[0].peer = NULL; /* it has moved */
 		a->has_old = true;
 	}
+	forget_peer(&a->creds[0]);
 	for (p = a->pairs; p; p = next) {
 		next = p->next;
 		if (p->old)
@@ -139,6 +167,7 @@ int ice_new(struct ice_agent **ret_a, const struct ice_opts *o, const struct ice
 	a->count = o->counters ? o->counters : &a->own_count;
 	a->controlling = o->controlling && !o->lite;
 	a->next_ms = a->retire_ms = UINT64_MAX;
+	a->creds[1] = no_creds;
 	err = draw_creds(&a->creds[0], o->slot);
 	if (err == 0)
 		err = sl_random(a->key, sizeof a->key);
@@ -160,6 +189,10 @@ void ice_free(struct ice_agent *a)
 		next = p->next;
 		free(p);
 	}
+	forget_peer(&a->creds[0]);
+	forget_peer(&a->creds[1]);
+	free(a->locals);
+	free(a->remotes);
 	sl_wipe(a, sizeof *a);
 	free(a);
 }
@@ -230,10 +263,15 @@ static uint8_t foundation_of(const struct ice_agent *a, const struct ice_local *
 int ice_add_local(struct ice_agent *a, const struct sl_addr *addr, const struct sl_addr *told,
 		  uint32_t via, enum ice_transport transport)
 {
-	struct ice_local *l = &a->locals[a->n_locals];
+	struct ice_local *l;
 
 	if (a->n_locals == ICE_MAX_LOCAL)
 		return -SL_ELIMIT;
+	l = realloc(a->locals, (a->n_locals + 1u) * sizeof *l);
+	if (!l)
+		return -SL_ENOMEM;
+	a->locals = l;
+	l += a->n_locals;
 	*l = (struct ice_local){
 		.addr = *addr,
 		.told = told ? *told : *addr,
@@ -301,6 +339,8 @@ int ice_set_remote(struct ice_agent *a, struct sl_str ufrag, struct sl_str passw
 		   uint64_t now_ms)
 {
 	struct ice_creds *c = &a->creds[0];
+	char *peer;
+	int rc;
 
 	if (!are_creds(ufrag, password))
 		return -SL_EINVAL;
@@ -309,10 +349,14 @@ int ice_set_remote(struct ice_agent *a, struct sl_str ufrag, struct sl_str passw
 	if (sl_str_eq(ufrag, sl_str_c(c->peer_ufrag)) &&
 	    sl_str_eq(password, sl_str_c(c->peer_password)))
 		return 0;
+	rc = note_peer(&peer, ufrag, password);
+	if (rc < 0)
+		return rc;
 	if (ice_knows_peer(a))
 		set_generation_aside(a);
-	(void)sl_str_copy(c->peer_ufrag, sizeof c->peer_ufrag, ufrag);
-	(void)sl_str_copy(c->peer_password, sizeof c->peer_password, password);
+	c->peer = peer;
+	c->peer_ufrag = peer;
+	c->peer_password = peer + ufrag.len + 1;
 	a->peer_lite = lite;
 	if (lite)
 		ice_switch_role(a, true);
@@ -354,6 +398,8 @@ static bool may_be_checked(const struct ice_agent *a, const struct sl_addr *addr
 
 static int remember(struct ice_agent *a, const struct ice_remote *r)
 {
+	struct ice_remote *wider;
+
 	for (unsigned i = 0; i < a->n_remotes; i++)
 		if (sl_addr_eq(&a->remotes[i].addr, &r->addr))
 			return 0;
@@ -361,6 +407,10 @@ static int remember(struct ice_agent *a, const struct ice_remote *r)
 		a->count->crowded++;
 		return -SL_ELIMIT;
 	}
+	wider = realloc(a->remotes, (a->n_remotes + 1u) * sizeof *wider);
+	if (!wider)
+		return -SL_ENOMEM;
+	a->remotes = wider;
 	a->remotes[a->n_remotes++] = *r;
 	return 0;
 }

@@ -41,10 +41,11 @@ struct ice_remote {
 	uint32_t priority;
 };
 
-/* One generation's; NUL-terminated. */
+/* One generation's; NUL-terminated. The peer's may be long and hardly ever are: made to measure. */
 struct ice_creds {
 	char ufrag[ICE_UFRAG_CHARS + 1], password[ICE_PASSWORD_CHARS + 1]; /* ours */
-	char peer_ufrag[ICE_MAX_UFRAG + 1], peer_password[ICE_MAX_UFRAG + 1]; /* empty: not known */
+	char *peer;				/* owned: holds both of the following; NULL */
+	const char *peer_ufrag, *peer_password; /* empty: not known */
 };
 
 /* A Binding request that we have sent. */
@@ -99,8 +100,8 @@ struct ice_agent {
 	bool has_old;	/* creds[1] is in use */
 	bool rechecked; /* all pairs, since the selected one went silent */
 	struct ice_creds creds[2];
-	struct ice_local locals[ICE_MAX_LOCAL];
-	struct ice_remote remotes[ICE_MAX_REMOTE];
+	struct ice_local *locals;   /* owned */
+	struct ice_remote *remotes; /* owned */
 	uint8_t n_locals, n_remotes;
 	struct ice_pair *pairs; /* owned */
 	unsigned n_pairs;

@@ -15,6 +15,29 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
+static const struct stretch unused;
+
+static void stretch_free(struct stretch *st)
+{
+	if (st != &unused)
+		free(st);
+}
+
+/* The place of the next run: the older of the two; NULL: out of memory */
+static struct stretch *next_stretch(const struct sl_layers *l)
+{
+	struct stretch *st = l->before;
+
+	if (st != &unused)
+		return st;
+	st = calloc(1, sizeof *st);
+	if (!st)
+		return NULL;
+	st->seqs = (struct numbers){.size = NUMBERS_SEQS, .slots = st->seq_slots};
+	st->pictures = (struct numbers){.size = NUMBERS_PICTURES, .slots = st->picture_slots};
+	return st;
+}
+
 int sl_layers_new(struct sl_layers **ret_l, uint32_t clock_hz)
 {
 	struct sl_layers *l = calloc(1, sizeof *l);
@@ -22,21 +45,17 @@ int sl_layers_new(struct sl_layers **ret_l, uint32_t clock_hz)
 	if (!l)
 		return -SL_ENOMEM;
 	l->clock_hz = clock_hz > 0 ? clock_hz : 90000;
-	for (unsigned i = 0; i < 2; i++) {
-		struct stretch *st = &l->stretches[i];
-
-		st->seqs = (struct numbers){.size = NUMBERS_SEQS, .slots = st->seq_slots};
-		st->pictures =
-			(struct numbers){.size = NUMBERS_PICTURES, .slots = st->picture_slots};
-	}
-	l->now = &l->stretches[0];
-	l->before = &l->stretches[1];
+	l->now = l->before = (struct stretch *)(uintptr_t)&unused;
 	*ret_l = l;
 	return 0;
 }
 
 void sl_layers_free(struct sl_layers *l)
 {
+	if (!l)
+		return;
+	stretch_free(l->now);
+	stretch_free(l->before);
 	free(l);
 }
 
@@ -160,11 +179,15 @@ static bool begins_run(const struct sl_layers *l, const struct sl_layers_packet 
 	return newest && !goes_on && p->encoding == l->target.encoding && is_key_start(p->info);
 }
 
-static void begin_run(struct sl_layers *l, const struct sl_layers_packet *p)
+/* false: out of memory; the next key frame is the next chance. */
+static bool begin_run(struct sl_layers *l, const struct sl_layers_packet *p)
 {
-	uint32_t ts = first_ts(l, p);
-	struct stretch *st = l->before;
+	struct stretch *st = next_stretch(l);
+	uint32_t ts;
 
+	if (!st)
+		return false;
+	ts = first_ts(l, p);
 	l->before = l->now;
 	l->now = st;
 	st->used = true;
@@ -177,6 +200,7 @@ static void begin_run(struct sl_layers *l, const struct sl_layers_packet *p)
 	l->running = l->started = true;
 	l->broken = false;
 	drop_anchor_at(l);
+	return true;
 }
 
 /* ---- packets */
@@ -301,9 +325,7 @@ int sl_layers_take(struct sl_layers *l, const struct sl_layers_packet *p,
 		return SL_DROP;
 	*ret_out = (struct sl_rtp_out){0};
 	newest = see(l, p);
-	first = !l->target.paused && begins_run(l, p, newest);
-	if (first)
-		begin_run(l, p);
+	first = !l->target.paused && begins_run(l, p, newest) && begin_run(l, p);
 	if (l->running && !l->broken && belongs(l->now, p))
 		return take(l, p, newest, first, ret_out);
 	if (l->running && l->now->run.encoding == p->encoding && l->now->run.codec != p->codec)
@@ -324,9 +346,9 @@ int sl_layers_still(struct sl_layers *l, const struct sl_layers_packet *p,
 		return SL_DROP;
 	*ret_out = (struct sl_rtp_out){0};
 	(void)see(l, p);
-	if (first)
-		begin_run(l, p);
-	else if (!l->running || !belongs(l->now, p))
+	if (first && !begin_run(l, p))
+		return SL_DROP;
+	if (!l->running || !belongs(l->now, p))
 		return SL_DROP;
 	l->broken = false;
 	rc = take(l, p, true, first, ret_out);

@@ -104,7 +104,9 @@ struct sl_layers {
 	bool started; /* something has been sent */
 	bool running; /* the current stretch goes on */
 	bool broken;  /* it goes on with a key frame only */
-	struct stretch stretches[2], *now, *before;
+	/* Made with the first packet, and with the first switch: until then, one that is not used
+	 * and must not be written. A track that stands still takes neither. */
+	struct stretch *now, *before;
 	bool seen[SL_RTC_MAX_ENCODINGS];
 	uint64_t highest[SL_RTC_MAX_ENCODINGS]; /* sequence numbers seen */
 	bool has_clock[SL_RTC_MAX_ENCODINGS], has_anchor;

@@ -323,6 +323,7 @@ void rtc_reap(struct sl_post *post)
 	while ((c = h->closed)) {
 		h->closed = c->next;
 		free_parts(c);
+		rtc_turns_over(h);
 	}
 }
 

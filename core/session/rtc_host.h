@@ -88,12 +88,17 @@ struct rtc_place { /* where a worker can be handed a connection */
 };
 
 struct turn;
-struct rtc_turns { /* of handshakes; W: rtc_turns.c */
+struct rtc_turn_list {
 	struct turn *first, *last;
+};
+struct rtc_turns { /* of handshakes; W: rtc_turns.c */
+	struct rtc_turn_list begun, fresh;
 	unsigned n;
 	uint64_t used_us; /* in this tick */
+	unsigned n_over;  /* since memory was given back */
 	struct sl_slab *slab;
 	struct sl_post end; /* of the tick */
+	struct sl_timer quiet;
 };
 
 struct rtc_host {

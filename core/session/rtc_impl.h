@@ -23,6 +23,7 @@
 
 #include <sluice/conn.h>
 #include <sluice/dtls.h>
+#include <sluice/hash.h>
 #include <sluice/metric.h>
 #include <sluice/rtc.h>
 #include <sluice/udp.h>
@@ -147,13 +148,14 @@ struct sl_rtc {
 
 	struct ice_agent *ice;
 	struct rtc_ufrag ufrag;
-	struct rtc_path paths[RTC_MAX_PATHS];
+	struct rtc_path *paths[RTC_MAX_PATHS]; /* owned; NULL: not needed so far */
 	unsigned next_victim;
 	struct rtc_tcp *first_tcp;
 
 	struct sl_dtls *dtls;
 	enum sl_dtls_role dtls_role;
-	char fingerprint[208], remote_ufrag[ICE_MAX_UFRAG + 1]; /* the peer's */
+	bool dtls_begun; /* something of the peer's has been read */
+	uint64_t fingerprint, remote_ufrag; /* hashes of the peer's, to see a change; 0: none */
 	struct srtp_in *in;
 
 	struct jsep *jsep;
@@ -165,7 +167,7 @@ struct sl_rtc {
 	struct sl_rtc_media **media;  /* by section */
 	unsigned n_media;
 
-	struct rtc_stream *streams[RTC_MAX_STREAMS];
+	struct rtc_stream **streams; /* both owned; as many as there are */
 	unsigned n_streams;
 	struct twcc_recv *twcc; /* NULL: the peer sends no transport-wide numbers */
 
@@ -187,6 +189,11 @@ static inline uint64_t rtc_now_ns(const struct sl_rtc *c)
 static inline uint64_t rtc_now_ms(const struct sl_rtc *c)
 {
 	return sl_loop_ms(c->host->w->loop);
+}
+/* Never 0 */
+static inline uint64_t rtc_hash(const char *text)
+{
+	return sl_hash(text, strlen(text)) | 1;
 }
 static inline void rtc_count(const struct sl_rtc *c, enum rtc_meter m)
 {
@@ -230,6 +237,8 @@ void rtc_turns_take(struct sl_rtc *c, struct sl_packet *p);
 /* What waits of this connection */
 void rtc_turns_forget(struct sl_rtc *c);
 sl_post_fn rtc_turns_go_on; /* arg: struct rtc_host */
+/* A handshake's memory, or a connection's, has become free. */
+void rtc_turns_over(struct rtc_host *h);
 
 /* ---- rtc_host.c */
 /* By its user fragment; NULL */

@@ -9,6 +9,7 @@
  */
 #include "session/rtc_impl.h"
 
+#include <stdlib.h>
 #include <sluice/crypto.h>
 #include <sluice/module.h>
 #include "net/flow.h"
@@ -17,23 +18,23 @@
 
 static bool is_open(const struct rtc_path *path)
 {
-	return path->flow || path->tcp;
+	return path && (path->flow || path->tcp);
 }
 
 static struct rtc_path *find_path(struct sl_rtc *c, const struct ice_path *ice)
 {
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (is_open(&c->paths[i]) && c->paths[i].ice.via == ice->via &&
-		    sl_addr_eq(&c->paths[i].ice.remote, &ice->remote))
-			return &c->paths[i];
+		if (is_open(c->paths[i]) && c->paths[i]->ice.via == ice->via &&
+		    sl_addr_eq(&c->paths[i]->ice.remote, &ice->remote))
+			return c->paths[i];
 	return NULL;
 }
 
 static struct rtc_path *path_of_flow(struct sl_rtc *c, const struct sl_flow *f)
 {
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (c->paths[i].flow == f)
-			return &c->paths[i];
+		if (c->paths[i] && c->paths[i]->flow == f)
+			return c->paths[i];
 	return NULL;
 }
 
@@ -105,16 +106,20 @@ static void open_flow(struct sl_rtc *c, struct rtc_path *path)
 		path->flow = NULL; /* tried again with the next check */
 }
 
-/* A client with more ways than places loses one that it does not use, the one opened first. */
+/* A client with more ways than places loses one that it does not use, the one opened first. NULL:
+ * out of memory; the next check tries again. */
 static struct rtc_path *need_place(struct sl_rtc *c)
 {
 	struct rtc_path *place;
 
-	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (!is_open(&c->paths[i]))
-			return &c->paths[i];
+	for (unsigned i = 0; i < RTC_MAX_PATHS; i++) {
+		if (!c->paths[i])
+			c->paths[i] = calloc(1, sizeof *c->paths[i]);
+		if (!is_open(c->paths[i]))
+			return c->paths[i];
+	}
 	do
-		place = &c->paths[c->next_victim++ % RTC_MAX_PATHS];
+		place = c->paths[c->next_victim++ % RTC_MAX_PATHS];
 	while (place == c->selected);
 	shut(place);
 	return place;
@@ -132,9 +137,10 @@ static void open_path(struct sl_rtc *c, struct rtc_path *path, const struct ice_
 static void on_path_open(void *ctx, const struct ice_path *ice)
 {
 	struct sl_rtc *c = ctx;
+	struct rtc_path *place = c->closing || find_path(c, ice) ? NULL : need_place(c);
 
-	if (!c->closing && !find_path(c, ice))
-		open_path(c, need_place(c), ice);
+	if (place)
+		open_path(c, place, ice);
 }
 
 static void on_path_close(void *ctx, const struct ice_path *ice)
@@ -268,8 +274,8 @@ static const struct ice_path *dtls_path(struct sl_rtc *c)
 	if (c->selected)
 		return &c->selected->ice;
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		if (is_open(&c->paths[i]))
-			return &c->paths[i].ice;
+		if (is_open(c->paths[i]))
+			return &c->paths[i]->ice;
 	return NULL;
 }
 
@@ -332,6 +338,7 @@ static void secured(struct sl_rtc *c)
 		(void)rtc_data_open(c); /* media does without */
 	else
 		(void)sl_dtls_slim(c->dtls); /* what it cannot give back stays */
+	rtc_turns_over(c->host);
 	update_state(c, "secured");
 }
 
@@ -371,7 +378,7 @@ int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote)
 	struct sl_dtls_opts o = {.io = &dtls_io, .arg = c};
 	int rc;
 
-	if (c->dtls && strcmp(c->fingerprint, remote->fingerprint) == 0)
+	if (c->dtls && c->fingerprint == rtc_hash(remote->fingerprint))
 		return 0;
 	if (c->dtls) /* another certificate is another connection */
 		return -SL_EUNSUPP;
@@ -383,7 +390,7 @@ int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote)
 	if (rc < 0)
 		return rc;
 	c->dtls_role = o.role;
-	(void)sl_str_copy(c->fingerprint, sizeof c->fingerprint, sl_str_c(remote->fingerprint));
+	c->fingerprint = rtc_hash(remote->fingerprint);
 	return 0;
 }
 
@@ -479,11 +486,11 @@ void rtc_path_lost(struct sl_rtc *c, const struct rtc_tcp *t, uint32_t via)
 	if (!c->closing)
 		ice_base_gone(c->ice, via, rtc_now_ms(c));
 	for (unsigned i = 0; i < RTC_MAX_PATHS; i++) {
-		if (c->paths[i].tcp != t)
+		if (!c->paths[i] || c->paths[i]->tcp != t)
 			continue;
-		if (c->selected == &c->paths[i])
+		if (c->selected == c->paths[i])
 			c->selected = NULL;
-		shut(&c->paths[i]);
+		shut(c->paths[i]);
 	}
 	rtc_touch(c);
 }
@@ -508,8 +515,12 @@ uint64_t rtc_path_next_ms(const struct sl_rtc *c)
 void rtc_path_close(struct sl_rtc *c)
 {
 	rtc_turns_forget(c);
-	for (unsigned i = 0; i < RTC_MAX_PATHS; i++)
-		shut(&c->paths[i]);
+	for (unsigned i = 0; i < RTC_MAX_PATHS; i++) {
+		if (c->paths[i])
+			shut(c->paths[i]);
+		free(c->paths[i]);
+		c->paths[i] = NULL;
+	}
 	rtc_tcp_close(c);
 	c->selected = NULL;
 	sl_dtls_free(c->dtls);

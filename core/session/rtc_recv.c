@@ -35,6 +35,8 @@ void rtc_streams_free(struct sl_rtc *c)
 {
 	while (c->n_streams > 0)
 		free_stream(c, 0);
+	free(c->streams);
+	c->streams = NULL;
 }
 
 void rtc_streams_renew(struct sl_rtc *c)
@@ -126,6 +128,17 @@ static bool by_payload_type(struct sl_rtc *c, uint8_t pt, struct place *ret)
 	return n == 1;
 }
 
+static bool enlist(struct sl_rtc *c, struct rtc_stream *s)
+{
+	struct rtc_stream **wider = realloc(c->streams, (c->n_streams + 1u) * sizeof *wider);
+
+	if (!wider)
+		return false;
+	c->streams = wider;
+	c->streams[c->n_streams++] = s;
+	return true;
+}
+
 static struct rtc_stream *add_stream(struct sl_rtc *c, const struct sl_rtp *rtp)
 {
 	struct rtc_stream *s;
@@ -152,7 +165,11 @@ static struct rtc_stream *add_stream(struct sl_rtc *c, const struct sl_rtp *rtp)
 		free(s);
 		return NULL;
 	}
-	c->streams[c->n_streams++] = s;
+	if (!enlist(c, s)) {
+		rtp_recv_free(s->recv);
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 

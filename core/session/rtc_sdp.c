@@ -193,9 +193,9 @@ static int take_transport(struct sl_rtc *c, const struct jsep_transport *t, bool
 		return rc;
 	}
 	/* Their restart is ours as well (RFC 8445 section 2.4): our answer has new credentials. */
-	if (answering && c->remote_ufrag[0] && strcmp(c->remote_ufrag, t->ufrag) != 0)
+	if (answering && c->remote_ufrag != 0 && c->remote_ufrag != rtc_hash(t->ufrag))
 		(void)ice_restart(c->ice, rtc_now_ms(c)); /* fails without random numbers only */
-	(void)sl_str_copy(c->remote_ufrag, sizeof c->remote_ufrag, sl_str_c(t->ufrag));
+	c->remote_ufrag = rtc_hash(t->ufrag);
 	c->sctp_remote_port = t->sctp_port;
 	c->sctp_max_message = t->max_message;
 	rc = ice_set_remote(c->ice, sl_str_c(t->ufrag), sl_str_c(t->password), t->lite,
