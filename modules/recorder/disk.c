@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define RETRY_NS (2 * SL_NS_PER_S)
+
 static void queue(struct disk *d, struct job *j)
 {
 	__atomic_fetch_add(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
@@ -21,8 +23,8 @@ static void queue(struct disk *d, struct job *j)
 }
 
 /* Bytes, then the names behind them */
-static struct job *make_job(enum job_kind kind, struct disk_file *f, struct sl_str bytes,
-			    const char *dir, const char *name)
+struct job *disk_job(enum job_kind kind, struct disk_file *f, struct sl_str bytes, const char *dir,
+		     const char *name)
 {
 	size_t dir_len = strlen(dir) + 1, name_len = strlen(name) + 1;
 	struct job *j = malloc(sizeof *j + bytes.len + dir_len + name_len);
@@ -85,7 +87,7 @@ static struct job *make_quit(void)
 {
 	struct job *j;
 
-	while (!(j = make_job(JOB_QUIT, NULL, SL_STR(""), "", "")))
+	while (!(j = disk_job(JOB_QUIT, NULL, SL_STR(""), "", "")))
 		usleep(1000); /* the end of the process: nothing else can be done */
 	return j;
 }
@@ -144,6 +146,7 @@ void disk_stop(struct disk *d)
 	queue(d, make_quit());
 	(void)pthread_join(d->bytes.thread, NULL);
 	(void)pthread_join(d->slow.thread, NULL);
+	debt_drop_all(d);
 	sl_event_del(d->opts.loop, &d->ev);
 	for (struct disk_file *f = d->news, *next; f; f = next) {
 		next = f->next_news;
@@ -155,6 +158,20 @@ void disk_stop(struct disk *d)
 	(void)pthread_cond_destroy(&d->bytes.wake);
 	(void)pthread_cond_destroy(&d->slow.wake);
 	free(d);
+}
+
+void disk_tick(struct disk *d)
+{
+	uint64_t now = sl_loop_ns(d->opts.loop);
+	struct job *j;
+
+	if (!__atomic_load_n(&d->owes, __ATOMIC_ACQUIRE) || now < d->retried_ns + RETRY_NS)
+		return;
+	j = disk_job(JOB_RETRY, NULL, SL_STR(""), "", "");
+	if (!j)
+		return; /* the next tick has it */
+	d->retried_ns = now;
+	queue(d, j);
 }
 
 size_t disk_queued(const struct disk *d)
@@ -197,7 +214,7 @@ void *disk_file_arg(const struct disk_file *f)
 
 void disk_file_write(struct disk_file *f, uint64_t at, struct sl_str bytes)
 {
-	struct job *j = make_job(JOB_WRITE, f, bytes, "", "");
+	struct job *j = disk_job(JOB_WRITE, f, bytes, "", "");
 
 	if (!j)
 		return; /* a hole: players skip to the next cluster */
@@ -209,7 +226,7 @@ void disk_file_end(struct disk_file *f)
 {
 	struct job *j;
 
-	while (!(j = make_job(JOB_END, f, SL_STR(""), "", "")))
+	while (!(j = disk_job(JOB_END, f, SL_STR(""), "", "")))
 		usleep(1000); /* it must not be forgotten, and this process may wait */
 	queue(f->d, j);
 }
@@ -217,7 +234,7 @@ void disk_file_end(struct disk_file *f)
 static void queue_named(struct disk *d, enum job_kind kind, const char *dir, const char *name,
 			struct sl_str bytes)
 {
-	struct job *j = make_job(kind, NULL, bytes, dir, name);
+	struct job *j = disk_job(kind, NULL, bytes, dir, name);
 
 	if (j)
 		queue(d, j);
@@ -237,7 +254,7 @@ void disk_append(struct disk *d, const char *dir, const char *name, struct sl_st
 
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir)
 {
-	struct job *j = make_job(JOB_CALL, NULL, SL_STR(""), dir, "");
+	struct job *j = disk_job(JOB_CALL, NULL, SL_STR(""), dir, "");
 
 	if (!j)
 		return; /* like anything that is late: the next one, or a scan, makes up for it */
@@ -248,7 +265,7 @@ void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg
 
 void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg)
 {
-	struct job *j = make_job(JOB_MARK, NULL, SL_STR(""), "", "");
+	struct job *j = disk_job(JOB_MARK, NULL, SL_STR(""), "", "");
 
 	if (!j) {
 		fn(arg); /* at the worst what a crash loses is a little more */
@@ -266,7 +283,7 @@ struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char
 
 void disk_scratch_write(struct disk_file *f, uint64_t at, struct sl_str bytes)
 {
-	struct job *j = make_job(JOB_SCRATCH, f, bytes, "", "");
+	struct job *j = disk_job(JOB_SCRATCH, f, bytes, "", "");
 
 	if (!j)
 		return; /* the next one tells it */
@@ -278,7 +295,7 @@ void disk_scratch_end(struct disk_file *f)
 {
 	struct job *j;
 
-	while (!(j = make_job(JOB_SCRATCH_END, f, SL_STR(""), "", "")))
+	while (!(j = disk_job(JOB_SCRATCH_END, f, SL_STR(""), "", "")))
 		usleep(1000); /* as above */
 	queue(f->d, j);
 }

@@ -4,8 +4,10 @@
  * whose length is told: whoever makes bytes looks at it first.
  *
  * A file is written under "NAME.part", and gets its name, by which others know it, when it is whole:
- * hashed, synchronised and renamed. On a full disk a file ends with the last run of bytes that went
- * in as a whole.
+ * hashed, synchronised and renamed. On a disk that is full, or fails, a file ends with the last bytes
+ * that play. Names, lines and small files that it does not take wait in memory, directory by
+ * directory and in order, until it takes them again; a process that ends before leaves them to
+ * recovery.
  */
 #ifndef RECORDER_DISK_H
 #define RECORDER_DISK_H
@@ -28,12 +30,15 @@ SL_MUST_CHECK int disk_start(const struct disk_opts *o, struct disk **ret_disk);
 void disk_stop(struct disk *d);
 /* Waits until all is written, and tells the results; what they make more of is not waited for. */
 void disk_settle(struct disk *d);
+/* By the clock: what could not be written is tried again. */
+void disk_tick(struct disk *d);
 bool disk_is_full(const struct disk *d);
 size_t disk_queued(const struct disk *d);
 
 struct disk_result {
 	int error;	   /* errno; 0: all is written and has its name */
-	bool renamed;	   /* what there is has its name, also after an error */
+	bool renamed;	   /* what there is has its name, also after an error; or gets it before any
+			    * line that is appended from now on */
 	uint64_t bytes;
 	uint8_t sha256[32]; /* of the file as it is */
 };
@@ -54,7 +59,7 @@ void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str b
 /* At once, not synchronised, for what must be seen before anything else is said. 0 or errno */
 int disk_put_now(const char *dir, const char *name, struct sl_str bytes);
 void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
-/* Calls fn, in the thread, when all that was asked for before is done. */
+/* Calls fn, in the thread, when all that was asked for before is done; of dir also what waits. */
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir);
 /* Calls fn, in the thread that writes, when all bytes that were given before are with the kernel. */
 void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg);
@@ -66,8 +71,12 @@ void disk_scratch_end(struct disk_file *f);
 void disk_remove(struct disk *d, const char *dir, const char *name);
 uint64_t disk_errors(const struct disk *d);
 
+/* Bytes of a file that was not written to its end that play; 0: none */
+uint64_t disk_good_length(int fd, const char *name);
 /* With all directories above it. 0 or errno */
 int disk_make_dir(const char *dir);
+/* What people and journals are told of an errno */
+const char *disk_sentence(int error);
 /* 0 or errno */
 int disk_hash(int fd, uint8_t ret_sha256[32], uint64_t *ret_bytes);
 

@@ -1,7 +1,8 @@
 /*
  * recorder/disk_impl.h: what the files of the disk share: a job, a file, the two queues.
  *
- * disk.c is the loop's side, disk_thread.c the threads' work, disk_path.c files by their names.
+ * disk.c is the loop's side, disk_thread.c the threads' work, disk_debt.c what waits until the disk
+ * takes it again, disk_path.c files by their names.
  */
 #ifndef RECORDER_DISK_IMPL_H
 #define RECORDER_DISK_IMPL_H
@@ -24,6 +25,8 @@ enum job_kind {
 	JOB_PUT,
 	JOB_REMOVE,
 	JOB_CALL,
+	JOB_NAME, /* of a file that has ended; at: its descriptor */
+	JOB_RETRY,
 	JOB_QUIT, /* of both */
 };
 
@@ -36,7 +39,7 @@ struct disk_file {
 	/* The threads': */
 	int fd, error; /* error: atomic */
 	bool told, ended, dirty; /* dirty: atomic */
-	uint64_t sealed_at;
+	uint64_t sealed_at, size; /* size: bytes that went in, of one that is not sealed */
 	struct envelope seal;
 	struct disk_file *next_open, *next_news;
 	struct disk_result result;
@@ -47,6 +50,7 @@ struct job {
 	enum job_kind kind;
 	struct disk_file *file;
 	uint64_t at;
+	bool begun; /* lines: a part may stand behind at */
 	void (*fn)(void *arg, const char *dir); /* of JOB_CALL */
 	void (*reached)(void *arg);		/* of JOB_MARK */
 	void *arg;
@@ -71,6 +75,9 @@ struct disk {
 	size_t queued; /* atomic */
 	uint64_t n_errors;
 	uint64_t synced_ns;
+	struct debt *debts; /* under the lock */
+	bool owes;	    /* atomic: there are some */
+	uint64_t retried_ns; /* the loop's */
 	int fd;
 	struct sl_event ev;
 };
@@ -86,9 +93,23 @@ int disk_put_file(const char *dir, const char *name, struct sl_str bytes, bool s
 int disk_give_name(int fd, const char *dir, const char *name);
 void disk_sync_dir(const char *dir);
 
+/* ---- disk.c; NULL: out of memory */
+struct job *disk_job(enum job_kind kind, struct disk_file *f, struct sl_str bytes, const char *dir,
+		     const char *name);
+
 /* ---- disk_thread.c */
 void disk_push(struct queue *q, struct job *j); /* of any thread */
 void *disk_run_bytes(void *disk);
 void *disk_run_slow(void *disk);
+/* A job with a directory of its own; not for what is of a file. 0 or errno: it may be tried again */
+int disk_do_named(struct disk *d, struct job *j);
+
+/* ---- disk_debt.c */
+/* true: the job waits behind others of its directory that could not be done. */
+bool debt_takes(struct disk *d, struct job *j);
+/* The job could not be done: it waits, and what comes for its directory behind it. */
+void debt_begin(struct disk *d, struct job *j, int error);
+void debt_retry(struct disk *d);
+void debt_drop_all(struct disk *d);
 
 #endif

@@ -2,6 +2,7 @@
  * recorder/disk_path.c: files by their names: directories made when they are missing, bytes at
  * their places, names that are given only to what is whole.
  */
+#include "container.h"
 #include "disk_impl.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,10 +94,50 @@ int disk_hash(int fd, uint8_t ret_sha256[32], uint64_t *ret_bytes)
 	return rc;
 }
 
+const char *disk_sentence(int error)
+{
+	switch (error) {
+	case ENOSPC:
+		return "the disk is full";
+	case EDQUOT:
+	case EFBIG:
+		return "the disk gives no more space to this user";
+	case EROFS:
+		return "the disk is read-only";
+	case EIO:
+		return "the disk fails";
+	default:
+		return strerror(error);
+	}
+}
+
+uint64_t disk_good_length(int fd, const char *name)
+{
+	const struct container *c = container_of_file(sl_str_c(name));
+	struct stat st;
+	uint64_t good = 0;
+	size_t len;
+	uint8_t *p;
+
+	if (fstat(fd, &st) < 0 || st.st_size == 0)
+		return 0;
+	len = (size_t)st.st_size;
+	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return 0;
+	if (envelope_is_sealed((struct sl_str){(const char *)p, len}))
+		good = envelope_good_length(p, len);
+	else if (c)
+		good = c->good_length(p, len);
+	(void)munmap(p, len);
+	return good;
+}
+
 /* The directory has gone from under the file: its bytes, which are still there, move on. */
 static int copy_to(int fd, const char *dir, const char *name)
 {
 	int to = disk_open_in(dir, name, "", O_WRONLY | O_CREAT | O_EXCL), rc = 0;
+	char path[PATH_MAX];
 	off_t at = 0;
 	ssize_t n;
 
@@ -106,6 +148,8 @@ static int copy_to(int fd, const char *dir, const char *name)
 	if (n < 0)
 		rc = errno;
 	close(to);
+	if (rc && disk_join(path, dir, name, ""))
+		(void)unlink(path); /* it is tried again, or recovery finds what there is */
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- queues */
@@ -39,9 +40,19 @@ static struct job *next_job(struct queue *q)
 	return j;
 }
 
+static size_t size_of(const struct job *j)
+{
+	return sizeof *j + j->len;
+}
+
+static void uncount(struct disk *d, size_t size)
+{
+	__atomic_fetch_sub(&d->queued, size, __ATOMIC_RELAXED);
+}
+
 static void done_with(struct disk *d, struct job *j)
 {
-	__atomic_fetch_sub(&d->queued, sizeof *j + j->len, __ATOMIC_RELAXED);
+	uncount(d, size_of(j));
 	free(j);
 }
 
@@ -128,6 +139,16 @@ static void write_sealed(struct disk *d, struct disk_file *f, struct sl_str byte
 		fail(d, f, rc);
 }
 
+/* What was written over where it could not be is what it was; what was added goes. */
+static void undo(struct disk_file *f, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) == 0 && (uint64_t)st.st_size > size &&
+	    ftruncate(f->fd, (off_t)size) < 0)
+		(void)st; /* it is cut where it plays to when it ends */
+}
+
 static void do_write(struct disk *d, const struct job *j)
 {
 	struct disk_file *f = j->file;
@@ -141,14 +162,16 @@ static void do_write(struct disk *d, const struct job *j)
 		return;
 	}
 	rc = disk_write_at(f->fd, j->bytes, j->len, j->at);
-	if (rc == 0)
-		return;
-	if (ftruncate(f->fd, (off_t)j->at) < 0)
-		(void)rc; /* as above */
-	fail(d, f, rc);
+	if (rc) {
+		undo(f, f->size);
+		fail(d, f, rc);
+	} else if (j->at + j->len > f->size) {
+		f->size = j->at + j->len;
+	}
 }
 
-static void close_file(struct disk *d, struct disk_file *f)
+/* It is synchronised no more. */
+static void forget_open(struct disk *d, const struct disk_file *f)
 {
 	struct disk_file **link = &d->open;
 
@@ -158,52 +181,112 @@ static void close_file(struct disk *d, struct disk_file *f)
 	if (*link)
 		*link = f->next_open;
 	(void)pthread_mutex_unlock(&d->lock);
+}
+
+static void close_file(struct disk *d, struct disk_file *f)
+{
+	forget_open(d, f);
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
 }
 
+/* Cut to what plays. false: nothing does, and it is gone */
+static bool keep_good(struct disk_file *f)
+{
+	uint64_t good = disk_good_length(f->fd, f->name);
+	char path[PATH_MAX];
+
+	if (good == 0 && disk_join(path, f->dir, f->name, ".part"))
+		(void)unlink(path); /* stays where nothing can be changed: it has no name */
+	if (good > 0 && ftruncate(f->fd, (off_t)good) < 0)
+		(void)good; /* the hash is of all there is */
+	return good > 0;
+}
+
+/* The name waits, with the descriptor, and lines about the file wait behind it. */
+static void owe_name(struct disk *d, struct disk_file *f, int error)
+{
+	struct job *j = disk_job(JOB_NAME, NULL, SL_STR(""), f->dir, f->name);
+
+	if (!j)
+		return;
+	j->at = (uint64_t)f->fd;
+	forget_open(d, f);
+	f->fd = -1;
+	debt_begin(d, j, error);
+	f->result.renamed = true;
+}
+
+static void name_file(struct disk *d, struct disk_file *f)
+{
+	int rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
+
+	if (rc) {
+		fail(d, f, rc);
+		return;
+	}
+	rc = disk_give_name(f->fd, f->dir, f->name);
+	f->result.renamed = rc == 0;
+	if (rc) {
+		fail(d, f, rc);
+		owe_name(d, f, rc);
+	} else if (d->opts.sync != DISK_SYNC_NEVER) {
+		disk_sync_dir(f->dir);
+	}
+}
+
 static void do_end(struct disk *d, struct disk_file *f)
 {
-	int rc = 0;
-
 	if (open_file(d, f) && !error_of(f) && d->opts.recipient)
 		write_sealed(d, f, SL_STR(""), true);
-	if (f->fd >= 0) {
-		rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
-		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER && fdatasync(f->fd) < 0)
-			rc = errno;
-		if (rc == 0)
-			rc = disk_give_name(f->fd, f->dir, f->name);
-		f->result.renamed = rc == 0;
-		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER)
-			disk_sync_dir(f->dir);
-	}
-	if (rc)
-		fail(d, f, rc);
+	/* What cannot be synchronised is there, perhaps, and counts until somebody reads it. */
+	if (f->fd >= 0 && d->opts.sync != DISK_SYNC_NEVER && fdatasync(f->fd) < 0)
+		fail(d, f, errno);
+	if (f->fd >= 0 && (!error_of(f) || keep_good(f)))
+		name_file(d, f);
 	f->result.error = error_of(f);
 	envelope_wipe(&f->seal);
 	close_file(d, f);
 	tell(d, f, true);
 }
 
-static void do_put(struct disk *d, const struct job *j)
+static int do_put(struct disk *d, const struct job *j)
 {
 	const struct sl_str bytes = {j->bytes, j->len};
 
-	if (disk_put_file(j->dir, j->name, bytes, d->opts.sync != DISK_SYNC_NEVER))
-		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+	return disk_put_file(j->dir, j->name, bytes, d->opts.sync != DISK_SYNC_NEVER);
 }
 
-static void do_append(struct disk *d, const struct job *j)
+/* All or nothing: what a full disk took of it is taken back, or written over the next time. */
+static int do_append(struct disk *d, struct job *j)
 {
-	int fd = disk_open_in(j->dir, j->name, "", O_WRONLY | O_CREAT | O_APPEND);
-	bool ok = fd >= 0 && write(fd, j->bytes, j->len) == (ssize_t)j->len;
+	int fd = disk_open_in(j->dir, j->name, "", O_WRONLY | O_CREAT), rc;
+	struct stat st;
 
-	if (fd >= 0)
-		close(fd);
-	if (!ok)
-		__atomic_fetch_add(&d->n_errors, 1, __ATOMIC_RELAXED);
+	(void)d;
+	if (fd < 0)
+		return errno;
+	rc = fstat(fd, &st) < 0 ? errno : 0;
+	if (rc == 0 && !j->begun)
+		j->at = (uint64_t)st.st_size;
+	j->begun = j->begun || rc == 0;
+	if (rc == 0)
+		rc = disk_write_at(fd, j->bytes, j->len, j->at);
+	if (rc && j->begun && ftruncate(fd, (off_t)j->at) < 0)
+		(void)rc; /* as above */
+	close(fd);
+	return rc;
+}
+
+/* The descriptor is this job's. */
+static int do_name(const struct job *j)
+{
+	int rc = disk_give_name((int)j->at, j->dir, j->name);
+
+	if (rc == 0)
+		close((int)j->at);
+	return rc;
 }
 
 static void do_sync(struct disk *d, const struct job *j)
@@ -235,12 +318,13 @@ static void end_scratch(struct disk_file *f)
 	free(f);
 }
 
-static void do_remove(const struct job *j)
+static int do_remove(const struct job *j)
 {
 	char path[PATH_MAX];
 
-	if (disk_join(path, j->dir, j->name, ""))
-		(void)unlink(path); /* may be gone already */
+	if (!disk_join(path, j->dir, j->name, "") || unlink(path) == 0)
+		return 0;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : errno; /* it may be gone already */
 }
 
 /* Files are only freed behind this thread's JOB_END, and new ones stand before the first seen. */
@@ -269,8 +353,7 @@ static bool do_fast(struct disk *d, struct job *j)
 	case JOB_WRITE:
 		do_write(d, j);
 		return d->opts.sync != DISK_SYNC_SECOND;
-	case JOB_APPEND:
-		do_append(d, j);
+	case JOB_APPEND: /* is done */
 		j->kind = JOB_SYNC;
 		return d->opts.sync == DISK_SYNC_NEVER;
 	case JOB_SCRATCH:
@@ -287,6 +370,20 @@ static bool do_fast(struct disk *d, struct job *j)
 	}
 }
 
+/* false: it waits for the disk, and is not the caller's any more. */
+static bool do_or_owe(struct disk *d, struct job *j, int (*fn)(struct disk *d, struct job *j))
+{
+	size_t size = size_of(j);
+	bool waits = debt_takes(d, j);
+	int rc = waits ? 0 : fn(d, j);
+
+	if (rc)
+		debt_begin(d, j, rc);
+	if (waits || rc)
+		uncount(d, size);
+	return !waits && !rc;
+}
+
 void *disk_run_bytes(void *arg)
 {
 	struct disk *d = arg;
@@ -296,12 +393,38 @@ void *disk_run_bytes(void *arg)
 		struct job *j = next_job(&d->bytes);
 
 		quit = j->kind == JOB_QUIT;
+		if (j->kind == JOB_APPEND && !do_or_owe(d, j, do_append))
+			continue;
 		if (do_fast(d, j))
 			done_with(d, j);
 		else
 			disk_push(&d->slow, j);
 	}
 	return NULL;
+}
+
+int disk_do_named(struct disk *d, struct job *j)
+{
+	int rc;
+
+	switch (j->kind) {
+	case JOB_APPEND: /* that waited */
+		rc = do_append(d, j);
+		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER)
+			do_sync(d, j);
+		return rc;
+	case JOB_PUT:
+		return do_put(d, j);
+	case JOB_REMOVE:
+		return do_remove(j);
+	case JOB_NAME:
+		return do_name(j);
+	case JOB_CALL:
+		j->fn(j->arg, j->dir);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static void do_slow(struct disk *d, const struct job *j)
@@ -313,18 +436,17 @@ static void do_slow(struct disk *d, const struct job *j)
 	case JOB_END:
 		do_end(d, j->file);
 		break;
-	case JOB_PUT:
-		do_put(d, j);
-		break;
-	case JOB_REMOVE:
-		do_remove(j);
-		break;
-	case JOB_CALL:
-		j->fn(j->arg, j->dir);
+	case JOB_RETRY:
+		debt_retry(d);
 		break;
 	default:
 		break; /* bytes that were written: they are synchronised below */
 	}
+}
+
+static bool is_named(const struct job *j)
+{
+	return j->kind == JOB_PUT || j->kind == JOB_REMOVE || j->kind == JOB_CALL;
 }
 
 void *disk_run_slow(void *arg)
@@ -336,10 +458,11 @@ void *disk_run_slow(void *arg)
 		struct job *j = next_job(&d->slow);
 
 		quit = j->kind == JOB_QUIT;
+		if (is_named(j) && !do_or_owe(d, j, disk_do_named))
+			continue;
 		do_slow(d, j);
 		done_with(d, j);
 		sync_all(d);
 	}
 	return NULL;
 }
-

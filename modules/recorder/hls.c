@@ -2,10 +2,9 @@
  * recorder/hls.c: see hls.h.
  *
  * One muxer goes on from segment to segment, on the time of the recording; its head is a file of
- * its own, and what it made between two cuts is a segment. The disk does things in order, so that a
- * playlist names what is there. A change of codec, size or parameter sets begins another head,
- * behind a discontinuity; so does a hole in the times. Playlists only grow (EVENT), and end with
- * the track.
+ * its own, and what it made between two cuts is a segment, which a playlist names once the disk has
+ * it. A change of codec, size or parameter sets begins another head, behind a discontinuity; so
+ * does a hole in the times. Playlists only grow (EVENT), and end with the track.
  *
  * A master playlist names streams to choose from: one for each picture with its sound, as players
  * take a new choice for the same film in another quality; and one of everybody, for people who
@@ -44,6 +43,8 @@ struct hls {
 	int64_t begin_ns, end_ns;
 	unsigned n_frames;
 	bool discontinuity, new_head;
+	bool begun, over;   /* begun: there was a segment; over: with the track */
+	unsigned n_pending; /* files at the disk */
 	char head[MAX_LABEL + 32];
 	uint64_t bandwidth;			   /* highest of a segment, bits per second */
 	uint64_t told_bandwidth, bits, us, frames; /* of all segments */
@@ -203,39 +204,83 @@ static void put_masters(const struct recording *rec)
 /* ---- files */
 
 struct written { /* a file on its way */
-	struct recording *rec;
+	struct hls *hls;
+	struct sl_buf entry; /* of the playlist; none: a head */
 	char name[MAX_LABEL + 32];
 	int64_t begin_ns, end_ns;
 };
 
-static void on_done(void *arg, const struct disk_result *r)
+/* A peak that players were told too low, or something new */
+static void tell_masters(struct hls *h)
 {
-	struct written *f = arg;
-	struct recording *rec = f->rec;
+	if (h->told && h->bandwidth <= h->told_bandwidth + h->told_bandwidth / 10)
+		return;
+	h->told = h->listed = true;
+	h->told_bandwidth = h->bandwidth;
+	put_masters(h->rec);
+}
+
+static void note_file(const struct written *f, const struct disk_result *r)
+{
+	struct recording *rec = f->hls->rec;
 	struct sl_buf b;
 	char hash[65];
 
 	sl_hex_encode(hash, r->sha256, sizeof r->sha256);
+	sl_buf_init(&b, 0);
+	sl_buf_printf(&b,
+		      "\"type\":\"hls\",\"file\":\"%s\",\"start_ms\":%lld,\"end_ms\":%lld,"
+		      "\"bytes\":%llu,\"sha256\":\"%s\"",
+		      f->name, (long long)(f->begin_ns / MS), (long long)(f->end_ns / MS),
+		      (unsigned long long)r->bytes, hash);
+	recording_note(rec, &b);
+	rec->bytes += r->bytes;
+	notify_upload(rec->writer, rec->dir);
+}
+
+static void list_file(struct written *f)
+{
+	struct hls *h = f->hls;
+
+	if (f->entry.len == 0 || sl_buf_ok(&f->entry) < 0)
+		return;
+	sl_buf_str(&h->playlist, sl_buf_view(&f->entry));
+	h->listed = true;
+	put_playlist(h, false);
+	tell_masters(h);
+}
+
+static void put_last(struct hls *h)
+{
+	if (!h->over || h->n_pending > 0 || !h->listed)
+		return;
+	put_playlist(h, true);
+	put_masters(h->rec); /* with the figures of all of it */
+}
+
+static void on_done(void *arg, const struct disk_result *r)
+{
+	struct written *f = arg;
+	struct hls *h = f->hls;
+	struct recording *rec = h->rec;
+
 	if (r->renamed) {
-		sl_buf_init(&b, 0);
-		sl_buf_printf(&b,
-			      "\"type\":\"hls\",\"file\":\"%s\",\"start_ms\":%lld,\"end_ms\":%lld,"
-			      "\"bytes\":%llu,\"sha256\":\"%s\"",
-			      f->name, (long long)(f->begin_ns / MS), (long long)(f->end_ns / MS),
-			      (unsigned long long)r->bytes, hash);
-		recording_note(rec, &b);
-		rec->bytes += r->bytes;
-		notify_upload(rec->writer, rec->dir);
+		note_file(f, r);
+		list_file(f);
 	}
+	h->n_pending--;
+	put_last(h);
 	if (r->error)
-		recording_end(rec, "failed", strerror(r->error));
+		recording_fail(rec, f->name, r->error);
+	sl_buf_free(&f->entry);
 	free(f);
 	rec->n_pending--;
 	if (rec->state == REC_ENDING)
 		recording_tick(rec); /* with the last file it is finished, and gone */
 }
 
-static bool write_file(struct hls *h, const char *name, int64_t end_ns)
+/* Takes entry. */
+static bool write_file(struct hls *h, const char *name, int64_t end_ns, struct sl_buf *entry)
 {
 	struct written *f = calloc(1, sizeof *f);
 	struct disk_file *file = NULL;
@@ -244,14 +289,17 @@ static bool write_file(struct hls *h, const char *name, int64_t end_ns)
 		file = disk_file_begin(h->rec->writer->disk, h->rec->dir, name, on_done, NULL, f);
 	if (!file) {
 		free(f);
+		sl_buf_free(entry);
 		sl_buf_reset(&h->bytes);
 		return false;
 	}
-	f->rec = h->rec;
+	f->hls = h;
+	f->entry = *entry;
 	f->begin_ns = h->begin_ns;
 	f->end_ns = end_ns;
 	(void)sl_str_copy(f->name, sizeof f->name, sl_str_c(name));
 	h->rec->n_pending++;
+	h->n_pending++;
 	disk_file_write(file, 0, sl_buf_view(&h->bytes));
 	disk_file_end(file);
 	sl_buf_reset(&h->bytes);
@@ -268,9 +316,8 @@ static void on_bytes(void *arg, uint64_t at, struct sl_str bytes)
 
 /* ---- segments */
 
-static void list_segment(struct hls *h, const char *name, int64_t end_ns)
+static void write_entry(struct hls *h, const char *name, int64_t end_ns, struct sl_buf *b)
 {
-	struct sl_buf *b = &h->playlist;
 	int64_t us = (end_ns - h->begin_ns) / 1000;
 
 	if (h->discontinuity)
@@ -281,17 +328,7 @@ static void list_segment(struct hls *h, const char *name, int64_t end_ns)
 	sl_buf_printf(b, "#EXTINF:%lld.%06lld,\n%s\n", (long long)(us / 1000000),
 		      (long long)(us % 1000000), name);
 	h->discontinuity = h->new_head = false;
-	put_playlist(h, false);
-}
-
-/* A peak that players were told too low, or something new */
-static void tell_masters(struct hls *h)
-{
-	if (h->told && h->bandwidth <= h->told_bandwidth + h->told_bandwidth / 10)
-		return;
-	h->told = h->listed = true;
-	h->told_bandwidth = h->bandwidth;
-	put_masters(h->rec);
+	h->begun = true;
 }
 
 /* What was muxed up to end_ns becomes a file. */
@@ -299,6 +336,7 @@ static void end_segment(struct hls *h, int64_t end_ns)
 {
 	char name[MAX_LABEL + 32];
 	uint64_t bits, us, peak;
+	struct sl_buf entry;
 
 	if (!h->mux || h->n_frames == 0)
 		return;
@@ -311,12 +349,10 @@ static void end_segment(struct hls *h, int64_t end_ns)
 	h->us += us;
 	h->frames += h->n_frames;
 	(void)snprintf(name, sizeof name, "%06u-%s.m4s", ++h->rec->n_labels, h->label);
-	if (write_file(h, name, end_ns)) {
-		list_segment(h, name, end_ns);
-		tell_masters(h);
-	} else {
+	sl_buf_init(&entry, 0);
+	write_entry(h, name, end_ns, &entry);
+	if (!write_file(h, name, end_ns, &entry))
 		h->discontinuity = true;
-	}
 	h->n_frames = 0;
 }
 
@@ -347,14 +383,16 @@ static bool begin_stream(struct hls *h, int64_t at_ns)
 				   .continues = true,
 				   .sink = on_bytes,
 				   .arg = h};
+	struct sl_buf none;
 
 	h->begin_ns = at_ns;
 	if (mux_open(&o, &h->mux) < 0)
 		return false;
 	(void)snprintf(h->head, sizeof h->head, "%06u-%s-head.mp4", ++h->rec->n_labels, h->label);
-	h->discontinuity = h->discontinuity || h->listed;
+	h->discontinuity = h->discontinuity || h->begun;
 	learn_name(h);
-	h->new_head = write_file(h, h->head, at_ns);
+	sl_buf_init(&none, 0);
+	h->new_head = write_file(h, h->head, at_ns, &none);
 	return h->new_head;
 }
 
@@ -488,10 +526,8 @@ void hls_end(struct hls *h)
 		return;
 	end_stream(h);
 	h->track = NULL;
-	if (!h->listed)
-		return;
-	put_playlist(h, true);
-	put_masters(h->rec); /* with the figures of all of it */
+	h->over = true;
+	put_last(h);
 }
 
 /* ---- life */
@@ -514,7 +550,7 @@ static void read_playlist(struct hls *h)
 	if (h->playlist.len >= endlist.len &&
 	    memcmp(h->playlist.p + h->playlist.len - endlist.len, endlist.p, endlist.len) == 0)
 		h->playlist.len -= endlist.len;
-	h->discontinuity = h->listed = h->playlist.len > 0;
+	h->discontinuity = h->begun = h->listed = h->playlist.len > 0;
 }
 
 struct hls *hls_new(struct recording *rec, struct wtrack *t)

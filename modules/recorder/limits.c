@@ -8,12 +8,16 @@
 #include "writer.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define PROBE_NAME ".probe"
+enum { PROBE_BYTES = 256 * 1024 };
 enum { LOOK_MS = 2000, SCAN_MS = 60000, LAST_RESERVE = 8 };
 
 /* ---- what is there */
@@ -137,7 +141,10 @@ struct round {
 	struct writer *w; /* the loop's */
 	const struct recorder_conf *conf;
 	bool clears;	/* what is kept is counted, and what is too much goes */
+	bool probes;	/* a disk that failed is tried */
 	bool has_space; /* left is known */
+	bool read_only;
+	int error; /* of the probe */
 	uint64_t left, used;
 };
 
@@ -167,6 +174,29 @@ static void clear(struct round *r)
 	r->used = s.bytes;
 }
 
+/* As much as a recording needs to be more than its head, to the disk itself. 0 or errno */
+static int probe(const char *dir)
+{
+	char path[MAX_PATH_LEN];
+	int fd, rc = disk_make_dir(dir);
+
+	if (rc)
+		return rc;
+	(void)snprintf(path, sizeof path, "%s/" PROBE_NAME, dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno;
+	rc = posix_fallocate(fd, 0, PROBE_BYTES);
+	if (rc == 0 && pwrite(fd, "\n", 1, 0) != 1)
+		rc = errno;
+	if (rc == 0 && fsync(fd) < 0)
+		rc = errno;
+	close(fd);
+	if (unlink(path) < 0 && rc == 0)
+		rc = errno;
+	return rc;
+}
+
 static void run(void *arg)
 {
 	struct round *r = arg;
@@ -176,8 +206,12 @@ static void run(void *arg)
 		clear(r);
 	/* It may have vanished, and comes back with the next file. */
 	r->has_space = statvfs(r->conf->dir.p, &fs) == 0;
-	if (r->has_space)
+	if (r->has_space) {
 		r->left = (uint64_t)fs.f_bavail * fs.f_frsize;
+		r->read_only = fs.f_flag & ST_RDONLY;
+	}
+	if (r->probes)
+		r->error = probe(r->conf->dir.p);
 }
 
 /* ---- what follows from it */
@@ -187,28 +221,43 @@ static void stop_all(struct writer *w)
 	for (struct wroom *r = w->rooms, *next; r; r = next) {
 		next = r->next;
 		if (r->recording)
-			recording_end(r->recording, "failed", "the disk is full");
+			recording_stop(r->recording, ENOSPC);
 		room_release(r);
 	}
+}
+
+/* Why no new recordings are begun; NULL: they are */
+static const char *why_not(const struct round *r)
+{
+	const struct writer *w = r->w;
+
+	if (r->read_only)
+		return disk_sentence(EROFS);
+	if (r->left < w->conf->min_free || (w->conf->quota && w->used_bytes > w->conf->quota))
+		return "there is no space left for recordings";
+	return w->disk_error ? disk_sentence(w->disk_error) : NULL;
 }
 
 static void apply(const struct round *r)
 {
 	struct writer *w = r->w;
-	uint64_t min = w->conf->min_free;
-	bool low;
+	const char *before = w->refuses;
 
 	if (r->clears)
 		w->used_bytes = r->used;
 	if (!r->has_space)
 		return;
-	low = r->left < min || (w->conf->quota && w->used_bytes > w->conf->quota);
-	if (low && !w->low)
+	if (r->probes)
+		w->disk_error = r->error;
+	w->refuses = why_not(r);
+	if (w->refuses && !before)
 		sl_log(SL_LOG_ERROR, "recorder",
-		       "%llu MiB are left for recordings: no new ones are begun",
-		       (unsigned long long)(r->left >> 20));
-	w->low = low;
-	if (r->left < min / LAST_RESERVE)
+		       "%s: %llu MiB are left in %.*s, and no new ones are begun", w->refuses,
+		       (unsigned long long)(r->left >> 20), SL_FMT(w->conf->dir));
+	else if (!w->refuses && before)
+		sl_log(SL_LOG_NOTICE, "recorder", "%.*s takes recordings again",
+		       SL_FMT(w->conf->dir));
+	if (r->left < w->conf->min_free / LAST_RESERVE)
 		stop_all(w);
 }
 
@@ -219,6 +268,8 @@ static void on_done(void *arg, bool done)
 	r->w->looks = false;
 	if (done)
 		apply(r);
+	if (done && !r->w->refuses && !r->w->draining)
+		rooms_resume(r->w);
 	free(r);
 }
 
@@ -234,6 +285,7 @@ void limits_tick(struct writer *w)
 		return; /* the next tick looks */
 	r->w = w;
 	r->conf = w->conf;
+	r->probes = w->disk_error != 0;
 	r->clears = (w->conf->retention || w->conf->quota) &&
 		    (w->limits_at_ms == 0 || now_ms / SCAN_MS != w->limits_at_ms / SCAN_MS);
 	if (work_do(w->work, run, on_done, r) < 0) {

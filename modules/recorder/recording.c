@@ -171,16 +171,18 @@ void recording_write_manifest(struct recording *rec)
 	rec->manifest_due = false;
 }
 
-/* Who is told that it has begun may ask for it at once. */
-static void write_first_manifest(struct recording *rec)
+/* Who is told that it has begun may ask for it at once. A disk that does not take this takes no
+ * recording either. 0 or errno */
+static int write_first_manifest(struct recording *rec)
 {
 	struct sl_buf b;
+	int rc = ENOMEM;
 
 	describe(rec, &b);
 	if (sl_buf_ok(&b) == 0)
-		(void)disk_put_now(rec->dir, MANIFEST_NAME,
-				   sl_buf_view(&b)); /* it comes again with all that happens */
+		rc = disk_put_now(rec->dir, MANIFEST_NAME, sl_buf_view(&b));
 	sl_buf_free(&b);
+	return rc;
 }
 
 /* ---- who takes part */
@@ -509,12 +511,44 @@ static void free_recording(struct recording *rec)
 	free(rec);
 }
 
+static void remove_dir(const struct recording *rec)
+{
+	static const char *const names[] = {MANIFEST_NAME ".new", MANIFEST_NAME, OPEN_NAME};
+	char path[MAX_PATH_LEN + 40];
+
+	for (unsigned i = 0; i < SL_ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, names[i]);
+		(void)unlink(path); /* told by rmdir */
+	}
+	(void)rmdir(rec->dir); /* stays empty, at the worst */
+}
+
+/* Its directory with what a successor and readers need; or nothing */
+static int begin_dir(struct recording *rec)
+{
+	struct sl_buf b;
+	int rc;
+
+	journal_begin(&rec->journal, sl_str_c(rec->id));
+	rc = recording_lock(rec->dir, &rec->lock_fd) < 0 ? errno : write_first_manifest(rec);
+	if (rc) {
+		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be made: %s", rec->dir,
+		       disk_sentence(rc));
+		rec->writer->disk_error = rc;
+		remove_dir(rec);
+		return -SL_ESYS;
+	}
+	begin_note(&b, "start", 0);
+	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
+	recording_note(rec, &b);
+	return 0;
+}
+
 int recording_start(struct wroom *room, struct recording **ret_rec)
 {
 	struct writer *w = room->writer;
 	struct recording *rec = calloc(1, sizeof *rec);
 	char safe[64];
-	struct sl_buf b;
 	int rc = rec ? set_room_name(rec, (struct sl_str){room->name, room->name_len}) : -SL_ENOMEM;
 
 	if (rc < 0) {
@@ -532,17 +566,10 @@ int recording_start(struct wroom *room, struct recording **ret_rec)
 	make_id(rec);
 	safe_name(safe, sizeof safe, rec->room_name);
 	rc = snprintf(rec->dir, sizeof rec->dir, "%.*s/%s/%s", SL_FMT(w->conf->dir), safe, rec->id);
-	rc = rc >= (int)sizeof rec->dir ? -SL_ELIMIT : recording_lock(rec->dir, &rec->lock_fd);
-	if (rc < 0) {
-		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be made: %m", rec->dir);
+	if (rc >= (int)sizeof rec->dir || begin_dir(rec) < 0) {
 		free_recording(rec);
-		return rc;
+		return -SL_ESYS;
 	}
-	journal_begin(&rec->journal, sl_str_c(rec->id));
-	begin_note(&b, "start", 0);
-	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
-	recording_note(rec, &b);
-	write_first_manifest(rec);
 	*ret_rec = rec;
 	return 0;
 }
@@ -611,14 +638,41 @@ void recording_end(struct recording *rec, const char *end_state, const char *rea
 		recording_tick(rec);
 }
 
+void recording_stop(struct recording *rec, int error)
+{
+	rec->writer->disk_error = error;
+	if (rec->room)
+		rec->room->wanted = rec->writer->conf->when == RECORD_ALWAYS;
+	rec->failed = true; /* nothing more is begun */
+	recording_end(rec, "failed", disk_sentence(error));
+}
+
+void recording_fail(struct recording *rec, const char *file, int error)
+{
+	sl_count(&rec->writer->m[M_disk_errors]);
+	sl_log(SL_LOG_ERROR, "recorder", "%s/%s could not be written as a whole: %s", rec->dir,
+	       file, disk_sentence(error));
+	recording_stop(rec, error);
+}
+
+static void unlock(void *arg, const char *dir)
+{
+	(void)dir;
+	close((int)(intptr_t)arg);
+}
+
 static void finish(struct recording *rec)
 {
+	struct writer *w = rec->writer;
 	struct sl_buf b;
 
 	recording_write_manifest(rec);
-	disk_remove(rec->writer->disk, rec->dir, PROGRESS_NAME);
+	disk_remove(w->disk, rec->dir, PROGRESS_NAME);
 	if (strcmp(rec->end_state, "recording") != 0)
-		disk_remove(rec->writer->disk, rec->dir, OPEN_NAME);
+		disk_remove(w->disk, rec->dir, OPEN_NAME);
+	/* While something of it waits for the disk nobody else takes it for a crash's. */
+	disk_then(w->disk, unlock, (void *)(intptr_t)rec->lock_fd, rec->dir);
+	rec->lock_fd = -1;
 	sl_buf_init(&b, 0);
 	sl_buf_printf(&b, "\"segments\":%u,\"bytes\":%llu,\"reason\":", rec->n_segments,
 		      (unsigned long long)rec->bytes);

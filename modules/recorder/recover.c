@@ -16,7 +16,6 @@
 #include <sluice/json.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,38 +50,21 @@ static char *slurp(const char *path, size_t *ret_len)
 	return text;
 }
 
-static size_t good_length_of(int fd, const char *name, size_t len)
-{
-	const struct container *c = container_of_file(sl_str_c(name));
-	uint8_t *p = len > 0 ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-	size_t good = 0;
-
-	if (p == MAP_FAILED)
-		return 0;
-	if (envelope_is_sealed((struct sl_str){(const char *)p, len}))
-		good = envelope_good_length(p, len);
-	else if (c)
-		good = c->good_length(p, len);
-	(void)munmap(p, len);
-	return good;
-}
-
 /* Repairs PATH.part and gives it its name. known: bytes that count; what is behind them comes again
  * from the workers. 0 or errno; ENODATA: nothing of use was in it */
 static int repair(const char *path, const char *name, uint64_t known,
 		  struct disk_result *ret_result)
 {
 	char part[MAX_PATH_LEN + 300];
-	struct stat st;
-	size_t good;
+	uint64_t good;
 	int fd, rc = 0;
 
 	(void)snprintf(part, sizeof part, "%s.part", path);
 	fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno;
-	good = fstat(fd, &st) == 0 ? good_length_of(fd, name, (size_t)st.st_size) : 0;
-	good = good > known ? (size_t)known : good;
+	good = disk_good_length(fd, name);
+	good = good > known ? known : good;
 	if (good == 0)
 		rc = ENODATA;
 	else if (ftruncate(fd, (off_t)good) < 0 || fsync(fd) < 0)

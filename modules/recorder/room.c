@@ -243,11 +243,14 @@ const char *room_record(struct wroom *r, struct sl_str previous_id, struct sl_st
 	} else {
 		if (w->draining)
 			return "this server is about to leave";
-		if (w->low)
-			return "there is no space left for recordings";
+		r->wanted = w->conf->when == RECORD_ALWAYS;
+		if (w->refuses || w->disk_error)
+			return w->refuses ? w->refuses : disk_sentence(w->disk_error);
 		if (recording_start(r, &r->recording) < 0)
-			return "the recording could not be started";
+			return w->disk_error ? disk_sentence(w->disk_error)
+					     : "the recording could not be started";
 	}
+	r->wanted = false;
 	w->w->n_holds++;
 	sl_count(&w->m[M_started]);
 	sl_gauge_add(&w->m[M_recordings], 1);
@@ -297,8 +300,10 @@ void rooms_tick(struct writer *w)
 		next = r->next;
 		for (struct wtrack *t = r->tracks; t; t = t->next)
 			intake_tick(t, now_ns);
-		if (!r->recording)
+		if (!r->recording) {
+			room_release(r); /* its recording failed after all had left */
 			continue;
+		}
 		recording_tick(r->recording);
 		if (is_over(r, now_ms, &reason))
 			recording_end(r->recording, "finished", reason);
@@ -306,6 +311,13 @@ void rooms_tick(struct writer *w)
 			room_tell(r, 0, "");
 		room_release(r);
 	}
+}
+
+void rooms_resume(struct writer *w)
+{
+	for (struct wroom *r = w->rooms; r && !w->refuses; r = r->next)
+		if (r->wanted && !r->recording && !is_empty(r))
+			(void)room_record(r, SL_STR(""), SL_STR("configuration")); /* or later */
 }
 
 void rooms_free(struct writer *w)

@@ -125,41 +125,66 @@ static void unlink_finished(struct finished *f)
 		*link = f->next;
 }
 
-static void on_done(void *arg, const struct disk_result *r)
+static void note_whole(struct finished *f, const struct disk_result *r)
 {
-	struct finished *f = arg;
 	struct recording *rec = f->rec;
 	struct writer *w = rec->writer;
 	char hash[65];
 
-	unlink_finished(f);
-
 	sl_hex_encode(hash, r->sha256, sizeof r->sha256);
-	if (r->renamed) {
-		sl_buf_printf(&f->members, ",\"bytes\":%llu,\"sha256\":\"%s\"%s",
-			      (unsigned long long)r->bytes, hash, r->error ? ",\"cut\":true" : "");
-		recording_publish(rec, "segment", sl_buf_view(&f->members));
-		recording_note(rec, &f->members);
-		notify_upload(w, rec->dir);
-		rec->n_segments++;
-		rec->bytes += r->bytes;
-		w->used_bytes += r->bytes;
-		sl_count(&w->m[M_segments]);
-		sl_count_n(&w->m[M_bytes], r->bytes);
-	} else {
-		sl_buf_free(&f->members);
-	}
-	if (r->error) {
-		sl_count(&w->m[M_disk_errors]);
-		sl_log(SL_LOG_ERROR, "recorder", "a file in %s could not be written as a whole: %s",
-		       rec->dir, strerror(r->error));
-		recording_end(rec, "failed", strerror(r->error));
-	}
+	sl_buf_printf(&f->members, ",\"bytes\":%llu,\"sha256\":\"%s\"%s",
+		      (unsigned long long)r->bytes, hash, r->error ? ",\"cut\":true" : "");
+	recording_publish(rec, "segment", sl_buf_view(&f->members));
+	recording_note(rec, &f->members);
+	notify_upload(w, rec->dir);
+	rec->n_segments++;
+	rec->bytes += r->bytes;
+	w->used_bytes += r->bytes;
+	sl_count(&w->m[M_segments]);
+	sl_count_n(&w->m[M_bytes], r->bytes);
+}
+
+/* Nothing that plays, or that could be read again, is in it. */
+static void note_lost(struct finished *f, const struct disk_result *r)
+{
+	struct sl_buf b;
+
+	sl_buf_free(&f->members);
+	if (!r->error)
+		return;
+	sl_buf_init(&b, 0);
+	sl_buf_str(&b, SL_STR("\"type\":\"lost\",\"file\":"));
+	sl_buf_json(&b, sl_str_c(f->name));
+	sl_buf_str(&b, SL_STR(",\"reason\":"));
+	sl_buf_json(&b, sl_str_c(disk_sentence(r->error)));
+	recording_note(f->rec, &b);
+}
+
+static void on_done(void *arg, const struct disk_result *r)
+{
+	struct finished *f = arg;
+	struct recording *rec = f->rec;
+
+	unlink_finished(f);
+	if (r->renamed)
+		note_whole(f, r);
+	else
+		note_lost(f, r);
+	if (r->error)
+		recording_fail(rec, f->name, r->error);
 	rec->manifest_due = true;
 	free(f);
 	rec->n_pending--;
 	if (rec->state == REC_ENDING)
 		recording_tick(rec); /* with the last file it is finished, and gone */
+}
+
+/* The rest of the segment would go nowhere: all that is open ends now. */
+static void on_failed(void *arg, int error)
+{
+	const struct finished *f = arg;
+
+	recording_stop(f->rec, error);
 }
 
 static void on_bytes(void *arg, uint64_t at, struct sl_str bytes)
@@ -217,7 +242,8 @@ static bool open_file(struct series *s, int64_t at_ns)
 	(void)snprintf(s->name, sizeof s->name, "%06u-%s.%s%s", ++rec->n_labels, s->label,
 		       suffix_of(s), rec->writer->recipient ? ".sealed" : "");
 	if (f)
-		s->file = disk_file_begin(rec->writer->disk, rec->dir, s->name, on_done, NULL, f);
+		s->file = disk_file_begin(rec->writer->disk, rec->dir, s->name, on_done, on_failed,
+					  f);
 	if (!s->file) {
 		free(f);
 		return false;

@@ -129,6 +129,7 @@ static void on_tick(struct sl_timer *timer)
 	rooms_tick(w);
 	saved_tick(w);
 	recover_tick(w);
+	disk_tick(w->disk);
 	limits_tick(w);
 	notify_tick(w);
 	sl_gauge_set(&w->m[M_queued], (int64_t)disk_queued(w->disk));

@@ -50,8 +50,9 @@ struct writer {
 	struct orphan *orphans; /* recovered recordings that a room may take up again */
 	struct sl_timer tick;
 	uint64_t limits_at_ms, recovered_at_ms;
-	bool low, draining; /* low: no space for new recordings */
-	bool looks;	    /* a thread looks for space */
+	bool draining, looks;	/* looks: a thread looks for space */
+	const char *refuses;	/* why no new recordings are begun; NULL: they are */
+	int disk_error;		/* of the last recording that failed, until the disk takes files again */
 	uint64_t used_bytes;
 	/* saved.c: what workers need not keep any more */
 	struct worker_said *said;
@@ -66,6 +67,7 @@ struct wroom {
 	struct wpeer *peers;
 	struct recording *recording; /* NULL: none */
 	uint64_t empty_since_ms; /* nobody's track is there; a mix is nobody's */
+	bool wanted; /* it would be recorded, if the disk took it */
 	size_t name_len;
 	char name[];
 };
@@ -153,6 +155,8 @@ void wtrack_end(struct wtrack *t);
 const char *room_record(struct wroom *r, struct sl_str previous_id, struct sl_str by);
 void room_tell(const struct wroom *r, uint32_t owner /* 0: all */, const char *reason);
 void rooms_tick(struct writer *w);
+/* There is room again: what `when` wants and the disk did not take */
+void rooms_resume(struct writer *w);
 void rooms_free(struct writer *w);
 void room_ended(struct wroom *r, const char *reason);
 
@@ -181,6 +185,9 @@ void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint6
 /* No more; the room has let go of it. It is freed when its last file is. */
 void recording_end(struct recording *rec, const char *end_state, const char *reason);
 void recording_tick(struct recording *rec);
+/* A file of it is not whole: said, counted, and it ends as recording_stop has it. */
+void recording_fail(struct recording *rec, const char *file, int error);
+void recording_stop(struct recording *rec, int error);
 void recording_note(struct recording *rec, struct sl_buf *members); /* a line; frees members */
 void recording_write_manifest(struct recording *rec);
 int64_t recording_now(const struct recording *rec);
