@@ -111,11 +111,65 @@ static size_t ogg_length(const uint8_t *p, size_t len)
 	return n_pages > OGG_HEADS ? at : 0;
 }
 
-/* ---- WAV: any length is as good, once samples begin */
+/* ---- WAV: any number of whole samples is as good; its head says how many there are */
+
+static uint32_t get_little32(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static void put_little32(uint8_t *p, uint32_t v)
+{
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
+/* Where a chunk stands; 0: not in these bytes, or not with so many bytes of its own */
+static size_t wav_chunk(const uint8_t *p, size_t len, const char *name, size_t least)
+{
+	size_t at = 12;
+
+	if (len < 12 || memcmp(p, "RIFF", 4) != 0 || memcmp(p + 8, "WAVE", 4) != 0)
+		return 0;
+	while (len - at >= 8 && memcmp(p + at, name, 4) != 0) {
+		uint32_t size = get_little32(p + at + 4);
+
+		if (size > len - at - 8 || memcmp(p + at, "data", 4) == 0)
+			return 0;
+		at += 8 + size + (size & 1);
+		if (at > len)
+			return 0;
+	}
+	return len - at >= 8 + least ? at : 0;
+}
+
+static size_t wav_block(const uint8_t *p, size_t len)
+{
+	size_t fmt = wav_chunk(p, len, "fmt ", 16);
+	size_t align = fmt ? p[fmt + 20] | (size_t)p[fmt + 21] << 8 : 0;
+
+	return align ? align : 1;
+}
 
 static size_t wav_length(const uint8_t *p, size_t len)
 {
-	return len > 44 && memcmp(p, "RIFF", 4) == 0 ? len : 0;
+	size_t data = wav_chunk(p, len, "data", 1);
+
+	return data ? len - (len - data - 8) % wav_block(p, len) : 0;
+}
+
+bool container_set_lengths(const struct container *c, uint8_t *head, size_t len, uint64_t bytes)
+{
+	size_t data = wav_chunk(head, len, "data", 0), fact = wav_chunk(head, len, "fact", 4);
+
+	if (c != &containers[CONTAINER_WAV] || !data || bytes > UINT32_MAX)
+		return false;
+	put_little32(head + 4, (uint32_t)bytes - 8);
+	put_little32(head + data + 4, (uint32_t)(bytes - data - 8));
+	if (fact)
+		put_little32(head + fact + 8,
+			     (uint32_t)((bytes - data - 8) / wav_block(head, len)));
+	return true;
 }
 
 /* ---- pcapng: blocks, in this machine's order */

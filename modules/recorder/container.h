@@ -29,6 +29,9 @@ static inline bool container_takes(const struct container *c, unsigned codec)
 {
 	return c->codecs >> codec & 1;
 }
+/* Writes into the first bytes of a file how long it is, which it says nowhere else and had not said
+ * yet; one channel. false: nothing is to be said */
+bool container_set_lengths(const struct container *c, uint8_t *head, size_t len, uint64_t bytes);
 /* What a stream goes into when the wanted one cannot take it: Matroska takes everything. */
 const struct container *container_for(enum container_id wanted, unsigned codec);
 /* WebM's codecs; else it is Matroska proper. */

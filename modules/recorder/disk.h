@@ -71,8 +71,9 @@ void disk_scratch_end(struct disk_file *f);
 void disk_remove(struct disk *d, const char *dir, const char *name);
 uint64_t disk_errors(const struct disk *d);
 
-/* Bytes of a file that was not written to its end that play; 0: none */
-uint64_t disk_good_length(int fd, const char *name);
+/* Cuts a file that was not written to its end to the bytes that play, at most so many, and has it
+ * say so. *ret_good 0: nothing plays, and it is as it was. 0 or errno */
+int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good);
 /* With all directories above it. 0 or errno */
 int disk_make_dir(const char *dir);
 /* What people and journals are told of an errno */

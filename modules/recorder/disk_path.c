@@ -58,22 +58,6 @@ int disk_open_in(const char *dir, const char *name, const char *tail, int flags)
 	return -1;
 }
 
-int disk_write_at(int fd, const char *p, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : ENOSPC;
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
 int disk_hash(int fd, uint8_t ret_sha256[32], uint64_t *ret_bytes)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -111,7 +95,23 @@ const char *disk_sentence(int error)
 	}
 }
 
-uint64_t disk_good_length(int fd, const char *name)
+int disk_write_at(int fd, const char *p, size_t len, uint64_t at)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : ENOSPC;
+		p += n;
+		len -= (size_t)n;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static uint64_t good_length(int fd, const char *name)
 {
 	const struct container *c = container_of_file(sl_str_c(name));
 	struct stat st;
@@ -131,6 +131,29 @@ uint64_t disk_good_length(int fd, const char *name)
 		good = c->good_length(p, len);
 	(void)munmap(p, len);
 	return good;
+}
+
+static int set_lengths(int fd, const char *name, uint64_t bytes)
+{
+	const struct container *c = container_of_file(sl_str_c(name));
+	uint8_t head[512];
+	ssize_t n = c ? pread(fd, head, sizeof head, 0) : 0;
+
+	if (n <= 0 || !container_set_lengths(c, head, (size_t)n, bytes))
+		return n < 0 ? errno : 0;
+	return disk_write_at(fd, (const char *)head, (size_t)n, 0);
+}
+
+int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good)
+{
+	uint64_t good = good_length(fd, name);
+
+	*ret_good = good = good < at_most ? good : at_most;
+	if (good == 0)
+		return 0;
+	if (ftruncate(fd, (off_t)good) < 0)
+		return errno;
+	return set_lengths(fd, name, good);
 }
 
 /* The directory has gone from under the file: its bytes, which are still there, move on. */
@@ -193,4 +216,3 @@ int disk_put_now(const char *dir, const char *name, struct sl_str bytes)
 {
 	return disk_put_file(dir, name, bytes, false);
 }
-

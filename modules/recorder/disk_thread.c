@@ -194,13 +194,13 @@ static void close_file(struct disk *d, struct disk_file *f)
 /* Cut to what plays. false: nothing does, and it is gone */
 static bool keep_good(struct disk_file *f)
 {
-	uint64_t good = disk_good_length(f->fd, f->name);
 	char path[PATH_MAX];
+	uint64_t good;
 
+	if (disk_cut(f->fd, f->name, UINT64_MAX, &good))
+		(void)good; /* the hash is of all there is */
 	if (good == 0 && disk_join(path, f->dir, f->name, ".part"))
 		(void)unlink(path); /* stays where nothing can be changed: it has no name */
-	if (good > 0 && ftruncate(f->fd, (off_t)good) < 0)
-		(void)good; /* the hash is of all there is */
 	return good > 0;
 }
 

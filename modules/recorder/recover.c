@@ -57,17 +57,16 @@ static int repair(const char *path, const char *name, uint64_t known,
 {
 	char part[MAX_PATH_LEN + 300];
 	uint64_t good;
-	int fd, rc = 0;
+	int fd, rc;
 
 	(void)snprintf(part, sizeof part, "%s.part", path);
 	fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno;
-	good = disk_good_length(fd, name);
-	good = good > known ? known : good;
+	rc = disk_cut(fd, name, known, &good);
 	if (good == 0)
 		rc = ENODATA;
-	else if (ftruncate(fd, (off_t)good) < 0 || fsync(fd) < 0)
+	else if (rc == 0 && fsync(fd) < 0)
 		rc = errno;
 	if (rc == 0)
 		rc = disk_hash(fd, ret_result->sha256, &ret_result->bytes);

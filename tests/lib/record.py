@@ -153,12 +153,12 @@ class Sound(Tone):
 
 
 @contextlib.asynccontextmanager
-async def room(s, *parties, name="tea"):
+async def room(s, *parties, name="tea", **options):
     url = f"ws://127.0.0.1:{s.port('web')}/signal"
     people = []
     try:
         for who, tracks in parties:
-            people.append(await Participant(url, name, who, tracks).start(subscribe=False))
+            people.append(await Participant(url, name, who, tracks, **options).start(subscribe=False))
         yield people
     finally:
         for p in people:

@@ -89,6 +89,33 @@ TEST(any_bytes_at_all_have_a_good_length_within_them)
 	sl_random_fake(NULL);
 }
 
+/* Of G.711: fmt of 18 bytes, fact, data whose length nobody has said */
+static const char wav[] =
+	"RIFF\xff\xff\xff\xffWAVEfmt \x12\0\0\0\7\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x10"
+	"\0\0\0fact\4\0\0\0\0\0\0\0data\xff\xff\xff\xff"
+	"12345";
+
+TEST(a_wav_file_that_was_cut_says_how_long_it_is)
+{
+	const struct container *c = &containers[CONTAINER_WAV];
+	uint8_t head[sizeof wav];
+	size_t len = sizeof wav - 1;
+
+	memcpy(head, wav, sizeof wav);
+	CHECK_INT(c->good_length(head, len), len);
+	CHECK_INT(c->good_length(head, len - 5), 0);
+	head[32] = 2; /* bytes of a sample */
+	CHECK_INT(c->good_length(head, len), len - 1);
+	head[32] = 1;
+	CHECK(container_set_lengths(c, head, len - 5, len));
+	CHECK_INT(head[4], len - 8);
+	CHECK_INT(head[len - 9], 5);
+	CHECK_INT(head[len - 17], 5);
+	for (size_t n = 0; n < len; n++)
+		CHECK(c->good_length(head, n) <= n);
+	CHECK(!container_set_lengths(&containers[CONTAINER_OGG], head, len, len));
+}
+
 TEST(files_are_known_by_their_names)
 {
 	CHECK(container_of_file(SL_STR("000001-a-b.webm.part")) == &containers[CONTAINER_MATROSKA]);
