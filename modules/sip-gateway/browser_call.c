@@ -184,7 +184,7 @@ static uint32_t preferred_worker(const struct stack *s, const struct browser *b)
 		for (const struct party *p = c->parties; p; p = p->next)
 			if (p->kind == PARTY_BROWSER && p->peer == b->peer &&
 			    p->state != PARTY_ENDED)
-				return c->worker;
+				return party_worker(p);
 	return b->user && b->user->n_calls ? b->user->worker : b->worker;
 }
 

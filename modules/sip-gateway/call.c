@@ -176,10 +176,20 @@ void call_end(struct call *c, const char *by, unsigned status)
 	call_settle(c);
 }
 
+static bool has_media_at(const struct call *c, uint32_t worker)
+{
+	if (c->worker == worker)
+		return true;
+	for (const struct party *p = c->parties; p; p = p->next)
+		if (p->leg && p->worker == worker)
+			return true;
+	return false;
+}
+
 void calls_worker_gone(struct stack *s, uint32_t worker)
 {
 	for (struct call *c = s->first_call; c; c = c->next)
-		if (c->worker == worker)
+		if (has_media_at(c, worker))
 			call_end(c, "node", 503);
 }
 

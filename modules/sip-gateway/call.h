@@ -14,7 +14,7 @@
  *     dialog.c   what comes within a dialog           leg_ctl.c  its media, commanded
  *     transfer.c REFER and Replaces                   browser_call.c  parties without SIP
  *     timers.c   session timers                       cdr.c      the record
- *     video.c    video of its parties
+ *     video.c    video of its parties              span.c  media on two workers
  *     redirect.c callees that point elsewhere         keep.c     what outlives this process
  *     siprec.c   a recorder beside it
  */
@@ -27,7 +27,7 @@
 struct call;
 struct party;
 
-enum party_kind { PARTY_SIP, PARTY_BROWSER, PARTY_RECORDER };
+enum party_kind { PARTY_SIP, PARTY_BROWSER, PARTY_RECORDER, PARTY_SPAN };
 enum party_state {
 	PARTY_NEW,     /* nothing said yet */
 	PARTY_CALLING, /* its INVITE, or ours, is open */
@@ -55,6 +55,7 @@ struct party {
 	/* media */
 	struct sl_hnode by_leg;
 	uint32_t leg;	 /* 0: none yet */
+	uint32_t worker; /* that has it; 0: the call's */
 	uint32_t prefer; /* the leg whose codecs it would like */
 	enum sip_profile profile;
 	struct {
@@ -112,6 +113,14 @@ struct party {
 	uint64_t begun_ms, ringing_ms, answered_ms, ended_ms;
 };
 
+/* Two legs, one on each worker, when the parties' media is on two: span.c */
+enum { SPAN_LEGS = 2 };
+struct span {
+	struct party *leg[SPAN_LEGS]; /* of kind PARTY_SPAN; NULL: not needed */
+	struct party *end[SPAN_LEGS]; /* borrowed: whose leg the first, the second is bridged to */
+	bool up, asks;		      /* both are agreed; they are being asked */
+};
+
 struct call {
 	struct call *prev, *next;
 	struct stack *stack;
@@ -126,7 +135,7 @@ struct call {
 	bool answered, over, joined, recorded;
 	bool builtin;	 /* the caller is with something of this node's, or about to be */
 	bool announcing; /* ... which ends by itself, and the next target follows */
-	uint32_t worker; /* where its media is */
+	uint32_t worker; /* where its media is, or is to be */
 	struct alarm ring, longest, linger, keep;
 	uint64_t kept_key; /* under which a worker keeps it; 0: none does */
 	char called[DIAL_TEXT];
@@ -139,6 +148,7 @@ struct call {
 	struct party *pointing; /* borrowed: for whose contact parties are made right now, or NULL */
 	struct siprec *siprec; /* owned; NULL: it is not recorded elsewhere */
 	struct sl_session *shown; /* owned; NULL: not shown */
+	struct span span;
 	struct transfer {
 		struct party *by, *other; /* NULL: none is under way */
 		bool subscribed;
@@ -260,6 +270,19 @@ bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *
 /* ---- shown.c: what `sluice sessions` prints of it */
 void call_show(struct call *c);
 void call_hide(struct call *c);
+
+/* ---- span.c */
+/* The worker that has p's media */
+uint32_t party_worker(const struct party *p);
+/* The leg that `other` is heard by on the worker of `at`; 0: there is none (yet) */
+uint32_t span_leg(const struct party *at, const struct party *other);
+/* Each hears the other, wherever their media is; perhaps only when call_join is called again. */
+void span_join(struct call *c, struct party *a, struct party *b);
+void span_end(struct call *c);
+/* One leg more where the media of `end` is; NULL: out of memory */
+struct party *span_new_leg(struct call *c, const struct party *end);
+/* What a leg of it tells */
+void span_event(struct party *p, enum wire_leg_event_kind kind);
 
 /* ---- video.c */
 bool sdp_has_video(struct sl_str sdp);

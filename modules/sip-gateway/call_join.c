@@ -49,6 +49,7 @@ void call_join(struct call *c)
 	call_keep(c);
 	call_show(c);
 	if (c->builtin) {
+		span_end(c);
 		if (!c->joined)
 			play_builtin(c);
 		c->joined = true;
@@ -63,7 +64,7 @@ void call_join(struct call *c)
 	if (b->held)
 		party_leg_tell(a, WIRE_LEG_PLAY, LEG_TONE_MUSIC, SL_STR_NULL);
 	if (!a->held && !b->held)
-		party_leg_tell(a, WIRE_LEG_BRIDGE, b->leg, SL_STR_NULL);
+		span_join(c, a, b);
 }
 
 void call_held(struct call *c, struct party *p, bool held)

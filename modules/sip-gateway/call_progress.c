@@ -55,7 +55,7 @@ void call_early_media(struct call *c, struct party *callee)
 
 bool party_is_tried(const struct party *p)
 {
-	return !p->caller && p->kind != PARTY_RECORDER &&
+	return !p->caller && p->kind != PARTY_RECORDER && p->kind != PARTY_SPAN &&
 	       (p->state == PARTY_NEW || p->state == PARTY_CALLING || p->state == PARTY_RINGING);
 }
 

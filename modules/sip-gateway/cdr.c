@@ -91,7 +91,7 @@ static void put_parties(struct sl_buf *b, const struct call *c)
 
 	sl_buf_str(b, SL_STR(",\"parties\":["));
 	for (const struct party *p = c->parties; p; p = p->next) {
-		if (p->kind == PARTY_RECORDER)
+		if (p->kind == PARTY_RECORDER || p->kind == PARTY_SPAN)
 			continue;
 		if (!first)
 			sl_buf_u8(b, ',');

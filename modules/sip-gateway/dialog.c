@@ -351,6 +351,10 @@ void calls_leg_event(struct stack *s, struct sl_str data)
 	p = party_by_leg(s, e.leg);
 	if (!p || p->state == PARTY_ENDED)
 		return;
+	if (p->kind == PARTY_SPAN) {
+		span_event(p, (enum wire_leg_event_kind)e.kind);
+		return;
+	}
 	other = e.kind == WIRE_EV_DTMF ? call_other(p->call, p) : NULL;
 	if (other && other->kind == PARTY_BROWSER)
 		browser_digit(other, (char)e.value, e.ms);

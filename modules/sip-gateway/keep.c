@@ -100,6 +100,7 @@ static void put_party(struct sl_buf *b, const struct party *p)
 	sl_buf_u8(b, p->held);
 	sl_buf_u8(b, (uint8_t)p->profile);
 	sl_buf_u32(b, p->leg);
+	sl_buf_u32(b, p->worker);
 	put_text(b, p->name);
 	put_text(b, p->display);
 	sl_buf_lstr(b, p->user ? p->user->conf->name : SL_STR_NULL);
@@ -135,6 +136,16 @@ static void put_recorder(struct sl_buf *b, const struct call *c)
 		sl_buf_u8(b, !r->source[i] ? NOBODY : r->source[i] == c->b);
 }
 
+/* The legs at a's and at b's side; 0: none */
+static void put_span(struct sl_buf *b, const struct call *c)
+{
+	const struct span *s = &c->span;
+	bool turned = s->end[0] == c->b;
+
+	for (unsigned i = 0; i < SPAN_LEGS; i++)
+		sl_buf_u32(b, s->up ? s->leg[turned ? 1 - i : i]->leg : 0);
+}
+
 static void put_call(struct sl_buf *b, const struct call *c)
 {
 	const struct dial_target *t =
@@ -156,6 +167,7 @@ static void put_call(struct sl_buf *b, const struct call *c)
 		put_party(b, c->a);
 	if (is_kept(c->b))
 		put_party(b, c->b);
+	put_span(b, c);
 	put_recorder(b, c);
 }
 
@@ -327,6 +339,7 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 	p->held = sl_read_u8(&k->r);
 	p->profile = (enum sip_profile)(sl_read_u8(&k->r) & 3);
 	leg = sl_read_u32(&k->r);
+	p->worker = sl_read_u32(&k->r);
 	(void)sl_str_copy(p->name, sizeof p->name, sl_read_lstr(&k->r));
 	(void)sl_str_copy(p->display, sizeof p->display, sl_read_lstr(&k->r));
 	p->user = stack_user(k->s, sl_read_lstr(&k->r));
@@ -396,6 +409,26 @@ static int read_recorder(struct kept_from *k, struct call *c)
 	return rc == 0 ? siprec_restore(c, &t) : rc;
 }
 
+static int read_span(struct kept_from *k, struct call *c)
+{
+	struct span s = {.end = {c->a, c->b}, .up = true};
+	int rc = 0;
+
+	for (unsigned i = 0; i < SPAN_LEGS; i++) {
+		uint32_t leg = sl_read_u32(&k->r);
+
+		if (leg == 0 || !s.end[i])
+			continue;
+		s.leg[i] = span_new_leg(c, s.end[i]);
+		rc = s.leg[i] ? adopt_leg(k, s.leg[i], leg) : -SL_ENOMEM;
+		if (rc < 0)
+			return rc;
+	}
+	if (s.leg[0] && s.leg[1])
+		c->span = s;
+	return 0;
+}
+
 static int read_call(struct kept_from *k, struct call *c)
 {
 	struct sl_str id = sl_read_bytes(&k->r, sizeof c->id);
@@ -422,6 +455,8 @@ static int read_call(struct kept_from *k, struct call *c)
 		rc = read_party(k, c, &c->b);
 	if (rc == 0 && (!c->a || (!c->b && !c->builtin)))
 		return -SL_ENOENT; /* the other side could not be taken over */
+	if (rc == 0)
+		rc = read_span(k, c);
 	if (rc == 0 && read_recorder(k, c) < 0)
 		sl_log(SL_LOG_WARN, "sip-gateway", "a recorder could not be taken over");
 	return rc;

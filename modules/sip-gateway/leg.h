@@ -88,6 +88,7 @@ struct leg_opts {
 	unsigned n_codecs;
 	bool no_mux;	     /* RTCP on a port of its own in our offers */
 	bool detect_in_band; /* tones in the audio are digits where telephone-event is not agreed */
+	bool within;	     /* the other end is on this host: told where it is bound */
 	bool strict;	     /* media only from the described address: nobody is behind a NAT */
 	unsigned ptime_ms;   /* wanted: 10 .. 60; 0: 20 */
 	unsigned silence_ms; /* 0: silence is not told */

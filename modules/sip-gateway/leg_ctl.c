@@ -34,7 +34,7 @@ static int send_command(struct party *p, const struct wire_leg *m)
 	wire_put_leg(&s->out, m);
 	if (sl_buf_ok(&s->out) < 0)
 		return -SL_ELIMIT;
-	return s->io->tell(s->io->arg, p->call->worker, WIRE_LEG, &s->out);
+	return s->io->tell(s->io->arg, party_worker(p), WIRE_LEG, &s->out);
 }
 
 void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text)
@@ -149,6 +149,8 @@ int party_leg_open(struct party *p)
 		return rc;
 	m.leg = p->leg;
 	m.b = p->profile == SIP_PROFILE_WEBRTC ? 0 : p->flow.remote.family;
+	if (p->kind == PARTY_SPAN)
+		m.a |= WIRE_LEG_WITHIN;
 	sl_hex_encode(id, p->call->id, sizeof p->call->id);
 	(void)snprintf(text, sizeof text, "call/%s\n%s", id, p->name);
 	m.text = sl_str_c(text);

@@ -191,7 +191,8 @@ void leg_port_close(struct leg *l)
 
 const struct sl_addr *leg_port_told(const struct leg *l)
 {
-	const struct sl_addr *told = pick(&l->all->conf->advertise, l->family);
+	const struct sl_addr *told =
+		l->o.within ? NULL : pick(&l->all->conf->advertise, l->family);
 
 	return told ? told : sl_udp_local(l->rtp);
 }

@@ -153,13 +153,15 @@ static void open_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
 {
 	struct edge_leg *l = calloc(1, sizeof *l);
 	struct sl_str text = m->text, room = sl_str_split(&text, '\n');
-	struct leg_opts o = {.profile = (enum leg_profile)m->a,
+	struct leg_opts o = {.profile = (enum leg_profile)(m->a & 0xff),
 			     .family = (uint8_t)m->b,
 			     .n_codecs = m->n_list,
 			     .silence_ms = SILENCE_MS,
 			     .room = room,
 			     .peer = text,
 			     .detect_in_band = true,
+			     .within = m->a & WIRE_LEG_WITHIN,
+			     .strict = m->a & WIRE_LEG_WITHIN,
 			     .handler = &handler,
 			     .arg = l};
 	const struct leg_key key = {owner, m->leg};

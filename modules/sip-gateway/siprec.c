@@ -161,12 +161,13 @@ static void command_legs(struct siprec *r)
 {
 	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
 		const struct party *from = r->source[i];
-		bool silent = !from || !from->leg || r->view.held;
+		uint32_t leg = from ? span_leg(r->leg[i], from) : 0;
+		bool silent = leg == 0 || r->view.held;
 
 		party_leg_tell(r->leg[i], WIRE_LEG_DIRECTION,
 			       silent ? SL_SDP_INACTIVE : SL_SDP_SENDONLY, SL_STR_NULL);
-		if (from && from->leg)
-			party_leg_copy(r->leg[i], from->leg);
+		if (leg)
+			party_leg_copy(r->leg[i], leg);
 	}
 }
 

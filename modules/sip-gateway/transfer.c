@@ -3,8 +3,8 @@
  *
  * The one who is transferred stays where it is: its media is joined with somebody else. Who
  * referred is told how that goes by NOTIFY, until it hangs up. An attended transfer joins the two
- * other parties of the referrer's calls; both have their media in one worker, since a user's second
- * call goes where its first one is.
+ * other parties of the referrer's calls. A user's second call is placed where its first one is, so
+ * that their media is on one worker as a rule; where it is not, span.c connects them.
  */
 #include "account.h"
 #include "call.h"
@@ -151,8 +151,7 @@ static unsigned attend(struct party *p, struct party *q)
 
 	if (!other || !come || from == c || come->state != PARTY_UP || from->over)
 		return 481;
-	if (from->worker != c->worker)
-		return 503; /* their media is in two workers */
+	come->worker = party_worker(come);
 	unlink_party(come);
 	come->call = c;
 	come->next = c->parties;

@@ -64,7 +64,7 @@ void video_before_offer(struct party *p)
 	if (!from || !may_have(from) || !may_have(p))
 		return;
 	if (from->state == PARTY_UP)
-		party_leg_tell(p, WIRE_LEG_VIDEO, from->leg, SL_STR_NULL);
+		party_leg_tell(p, WIRE_LEG_VIDEO, span_leg(p, from), SL_STR_NULL);
 	else if (from->offer && sdp_has_video(sl_str_c(from->offer)))
 		party_leg_tell(p, WIRE_LEG_VIDEO, 0, sl_str_c(from->offer));
 }
@@ -118,7 +118,7 @@ static void answer_waiting(struct party *p)
 	if (p->state == PARTY_ENDED)
 		return;
 	if (other && other->leg)
-		party_leg_tell(p, WIRE_LEG_VIDEO, other->leg, SL_STR_NULL);
+		party_leg_tell(p, WIRE_LEG_VIDEO, span_leg(p, other), SL_STR_NULL);
 	party_leg_ask(p, WIRE_LEG_ANSWER, 0, sl_str_c(p->offer ? p->offer : ""), then);
 }
 

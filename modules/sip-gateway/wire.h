@@ -76,8 +76,8 @@ void wire_get_addr(struct sl_reader *r, struct sl_addr *ret_addr);
 
 /* ---- media legs */
 enum wire_leg_verb {
-	WIRE_LEG_OPEN,	 /* a: profile, b: family, list: codecs, text: room of the call, line feed,
-			    name */
+	WIRE_LEG_OPEN,	 /* a: profile and WIRE_LEG_WITHIN, b: family, list: codecs, text: room of the
+			    call, line feed, name */
 	WIRE_LEG_OFFER,	 /* a: restart; replied */
 	WIRE_LEG_ANSWER, /* text: offer; replied */
 	WIRE_LEG_ACCEPT, /* text: answer; replied */
@@ -103,6 +103,8 @@ enum wire_leg_verb {
 	WIRE_LEG_COPY,	    /* a: the leg whose party is copied, b: its codecs are preferred */
 };
 enum { WIRE_MAX_CODECS = 8 };
+/* Its other end is a leg of this host. */
+enum { WIRE_LEG_WITHIN = 0x100 };
 
 struct wire_leg {
 	uint32_t leg, seq; /* seq: comes back in the reply; 0: no reply is wanted */
