@@ -161,11 +161,26 @@ static void steer(struct timeline *t, struct peer_clock *c, uint64_t ts, uint64_
 	t->anchor_ts = ts;
 }
 
+/* Nothing comes before it was sent, and what comes late for long was not sent early. Where no
+ * report tells better, the first packet may have been the late one: what it put wrong is taken back
+ * by and by, for frames that lay on top of each other would not play. */
+static int64_t too_early(const struct timeline *t, int64_t at, uint64_t ts, uint64_t arrival_ns)
+{
+	int64_t error = at - (int64_t)arrival_ns;
+	int64_t most = ticks_ns(t, t->last_ts, ts) / SLEW_BACK;
+
+	if (!is_plausible(at, arrival_ns))
+		return error;
+	if (t->has_report || error <= 0 || most <= 0)
+		return 0;
+	return error < most ? error : most;
+}
+
 int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, uint64_t arrival_ns,
 		     bool *ret_restarted)
 {
 	uint64_t ts = sl_unwrap32(&t->unwrap, ts32);
-	int64_t at;
+	int64_t at, early;
 
 	*ret_restarted = t->started && (t->anew || is_restart(t, ts, arrival_ns));
 	t->anew = false;
@@ -183,10 +198,10 @@ int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, ui
 	if (t->has_report)
 		steer(t, c, ts, arrival_ns);
 	at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts);
-	/* Nothing comes before it was sent; and what comes late for long was not sent early. */
-	if (!is_plausible(at, arrival_ns) || (!t->has_report && at > (int64_t)arrival_ns)) {
+	early = too_early(t, at, ts, arrival_ns);
+	if (early != 0) {
 		t->anchor_ts = ts;
-		t->anchor_ns = at = (int64_t)arrival_ns;
+		t->anchor_ns = at -= early;
 	}
 	if (ts > t->last_ts || *ret_restarted) {
 		t->last_ts = ts;

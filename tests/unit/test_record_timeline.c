@@ -44,13 +44,19 @@ TEST(without_reports_time_goes_by_the_first_arrival)
 	CHECK(!restarted);
 }
 
-TEST(a_first_packet_that_came_late_is_made_up_for)
+/* As after a connection has come about: what was waiting comes at once. */
+TEST(a_first_packet_that_came_late_is_made_up_for_and_no_frame_lies_on_another)
 {
 	struct timeline t = begin(48000);
+	int64_t before = map(&t, 0, 10 * S + 80 * MS), at;
 
-	(void)map(&t, 0, 10 * S + 80 * MS);
-	CHECK_INT(map(&t, 960, 10 * S + 30 * MS), 10 * S + 30 * MS);
-	CHECK_INT(map(&t, 1920, 10 * S + 55 * MS), 10 * S + 50 * MS);
+	for (int64_t n = 1; n < 20; n++, before = at) {
+		int64_t arrival = 10 * S + (n < 4 ? 80 : n * 20) * MS;
+
+		at = map(&t, (uint32_t)n * 960, arrival);
+		CHECK(at - before >= 13 * MS && at - before <= 20 * MS);
+	}
+	CHECK_INT(before, 10 * S + 380 * MS);
 }
 
 TEST(sound_and_picture_of_one_sender_come_together)
