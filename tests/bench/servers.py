@@ -63,7 +63,7 @@ listen:
 webrtc: {start_bitrate: 100000, max_bitrate: 1000000}
 signaling-ws: {rate: 100000, burst: 100000, max_peers: 10000}
 sfu: {direct_peers: 0}
-recorder: {dir: DIR, when: WHEN, min_free: 0, linger: 200ms, sync: never}
+recorder: {dir: DIR, when: WHEN, control: everyone, min_free: 0, linger: 200ms, sync: never}
 """
 
 # What Janus does without: other plugins, other transports, estimates of what it may send. Its default debug level, less chatter.

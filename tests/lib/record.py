@@ -134,6 +134,16 @@ def onsets(path, kind):
     return out
 
 
+def apart(r, picture, sound, since_ms):
+    """Of each flash of a track since then: how many ms later its beep begins in the other track, sorted."""
+    times = {picture: [], sound: []}
+    for x in r.segments:
+        id = x["tracks"][0]["id"]
+        if len(x["tracks"]) == 1 and id in times:
+            times[id].extend(x["start_ms"] + 1000 * o for o in onsets(r.file(x), r.kinds[id]))
+    return sorted(min((b - a for b in times[sound]), key=abs) for a in times[picture] if a > since_ms)
+
+
 class Sound(Tone):
     """Keeps to the clock, as a sound card does."""
     began = None
