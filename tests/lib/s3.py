@@ -225,7 +225,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class S3:
-    def __init__(self, bucket="tape", sums=True, honest=True, virtual=False, timeout="20s"):
+    def __init__(self, bucket="tape", sums=True, honest=True, virtual=False, timeout="20s", certs=None):
         """sums: it keeps SHA-256. honest: what it says of an object is what it has. timeout: of who uploads."""
         self.timeout, self.bucket, self.sums, self.honest, self.virtual = timeout, bucket, sums, honest, virtual
         self.objects, self.uploads, self.requests, self.refused, self.parts = {}, {}, [], [], []
@@ -235,6 +235,9 @@ class S3:
         self.server.owner = self
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if certs:
+            self.url = f"https://127.0.0.1:{self.port}"
+            self.server.socket = certs.wrap(self.server.socket, "stranger")
 
     def now(self):
         return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.ahead)
