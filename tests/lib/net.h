@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define NET_MAX_LISTENERS 4
-#define NET_PATIENCE_NS (5 * SL_NS_PER_S)
+#define NET_PATIENCE_NS (30 * SL_NS_PER_S)
 
 struct test_net {
 	struct sl_worker worker;

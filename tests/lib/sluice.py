@@ -142,6 +142,13 @@ class Sluice:
         """Sum of a counter ("turn-relay.allocations") over the workers that live."""
         return sum(w["counters"].get(name, 0) for w in self.top()["workers"])
 
+    def counts(self, name, exactly=None, at_least=1):
+        """The counter comes to that: a client may have its answer a moment before it is counted."""
+        if exactly is None:
+            return wait_for(lambda: self.counter(name) >= at_least, f"{name} to be {at_least} at least")
+        wait_for(lambda: self.counter(name) == exactly, f"{name} to be {exactly}")
+        return exactly
+
     def sessions(self, kind=None):
         return self.json("sessions", *(["--kind", kind] if kind else []))["sessions"]
 

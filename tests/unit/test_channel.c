@@ -55,7 +55,7 @@ static void turn(struct pair *p)
 
 static bool turn_until(struct pair *p, unsigned n)
 {
-	uint64_t end = sl_clock_ns() + 10 * SL_NS_PER_S;
+	uint64_t end = sl_clock_ns() + 30 * SL_NS_PER_S;
 
 	while (p->heard.n < n && sl_clock_ns() < end)
 		turn(p);

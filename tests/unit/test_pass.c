@@ -54,7 +54,7 @@ static void teardown(void)
 
 static void turn_until(unsigned n)
 {
-	uint64_t end = sl_clock_ns() + 10 * SL_NS_PER_S;
+	uint64_t end = sl_clock_ns() + 30 * SL_NS_PER_S;
 
 	while (got.n < n && sl_clock_ns() < end)
 		sl_assert(loop_tick(a->loop, 1) == 0 && loop_tick(b->loop, 1) == 0);

@@ -42,7 +42,7 @@ static char *run_script(const char *script, const struct proc_spawn *with, int *
 		return "(no output)";
 	out[len] = '\0';
 	fd_close(&ends[0]);
-	if (poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 10000) != 1)
+	if (poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 30000) != 1)
 		return "(no end)";
 	fd_close(&pidfd);
 	if (waitpid(pid, ret_status, 0) != pid)

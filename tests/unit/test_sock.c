@@ -34,7 +34,7 @@ static int option(int fd, int level, int name)
 
 static bool readable(int fd)
 {
-	return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 5000) == 1;
+	return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 30000) == 1;
 }
 
 TEST(udp_sockets_are_bound_nonblocking_and_close_on_exec)
