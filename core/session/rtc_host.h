@@ -56,6 +56,7 @@ extern const struct sl_directive rtc_directives[];
 	X(nacks_out, COUNTER, "retransmissions asked of peers")                                    \
 	X(retransmitted, COUNTER, "packets sent again")                                            \
 	X(recovered, COUNTER, "lost packets that came again")                                      \
+	X(byes, COUNTER, "streams that peers have ended by BYE")                                   \
 	X(key_frames_asked, COUNTER, "key frames asked of peers")                                  \
 	X(key_frame_requests, COUNTER, "key frames asked of us")                                   \
 	X(pacer_dropped, COUNTER, "packets dropped because the pacer's queue was too long")        \

@@ -59,6 +59,12 @@ struct rtc_path {
 	uint64_t heard_ms; /* newest datagram, or authentic check, of the peer's */
 };
 
+/* A receiver's time, by whose return it measures the round trip (RFC 3611 section 4.4). */
+struct rtc_reference {
+	uint32_t ssrc, middle; /* bits of the time, as LSR */
+	uint64_t at_ns; /* came, or left; 0: none */
+};
+
 /* One SSRC of the peer's. */
 struct rtc_stream {
 	uint32_t ssrc;
@@ -69,6 +75,7 @@ struct rtc_stream {
 	uint64_t asked_ms;     /* newest request for a key frame */
 	uint8_t fir_seq;
 	bool wants_key_frame; /* lost for good: ask as soon as the limit lets */
+	bool over; /* the peer has said goodbye to it, and nothing came since */
 	uint32_t n_plis;
 };
 
@@ -176,6 +183,7 @@ struct sl_rtc {
 	uint64_t wanted_bps; /* as the caller said; UINT64_MAX: it did not */
 	uint64_t estimate_told_ns, report_ms, bwe_next_ns;
 	uint32_t rtt_us;
+	struct rtc_reference asked, told; /* by the peer, not answered yet; by us */
 
 	struct sctp *sctp;
 	uint16_t sctp_remote_port;

@@ -304,6 +304,7 @@ void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 		rtc_count(c, RTC_rtp_unknown);
 		return;
 	}
+	s->over = false;
 	if (!s->rtx) {
 		deliver(c, s, rtp, false);
 		return;

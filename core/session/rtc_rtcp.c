@@ -3,7 +3,10 @@
  * frames, and transport-wide feedback.
  *
  * Reports go once a second, as compounds with CNAME (RFC 3550 section 6.1); feedback goes when it
- * is due, reduced in size (RFC 5506). Sender reports carry the source's clock, so that a receiver
+ * is due, reduced in size (RFC 5506). Who only receives has no reports to measure the round trip by,
+ * and sends its time instead where that is agreed upon (RFC 3611); ours is given back to anybody.
+ * A stream that its sender ends (BYE) is not reported on, nor is anything of it asked for, until it
+ * goes on. Sender reports carry the source's clock, so that a receiver
  * lines up the audio and video of one person whatever path they took.
  */
 #include "session/rtc_impl.h"
@@ -41,14 +44,51 @@ static void on_sender_report(struct sl_rtc *c, const struct sl_rtcp_block *b)
 		c->handler->clock(c->arg, s->media, s->encoding, &clock);
 }
 
-/* By our own notes of when which report left: the clock in it is somebody else's. */
-static void measure_rtt(struct sl_rtc *c, const struct rtc_out *out, const struct sl_rtcp_report *r)
+/* Of what left then, and was held at the peer for so long, in 1/65536 s */
+static void measure_rtt(struct sl_rtc *c, uint64_t left_ns, uint32_t held)
 {
-	uint64_t held_ns = (uint64_t)r->dlsr * SL_NS_PER_S / 65536, now = rtc_now_ns(c);
+	uint64_t held_ns = (uint64_t)held * SL_NS_PER_S / 65536, now = rtc_now_ns(c);
 
+	if (now > left_ns + held_ns)
+		c->rtt_us = (uint32_t)((now - left_ns - held_ns) / 1000);
+	c->session->stats->rtt_us = c->rtt_us;
+}
+
+/* By our own notes of when which report left: the clock in it is somebody else's. */
+static void rtt_by_report(struct sl_rtc *c, const struct rtc_out *out,
+			  const struct sl_rtcp_report *r)
+{
 	for (unsigned i = 0; r->lsr != 0 && i < SL_ARRAY_LEN(out->sr_sent); i++)
-		if (out->sr_sent[i] == r->lsr && now > out->sr_sent_ns[i] + held_ns)
-			c->rtt_us = (uint32_t)((now - out->sr_sent_ns[i] - held_ns) / 1000);
+		if (out->sr_sent[i] == r->lsr)
+			measure_rtt(c, out->sr_sent_ns[i], r->dlsr);
+}
+
+static void on_extended_report(struct sl_rtc *c, const struct sl_rtcp_block *b)
+{
+	uint32_t ssrc, lrr, dlrr;
+	uint64_t ntp;
+
+	if (sl_rtcp_read_xr_rrtr(b, &ssrc, &ntp) == 0)
+		c->asked = (struct rtc_reference){
+			.ssrc = ssrc, .middle = (uint32_t)(ntp >> 16), .at_ns = rtc_now_ns(c)};
+	if (sl_rtcp_read_xr_dlrr(b, c->ssrc, &lrr, &dlrr) == 0 && c->told.at_ns != 0 &&
+	    lrr == c->told.middle)
+		measure_rtt(c, c->told.at_ns, dlrr);
+}
+
+static void on_bye(struct sl_rtc *c, const struct sl_rtcp_block *b)
+{
+	uint32_t ssrc;
+
+	for (unsigned i = 0; sl_rtcp_read_bye(b, i, &ssrc) == 0; i++) {
+		struct rtc_stream *s = rtc_stream_find(c, ssrc);
+
+		if (!s)
+			continue;
+		s->over = true;
+		s->wants_key_frame = false;
+		rtc_count(c, RTC_byes);
+	}
 }
 
 static void on_reports(struct sl_rtc *c, const struct sl_rtcp_block *b)
@@ -63,7 +103,7 @@ static void on_reports(struct sl_rtc *c, const struct sl_rtcp_block *b)
 		m->out.lost = r.lost > 0 ? (uint32_t)r.lost : 0;
 		m->out.fraction_lost = r.fraction_lost;
 		m->out.jitter = r.jitter;
-		measure_rtt(c, &m->out, &r);
+		rtt_by_report(c, &m->out, &r);
 		if (!m->j->ext_out.id[SL_RTP_EXT_TWCC])
 			bwe_report(c->bwe, r.fraction_lost, c->rtt_us, rtc_now_ns(c));
 	}
@@ -141,8 +181,14 @@ static void on_block(struct sl_rtc *c, const struct sl_rtcp_block *b)
 	case SL_RTCP_PSFB:
 		on_payload_feedback(c, b);
 		break;
+	case SL_RTCP_XR:
+		on_extended_report(c, b);
+		break;
+	case SL_RTCP_BYE:
+		on_bye(c, b);
+		break;
 	default:
-		break; /* SDES names nobody we do not know; BYE is followed by a description */
+		break; /* SDES names nobody we do not know */
 	}
 }
 
@@ -200,7 +246,7 @@ static unsigned collect_reports(struct sl_rtc *c, struct sl_rtcp_report *reports
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < c->n_streams && n < MAX_REPORTS; i++)
-		if (c->streams[i]->recv)
+		if (c->streams[i]->recv && !c->streams[i]->over)
 			rtp_recv_report(c->streams[i]->recv, rtc_now_ns(c), &reports[n++]);
 	return n;
 }
@@ -234,6 +280,56 @@ static void note_report(struct rtc_out *out, const struct sl_rtcp_sr *sr, uint64
 	out->sr_sent_ns[i] = now_ns;
 }
 
+/* What the peer's clock was when it asked, and how long ago that is */
+static void put_answer(struct sl_rtc *c, struct sl_rtcp_writer *w, uint32_t ssrc)
+{
+	uint64_t held_ns = rtc_now_ns(c) - c->asked.at_ns;
+	struct sl_rtcp_dlrr item = {
+		.ssrc = c->asked.ssrc,
+		.lrr = c->asked.middle,
+		.dlrr = (uint32_t)(held_ns / 1000 * 65536 / 1000000),
+	};
+
+	if (c->asked.at_ns == 0)
+		return;
+	sl_rtcp_put_xr_dlrr(w, ssrc, &item, 1);
+	c->asked.at_ns = 0;
+}
+
+static bool may_ask_time(const struct sl_rtc *c)
+{
+	for (unsigned i = 0; i < c->n_media; i++)
+		if (c->media[i]->sends && c->media[i]->j->rtcp_xr)
+			return true;
+	return false;
+}
+
+static void put_question(struct sl_rtc *c, struct sl_rtcp_writer *w)
+{
+	uint64_t now = rtc_now_ns(c);
+	uint64_t ntp = now / SL_NS_PER_S << 32 | ((now % SL_NS_PER_S) << 32) / SL_NS_PER_S;
+
+	if (!may_ask_time(c))
+		return;
+	sl_rtcp_put_xr_rrtr(w, c->ssrc, ntp);
+	c->told = (struct rtc_reference){
+		.ssrc = c->ssrc, .middle = (uint32_t)(ntp >> 16), .at_ns = now};
+}
+
+static void send_receiver_report(struct sl_rtc *c, const struct sl_rtcp_report *reports, unsigned n)
+{
+	struct sl_rtcp_writer w;
+	struct sl_packet *p = begin(c, &w);
+
+	if (!p)
+		return;
+	sl_rtcp_put_report(&w, c->ssrc, NULL, reports, n);
+	sl_rtcp_put_cname(&w, c->ssrc, SL_STR("sluice"));
+	put_question(c, &w);
+	put_answer(c, &w, c->ssrc);
+	finish(c, &w, p);
+}
+
 /* One datagram for each section that sends; the first, or a receiver's only one, has the blocks. */
 static void send_reports(struct sl_rtc *c)
 {
@@ -255,18 +351,13 @@ static void send_reports(struct sl_rtc *c)
 		sr = sender_report(m, rtc_now_ns(c));
 		sl_rtcp_put_report(&w, sr.ssrc, &sr, reports, sent ? 0 : n);
 		sl_rtcp_put_cname(&w, sr.ssrc, sl_str_c(m->j->cname));
+		put_answer(c, &w, sr.ssrc);
 		finish(c, &w, p);
 		note_report(&m->out, &sr, rtc_now_ns(c));
 		sent = true;
 	}
-	if (sent || n == 0)
-		return;
-	p = begin(c, &w);
-	if (!p)
-		return;
-	sl_rtcp_put_report(&w, c->ssrc, NULL, reports, n);
-	sl_rtcp_put_cname(&w, c->ssrc, SL_STR("sluice"));
-	finish(c, &w, p);
+	if (!sent && (n > 0 || c->asked.at_ns != 0))
+		send_receiver_report(c, reports, n);
 }
 
 static void send_feedback(struct sl_rtc *c, uint64_t now_ns)
@@ -309,7 +400,8 @@ static void send_nack(struct sl_rtc *c, struct rtc_stream *s, uint64_t now_ns)
 static void send_nacks(struct sl_rtc *c, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < c->n_streams; i++)
-		if (c->streams[i]->recv && rtp_recv_next_ns(c->streams[i]->recv) <= now_ns)
+		if (c->streams[i]->recv && !c->streams[i]->over &&
+		    rtp_recv_next_ns(c->streams[i]->recv) <= now_ns)
 			send_nack(c, c->streams[i], now_ns);
 }
 
@@ -345,7 +437,7 @@ void sl_rtc_ask_key_frame(struct sl_rtc_media *m, unsigned encoding)
 	for (unsigned i = 0; i < c->n_streams; i++) {
 		struct rtc_stream *s = c->streams[i];
 
-		if (s->rtx || s->media != m || s->encoding != encoding)
+		if (s->rtx || s->over || s->media != m || s->encoding != encoding)
 			continue;
 		s->wants_key_frame = true;
 		if (may_ask(c, s))
@@ -396,7 +488,7 @@ uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c)
 	for (unsigned i = 0; i < c->n_streams; i++) {
 		const struct rtc_stream *s = c->streams[i];
 
-		if (s->recv)
+		if (s->recv && !s->over)
 			due = earlier_ms(due, rtp_recv_next_ns(s->recv));
 		if (s->wants_key_frame && s->asked_ms + RTC_KEY_FRAME_MS < due)
 			due = s->asked_ms + RTC_KEY_FRAME_MS;
