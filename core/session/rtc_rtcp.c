@@ -3,11 +3,11 @@
  * frames, and transport-wide feedback.
  *
  * Reports go once a second, as compounds with CNAME (RFC 3550 section 6.1); feedback goes when it
- * is due, reduced in size (RFC 5506). Who only receives has no reports to measure the round trip by,
- * and sends its time instead where that is agreed upon (RFC 3611); ours is given back to anybody.
- * A stream that its sender ends (BYE) is not reported on, nor is anything of it asked for, until it
- * goes on. Sender reports carry the source's clock, so that a receiver
- * lines up the audio and video of one person whatever path they took.
+ * is due, reduced in size (RFC 5506). Sender reports carry the source's clock, so that a receiver
+ * lines up the audio and video of one person whatever path they took. Who only receives has no
+ * reports to measure the round trip by, and sends its time instead where that is agreed upon
+ * (RFC 3611); ours is given back to anybody. A stream that its sender ends (BYE) is not reported
+ * on, nor is anything of it asked for, until it goes on.
  */
 #include "session/rtc_impl.h"
 
