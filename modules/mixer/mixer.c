@@ -183,7 +183,13 @@ static void on_left(void *arg, const struct sl_signal_peer *peer, const char *re
 	room_left(arg, peer);
 }
 
-static const struct sl_signal_handler signal_handler = {.joined = on_joined, .left = on_left};
+static void on_delivered(void *arg, const struct sl_signal_peer *peer, struct sl_str json)
+{
+	chat_heard(arg, peer->id, json);
+}
+
+static const struct sl_signal_handler signal_handler = {
+	.joined = on_joined, .left = on_left, .delivered = on_delivered};
 
 /* ---- life */
 

@@ -8,6 +8,7 @@
  *     speak.c     what a phone says, as a track of the room
  *     choir.c     what phones hear: one encoding for all who listen, own ones for who talks
  *     record.c    recordings that a phone begins and ends
+ *     chat.c      what is written, to and from phones
  *     tones.c     what is told by tones
  *     loudest.c, mix.c, red.c    pure parts
  *
@@ -63,7 +64,9 @@ struct mixer_conf {
 	X(encoded_shared, COUNTER, "Packets encoded once for all who listen.")                     \
 	X(encoded_own, COUNTER, "Packets encoded for one phone: who talks, or hears a tone.")      \
 	X(encoded_voice, COUNTER, "Packets of phones encoded for the room.")                       \
-	X(sent, COUNTER, "Packets for phones.")
+	X(sent, COUNTER, "Packets for phones.")                                                    \
+	X(texts_in, COUNTER, "Texts that phones have written to their rooms.")                     \
+	X(texts_out, COUNTER, "Texts of rooms that phones were told.")
 
 enum mixer_meter {
 #define X(name, kind, help) M_##name,
@@ -254,6 +257,11 @@ void phone_end(struct phone *p, enum sl_mixer_end end, const char *why);
 void phones_told(struct mixer *m);
 /* The worker stops: their owners may call leave later. */
 void phones_let_go(struct mixer *m);
+
+/* ---- chat.c */
+int phone_say(struct sl_mixer_phone *self, struct sl_str text);
+/* A message of signalling to a phone's peer */
+void chat_heard(struct mixer *m, uint64_t peer, struct sl_str json);
 
 /* ---- room.c */
 struct track { /* of somebody else, or of a phone on another worker */

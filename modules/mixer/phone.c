@@ -513,4 +513,5 @@ const struct sl_mixer_iface phone_iface = {
 	.digit = phone_digit,
 	.set_loss = phone_set_loss,
 	.listen = phone_listen,
+	.say = phone_say,
 };

@@ -65,6 +65,19 @@ void guest_left(struct hub *hub, const struct member *m, const char *reason)
 			g->handler->left(g->arg, &p, reason);
 }
 
+/* Most of what a peer is told is of no use without a client: that is not looked into. */
+void guest_delivered(struct hub *hub, const struct member *m, struct sl_str json)
+{
+	static const char type[] = "\"message\"";
+	const struct sl_signal_peer p = describe(hub, m);
+
+	if (!memmem(json.p, json.len, type, sizeof type - 1))
+		return;
+	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)
+		if (g->handler->delivered)
+			g->handler->delivered(g->arg, &p, json);
+}
+
 static const struct guest *find_guest(const struct hub *hub, struct sl_str type)
 {
 	for (const struct guest *g = hub->guests; g < hub->guests + hub->n_guests; g++)

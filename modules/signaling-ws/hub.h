@@ -237,6 +237,7 @@ extern const struct sl_signal_iface guest_iface; /* self: struct hub */
 void guest_joined(struct hub *hub, const struct member *m);
 void guest_welcome(struct hub *hub, const struct member *m, struct sl_buf *members);
 void guest_left(struct hub *hub, const struct member *m, const char *reason);
+void guest_delivered(struct hub *hub, const struct member *m, struct sl_str json);
 enum verdict guest_message(struct conn *c, const struct message *m);
 
 /* ---- peer.c */

@@ -152,8 +152,12 @@ void peer_deliver(struct peer *p, struct sl_str body)
 {
 	const struct letter *letter;
 
-	if (p->doomed || p->hosted)
+	if (p->doomed)
 		return;
+	if (p->hosted) {
+		guest_delivered(p->hub, p->member, body);
+		return;
+	}
 	if (p->member->version == 0) {
 		send_text(p, body);
 		return;

@@ -72,6 +72,8 @@ struct party {
 	struct alarm reoffer;  /* ... for so long; or our own offer is tried again */
 	bool has_media; /* a description was agreed */
 	bool held;	/* by itself */
+	struct rate texts; /* that it says within the call */
+	struct strans *texting; /* its text that waits for the room; NULL: none */
 	char *stats;	/* owned: JSON, when its leg is closed */
 	bool waits_for_stats;
 
@@ -270,6 +272,11 @@ bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *
 /* ---- shown.c: what `sluice sessions` prints of it */
 void call_show(struct call *c);
 void call_hide(struct call *c);
+
+/* ---- text_call.c: written in its room: name, line feed, what */
+void text_from_room(struct party *p, struct sl_str said);
+/* Its text is not waited for any more: before p is freed. */
+void text_no_more(struct party *p);
 
 /* ---- span.c */
 /* The worker that has p's media */

@@ -79,6 +79,8 @@ struct leg_handler {
 	void (*key_frame)(void *arg, struct leg *l);
 	/* It is not in its room, or not any more. */
 	void (*room_ended)(void *arg, struct leg *l, enum sl_mixer_end end, const char *why);
+	/* Somebody has written to its room. */
+	void (*room_text)(void *arg, struct leg *l, struct sl_str name, struct sl_str text);
 };
 
 struct leg_opts {
@@ -175,6 +177,8 @@ SL_MUST_CHECK int leg_copy(struct leg *l, struct leg *from, bool its_codecs);
 SL_MUST_CHECK int leg_echo(struct leg *l);
 /* Into a room, by a name for the others there. -SL_EDENIED: no such rooms; -SL_EUNSUPP: no mixer */
 SL_MUST_CHECK int leg_enter(struct leg *l, struct sl_str room, struct sl_str name);
+/* Its party writes to the room. -SL_ENOENT: it is in none */
+SL_MUST_CHECK int leg_say(struct leg *l, struct sl_str text);
 /* A digit of its party that has come by signalling */
 void leg_take_digit(struct leg *l, char digit, unsigned ms);
 

@@ -30,7 +30,16 @@ static void on_ended(void *arg, enum sl_mixer_end end, const char *why)
 	leg_room_leave(l); /* `why` goes with it */
 }
 
-static const struct sl_mixer_handler handler = {.play = on_play, .ended = on_ended};
+static void on_text(void *arg, struct sl_str name, struct sl_str text)
+{
+	struct leg *l = arg;
+
+	if (leg_handler_of(l)->room_text)
+		leg_handler_of(l)->room_text(l->o.arg, l, name, text);
+}
+
+static const struct sl_mixer_handler handler = {
+	.play = on_play, .ended = on_ended, .text = on_text};
 
 /* ---- life */
 
@@ -51,6 +60,11 @@ int leg_enter(struct leg *l, struct sl_str room, struct sl_str name)
 	leg_room_format(l);
 	leg_heard_sync(l);
 	return 0;
+}
+
+int leg_say(struct leg *l, struct sl_str text)
+{
+	return l->phone ? l->all->mixer->say(l->phone, text) : -SL_ENOENT;
 }
 
 void leg_room_leave(struct leg *l)

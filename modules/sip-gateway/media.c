@@ -133,6 +133,21 @@ static void tell_room_ended(const struct edge_leg *l, enum sl_mixer_end end, con
 					       .text = sl_str_c(why)});
 }
 
+static void on_room_text(void *arg, struct leg *leg, struct sl_str name, struct sl_str text)
+{
+	const struct edge_leg *l = arg;
+	struct sl_buf both;
+
+	(void)leg;
+	sl_buf_init(&both, SIP_MAX_MESSAGE / 2);
+	sl_buf_printf(&both, "%.*s\n%.*s", SL_FMT(name), SL_FMT(text));
+	if (sl_buf_ok(&both) == 0)
+		tell_event(l, &(struct wire_leg_event){.leg = l->id,
+						       .kind = WIRE_EV_TEXT,
+						       .text = sl_buf_view(&both)});
+	sl_buf_free(&both);
+}
+
 static void on_room_ended(void *arg, struct leg *leg, enum sl_mixer_end end, const char *why)
 {
 	(void)leg;
@@ -145,7 +160,8 @@ static const struct leg_handler handler = {.state = on_state,
 					   .negotiate = on_negotiate,
 					   .changed = on_changed,
 					   .key_frame = on_key_frame,
-					   .room_ended = on_room_ended};
+					   .room_ended = on_room_ended,
+					   .room_text = on_room_text};
 
 /* ---- commands */
 
@@ -337,6 +353,12 @@ static void dispatch(struct edge_leg *l, const struct wire_leg *m)
 
 	if (m->verb == WIRE_LEG_OFFER || m->verb == WIRE_LEG_ANSWER || m->verb == WIRE_LEG_ACCEPT) {
 		describe_and_reply(l, m);
+		return;
+	}
+	if (m->verb == WIRE_LEG_SAY) {
+		reply(l->edge, l->owner,
+		      &(struct wire_reply){
+			      .leg = l->id, .seq = m->seq, .rc = leg_say(l->leg, m->text)});
 		return;
 	}
 	if (m->verb == WIRE_LEG_CLOSE) {

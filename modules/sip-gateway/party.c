@@ -221,6 +221,7 @@ void party_free(struct party *p)
 
 	session_stop(p);
 	video_stop(p);
+	text_no_more(p);
 	if (p->in_table)
 		sl_htab_remove(&s->dialogs, &p->by_tag);
 	if (p->leg)

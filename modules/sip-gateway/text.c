@@ -276,6 +276,11 @@ static bool is_too_fast(const struct stack *s, struct rate *r, int64_t limit)
 	return limit > 0 && r->n++ >= limit;
 }
 
+bool text_is_too_fast(const struct stack *s, struct rate *r)
+{
+	return is_too_fast(s, r, s->conf->max_texts);
+}
+
 static unsigned admit(struct stack *s, const struct auth_who *who)
 {
 	if (who->user && is_too_fast(s, &who->user->texts, s->conf->max_texts))

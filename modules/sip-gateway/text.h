@@ -41,6 +41,8 @@ void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
 void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
 /* 0, or the status to refuse it with: not plain text, or longer than this node takes */
 unsigned text_check(const struct stack *s, const struct sip_msg *m);
+/* One more in this second, of one that counts them? */
+bool text_is_too_fast(const struct stack *s, struct rate *r);
 /* Forgets what waits for an answer, before accounts and transactions are freed. */
 void texts_free(struct stack *s);
 /* One of its requests will have no answer */

@@ -1,10 +1,12 @@
 /*
  * sip-gateway/text_call.c: texts within calls, from one party to the other: in that one's own
- * dialog, and its answer is the sender's.
+ * dialog, and its answer is the sender's; or to and from the room that the party is in.
  */
 #include "text.h"
 
 #include <stdlib.h>
+
+enum { ROOM_TEXT = 800 };
 
 struct relayed {
 	struct stack *stack;
@@ -91,10 +93,83 @@ static void tell_browser(const struct party *from, struct party *to, struct sl_s
 	browser_say(to, json);
 }
 
-static bool is_echo(const struct call *c)
+static bool is_with(const struct call *c, enum dial_kind kind)
 {
 	return c->builtin && c->next_target > 0 &&
-	       c->plan.targets[c->next_target - 1].kind == DIAL_ECHO;
+	       c->plan.targets[c->next_target - 1].kind == kind;
+}
+
+/* ---- rooms */
+
+static void on_texting(void *arg, struct strans *t, enum strans_event event)
+{
+	struct party *p = arg;
+
+	if (event == STRANS_GONE && p->texting == t)
+		p->texting = NULL;
+}
+
+static void on_said(struct party *p, int rc, struct sl_str text)
+{
+	struct strans *t = p->texting;
+
+	(void)text;
+	p->texting = NULL;
+	if (!t)
+		return;
+	t->fn = NULL;
+	strans_answer(t, rc == 0 ? 200 : 480);
+}
+
+static void say_to_room(struct party *p, struct strans *t, struct sl_str text)
+{
+	if (p->texting) { /* it does not wait for an answer, as it should */
+		strans_answer(t, 491);
+		return;
+	}
+	p->texting = t;
+	t->fn = on_texting;
+	t->arg = p;
+	party_leg_ask(p, WIRE_LEG_SAY, 0, text, on_said);
+}
+
+void text_no_more(struct party *p)
+{
+	strans_release(p->texting);
+	p->texting = NULL;
+}
+
+/* What had better not be longer than a datagram (RFC 3428 section 8): cut between characters */
+static struct sl_str cut(struct sl_str s)
+{
+	if (s.len <= ROOM_TEXT)
+		return s;
+	s.len = ROOM_TEXT;
+	while (s.len > 0 && !sl_str_is_utf8(s))
+		s.len--;
+	return s;
+}
+
+void text_from_room(struct party *p, struct sl_str said)
+{
+	struct sl_str text = said, name = sl_str_split(&text, '\n'), part = cut(text);
+	struct sl_buf b;
+
+	if (p->state != PARTY_UP || p->kind != PARTY_SIP || !p->allows_message ||
+	    !is_with(p->call, DIAL_ROOM))
+		return;
+	sl_buf_init(&b, SIP_MAX_MESSAGE / 2);
+	if (name.len > 0)
+		sl_buf_printf(&b, "%.*s: ", SL_FMT(name));
+	sl_buf_printf(&b, "%.*s%s", SL_FMT(part), part.len < text.len ? "\xe2\x80\xa6" : "");
+	if (sl_buf_ok(&b) == 0)
+		(void)put_to_party(p, NULL, sl_buf_view(&b)); /* lost, as if on the way */
+	sl_buf_free(&b);
+}
+
+static bool is_echo(const struct call *c)
+{
+	return is_with(c, DIAL_ECHO);
 }
 
 void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m)
@@ -107,6 +182,15 @@ void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m)
 			     &(struct strans_reply){.status = status,
 						    .headers = status == 415 ? SL_STR(TEXT_ACCEPT)
 									     : SL_STR_NULL});
+		return;
+	}
+	if (text_is_too_fast(p->call->stack, &p->texts)) {
+		strans_reply(t, &(struct strans_reply){.status = 503,
+						       .headers = SL_STR("Retry-After: 1\r\n")});
+		return;
+	}
+	if (is_with(p->call, DIAL_ROOM)) {
+		say_to_room(p, t, m->body);
 		return;
 	}
 	if (other && other->kind == PARTY_SIP && other->state == PARTY_UP) {

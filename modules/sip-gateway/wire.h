@@ -94,6 +94,7 @@ enum wire_leg_verb {
 	WIRE_LEG_ROOM,	    /* text: room, line feed, name in it */
 	WIRE_LEG_SOUND,	    /* text: a file of `sounds`; once */
 	WIRE_LEG_HEARD,	    /* a: ms, text: digits that its party has sent by signalling */
+	WIRE_LEG_SAY,	    /* text: its party writes to the room; replied */
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
 	WIRE_LEG_VIDEO,	    /* whose video the next description may have. a: that of a leg; 0, text:
 			       what another party offers, empty: none */
@@ -133,7 +134,8 @@ enum wire_leg_event_kind {
 	WIRE_EV_NEGOTIATE,
 	WIRE_EV_ROOM_ENDED, /* value: enum sl_mixer_end */
 	WIRE_EV_CHANGED,    /* the other party is not what it was told: it should be offered anew */
-	WIRE_EV_KEY_FRAME   /* its party has to be asked for one by signalling */
+	WIRE_EV_KEY_FRAME,  /* its party has to be asked for one by signalling */
+	WIRE_EV_TEXT	    /* written in its room; text: name, line feed, what */
 };
 struct wire_leg_event {
 	uint32_t leg;

@@ -44,8 +44,16 @@ static int on_message(void *arg, const struct sl_signal_peer *p, struct sl_str t
 	return json_object_get(msg, "bad") ? -SL_EINVAL : 0;
 }
 
-static const struct sl_signal_handler handler = {
-	.joined = on_joined, .left = on_left, .message = on_message};
+static void on_delivered(void *arg, const struct sl_signal_peer *p, struct sl_str json)
+{
+	note(arg, '>', p->name);
+	note(arg, '=', json);
+}
+
+static const struct sl_signal_handler handler = {.joined = on_joined,
+						 .left = on_left,
+						 .message = on_message,
+						 .delivered = on_delivered};
 static const char *const calls[] = {"call", "hangup", NULL};
 static const char *const records[] = {"record", NULL};
 
@@ -192,6 +200,26 @@ TEST(what_is_said_to_a_phone_is_kept_by_nobody)
 		CHECK_INT(guest_iface.send(hub(0), id, SL_STR("{\"type\":\"x\"}")), 0);
 	world_pass(&world, 10 * world.conf.resume_timeout); /* and it does not time out */
 	CHECK_STR(sl_str_c(first.heard), "+desk phone+ann");
+	teardown();
+}
+
+TEST(what_is_written_to_a_phone_is_told_where_it_is)
+{
+	char said[128];
+	uint64_t id;
+
+	setup(2);
+	CHECK_INT(enter(0, "desk phone", &id), 0);
+	client_join(&b, "tea", "ann");
+	world_run(&world);
+	(void)snprintf(said, sizeof said,
+		       ">desk phone={\"type\":\"message\",\"data\":1,\"from\":\"%016" PRIx64 "\"}",
+		       first.last);
+	first.heard[0] = '\0';
+	client_send(&b, "{\"type\":\"message\",\"data\":1}");
+	client_send(&b, "{\"type\":\"bye\"}");
+	world_run(&world);
+	CHECK_STR(sl_str_c(first.heard), said);
 	teardown();
 }
 

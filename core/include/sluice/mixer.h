@@ -45,6 +45,8 @@ struct sl_mixer_handler {
 	void (*play)(void *arg, const struct sl_mixer_out *out);
 	/* Is not in the room (any more); leave is to be called all the same. why: a sentence */
 	void (*ended)(void *arg, enum sl_mixer_end end, const char *why);
+	/* Somebody of that name has written to the room. NULL: it takes none */
+	void (*text)(void *arg, struct sl_str name, struct sl_str text);
 };
 
 struct sl_mixer_opts {
@@ -71,6 +73,8 @@ struct sl_mixer_iface {
 	 * No hear, digit. While nobody speaks nothing is played to it. `ended` tells that the room
 	 * was closed. -SL_ENOMEM */
 	int (*listen)(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone);
+	/* It writes to the room, in UTF-8. -SL_ENOENT: it is in none (yet) */
+	int (*say)(struct sl_mixer_phone *p, struct sl_str text);
 };
 
 #endif

@@ -48,6 +48,9 @@ struct sl_signal_handler {
 	 * sentence. */
 	int (*message)(void *arg, const struct sl_signal_peer *p, struct sl_str type,
 		       const json_t *msg, const char **ret_sentence);
+	/* What others say (`message`) to a peer that a module has brought: the whole object, with
+	 * `from`; on that peer's worker. From within signalling: nobody is ended or moved here. */
+	void (*delivered)(void *arg, const struct sl_signal_peer *p, struct sl_str json);
 };
 
 struct sl_signal_entry {
