@@ -141,12 +141,12 @@ class Server:
     """A foreign server; the context ends it."""
 
     def __init__(self, name, command, kind):
-        self.name, self.port, self.proc = name, free_port(), None
+        self.name, self.port, self.proc, self.wrap = name, free_port(), None, pinned
         self.command, self.kind = [part.replace("PORT", str(self.port)) for part in command], kind
 
     def __enter__(self):
         env = {"NODE_PATH": "/usr/share/nodejs", **os.environ}  # where Debian's node-ws is
-        self.proc = subprocess.Popen(pinned(self.command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        self.proc = subprocess.Popen(self.wrap(self.command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                      env=env, start_new_session=True)
         wait_for(lambda: answers(self.port, self.kind), f"{self.name} to serve")
         return self
