@@ -42,6 +42,8 @@ globalThis.listen = (stream) => {
 
 
 class Chromium:
+    tones = TONES
+
     def __init__(self):
         if not shutil.which("chromium"):
             skip("chromium is not installed")
