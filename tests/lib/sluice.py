@@ -81,7 +81,8 @@ class Sluice:
         self.prefix = prefix or tempfile.mkdtemp(prefix="sluice-", dir=os.environ.get("TEST_TMP"))
         os.chmod(self.prefix, 0o755)
         self.ports, self.allow, self.expect_status = {}, list(allow), expect_status
-        self.overrides, self.wrap = list(overrides), list(wrap)
+        # With sanitizers a worker's start may take longer than the ten seconds that it has.
+        self.overrides, self.wrap = [*(["start_timeout: 100s"] if SLOW > 1 else []), *overrides], list(wrap)
         self.env = {**os.environ, "SLUICE_STRICT": "1", **(env or {})}
         self.config_path = os.path.join(self.prefix, "test.yaml")
         self.log_path = os.path.join(self.prefix, "log")
