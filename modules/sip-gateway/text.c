@@ -177,6 +177,9 @@ static void try_target(struct text *x, const struct dial_target *t)
 	case DIAL_ECHO:
 		to_sender(x);
 		break;
+	case DIAL_ROOM:
+		x->delivered = text_to_room(x, t->name);
+		break;
 	case DIAL_REJECT:
 		x->status = t->status;
 		break;

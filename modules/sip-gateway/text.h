@@ -37,6 +37,8 @@ struct text {
 void texts_said(const struct said *m);
 /* One of its requests has an answer: a final status */
 void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
+/* Outside of any call, to a room that its sender is in by one; false: it is not */
+bool text_to_room(const struct text *x, const char *room);
 /* Within a call: for who is at the other end of it */
 void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
 /* 0, or the status to refuse it with: not plain text, or longer than this node takes */

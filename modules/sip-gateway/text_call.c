@@ -133,6 +133,28 @@ static void say_to_room(struct party *p, struct strans *t, struct sl_str text)
 	party_leg_ask(p, WIRE_LEG_SAY, 0, text, on_said);
 }
 
+static void ignore(struct party *p, int rc, struct sl_str text)
+{
+	(void)p;
+	(void)rc;
+	(void)text;
+}
+
+bool text_to_room(const struct text *x, const char *room)
+{
+	for (struct call *c = x->stack->first_call; c; c = c->next) {
+		struct party *p = c->a;
+
+		if (!p || p->state != PARTY_UP || !is_with(c, DIAL_ROOM) ||
+		    strcmp(c->plan.targets[c->next_target - 1].name, room) != 0 ||
+		    !(x->user ? p->user == x->user : sip_flow_same(&p->flow, &x->flow)))
+			continue;
+		party_leg_ask(p, WIRE_LEG_SAY, 0, sl_str_c(x->body), ignore);
+		return true;
+	}
+	return false;
+}
+
 void text_no_more(struct party *p)
 {
 	strans_release(p->texting);
