@@ -20,6 +20,7 @@ const STARTS_S = 0.06; // a media element takes so long to begin
 const PEAKS_PER_S = 20;
 const THUMBNAILS = 12; // of a track, at most
 const THUMBNAIL_WITHIN_MS = 5000;
+const SOUND_WITHIN_MS = 1000; // where there is no sound card, some browsers wait for one without end
 
 const seconds = ms => ms / 1000;
 const isRoom = file => /^\d+-room\./.test(file);
@@ -145,7 +146,7 @@ class Sound extends Track {
 	/* Puts a piece on the clock; from its middle when its time has come already. */
 	schedule(piece, buffer) {
 		const p = this.playback, {context} = p;
-		if (p.paused || this.playing.has(piece) || !buffer)
+		if (p.paused || p.soundless || this.playing.has(piece) || !buffer)
 			return;
 		const now = context.currentTime + 0.005, when = p.contextTime(piece.start), late = Math.max(0, now - when);
 		if (late >= buffer.duration)
@@ -360,6 +361,8 @@ export class Playback extends EventTarget {
 		this.context = new AudioContext();
 		this.loadFile = loadFile;
 		this.paused = true;
+		this.soundless = false; // pictures alone, by the page's clock
+		this.context.addEventListener('statechange', () => this.soundless && this.context.state === 'running' && this.soundCame());
 		this.closed = false;
 		this.at = 0; // where it stood at
 		this.since = 0; // this time of the context
@@ -370,13 +373,20 @@ export class Playback extends EventTarget {
 		this.duration = Math.max(0.1, ...this.tracks.map(t => t.end));
 	}
 
+	/* Of the clock that all goes by */
+	get now() {
+		return this.soundless ? seconds(performance.now()) : this.context.currentTime;
+	}
+
 	/* Of the recording, as sound leaves us */
 	get time() {
-		return Math.min(this.duration, this.paused ? this.at : this.at + Math.max(0, this.context.currentTime - this.since));
+		return Math.min(this.duration, this.paused ? this.at : this.at + Math.max(0, this.now - this.since));
 	}
 
 	/* And as it is heard at a moment of performance.now(), in which sound cards take their time */
 	heardAt(now) {
+		if (this.soundless)
+			return this.time + (this.paused ? 0 : seconds(now - performance.now()));
 		const {contextTime = 0, performanceTime = 0} = this.context.getOutputTimestamp?.() ?? {};
 		const latency = this.context.outputLatency || this.context.baseLatency || 0;
 		const heard = contextTime > 0 ? contextTime + seconds(now - performanceTime) : this.context.currentTime - latency;
@@ -396,12 +406,21 @@ export class Playback extends EventTarget {
 			return;
 		if (this.at >= this.duration)
 			this.at = 0;
-		await this.context.resume();
-		this.since = this.context.currentTime + 0.05;
+		await Promise.race([this.context.resume(), new Promise(late => setTimeout(late, SOUND_WITHIN_MS))]);
+		if (!this.paused || this.closed)
+			return;
+		this.soundless = this.context.state !== 'running';
+		this.since = this.now + 0.05;
 		this.paused = false;
 		this.timer ??= setInterval(() => this.tick(), 40);
 		this.tick();
 		this.dispatchEvent(new Event('state'));
+	}
+
+	soundCame() {
+		const {time} = this;
+		this.soundless = false;
+		this.seek(time);
 	}
 
 	pause() {
@@ -417,7 +436,7 @@ export class Playback extends EventTarget {
 
 	seek(time) {
 		this.at = Math.min(this.duration, Math.max(0, time));
-		this.since = this.context.currentTime + 0.05;
+		this.since = this.now + 0.05;
 		for (const t of this.tracks)
 			if (t.kind === 'audio')
 				t.stop();
