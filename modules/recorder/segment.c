@@ -24,6 +24,10 @@ struct member { /* a stream of the series */
 	uint16_t width, height;
 	struct sl_buf parameters;
 	int stream;	/* in the open file; -1: not in it */
+	struct {
+		uint8_t codec;
+		uint16_t width, height;
+	} told; /* by the head of the open file */
 	bool needs_key; /* the open file has none of it yet */
 	int64_t end_ns;
 	struct saved second, newest, flushed; /* of its packets in files */
@@ -83,9 +87,10 @@ static void add_tracks(const struct series *s, struct sl_buf *b)
 		if (m->stream < 0)
 			continue;
 		sl_buf_printf(b, "%s{\"id\":\"%016llx\",\"codec\":\"%s\"", comma,
-			      (unsigned long long)m->track->id, sl_codec_name(m->codec));
-		if (m->width)
-			sl_buf_printf(b, ",\"width\":%u,\"height\":%u", m->width, m->height);
+			      (unsigned long long)m->track->id, sl_codec_name(m->told.codec));
+		if (m->told.width)
+			sl_buf_printf(b, ",\"width\":%u,\"height\":%u", m->told.width,
+				      m->told.height);
 		sl_buf_str(b, SL_STR("}"));
 		comma = ",";
 	}
@@ -218,6 +223,9 @@ static unsigned choose_streams(struct series *s, struct mux_stream streams[MUX_M
 			continue;
 		s->webm = s->webm && container_is_webm(m->codec);
 		m->stream = (int)n;
+		m->told.codec = m->codec;
+		m->told.width = m->width;
+		m->told.height = m->height;
 		m->needs_key = m->track->kind == SL_MEDIA_VIDEO;
 		streams[n++] = (struct mux_stream){.codec = m->codec,
 						   .hz = m->hz,
@@ -552,10 +560,10 @@ void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int
 	if (!m)
 		return;
 	changed = t->kind == SL_MEDIA_AUDIO ? learn_audio(m, f) : learn_video(m, f);
-	choose_container(s, f->codec);
 	s->dead = s->dead && !changed;
 	if (s->file && changed)
 		series_cut(s);
+	choose_container(s, f->codec);
 	if (s->file && is_long(s, at_ns, length)) {
 		if (can_begin(s, t, f) || (s->n_members > 1 && is_long(s, at_ns, 2 * length)))
 			series_cut(s);
