@@ -7,6 +7,8 @@
  */
 #include "depacket.h"
 
+enum { MAX_PREFACE = 64 << 10 }; /* more than that is none */
+
 int depacket_init(struct depacket *d, frame_fn *emit, void *arg)
 {
 	*d = (struct depacket){.emit = emit, .arg = arg, .wants_key = true};
@@ -25,7 +27,7 @@ static void reset(struct depacket *d)
 {
 	sl_buf_reset(&d->data);
 	d->data.failed = false;
-	d->open = d->broken = d->in_unit = false;
+	d->open = d->broken = d->in_unit = d->has_preface = false;
 	d->n_layers = 0;
 }
 
@@ -133,6 +135,12 @@ static void finish(struct depacket *d)
 {
 	bool whole = d->open && !d->broken && close_frame(d) == 0 && sl_buf_ok(&d->data) == 0;
 
+	if (whole && d->data.len > 0 &&
+	    depacket_is_preface((enum sl_codec_id)d->head.codec, sl_buf_view(&d->data))) {
+		d->open = false;
+		d->has_preface = true;
+		return;
+	}
 	if (d->open && !whole) {
 		d->n_broken++;
 		d->wants_key = true;
@@ -164,16 +172,27 @@ static int append(struct depacket *d, enum sl_codec_id codec, struct sl_str payl
 	}
 }
 
+/* Some senders give parameter sets a marker, or a time, of their own: they belong to the picture
+ * behind them. */
 static void begin(struct depacket *d, enum sl_codec_id codec, const struct sl_rtp *rtp,
 		  uint64_t arrival_ns)
 {
-	reset(d);
+	struct frame preface = d->has_preface ? d->head : (struct frame){0};
+
+	if (!d->has_preface || preface.codec != codec || d->data.len > MAX_PREFACE)
+		reset(d);
+	if (!d->has_preface)
+		preface = (struct frame){0};
+	d->has_preface = false;
 	d->open = true;
 	d->head = (struct frame){.codec = (uint8_t)codec,
 				 .encoding = d->encoding,
 				 .ssrc = d->ssrc,
 				 .ts = rtp->ts,
-				 .arrival_ns = arrival_ns};
+				 .arrival_ns = arrival_ns,
+				 .key = preface.key,
+				 .width = preface.width,
+				 .height = preface.height};
 }
 
 static void learn(struct depacket *d, const struct sl_frame_info *info)
@@ -192,6 +211,8 @@ static void put_video(struct depacket *d, enum sl_codec_id codec, const struct s
 	struct sl_frame_info info;
 
 	if (lost > 0) {
+		if (d->has_preface) /* nobody knows whose it was */
+			reset(d);
 		d->broken = d->broken || d->open;
 		d->wants_key = true;
 	}
@@ -207,7 +228,7 @@ static void put_video(struct depacket *d, enum sl_codec_id codec, const struct s
 	}
 	if (!d->open) {
 		begin(d, codec, rtp, arrival_ns);
-		d->broken = !info.begins && d->wants_key;
+		d->broken = !info.begins && d->wants_key && d->data.len == 0; /* no preface */
 	}
 	d->head.seq = d->seq;
 	learn(d, &info);

@@ -39,6 +39,7 @@ struct depacket {
 	struct sl_buf data; /* of the frame that is being put together */
 	struct frame head;
 	bool open, broken, wants_key; /* wants_key: until one comes, frames are left out */
+	bool has_preface;	      /* data begins with the next frame's parameter sets */
 	bool in_unit;		      /* a fragment goes on, or an OBU */
 	size_t unit_at;		      /* where it began; AV1 */
 	uint8_t n_layers;	      /* VP9: frames of this picture */
@@ -63,6 +64,8 @@ int depacket_h265(struct depacket *d, struct sl_str payload);
 int depacket_av1(struct depacket *d, struct sl_str payload);
 int depacket_vp8(struct depacket *d, struct sl_str payload, const struct sl_frame_info *info);
 int depacket_vp9(struct depacket *d, struct sl_str payload, const struct sl_frame_info *info);
+/* Parameter sets and the like, but no slice of a picture: H.264, H.265 */
+bool depacket_is_preface(enum sl_codec_id codec, struct sl_str data);
 /* The last words of a frame: AV1's open OBU, VP9's index of layers */
 int depacket_av1_close(struct depacket *d);
 int depacket_vp9_close(struct depacket *d);
@@ -75,6 +78,9 @@ bool frame_parameters(const struct frame *f, struct sl_buf *out);
 void without_sets(enum sl_codec_id codec, struct sl_str data, struct sl_buf *out);
 /* sprop-parameter-sets of H.264, sprop-vps, -sps, -pps of H.265, with start codes */
 void sdp_parameters(enum sl_codec_id codec, struct sl_str params, struct sl_buf *out);
+/* The size that such parameter sets of H.264 or H.265 tell; false: none */
+bool sets_size(enum sl_codec_id codec, struct sl_str sets, uint16_t *ret_width,
+	       uint16_t *ret_height);
 /* The size in a VP9 key frame's own header; false: it is none */
 bool vp9_frame_size(struct sl_str frame, uint16_t *ret_width, uint16_t *ret_height);
 /* Length of an Opus packet in samples of 48 kHz (RFC 6716 section 3.1); 0: it is none */

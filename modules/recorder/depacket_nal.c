@@ -45,6 +45,31 @@ static int put_fragment(struct depacket *d, uint8_t fu, const uint8_t *header, s
 	return 0;
 }
 
+static const uint8_t *find_start(const uint8_t *p, const uint8_t *end)
+{
+	for (; end - p > (ptrdiff_t)sizeof start_code; p++)
+		if (memcmp(p, start_code, sizeof start_code) == 0)
+			return p;
+	return NULL;
+}
+
+/* A slice stands behind few bytes of other units, if any. */
+bool depacket_is_preface(enum sl_codec_id codec, struct sl_str data)
+{
+	const uint8_t *p = (const uint8_t *)data.p, *end = p + data.len;
+
+	if (codec != SL_CODEC_H264 && codec != SL_CODEC_H265)
+		return false;
+	for (p = find_start(p, end); p; p = find_start(p + 1, end)) {
+		uint8_t header = p[sizeof start_code];
+
+		if (codec == SL_CODEC_H264 ? (header & 0x1f) >= 1 && (header & 0x1f) <= 5
+					   : (header >> 1 & 0x3f) < 32)
+			return false;
+	}
+	return true;
+}
+
 int depacket_h264(struct depacket *d, struct sl_str payload)
 {
 	const uint8_t *p = (const uint8_t *)payload.p;

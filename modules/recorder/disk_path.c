@@ -111,11 +111,12 @@ int disk_write_at(int fd, const char *p, size_t len, uint64_t at)
 	return 0;
 }
 
-static uint64_t good_length(int fd, const char *name)
+static uint64_t good_length(int fd, const char *name, uint64_t at_most)
 {
 	const struct container *c = container_of_file(sl_str_c(name));
 	struct stat st;
 	uint64_t good = 0;
+	bool sealed;
 	size_t len;
 	uint8_t *p;
 
@@ -125,12 +126,13 @@ static uint64_t good_length(int fd, const char *name)
 	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return 0;
-	if (envelope_is_sealed((struct sl_str){(const char *)p, len}))
-		good = envelope_good_length(p, len);
+	sealed = envelope_is_sealed((struct sl_str){(const char *)p, len});
+	if (sealed)
+		good = envelope_good_length(p, len, at_most);
 	else if (c)
 		good = c->good_length(p, len);
 	(void)munmap(p, len);
-	return good;
+	return good < at_most || sealed ? good : at_most;
 }
 
 static int set_lengths(int fd, const char *name, uint64_t bytes)
@@ -146,9 +148,9 @@ static int set_lengths(int fd, const char *name, uint64_t bytes)
 
 int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good)
 {
-	uint64_t good = good_length(fd, name);
+	uint64_t good = good_length(fd, name, at_most);
 
-	*ret_good = good = good < at_most ? good : at_most;
+	*ret_good = good;
 	if (good == 0)
 		return 0;
 	if (ftruncate(fd, (off_t)good) < 0)

@@ -365,7 +365,7 @@ int envelope_read(struct envelope *e, struct sl_str *in, struct sl_buf *out)
 	return 0;
 }
 
-size_t envelope_good_length(const uint8_t *p, size_t len)
+size_t envelope_good_length(const uint8_t *p, size_t len, uint64_t max_text)
 {
 	struct sl_reader r = sl_reader(p, len);
 	struct sl_str piece;
@@ -376,7 +376,9 @@ size_t envelope_good_length(const uint8_t *p, size_t len)
 	if (read_head(&r, &wrap, &piece) < 0)
 		return 0;
 	good = (size_t)(r.p - p);
-	while (read_piece(&r, &last, &piece))
+	while (read_piece(&r, &last, &piece) && piece.len - SL_GCM_TAG <= max_text) {
+		max_text -= piece.len - SL_GCM_TAG;
 		good = (size_t)(r.p - p);
+	}
 	return good;
 }

@@ -9,17 +9,18 @@
 
 #include <stdlib.h>
 
-#define ASK_AGAIN_MS 500
+enum {
+	PAUSE_MS = 2000,       /* without a packet: what comes then begins anew */
+	STANDSTILL_MS = 10000, /* with packets, but without a frame in a file: is told */
+};
 
 void intake_ask_key(struct wtrack *t)
 {
 	struct writer *w = t->room->writer;
-	uint64_t now = sl_loop_ms(w->w->loop);
 	struct sl_buf b;
 
-	if (t->kind != SL_MEDIA_VIDEO || now < t->asked_ms + ASK_AGAIN_MS)
+	if (t->kind != SL_MEDIA_VIDEO || !keyask_due(&t->ask, sl_loop_ms(w->w->loop)))
 		return;
-	t->asked_ms = now;
 	sl_buf_init(&b, 0);
 	sl_buf_u64(&b, t->id);
 	sl_buf_u8(&b, t->encoding);
@@ -41,8 +42,40 @@ static void on_frame(void *arg, const struct frame *f)
 		recording_gap(rec, t, at, t->lost_now);
 	t->lost_now = 0;
 	t->codec = f->codec;
+	if (f->key)
+		t->ask = (struct keyask){0};
 	recording_frame(rec, t, f, at);
 }
+
+/* ---- standstill */
+
+static void note_payload(struct wtrack *t)
+{
+	uint64_t now = sl_loop_ms(t->room->writer->w->loop);
+
+	if (now > t->came_ms + PAUSE_MS)
+		t->written_ms = now;
+	t->came_ms = now;
+}
+
+void intake_watch(struct wtrack *t)
+{
+	struct recording *rec = t->room->recording;
+	uint64_t now = sl_loop_ms(t->room->writer->w->loop);
+
+	if (t->kind != SL_MEDIA_VIDEO || t->stands_still || !rec || rec->state != REC_ON ||
+	    (!t->own && !t->room->writer->conf->room) || disk_is_full(t->room->writer->disk))
+		return;
+	if (now > t->came_ms + PAUSE_MS || now < t->written_ms + STANDSTILL_MS)
+		return;
+	t->stands_still = true;
+	recording_standstill(rec, t,
+			     t->frames.wants_key
+				     ? "its sender makes no key frame that comes whole"
+				     : "its parameter sets are missing, or fit in no file");
+}
+
+/* ---- streams */
 
 /* One encoding's numbers, frames and time have nothing to do with another's. */
 static int begin_stream(struct wtrack *t)
@@ -94,6 +127,8 @@ static void take(struct wtrack *t, struct rpacket *p, uint64_t lost)
 		t->frames.n_malformed++;
 	else
 		depacket_put(&t->frames, p->codec, &rtp, p->arrival_ns, lost);
+	if (rtp.payload_len > 0)
+		note_payload(t);
 	sl_count_n(&w->m[M_malformed], t->frames.n_malformed - malformed);
 	if (t->frames.wants_key)
 		intake_ask_key(t);

@@ -95,6 +95,45 @@ void sdp_parameters(enum sl_codec_id codec, struct sl_str params, struct sl_buf 
 			add_sprop(value, out);
 }
 
+/* The core reads the size out of a packet. */
+static bool unit_size(struct sl_codec_state *s, enum sl_codec_id codec, struct sl_str unit,
+		      struct sl_frame_info *info)
+{
+	uint8_t packet[SL_RTP_HEADER + MAX_SET] = {0x80};
+	struct sl_rtp rtp = {0};
+
+	if (unit.len == 0 || unit.len > MAX_SET)
+		return false;
+	memcpy(packet + SL_RTP_HEADER, unit.p, unit.len);
+	return sl_rtp_parse(&rtp, packet, SL_RTP_HEADER + unit.len) == 0 &&
+	       sl_codec_inspect(s, codec, &rtp, info) == 0 && info->width > 0;
+}
+
+bool sets_size(enum sl_codec_id codec, struct sl_str sets, uint16_t *ret_width,
+	       uint16_t *ret_height)
+{
+	const char *end = sets.p + sets.len, *p;
+	struct sl_frame_info info = {0};
+	struct sl_codec_state *s;
+	bool found = false;
+
+	if ((codec != SL_CODEC_H264 && codec != SL_CODEC_H265) || sl_codec_state_new(&s) < 0)
+		return false;
+	for (p = find_start(sets.p, end); p < end && !found;) {
+		const char *next = find_start(p + 4, end);
+		struct sl_str unit = {p + 4, (size_t)(next - p - 4)};
+
+		found = unit_size(s, codec, unit, &info);
+		p = next;
+	}
+	sl_codec_state_free(s);
+	if (found) {
+		*ret_width = info.width;
+		*ret_height = info.height;
+	}
+	return found;
+}
+
 /* ---- AV1: OBUs with sizes */
 
 static size_t read_size(struct sl_reader *r)

@@ -321,6 +321,20 @@ void recording_mute(struct recording *rec, const struct wtrack *t)
 	recording_note(rec, &b);
 }
 
+void recording_standstill(struct recording *rec, const struct wtrack *t, const char *reason)
+{
+	struct sl_buf b;
+
+	begin_note(&b, "standstill", recording_now(rec));
+	sl_buf_printf(&b, ",\"id\":\"%016llx\",\"since_ms\":%lld,\"reason\":",
+		      (unsigned long long)t->id,
+		      to_ms((int64_t)(t->written_ms * SL_NS_PER_MS) - (int64_t)rec->t0_ns));
+	sl_buf_json(&b, sl_str_c(reason));
+	recording_note(rec, &b);
+	sl_log(SL_LOG_WARN, "recorder", "%s in recording %s: packets come, but no picture: %s",
+	       t->label, rec->id, reason);
+}
+
 void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint64_t lost)
 {
 	struct sl_buf b;

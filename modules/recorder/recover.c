@@ -50,8 +50,8 @@ static char *slurp(const char *path, size_t *ret_len)
 	return text;
 }
 
-/* Repairs PATH.part and gives it its name. known: bytes that count; what is behind them comes again
- * from the workers. 0 or errno; ENODATA: nothing of use was in it */
+/* Repairs PATH.part and gives it its name. known: bytes that count (of a sealed file: of its text);
+ * what is behind them comes again from the workers. 0 or errno; ENODATA: nothing of use was in it */
 static int repair(const char *path, const char *name, uint64_t known,
 		  struct disk_result *ret_result)
 {
@@ -143,14 +143,10 @@ static void repair_files(struct recording *rec, json_t *opens)
 	{
 		char path[MAX_PATH_LEN + 280];
 		struct disk_result r = {0};
-		uint64_t known;
 		int fd, rc;
 
 		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, name);
-		known = json_is_true(json_object_get(line, "sealed"))
-				? UINT64_MAX
-				: saved_file_bytes(rec, name);
-		rc = repair(path, name, known, &r);
+		rc = repair(path, name, saved_file_bytes(rec, name), &r);
 		if (rc == ENOENT && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
 			rc = disk_hash(fd, r.sha256, &r.bytes);
 			close(fd);

@@ -298,8 +298,10 @@ void rooms_tick(struct writer *w)
 
 	for (struct wroom *r = w->rooms, *next; r; r = next) {
 		next = r->next;
-		for (struct wtrack *t = r->tracks; t; t = t->next)
+		for (struct wtrack *t = r->tracks; t; t = t->next) {
 			intake_tick(t, now_ns);
+			intake_watch(t);
+		}
 		if (!r->recording) {
 			room_release(r); /* its recording failed after all had left */
 			continue;

@@ -416,6 +416,8 @@ static bool set_parameters(struct member *m, const struct frame *f)
 	sl_buf_init(&now, 0);
 	if (!frame_parameters(f, &now))
 		sdp_parameters(f->codec, sl_str_c(m->track->params), &now);
+	if (m->width == 0) /* told in the description alone */
+		(void)sets_size(f->codec, sl_buf_view(&now), &m->width, &m->height);
 	changed = now.len > 0 && !sl_str_eq(sl_buf_view(&now), sl_buf_view(&m->parameters));
 	if (changed) {
 		sl_buf_free(&m->parameters);
@@ -548,6 +550,8 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 		s->end_ns = m->end_ns;
 	s->n_frames++;
 	s->n_silent = 0;
+	m->track->written_ms = sl_loop_ms(w->w->loop);
+	m->track->stands_still = false;
 	sl_count(&w->m[M_frames]);
 }
 

@@ -13,6 +13,7 @@
  */
 #include "announce.h"
 #include "api.h"
+#include "keyask.h"
 #include "mix.h"
 #include "spool.h"
 
@@ -48,6 +49,7 @@ struct tap_track {
 	uint32_t told;	       /* the writer that knows it */
 	bool mixed;	       /* by the mixer, out of the others */
 	uint8_t encoding;
+	struct keyask ask; /* of the encoding that is waited for */
 	uint64_t window_ms;
 	uint32_t bytes[SL_RTC_MAX_ENCODINGS], rate[SL_RTC_MAX_ENCODINGS];
 	struct sl_codec_state *state; /* of the encoding that is waited for */
@@ -202,6 +204,7 @@ static bool begins_key_frame(struct tap_track *tt, const struct sl_media *m)
 	struct sl_frame_info info;
 
 	if (tt->state_of != m->encoding) {
+		tt->ask = (struct keyask){0};
 		sl_codec_state_free(tt->state);
 		tt->state = NULL;
 		tt->state_of = m->encoding;
@@ -230,10 +233,12 @@ static bool choose(struct tap *t, struct tap_track *tt, const struct sl_media *m
 	if (m->encoding == tt->encoding || m->encoding != best)
 		return m->encoding == tt->encoding;
 	if (!begins_key_frame(tt, m)) {
-		sl_track_ask_key_frame(m->track, m->encoding);
+		if (keyask_due(&tt->ask, sl_loop_ms(t->w->loop)))
+			sl_track_ask_key_frame(m->track, m->encoding);
 		return false;
 	}
 	tt->encoding = m->encoding;
+	tt->ask = (struct keyask){0};
 	return true;
 }
 

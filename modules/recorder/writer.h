@@ -6,6 +6,7 @@
 
 #include "depacket.h"
 #include "disk.h"
+#include "keyask.h"
 #include "manifest.h"
 #include "mux.h"
 #include "recorder.h"
@@ -98,7 +99,10 @@ struct wtrack {
 	struct depacket frames;
 	struct timeline line[SL_RTC_MAX_ENCODINGS];
 	uint64_t lost_now;    /* numbers missing before the next frame */
-	uint64_t asked_ms;    /* when a key frame was asked for */
+	struct keyask ask;    /* for key frames */
+	uint64_t came_ms;     /* the newest packet with a payload */
+	uint64_t written_ms;  /* the newest frame in a file; packets without one are a standstill */
+	bool stands_still;    /* which has been told */
 	bool has_stream;      /* a packet has come: encoding and ssrc are its */
 	/* In the recording: */
 	bool joined;
@@ -169,6 +173,8 @@ void intake_close(struct wtrack *t);
 void intake_tick(struct wtrack *t, uint64_t now_ns);
 void intake_drain(struct wtrack *t);
 void intake_ask_key(struct wtrack *t);
+/* Tells of pictures of which packets come and nothing gets into a file. */
+void intake_watch(struct wtrack *t);
 
 /* ---- recording.c */
 int recording_start(struct wroom *room, struct recording **ret_rec);
@@ -181,6 +187,7 @@ int recording_lock(const char *dir, int *ret_fd);
 /* at_ns: of the monotonic clock */
 void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns);
 void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p);
+void recording_standstill(struct recording *rec, const struct wtrack *t, const char *reason);
 void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint64_t lost);
 /* No more; the room has let go of it. It is freed when its last file is. */
 void recording_end(struct recording *rec, const char *end_state, const char *reason);

@@ -5,6 +5,7 @@
 #include "lib/test.h"
 #include "modules/recorder/codec_name.h"
 #include "modules/recorder/depacket.h"
+#include "modules/recorder/keyask.h"
 
 static struct depacket d;
 static char seen[4096]; /* frames as hex: "K:0102 d:03", K a key frame */
@@ -188,6 +189,57 @@ TEST(h264_is_put_together_with_start_codes)
 	    "cc");
 	put(SL_CODEC_H264, 2, true, "419a00");
 	SEEN("K:000000016742c01e0000000168ce000000016588aabbcc d:00000001419a00");
+}
+
+TEST(h264_parameter_sets_with_a_marker_of_their_own_belong_to_the_picture_behind_them)
+{
+	begin();
+	put(SL_CODEC_H264, 1, true, "6742c00bda");
+	put(SL_CODEC_H264, 1, true, "68ce3c80");
+	SEEN("");
+	put(SL_CODEC_H264, 2, true, "658880");
+	SEEN("K:000000016742c00bda0000000168ce3c8000000001658880");
+	CHECK_INT(d.n_broken, 0);
+	put(SL_CODEC_H264, 3, true, "419a00");
+	CHECK_INT(n_seen, 2);
+	CHECK(!last.key);
+	/* Behind a loss nobody knows which picture they were for. */
+	put(SL_CODEC_H264, 4, true, "6742c00bda");
+	put_lost(SL_CODEC_H264, 5, true, "419a00", 1);
+	CHECK_INT(n_seen, 2);
+}
+
+TEST(parameter_sets_tell_the_size_also_outside_the_stream)
+{
+	/* x264: 160x120, Constrained Baseline; its sets as a description has them */
+	struct sl_buf b;
+	uint16_t width = 0, height = 0;
+
+	sl_buf_init(&b, 0);
+	sdp_parameters(SL_CODEC_H264,
+		       SL_STR("sprop-parameter-sets=Z0LACtkChH5cBEAAAAMAQAAABQPEiZI=,aMuDyyA="), &b);
+	CHECK(sets_size(SL_CODEC_H264, sl_buf_view(&b), &width, &height));
+	CHECK_INT(width, 160);
+	CHECK_INT(height, 120);
+	CHECK(!sets_size(SL_CODEC_H264, SL_STR("nonsense"), &width, &height));
+	CHECK(!sets_size(SL_CODEC_VP8, sl_buf_view(&b), &width, &height));
+	sl_buf_free(&b);
+}
+
+TEST(who_does_not_answer_is_asked_ever_more_rarely)
+{
+	struct keyask k = {0};
+	unsigned n = 0;
+	uint64_t last_ms = 0, longest = 0;
+
+	for (uint64_t now = 1000; now < 121000; now += 20)
+		if (keyask_due(&k, now)) {
+			longest = n && now - last_ms > longest ? now - last_ms : longest;
+			last_ms = now;
+			n++;
+		}
+	CHECK_INT(longest, KEYASK_MOST_MS);
+	CHECK(n > 15 && n < 22);
 }
 
 TEST(h264_fragments_without_beginning_are_no_frame)

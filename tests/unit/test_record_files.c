@@ -84,7 +84,7 @@ TEST(any_bytes_at_all_have_a_good_length_within_them)
 		for (unsigned k = 0; k < N_CONTAINERS; k++)
 			CHECK(containers[k].good_length(file, file_len - noise[5] % 32) <=
 			      file_len);
-		CHECK(envelope_good_length(file, file_len) <= file_len);
+		CHECK(envelope_good_length(file, file_len, UINT64_MAX) <= file_len);
 	}
 	sl_random_fake(NULL);
 }
@@ -298,9 +298,11 @@ TEST(a_sealed_file_opens_with_the_private_key_whole_or_up_to_its_last_piece)
 	CHECK(!memmem(sealed.p, sealed.len, "two", 3) && envelope_is_sealed(sl_buf_view(&sealed)));
 	CHECK_INT(open_text(sl_buf_view(&sealed), own, dst, &ended), -SL_ENOENT);
 	CHECK(ended && strcmp(dst, "one two") == 0);
-	CHECK_INT(envelope_good_length(sealed.p, sealed.len), sealed.len);
+	CHECK_INT(envelope_good_length(sealed.p, sealed.len, UINT64_MAX), sealed.len);
 	/* The last piece is twenty bytes, the one before 23. */
-	CHECK_INT(envelope_good_length(sealed.p, sealed.len - 1), sealed.len - 20);
+	CHECK_INT(envelope_good_length(sealed.p, sealed.len - 1, UINT64_MAX), sealed.len - 20);
+	CHECK_INT(envelope_good_length(sealed.p, sealed.len, 7), sealed.len);
+	CHECK_INT(envelope_good_length(sealed.p, sealed.len, 6), sealed.len - 20 - 23);
 	CHECK_INT(open_text((struct sl_str){(char *)sealed.p, sealed.len - 21}, own, dst, &ended),
 		  -SL_ENOENT);
 	CHECK(!ended && strcmp(dst, "one ") == 0);
