@@ -71,8 +71,9 @@ void disk_scratch_end(struct disk_file *f);
 void disk_remove(struct disk *d, const char *dir, const char *name);
 uint64_t disk_errors(const struct disk *d);
 
-/* Cuts a file that was not written to its end to the bytes that play, at most so many, and has it
- * say so. *ret_good 0: nothing plays, and it is as it was. 0 or errno */
+/* Cuts a file that was not written to its end to the bytes that play, at most so many (of a sealed
+ * file: of its text), and has it say so. *ret_good 0: nothing plays, and it is as it was. 0 or errno
+ */
 int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good);
 /* With all directories above it. 0 or errno */
 int disk_make_dir(const char *dir);

@@ -51,7 +51,8 @@ static char *slurp(const char *path, size_t *ret_len)
 }
 
 /* Repairs PATH.part and gives it its name. known: bytes that count (of a sealed file: of its text);
- * what is behind them comes again from the workers. 0 or errno; ENODATA: nothing of use was in it */
+ * what is behind them comes again from the workers. 0 or errno; ENODATA: nothing of use was in it
+ */
 static int repair(const char *path, const char *name, uint64_t known,
 		  struct disk_result *ret_result)
 {
