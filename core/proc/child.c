@@ -30,7 +30,7 @@ bool child_is_aux(const struct child *c)
 	return c->worker_index >= c->gen->plan->n_workers;
 }
 
-static const char *child_name(const struct child *c)
+const char *child_name(const struct child *c)
 {
 	return child_is_aux(c) ? c->gen->plan->aux[c->worker_index - c->gen->plan->n_workers]
 			       : "worker";
@@ -239,6 +239,16 @@ void child_tell(struct child *c, enum ctl_type type)
 	if (type == CTL_DRAIN || type == CTL_QUIT || type == CTL_STOP)
 		c->leaving = true;
 	tell(c, &(struct ctl){.type = type});
+}
+
+int child_ask(struct child *c, struct sl_str words, int fd)
+{
+	struct ctl_ask msg = {.head.type = CTL_ASK};
+	size_t len = sl_str_copy(msg.words, sizeof msg.words, words);
+
+	if (c->chan < 0 || len >= sizeof msg.words)
+		return -SL_ESYS;
+	return fd_send_with(c->chan, &msg, offsetof(struct ctl_ask, words) + len + 1, &fd, 1);
 }
 
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except)

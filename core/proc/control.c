@@ -2,7 +2,8 @@
  * proc/control.c: the control socket: one command line in, text out, the last line "ok" or "error".
  *
  * Commands: reload, quit, stop, reopen, upgrade, kick SID, segments (answers with read-only
- * descriptors of the shared segments), status. Only root and the master's own user can connect
+ * descriptors of the shared segments), status, ask MODULE WORDS (goes to the module's own process,
+ * which answers). Only root and the master's own user can connect
  * (mode 0600). A client that neither speaks nor reads is bounded: one small command, one buffer,
  * sixteen clients.
  */
@@ -124,6 +125,39 @@ static void kick(struct control_client *c, struct sl_str arg)
 	control_done(c, false);
 }
 
+static struct child *find_aux(struct master *m, struct sl_str module)
+{
+	for (unsigned i = 0; i < m->n_slots; i++) {
+		struct child *c = &m->slots[i];
+
+		if (c->gen && c->gen->state == GEN_CURRENT && c->ready && child_is_aux(c) &&
+		    sl_str_eq(module, sl_str_c(child_name(c))))
+			return c;
+	}
+	return NULL;
+}
+
+/* The client is that process's from now on. */
+static void ask(struct control_client *c, struct sl_str arg)
+{
+	struct sl_str module = sl_str_trim(sl_str_split(&arg, ' '));
+	struct child *to = find_aux(c->m, module);
+
+	if (!to) {
+		sl_buf_printf(&c->out,
+			      "no process of %.*s serves; is it among the modules of the "
+			      "configuration?\n",
+			      SL_FMT(module));
+	} else if (child_ask(to, sl_str_trim(arg), c->ev.fd) < 0) {
+		sl_buf_printf(&c->out, "the process of %.*s cannot be asked: %s\n", SL_FMT(module),
+			      strerror(errno));
+	} else {
+		free_client(c);
+		return;
+	}
+	control_done(c, false);
+}
+
 static void status(struct control_client *c)
 {
 	static const char *const states[] = {"starting", "current", "draining"};
@@ -194,7 +228,7 @@ static const struct {
 } commands[] = {
 	{"reload", cmd_reload}, {"quit", cmd_quit},	  {"stop", cmd_stop},
 	{"reopen", cmd_reopen}, {"upgrade", cmd_upgrade}, {"segments", cmd_segments},
-	{"kick", kick},		{"status", cmd_status},
+	{"kick", kick},		{"status", cmd_status},	  {"ask", ask},
 };
 
 static void run(struct control_client *c)
@@ -209,7 +243,7 @@ static void run(struct control_client *c)
 		}
 	}
 	control_say(c, SL_STR("unknown command; reload, quit, stop, reopen, upgrade, kick SID, "
-			      "segments and status are known\n"));
+			      "segments, status and ask MODULE are known\n"));
 	control_done(c, false);
 }
 

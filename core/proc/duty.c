@@ -264,7 +264,7 @@ static void obey(struct worker *w, const struct ctl *msg, int fd)
 static void on_master(struct sl_event *ev, unsigned ready)
 {
 	struct worker *w = ev->arg;
-	struct ctl msg;
+	struct ctl_ask msg;
 	unsigned n_fds = 0;
 	size_t len = 0;
 	int fd = -1, rc;
@@ -279,8 +279,13 @@ static void on_master(struct sl_event *ev, unsigned ready)
 		(void)signal(SIGTERM, SIG_DFL); /* nobody else can end it in order now */
 		return;
 	}
-	if (len == sizeof msg)
-		obey(w, &msg, n_fds ? fd : -1);
+	if (len > sizeof msg.head && n_fds && msg.head.type == CTL_ASK) {
+		((char *)&msg)[len - 1] = 0;
+		answer_begin(w, msg.words, fd);
+		return;
+	}
+	if (len == sizeof msg.head)
+		obey(w, &msg.head, n_fds ? fd : -1);
 	if (n_fds)
 		close(fd);
 }
@@ -300,6 +305,7 @@ int duty_begin(struct worker *w)
 
 void duty_end(struct worker *w)
 {
+	answers_close(w);
 	sl_post_cancel(w->pub.loop, &w->announce_gone);
 	while (w->gone) {
 		struct gone *g = w->gone;

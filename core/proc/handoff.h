@@ -76,11 +76,18 @@ enum ctl_type {
 	CTL_SESSION_LOST, /* sid, kind, room of an entry that died with owner */
 	CTL_KICK,	  /* close the session sid */
 	CTL_OFFLOAD,	  /* worker -> master: its rules wait for the interface arg */
+	CTL_ASK,	  /* struct ctl_ask: a descriptor comes along, for the answer */
 };
 struct ctl {
 	uint32_t type, owner, arg, kind;
 	uint64_t room;
 	uint8_t sid[16];
+};
+/* Longer than the others by its words, which end with a zero: a process of another version that
+ * does not know it takes it for none of its own. */
+struct ctl_ask {
+	struct ctl head;
+	char words[256];
 };
 
 /* The role's entry points; each returns the process's exit status. */

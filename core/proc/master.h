@@ -111,7 +111,11 @@ struct generation *generation_current(struct master *m);
 /* ---- child.c */
 int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index);
 bool child_is_aux(const struct child *c);
+/* "worker", or the module whose process it is */
+const char *child_name(const struct child *c);
 void child_tell(struct child *c, enum ctl_type type);
+/* Its module is asked by somebody who waits at fd; the caller keeps fd. -SL_ESYS: not told */
+int child_ask(struct child *c, struct sl_str words, int fd);
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
 /* SIGKILL; its exit is handled as leaving */
 void child_kill(struct child *c);

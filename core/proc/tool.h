@@ -6,6 +6,7 @@
 #define PROC_TOOL_H
 
 #include <stdbool.h>
+#include <sluice/buf.h>
 #include "shm/shm.h"
 
 struct tool_opts {
@@ -32,8 +33,8 @@ unsigned tool_module_paths(const char *ret_paths[TOOL_MAX_PATHS]);
 int tool_config_text(const char *prefix, const char *file, const char **ret_name, char **ret_text,
 		     size_t *ret_len);
 
-/* All modules that are linked in, or else those that tool_module_paths finds, for their tables; says
- * on standard error what cannot be loaded. */
+/* All modules that are linked in, or else those that tool_module_paths finds, for their tables;
+ * says on standard error what cannot be loaded. */
 struct registry;
 int tool_load_all(struct sl_pool *pool, struct registry **ret_registry);
 
@@ -45,6 +46,9 @@ int tool_reference(const struct tool_opts *o);
 int tool_module(const char *file);
 /* -s */
 int tool_signal(const struct tool_opts *o, const char *command);
+/* The last line of an answer says how it went, and goes; -SL_EDENIED: refused, or not complete,
+ * which standard error tells. */
+int tool_ask(const struct tool_opts *o, const char *line, struct sl_buf *answer);
 int tool_kick(const struct tool_opts *o, const char *sid);
 int tool_top(const struct tool_opts *o);
 int tool_sessions(const struct tool_opts *o);

@@ -50,33 +50,57 @@ static bool cut_end(struct sl_str *s, struct sl_str end)
 	return true;
 }
 
-/* The last line says how it went; what is before it is for the reader. */
-static int judge(struct sl_str answer)
+static int refused(struct sl_str why, bool complete)
 {
-	bool ok = cut_end(&answer, SL_STR("ok\n"));
-	bool refused = !ok && cut_end(&answer, SL_STR("error\n"));
-
-	if (fd_write_all(STDERR_FILENO, answer.p, answer.len) < 0)
-		return 1;
-	if (!ok && !refused)
-		fprintf(stderr, "sluice: the master closed the connection before its answer was "
+	(void)fd_write_all(STDERR_FILENO, why.p, why.len);
+	if (!complete)
+		fprintf(stderr, "sluice: the connection was closed before the answer was "
 				"complete; see its log\n");
-	return !ok;
+	return -SL_EDENIED;
+}
+
+/* The last line says how it went; what is before it is for the reader. */
+static int judge(struct sl_buf *answer)
+{
+	struct sl_str text = sl_buf_view(answer);
+	bool complete;
+
+	if (cut_end(&text, SL_STR("ok\n"))) {
+		answer->len = text.len;
+		return 0;
+	}
+	complete = cut_end(&text, SL_STR("error\n"));
+	return refused(text, complete);
+}
+
+static int read_answer(int fd, struct sl_buf *answer)
+{
+	char text[16384];
+	ssize_t got;
+
+	while ((got = recv(fd, text, sizeof text, 0)) > 0)
+		sl_buf_add(answer, text, (size_t)got);
+	return sl_buf_ok(answer) < 0 ? -SL_ENOMEM : judge(answer);
 }
 
 static int print_answer(int fd)
 {
 	struct sl_buf answer;
-	char text[4096];
-	ssize_t got;
-	int status;
+	int rc;
 
 	sl_buf_init(&answer, 0);
-	while ((got = recv(fd, text, sizeof text, 0)) > 0)
-		sl_buf_add(&answer, text, (size_t)got);
-	status = judge(sl_buf_view(&answer));
+	rc = read_answer(fd, &answer);
+	if (rc == 0)
+		rc = fd_write_all(STDERR_FILENO, answer.p, answer.len);
 	sl_buf_free(&answer);
-	return status;
+	return rc < 0;
+}
+
+int tool_ask(const struct tool_opts *o, const char *line, struct sl_buf *answer)
+{
+	int fd FD_AUTO = -1;
+
+	return ask(o, line, &fd) < 0 ? -SL_ESYS : read_answer(fd, answer);
 }
 
 /* Without the socket (another user's, or lost): the signal that nginx users know, by the pid file.

@@ -63,6 +63,20 @@ const void *sl_tool_conf(const struct sl_tool_env *env, const char *module)
 	return m ? m->conf : NULL;
 }
 
+int sl_tool_ask(const struct sl_tool_env *env, const char *module, struct sl_str words,
+		struct sl_buf *answer)
+{
+	const struct tool_run *run = env->opaque;
+	char line[256];
+	int n = snprintf(line, sizeof line, "ask %s %.*s\n", module, SL_FMT(words));
+
+	if (n < 0 || n >= (int)sizeof line || memchr(words.p, '\n', words.len)) {
+		fprintf(stderr, "sluice: too much is asked of %s at once\n", module);
+		return -SL_EINVAL;
+	}
+	return tool_ask(run->opts, line, answer);
+}
+
 void tool_print_module_usage(void)
 {
 	struct sl_pool *pool = sl_pool_new(0);

@@ -46,11 +46,15 @@ struct worker {
 	struct sl_post announce_gone;
 	bool gone_second_look;
 	bool evicted;
+	struct answer *answers; /* that are being written: answer.c */
 };
 
 void worker_set_state(struct worker *w, enum worker_state state);
 /* ---- duty.c: heartbeat, the master's messages, draining; begins once everything has started */
 int duty_begin(struct worker *w);
 void duty_end(struct worker *w);
+/* ---- answer.c: the operator asks a module. Takes fd, where he waits */
+void answer_begin(struct worker *w, const char *words, int fd);
+void answers_close(struct worker *w);
 
 #endif

@@ -338,6 +338,17 @@ int aux_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	return 0;
 }
 
+int aux_asked(void *ctx, struct sl_str words, struct sl_buf *answer)
+{
+	struct aux *a = ctx;
+	int rc;
+
+	(void)stack_run(a->stack, sl_loop_ms(a->w->loop));
+	rc = registrations_asked(a->stack, words, answer);
+	sl_post(a->w->loop, &a->post);
+	return rc;
+}
+
 void aux_drain(void *ctx)
 {
 	struct aux *a = ctx;

@@ -9,6 +9,8 @@
 int aux_start(struct sl_worker *w, void *conf, void **ret_ctx);
 void aux_drain(void *ctx);
 void aux_stop(void *ctx);
+/* By a command of this module; see shown_bindings.c for the words */
+int aux_asked(void *ctx, struct sl_str words, struct sl_buf *answer);
 
 int edge_start(struct sl_worker *w, void *conf, void **ret_ctx);
 void edge_drain(void *ctx);

@@ -6,6 +6,7 @@
  */
 #include "aux.h"
 #include "conf.h"
+#include "registrations_tool.h"
 #include "route_tool.h"
 
 static const struct sl_hook hooks[] = {
@@ -19,6 +20,10 @@ static const struct sl_tool tools[] = {
 	{.name = "route",
 	 .usage = "       sluice route URI|NUMBER [from USER | trunk NAME | anyone]\n",
 	 .run = route_tool},
+	{.name = "registrations",
+	 .usage = "       sluice registrations [--json] [USER]\n"
+		  "       sluice registrations end USER [CONTACT]\n",
+	 .run = registrations_tool},
 	{.name = NULL},
 };
 
@@ -27,4 +32,5 @@ SL_MODULE(sip_gateway, .name = "sip-gateway", .version = "1.0",
 	  .flags = SL_M_AUX, .directives = sip_directives, .conf_size = sizeof(struct sip_conf),
 	  .hooks = hooks, .metrics = sip_metrics, .check = sip_conf_check,
 	  .worker_start = edge_start, .worker_drain = edge_drain, .worker_stop = edge_stop,
-	  .aux_start = aux_start, .aux_drain = aux_drain, .aux_stop = aux_stop, .tools = tools);
+	  .aux_start = aux_start, .aux_drain = aux_drain, .aux_stop = aux_stop, .tools = tools,
+	  .asked = aux_asked);

@@ -20,7 +20,7 @@
 
 #define SL_MODULE_MAGIC 0x534c5543u /* "SLUC" */
 #define SL_ABI_MAJOR 1
-#define SL_ABI_MINOR 1
+#define SL_ABI_MINOR 2
 
 /* Readable tokens of what the layout depends on; must be equal, token by token. */
 #if UINTPTR_MAX == UINT64_MAX
@@ -79,6 +79,9 @@ struct sl_module {
 	void (*aux_drain)(void *ctx);
 	void (*aux_stop)(void *ctx);
 	const struct sl_tool *tools; /* commands of `sluice`, see <sluice/tool.h> */
+	/* A command asks (sl_tool_ask), in the module's own process: adds to answer what the
+	 * command is to print. Negative: refused, and answer says why, for people. */
+	int (*asked)(void *ctx, struct sl_str words, struct sl_buf *answer);
 };
 
 #ifdef SL_STATIC
