@@ -63,6 +63,11 @@ static const struct sl_directive trunk_fields[] = {
 	SL_FIELD(struct trunk_conf, verify, SL_T_BOOL, .dflt = "on",
 		 .doc = "Over TLS: its certificate has to name the server, and to come from one of "
 			"tls.authorities."),
+	SL_FIELD(struct trunk_conf, cert, SL_T_STR, .max = 1 << 20,
+		 .doc = "Over TLS: our own certificate for this one (PEM, with its chain): `!file "
+			"PATH`. Unset: tls.cert."),
+	SL_FIELD(struct trunk_conf, key, SL_T_SECRET, .max = 1 << 16,
+		 .doc = "The key of it (PEM): `!file PATH`."),
 	SL_FIELD(struct trunk_conf, redirects, SL_T_BOOL, .dflt = "on",
 		 .doc = "When it redirects a call (3xx): to a number of its own, that is called "
 			"there; to one of this node, as if it called us. Off: a failure."),
@@ -392,17 +397,35 @@ static void check_headers(struct sl_conf *c, const char *path, const struct sl_l
 			sl_conf_error(c, path, "a header is written \"Name: value\"");
 }
 
+static void check_client(struct sl_conf *c, const char *path, const struct sl_tls_client_opts *o)
+{
+	struct sl_tls_client *client;
+	char err[256];
+
+	if (sl_tls_client_new(o, &client, err, sizeof err) < 0)
+		sl_conf_error(c, path, "%s", err);
+	else
+		sl_tls_client_free(client);
+}
+
 static void check_tls(struct sl_conf *c, const struct tls_conf *t)
 {
 	const struct sl_tls_client_opts o = {
 		.authorities = t->authorities, .cert = t->cert, .key = t->key};
-	struct sl_tls_client *client;
-	char err[256];
 
-	if (sl_tls_client_new(&o, &client, err, sizeof err) < 0)
-		sl_conf_error(c, "tls", "%s", err);
-	else
-		sl_tls_client_free(client);
+	check_client(c, "tls", &o);
+}
+
+static void check_trunk_cert(struct sl_conf *c, size_t i, const struct trunk_conf *t)
+{
+	const struct sl_tls_client_opts o = {.cert = t->cert, .key = t->key, .unchecked = true};
+	char path[64];
+
+	path_of(path, "trunks", i, "cert");
+	if ((t->cert.len > 0) != (t->key.len > 0))
+		sl_conf_error(c, path, "a certificate and its key go together: cert and key");
+	else if (t->cert.len > 0)
+		check_client(c, path, &o);
 }
 
 static void check_trunk(struct sl_conf *c, size_t i, struct trunk_conf *t)
@@ -422,6 +445,7 @@ static void check_trunk(struct sl_conf *c, size_t i, struct trunk_conf *t)
 	path_of(path, "trunks", i, "user");
 	if (t->registers && t->user.len == 0)
 		sl_conf_error(c, path, "to register needs a user");
+	check_trunk_cert(c, i, t);
 }
 
 static void check_hours(struct sl_conf *c, size_t i, const struct route_conf *r)

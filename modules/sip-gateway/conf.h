@@ -44,6 +44,7 @@ struct trunk_conf {			    /* trunks */
 	int64_t max_calls, max_cps;
 	struct sl_list headers; /* struct sl_str: "Name: value" */
 	int32_t siprec;
+	struct sl_str cert, key; /* PEM: ours for it alone; empty: as `tls` says */
 };
 /* Its host alone, as a certificate has to name it */
 struct sl_str trunk_conf_host(const struct trunk_conf *t);

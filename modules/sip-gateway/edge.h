@@ -88,6 +88,7 @@ struct edge {
 	struct edge_sticky sticky[EDGE_STICKY];
 	uint32_t last_stack; /* the process that new work went to last */
 	struct sl_tls_client *tls[2]; /* that checks certificates, and that does not */
+	struct sl_tls_client **own_tls; /* by index: of trunks with a certificate for them alone */
 	struct legs *legs;
 	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */

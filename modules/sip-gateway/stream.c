@@ -77,18 +77,46 @@ static void on_closed(void *arg, struct sl_conn *conn, enum sl_close_reason why)
 	edge_conn_free(c);
 }
 
-static int new_client(struct edge *e, bool unchecked)
+static int new_client(const struct sl_tls_client_opts *o, struct sl_tls_client **ret_client)
+{
+	char err[256];
+	int rc = sl_tls_client_new(o, ret_client, err, sizeof err);
+
+	if (rc < 0) /* it was read when the configuration was checked */
+		sl_log(SL_LOG_ERROR, "sip-gateway", "TLS to trunks: %s", err);
+	return rc;
+}
+
+/* Those of all trunks that have no certificate of ours for them alone */
+static int new_common(struct edge *e, bool unchecked)
 {
 	const struct tls_conf *t = &e->conf->tls;
 	const struct sl_tls_client_opts o = {.authorities = t->authorities,
 					     .cert = t->cert,
 					     .key = t->key,
 					     .unchecked = unchecked};
-	char err[256];
-	int rc = sl_tls_client_new(&o, &e->tls[unchecked], err, sizeof err);
 
-	if (rc < 0) /* it was read when the configuration was checked */
-		sl_log(SL_LOG_ERROR, "sip-gateway", "TLS to trunks: %s", err);
+	return new_client(&o, &e->tls[unchecked]);
+}
+
+static int new_own(struct edge *e)
+{
+	const struct sl_list *trunks = &e->conf->trunks;
+	int rc = 0;
+
+	e->own_tls = calloc(trunks->n + 1, sizeof(struct sl_tls_client *));
+	if (!e->own_tls)
+		return -SL_ENOMEM;
+	for (size_t i = 0; rc == 0 && i < trunks->n; i++) {
+		const struct trunk_conf *t = SL_LIST_AT(*trunks, struct trunk_conf, i);
+		const struct sl_tls_client_opts o = {.authorities = e->conf->tls.authorities,
+						     .cert = t->cert,
+						     .key = t->key,
+						     .unchecked = !t->verify};
+
+		if (t->cert.len > 0)
+			rc = new_client(&o, &e->own_tls[i]);
+	}
 	return rc;
 }
 
@@ -115,7 +143,9 @@ int stream_init(struct edge *e)
 	};
 	if (!needs_tls(e->conf))
 		return 0;
-	return new_client(e, false) < 0 ? -SL_ECONF : new_client(e, true);
+	if (new_common(e, false) < 0 || new_common(e, true) < 0 || new_own(e) < 0)
+		return -SL_ECONF;
+	return 0;
 }
 
 int stream_preread(void *ctx, struct sl_conn *conn)
@@ -158,15 +188,26 @@ static struct edge_conn *find_outgoing(struct edge *e, const struct sip_flow *fl
 	return NULL;
 }
 
-static const struct trunk_conf *find_trunk(const struct edge *e, uint32_t peer)
+static const struct trunk_conf *find_trunk(const struct edge *e, uint32_t peer, size_t *ret_index)
 {
 	for (size_t i = 0; peer && i < e->conf->trunks.n; i++) {
 		const struct trunk_conf *t = SL_LIST_AT(e->conf->trunks, struct trunk_conf, i);
 
-		if (wire_peer(t->name) == peer)
-			return t;
+		if (wire_peer(t->name) != peer)
+			continue;
+		*ret_index = i;
+		return t;
 	}
 	return NULL;
+}
+
+/* NULL: of a trunk that is not in this configuration any more, or not one for TLS */
+static const struct sl_tls_client *client_of(const struct edge *e, const struct trunk_conf *t,
+					     size_t index)
+{
+	if (!t || !e->own_tls)
+		return NULL;
+	return e->own_tls[index] ? e->own_tls[index] : e->tls[!t->verify];
 }
 
 static void give_up(struct edge_conn *c)
@@ -190,13 +231,14 @@ static int adopt(struct edge_conn *c, int fd)
 	struct sl_conn_source from = {.remote = c->remote, .local = c->local, .fd = fd};
 	const struct trunk_conf *t;
 	char host[LOCATE_NAME];
+	size_t index;
 
 	if (c->transport == SIP_TLS) {
-		t = find_trunk(c->edge, c->peer);
-		if (!t || !c->edge->tls[!t->verify]) /* not in this configuration any more */
+		t = find_trunk(c->edge, c->peer, &index);
+		from.tls = client_of(c->edge, t, t ? index : 0);
+		if (!from.tls)
 			return -SL_ENOENT;
 		(void)sl_str_copy(host, sizeof host, trunk_conf_host(t));
-		from.tls = c->edge->tls[!t->verify];
 		from.tls_name = host;
 	}
 	return sl_conn_adopt(c->edge->w, &from, &c->edge->stream_ops, c, &c->conn);
@@ -295,6 +337,9 @@ void stream_stop(struct edge *e)
 			close(c->connecting.fd);
 		edge_conn_free(c);
 	}
+	for (size_t i = 0; e->own_tls && i < e->conf->trunks.n; i++)
+		sl_tls_client_free(e->own_tls[i]);
+	free(e->own_tls);
 	sl_tls_client_free(e->tls[0]);
 	sl_tls_client_free(e->tls[1]);
 }
