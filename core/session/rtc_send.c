@@ -474,7 +474,8 @@ static uint32_t send_padding(struct sl_rtc_media *m)
 	return emit(m, &out, &shape);
 }
 
-/* A cluster leaves at its own rate, a few packets a millisecond. */
+/* A cluster leaves at its own rate, a few packets a millisecond; it ends early where the section that
+ * carries it goes in the middle of it. */
 static void probe(struct sl_rtc *c, const struct bwe_state *s)
 {
 	struct sl_rtc_media *m = padding_section(c);
@@ -483,9 +484,11 @@ static void probe(struct sl_rtc *c, const struct bwe_state *s)
 	if (s->probe != 0 && s->probe != c->probe) {
 		c->probe = s->probe;
 		c->probe_bps = s->probe_bps;
-		c->probe_left = m ? s->probe_bytes : 0;
+		c->probe_left = s->probe_bytes;
 		c->probe_next_ns = now;
 	}
+	if (!m)
+		c->probe_left = 0;
 	while (c->probe != 0 && c->probe_left > 0 && c->probe_next_ns <= now)
 		if (send_padding(m) == 0)
 			c->probe_left = 0; /* its result will be too little, and not be used */
