@@ -474,8 +474,8 @@ static uint32_t send_padding(struct sl_rtc_media *m)
 	return emit(m, &out, &shape);
 }
 
-/* A cluster leaves at its own rate, a few packets a millisecond; it ends early where the section that
- * carries it goes in the middle of it. */
+/* A cluster leaves at its own rate, a few packets a millisecond; it ends early where the section
+ * that carries it goes in the middle of it. */
 static void probe(struct sl_rtc *c, const struct bwe_state *s)
 {
 	struct sl_rtc_media *m = padding_section(c);
