@@ -14,6 +14,7 @@ struct signaling {
 	void *http_self;
 	struct sl_channel *channel;
 	struct sl_timer tick;
+	struct sl_post turn;
 	struct sl_ws_ops ops;
 	struct token_rules rules;
 };

@@ -82,7 +82,7 @@ void handover_refused(struct hub *hub, struct member *m)
 	if (!taker)
 		return;
 	join_resume_failed(taker, "the token does not fit");
-	conn_hear_again(taker);
+	turns_hear_again(taker);
 }
 
 struct conn *handover_give_up(struct member *m)
@@ -333,7 +333,7 @@ static int on_given(struct hub *hub, struct member *m, struct sl_reader *r)
 		join_resumed(taker, p, h->seen);
 	spread_release(hub, m);
 	if (taker)
-		conn_hear_again(taker);
+		turns_hear_again(taker);
 	return 0;
 }
 

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#define SPOKEN_MAX_MESSAGES 4 /* of full length, that wait for a roster or a handover */
-
 /* The sentences are for people who look at a console; programs go by the code. */
 static const char *sentence_of(enum client_error e)
 {
@@ -196,8 +194,7 @@ static void remember_number(struct conn *c, const struct message *m)
 		c->peer->last_number = m->number;
 }
 
-/* true: to be heard again. */
-static bool handle(struct conn *c, struct sl_str text)
+bool conn_handle(struct conn *c, struct sl_str text)
 {
 	struct message m;
 	enum client_error e = message_read(&m, text);
@@ -217,62 +214,6 @@ static bool handle(struct conn *c, struct sl_str text)
 	if (c->peer)
 		peer_pump(c->peer);
 	return v == LATER;
-}
-
-/* Bounded, since nobody has been let in yet. */
-static void keep(struct conn *c, struct sl_str text)
-{
-	struct spoken *s = NULL;
-
-	if (c->spoken_bytes + text.len <= SPOKEN_MAX_MESSAGES * c->hub->conf->max_message)
-		s = malloc(sizeof *s + text.len);
-	if (!s) {
-		conn_error(c, CLIENT_E_BUSY, "wait for the welcome before saying more", NULL);
-		return;
-	}
-	s->next = NULL;
-	s->len = text.len;
-	if (text.len > 0)
-		memcpy(s->text, text.p, text.len);
-	*c->tail = s;
-	c->tail = &s->next;
-	c->spoken_bytes += sizeof *s + text.len;
-}
-
-/* The state says that what follows has to wait behind this text. */
-static void hear(struct conn *c, struct sl_str text)
-{
-	if (!handle(c, text))
-		return;
-	c->state = CONN_WAITING;
-	keep(c, text);
-}
-
-/* The oldest, which the caller frees. */
-static struct spoken *take_spoken(struct conn *c)
-{
-	struct spoken *s = c->first;
-
-	c->first = s->next;
-	if (!c->first)
-		c->tail = &c->first;
-	c->spoken_bytes -= sizeof *s + s->len;
-	return s;
-}
-
-/* What has to wait once more stays in front of what came after it. */
-void conn_hear_again(struct conn *c)
-{
-	if (c->state == CONN_WAITING)
-		c->state = CONN_NEW;
-	while (c->first && (c->state == CONN_NEW || c->state == CONN_JOINED)) {
-		struct spoken *s = c->first;
-
-		if (handle(c, (struct sl_str){s->text, s->len}))
-			c->state = CONN_WAITING;
-		else
-			free(take_spoken(c));
-	}
 }
 
 /* ---- life of a connection */
@@ -337,10 +278,8 @@ void hub_conn_text(struct conn *c, struct sl_str text, bool binary)
 		return;
 	if (binary)
 		conn_error(c, CLIENT_E_BAD_MESSAGE, "messages are text", NULL);
-	else if (c->first || c->state == CONN_WAITING || c->state == CONN_TAKING)
-		keep(c, text);
 	else
-		hear(c, text);
+		turns_hear(c, text);
 	hub_settle(c->hub);
 }
 
@@ -353,8 +292,7 @@ static void conn_free(struct conn *c)
 		c->hub->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
-	while (c->first)
-		free(take_spoken(c));
+	turns_forget(c);
 	sl_gauge_add(&c->hub->m[M_CONNECTIONS], -1);
 	claims_free(&c->claims);
 	free(c->host);
@@ -371,6 +309,7 @@ void hub_conn_closed(struct conn *c, unsigned code)
 	bool on_purpose = code == CLOSE_NORMAL || code == CLOSE_GOING_AWAY || c->version == 0;
 
 	c->ws = NULL;
+	turns_hear_last(c);
 	if (c->taking && c->taking->hold)
 		c->taking->hold->taker = NULL;
 	if (c->peer && on_purpose)
@@ -392,13 +331,13 @@ static void conn_tick(struct conn *c)
 	bool late = c->deadline_ms && c->hub->now_ms >= c->deadline_ms;
 
 	if (c->state == CONN_WAITING && spread_is_synced(c->hub)) {
-		conn_hear_again(c);
+		turns_hear_again(c);
 	} else if (c->state == CONN_TAKING && late) {
 		if (c->taking->hold)
 			c->taking->hold->taker = NULL;
 		join_resume_failed(c, "the worker of this peer does not answer");
-		conn_hear_again(c);
-	} else if (c->state == CONN_NEW && late) {
+		turns_hear_again(c);
+	} else if (c->state == CONN_NEW && late && !c->first) {
 		conn_error(c, CLIENT_E_IDLE, "nobody joined in time", NULL);
 		conn_close(c, CLOSE_IDLE, CLIENT_E_IDLE);
 	}

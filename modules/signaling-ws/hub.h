@@ -9,6 +9,7 @@
  *     join.c   hello, join, resume, leave              spread.c    the roster over all workers,
  * delivery between them relay.c  offer, answer, candidate, message       handover.c  a peer moves
  * to another worker peer.c   delivery to a client, its end           guest.c     modules in rooms
+ *     turns.c  whose message is heard when many speak at once
  *     mailbox.c, pair.c, protocol.c, limits.c, jwt.c: pure parts
  */
 #ifndef SIGNALING_HUB_H
@@ -72,6 +73,7 @@ enum signal_metric {
 	M_ORIGINS_REFUSED,
 	M_TOKENS_REFUSED,
 	M_ICE_RENEWALS,
+	M_MESSAGES_WAITED,
 	M_JOIN_TIME,
 	M_SETUP_TIME,
 	N_SIGNAL_METRICS,
@@ -121,6 +123,8 @@ struct conn {
 	uint64_t deadline_ms; /* to have joined, or to be answered; 0: none */
 	struct spoken *first, **tail;
 	size_t spoken_bytes;
+	struct conn *turn_prev, *turn_next; /* hub->turns */
+	bool in_turns;			    /* it has spoken, and waits for its turn */
 	struct claims claims;
 	char *host; /* owned: the Host header without port; may be NULL */
 	struct sl_addr remote; /* of its socket; unset in tests */
@@ -161,6 +165,9 @@ struct hub_io {
 	/* Appends a JSON array. *ret_ttl_s: 0, they last. */
 	int (*ice_servers)(void *arg, struct sl_str host, struct sl_str id, struct sl_buf *json,
 			   uint64_t *ret_ttl_s);
+	uint64_t (*clock_us)(void *arg); /* goes on within a call: what a message takes */
+	void (*go_on)(void *arg);	 /* turns_go_on() shall be called with the end of this tick,
+					    or of the next one when that runs */
 };
 
 /* A module that takes part in the rooms */
@@ -170,6 +177,12 @@ struct guest {
 	void *arg;
 };
 enum { MAX_GUESTS = 8 };
+
+/* Connections that have spoken and are not heard yet, and what this tick has spent on others. */
+struct turns {
+	struct conn *first, *last;
+	uint64_t used_us;
+};
 
 struct hub {
 	const struct signal_conf *conf;
@@ -181,6 +194,7 @@ struct hub {
 	uint64_t now_ms;		    /* W: caller, before each call */
 	struct roster roster;
 	struct conn *conns;
+	struct turns turns;
 	struct peer *peers;
 	struct guest guests[MAX_GUESTS];
 	unsigned n_guests;
@@ -210,10 +224,17 @@ enum verdict conn_refuse(struct conn *c, enum client_error e, const char *senten
 			 const struct message *m);
 void conn_error(struct conn *c, enum client_error e, const char *sentence, const json_t *id);
 void conn_close(struct conn *c, unsigned code, enum client_error e);
-void conn_hear_again(struct conn *c); /* what it said while it waited */
+bool conn_handle(struct conn *c, struct sl_str text); /* true: to be heard again */
 
 /* What became of a message: refused ones have been answered with an error. */
 enum verdict { ACCEPTED, REFUSED, LATER /* hear it again when the connection is heard again */ };
+
+/* ---- turns.c */
+void turns_hear(struct conn *c, struct sl_str text); /* at once, or when it is its turn */
+void turns_hear_again(struct conn *c);		     /* what it said while it waited */
+void turns_hear_last(struct conn *c); /* its socket is closed: what it said before that counts */
+void turns_forget(struct conn *c);
+void turns_go_on(struct hub *hub); /* at the end of a tick, when io->go_on has asked for it */
 
 /* ---- join.c */
 enum verdict join_hello(struct conn *c, const struct message *m);

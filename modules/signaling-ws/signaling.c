@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sluice/clock.h>
 #include <sluice/crypto.h>
 #include "endpoint.h"
 
@@ -129,6 +130,8 @@ static const struct sl_metric metrics[] = {
 		SL_COUNTER(tokens_refused, "WebSockets refused because of their token."),
 	[M_ICE_RENEWALS] = SL_COUNTER(ice_renewals,
 				      "ICE servers sent again before their credentials ran out."),
+	[M_MESSAGES_WAITED] = SL_COUNTER(
+		messages_waited, "Messages that waited for their turn: many had spoken at once."),
 	[M_JOIN_TIME] =
 		SL_HISTOGRAM(join, "seconds", "From opening the WebSocket to being in a room.",
 			     signal_time_bounds),
@@ -235,6 +238,19 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 	return endpoint_ice_servers(arg, host, id, json, ret_ttl_s);
 }
 
+static uint64_t io_clock_us(void *arg)
+{
+	(void)arg;
+	return sl_clock_ns() / 1000;
+}
+
+static void io_go_on(void *arg)
+{
+	struct signaling *s = arg;
+
+	sl_post(s->w->loop, &s->turn);
+}
+
 static const struct hub_io hub_io = {
 	.send = io_send,
 	.queued = io_queued,
@@ -245,6 +261,8 @@ static const struct hub_io hub_io = {
 	.session_open = io_session_open,
 	.session_close = io_session_close,
 	.ice_servers = io_ice_servers,
+	.clock_us = io_clock_us,
+	.go_on = io_go_on,
 };
 
 /* ---- what the hub is told */
@@ -255,6 +273,14 @@ static void on_channel(void *arg, const struct sl_channel_msg *msg)
 
 	s->hub.now_ms = sl_loop_ms(s->w->loop);
 	spread_receive(&s->hub, msg->from, msg->type, msg->data);
+}
+
+static void on_turn(struct sl_post *post)
+{
+	struct signaling *s = post->arg;
+
+	s->hub.now_ms = sl_loop_ms(s->w->loop);
+	turns_go_on(&s->hub);
 }
 
 /* Runs always: an idle worker has next to nothing to look at. */
@@ -368,6 +394,7 @@ static void init(struct signaling *s, struct sl_worker *w, const struct signal_c
 		.audience = conf->audience,
 	};
 	s->tick = (struct sl_timer){.fn = on_tick, .arg = s};
+	s->turn = (struct sl_post){.fn = on_turn, .arg = s};
 	s->hub = (struct hub){
 		.conf = conf,
 		.io = &hub_io,
@@ -424,6 +451,7 @@ static void worker_stop(void *ctx)
 	sl_timer_cancel(s->w->loop, &s->tick);
 	sl_channel_close(s->channel);
 	hub_free(&s->hub);
+	sl_post_cancel(s->w->loop, &s->turn);
 	free(s);
 }
 

@@ -112,7 +112,7 @@ static void hear_waiting(struct hub *hub)
 	for (c = hub->conns; c; c = next) {
 		next = c->next;
 		if (c->state == CONN_WAITING)
-			conn_hear_again(c);
+			turns_hear_again(c);
 	}
 }
 
@@ -484,7 +484,7 @@ void spread_forget(struct hub *hub, struct member *m, const char *reason)
 	if (!taker)
 		return;
 	join_resume_failed(taker, "this peer is gone");
-	conn_hear_again(taker);
+	turns_hear_again(taker);
 }
 
 /*

@@ -86,6 +86,21 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 	return 0;
 }
 
+/* Each message takes some of a tick, so that some wait. */
+static uint64_t io_clock_us(void *arg)
+{
+	static uint64_t now_us;
+
+	(void)arg;
+	now_us += 700;
+	return now_us;
+}
+
+static void io_go_on(void *arg)
+{
+	(void)arg;
+}
+
 static const struct hub_io io = {
 	.send = io_send,
 	.queued = io_queued,
@@ -96,6 +111,8 @@ static const struct hub_io io = {
 	.session_open = io_session_open,
 	.session_close = io_session_close,
 	.ice_servers = io_ice_servers,
+	.clock_us = io_clock_us,
+	.go_on = io_go_on,
 };
 
 static const struct signal_conf conf = {
@@ -137,6 +154,7 @@ static void one_line(struct hub *hub, struct conn **conns, struct sl_str line)
 				       (struct sl_str){rest.p + 1, rest.len - 1});
 		break;
 	default:
+		turns_go_on(hub);
 		hub->now_ms += 700;
 		hub_tick(hub);
 		if (line.p[0] & 4)

@@ -118,6 +118,20 @@ static int io_ice_servers(void *arg, struct sl_str host, struct sl_str id, struc
 	return 0;
 }
 
+/* Asked before a message and after it. */
+static uint64_t io_clock_us(void *arg)
+{
+	struct world *w = ((struct worker_sim *)arg)->world;
+
+	w->clock_us += w->message_us;
+	return w->clock_us;
+}
+
+static void io_go_on(void *arg)
+{
+	((struct worker_sim *)arg)->turn_due = true;
+}
+
 static const struct hub_io io = {
 	.send = io_send,
 	.queued = io_queued,
@@ -128,6 +142,8 @@ static const struct hub_io io = {
 	.session_open = io_session_open,
 	.session_close = io_session_close,
 	.ice_servers = io_ice_servers,
+	.clock_us = io_clock_us,
+	.go_on = io_go_on,
 };
 
 /* ---- the node */
@@ -215,6 +231,16 @@ bool world_step(struct world *w, unsigned worker)
 	spread_receive(&s->hub, m->from, m->type, (struct sl_str){(const char *)m->data, m->len});
 	free(m);
 	return true;
+}
+
+void world_turn(struct world *w, unsigned worker)
+{
+	struct worker_sim *s = &w->workers[worker];
+
+	sl_assert(s->turn_due);
+	s->turn_due = false;
+	s->hub.now_ms = w->now_ms;
+	turns_go_on(&s->hub);
 }
 
 void world_run(struct world *w)

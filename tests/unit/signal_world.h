@@ -44,6 +44,7 @@ struct worker_sim {
 	struct mail *first, **tail;
 	uint64_t words[N_SIGNAL_METRICS][16]; /* histograms take several */
 	struct sl_meter meters[N_SIGNAL_METRICS];
+	bool turn_due;
 };
 
 struct world {
@@ -51,6 +52,7 @@ struct world {
 	unsigned n;
 	struct signal_conf conf;
 	uint64_t now_ms, random;
+	uint64_t clock_us, message_us; /* what each message takes; 0: nobody waits for a turn */
 	unsigned room_limit, n_open; /* sessions that are counted */
 	uint64_t ice_ttl_s;
 	unsigned n_dropped; /* channel messages for dead workers */
@@ -60,6 +62,7 @@ void world_init(struct world *w, unsigned n_workers);
 void world_free(struct world *w);
 void world_run(struct world *w); /* until nothing is under way */
 bool world_step(struct world *w, unsigned worker); /* one message; false: there is none */
+void world_turn(struct world *w, unsigned worker); /* a tick of its loop ends */
 void world_pass(struct world *w, uint64_t ms);
 void world_kill(struct world *w, unsigned worker); /* what it said last gets through to nobody who has not read it */
 void world_start(struct world *w, unsigned worker); /* again, as a new process */

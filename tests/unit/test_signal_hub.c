@@ -474,4 +474,141 @@ TEST(lost_media_asks_the_room_to_restart)
 	teardown();
 }
 
+/* ---- turns: a message takes half of what a tick may spend */
+
+static void setup_slow_pair(void)
+{
+	setup_pair(1);
+	world.message_us = 1000;
+	world_turn(&world, 0);
+}
+
+static unsigned n_pongs(struct client *x)
+{
+	json_t *json;
+	unsigned n = 0;
+
+	while ((json = client_next_of(x, "pong")) != NULL) {
+		json_decref(json);
+		n++;
+	}
+	return n;
+}
+
+static void say_pings(struct client *x, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		client_send(x, "{\"type\":\"ping\"}");
+}
+
+TEST(a_tick_hears_so_much_and_the_rest_in_the_next_ones)
+{
+	setup_slow_pair();
+	say_pings(&a, 7);
+	CHECK_INT(n_pongs(&a), 2);
+	CHECK_INT(world_count(&world, M_MESSAGES_WAITED), 5);
+	world_turn(&world, 0); /* the end of the tick that is spent */
+	CHECK_INT(n_pongs(&a), 0);
+	world_turn(&world, 0);
+	CHECK_INT(n_pongs(&a), 2);
+	world_turn(&world, 0);
+	CHECK_INT(n_pongs(&a), 2);
+	world_turn(&world, 0);
+	CHECK_INT(n_pongs(&a), 1);
+	world_turn(&world, 0);
+	CHECK(!world.workers[0].turn_due);
+	teardown();
+}
+
+TEST(who_says_much_delays_itself)
+{
+	setup_slow_pair();
+	say_pings(&a, 20);
+	say_pings(&b, 1);
+	world_turn(&world, 0);
+	world_turn(&world, 0);
+	CHECK_INT(n_pongs(&b), 1);
+	CHECK_INT(n_pongs(&a), 3);
+	teardown();
+}
+
+TEST(a_message_does_not_overtake_what_its_sender_said_before)
+{
+	setup_slow_pair();
+	for (unsigned i = 0; i < 6; i++) {
+		client_send(&a, "{\"type\":\"message\",\"data\":\"%u\"}", i);
+		if (i == 3) {
+			world_turn(&world, 0);
+			world_turn(&world, 0);
+		}
+	}
+	while (world.workers[0].turn_due)
+		world_turn(&world, 0);
+	for (unsigned i = 0; i < 6; i++) {
+		char want[] = {(char)('0' + i), '\0'};
+
+		CHECK(member_is(&b, "data", want));
+	}
+	CHECK(nothing_for(&b));
+	teardown();
+}
+
+TEST(what_does_not_fit_while_it_waits_is_heard_at_once)
+{
+	enum { LEN = 15000 };
+	static char text[LEN + 1];
+
+	setup_slow_pair();
+	memset(text, 'x', LEN);
+	for (unsigned i = 0; i < 20; i++)
+		client_send(&a, "{\"type\":\"message\",\"data\":\"%s\"}", text);
+	while (world.workers[0].turn_due)
+		world_turn(&world, 0);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(client_gets(&b, "message"));
+	CHECK(nothing_for(&a));
+	teardown();
+}
+
+TEST(what_was_said_before_the_socket_closed_counts)
+{
+	setup_slow_pair();
+	say_pings(&a, 2);
+	client_send(&a, "{\"type\":\"message\",\"data\":\"bye\"}");
+	CHECK(nothing_for(&b));
+	client_close(&a, 1000);
+	CHECK(member_is(&b, "data", "bye"));
+	CHECK(client_gets(&b, "left"));
+	while (world.workers[0].turn_due)
+		world_turn(&world, 0);
+	teardown();
+}
+
+TEST(a_storm_of_joins_completes_over_the_ticks)
+{
+	enum { N = 60 };
+	static struct client crowd[N];
+	unsigned n_ticks = 0, n_in = 0;
+
+	setup_slow_pair();
+	for (unsigned i = 0; i < N; i++) {
+		client_open(&world, &crowd[i], 0);
+		client_send(&crowd[i], "{\"type\":\"hello\",\"version\":1}");
+		client_send(&crowd[i], "{\"type\":\"join\",\"room\":\"tea\",\"name\":\"%u\"}", i);
+	}
+	for (; world.workers[0].turn_due; n_ticks++)
+		world_turn(&world, 0);
+	for (unsigned i = 0; i < N; i++) {
+		json_t *welcome = client_next_of(&crowd[i], "welcome");
+
+		n_in += welcome != NULL;
+		json_decref(welcome);
+	}
+	CHECK_INT(n_in, N);
+	CHECK(n_ticks >= N); /* two messages each, two a tick; the first two at once */
+	for (unsigned i = 0; i < N; i++)
+		client_free(&crowd[i]);
+	teardown();
+}
+
 TEST_MAIN()
