@@ -161,9 +161,19 @@ static bool is_of_past(const struct wtrack *t, const struct rpacket *head, uint3
 	       head->arrival_ns < t->changed_ns + t->order.wait_ns;
 }
 
+/* What a killed writer had not heard, and its worker does not send again, is missing. */
+static void resume_stream(struct wtrack *t, const struct rpacket *head)
+{
+	const struct saved *heard = &t->before.heard;
+
+	if (heard->known && heard->encoding == t->encoding && heard->ssrc == t->ssrc &&
+	    head->seq > heard->seq + 1)
+		reorder_resume(&t->order, heard->seq + 1);
+}
+
 static void change_stream(struct wtrack *t, const struct rpacket *head, uint32_t ssrc)
 {
-	bool again = t->has_stream && head->encoding == t->encoding;
+	bool again = t->has_stream && head->encoding == t->encoding, first = !t->has_stream;
 
 	end_stream(t);
 	t->past_ssrc = again ? t->ssrc : ssrc;
@@ -173,6 +183,8 @@ static void change_stream(struct wtrack *t, const struct rpacket *head, uint32_t
 	t->has_stream = true;
 	if (begin_stream(t) < 0)
 		sl_log(SL_LOG_ERROR, "recorder", "out of memory");
+	if (first)
+		resume_stream(t, head);
 	if (again)
 		timeline_restart(&t->line[t->encoding]);
 }

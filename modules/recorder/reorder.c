@@ -12,6 +12,12 @@ void reorder_init(struct reorder *r, uint64_t wait_ns)
 	*r = (struct reorder){.wait_ns = wait_ns};
 }
 
+void reorder_resume(struct reorder *r, uint64_t next)
+{
+	r->started = true;
+	r->next = next;
+}
+
 void reorder_free(struct reorder *r)
 {
 	for (struct rpacket *p = r->first, *next; p; p = next) {

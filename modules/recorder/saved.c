@@ -136,11 +136,22 @@ static struct saved newest(const struct series *s, const struct wtrack *t,
 	return now.known ? now : *before;
 }
 
+static struct saved heard(const struct wtrack *t)
+{
+	if (!t->has_stream || !t->order.started || t->order.next == 0)
+		return t->before.heard;
+	return (struct saved){.known = true,
+			      .encoding = t->encoding,
+			      .ssrc = t->ssrc,
+			      .seq = t->order.next - 1,
+			      .arrival_ns = t->changed_ns};
+}
+
 static void describe_track(const struct recording *rec, const struct wtrack *t, struct sl_buf *b)
 {
 	struct saved own = newest(t->own, t, &t->before.own),
 		     raw = newest(t->raw, t, &t->before.raw),
-		     room = newest(rec->room_series, t, &t->before.room);
+		     room = newest(rec->room_series, t, &t->before.room), last = heard(t);
 
 	sl_buf_printf(b, "\"%016llx\":{\"peer_known\":%s,\"peer_ns\":%lld",
 		      (unsigned long long)t->id, t->peer->clock.known ? "true" : "false",
@@ -148,6 +159,7 @@ static void describe_track(const struct recording *rec, const struct wtrack *t, 
 	write_one("own", &own, b);
 	write_one("raw", &raw, b);
 	write_one("room", &room, b);
+	write_one("heard", &last, b);
 	sl_buf_str(b, SL_STR("}"));
 }
 
@@ -310,7 +322,8 @@ void saved_resume(const struct recording *rec, struct wtrack *t)
 				  sl_loop_ns(rec->writer->w->loop));
 	t->before = (struct track_saved){.own = read_one(o, "own"),
 					 .raw = read_one(o, "raw"),
-					 .room = read_one(o, "room")};
+					 .room = read_one(o, "room"),
+					 .heard = read_one(o, "heard")};
 	(void)json_object_del(tracks, id); /* it may not be there */
 }
 

@@ -256,10 +256,9 @@ static struct tap_track *find_track(const struct tap *t, uint64_t id)
 	return n ? SL_CONTAINER(n, struct tap_track, node) : NULL;
 }
 
-static void tell_track(struct tap *t, struct tap_track *tt)
+static void tell_track_to(struct tap *t, struct tap_track *tt, uint32_t owner)
 {
 	const struct sl_track *k = tt->track;
-	uint32_t owner = tap_writer(t, k->room);
 	struct tap_room *room = find_room(t, k->room);
 	struct sl_buf b;
 
@@ -283,6 +282,11 @@ static void tell_track(struct tap *t, struct tap_track *tt)
 	sl_buf_lstr(&b, sl_str_c(room ? room->id : ""));
 	sl_buf_u8(&b, tt->mixed);
 	send(t, owner, MSG_TRACK, &b);
+}
+
+static void tell_track(struct tap *t, struct tap_track *tt)
+{
+	tell_track_to(t, tt, tap_writer(t, tt->track->room));
 }
 
 static void tell_clock(struct tap *t, const struct tap_track *tt, unsigned encoding)
@@ -478,6 +482,23 @@ static void remove_room(struct tap *t, struct tap_room *room)
 	free(room);
 }
 
+/* A spool that goes to a writer has packets of all that its predecessor knew: whose track it had
+ * not heard of before, it would drop. Another worker's announcement may have made it speak before
+ * this one has seen it come up. */
+static void tell_untold(struct tap *t, uint32_t owner)
+{
+	for (struct sl_hnode *n = sl_htab_first(&t->tracks); n; n = sl_htab_next(&t->tracks, n)) {
+		struct tap_track *tt = SL_CONTAINER(n, struct tap_track, node);
+		const struct tap_room *room = find_room(t, tt->track->room);
+
+		if (tt->told || !room || (room->owner && room->owner != owner))
+			continue;
+		tell_track_to(t, tt, owner);
+		if (tt->room)
+			tell_clocks(t, tt);
+	}
+}
+
 static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 {
 	enum record_state state = sl_read_u8(r);
@@ -503,6 +524,7 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 				tt->room = NULL;
 		}
 	room->owner = from;
+	tell_untold(t, from);
 	room->spool = spool_for(t, from);
 	room->state = state;
 	(void)sl_str_copy(room->id, sizeof room->id, id);

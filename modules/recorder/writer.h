@@ -34,6 +34,7 @@ struct saved {
 };
 struct track_saved {
 	struct saved own, raw, room;
+	struct saved heard; /* all packets up to it came, or are counted as lost */
 };
 
 struct writer {

@@ -72,6 +72,20 @@ TEST(what_never_comes_is_told_after_the_bound)
 	reorder_free(&r);
 }
 
+TEST(what_neither_a_predecessor_nor_this_one_heard_is_lost)
+{
+	reorder_init(&r, 500 * MS);
+	reorder_resume(&r, 10);
+	put(13, 0);
+	put(14, 20);
+	TAKES(499, "");
+	put(12, 400);
+	TAKES(899, "");
+	TAKES(900, "!2 12 13 14 ");
+	CHECK_INT(r.n_lost, 2);
+	reorder_free(&r);
+}
+
 TEST(doubles_are_dropped)
 {
 	reorder_init(&r, 500 * MS);
