@@ -331,6 +331,10 @@ void mux_flush(struct mux *m)
 {
 	if (m->format->oformat->flags & AVFMT_ALLOW_FLUSH)
 		(void)av_write_frame(m->format, NULL); /* what fails here fails again later */
+	/* Else a fragment would begin where the one before seemed to end. A picture's length is not
+	 * known when it is written: the next fragment's first would be at the same time. */
+	if (m->sets_apart)
+		(void)av_opt_set(m->format->priv_data, "movflags", "+frag_discont", 0);
 	avio_flush(m->format->pb);
 	hand_over(m);
 }

@@ -67,6 +67,42 @@ TEST(every_flush_is_a_file_and_between_two_the_earlier_counts)
 	}
 }
 
+/* The times that fragments' heads (tfdt, of version 1) say, in microseconds, as text */
+static const char *fragment_times(void)
+{
+	static char text[256];
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i + 16 <= file_len; i++)
+		if (memcmp(file + i, "tfdt\1", 5) == 0)
+			n += (size_t)snprintf(text + n, sizeof text - n, "%llu ",
+					      (unsigned long long)sl_get64(file + i + 8));
+	return text;
+}
+
+TEST(a_fragment_of_an_mp4_file_begins_at_the_time_of_its_first_picture)
+{
+	const struct mux_stream stream = {.codec = SL_CODEC_VP9, .width = 64, .height = 64};
+	const struct mux_opts o = {.container = container_of_file(SL_STR("x.mp4")),
+				   .seekable = true,
+				   .streams = &stream,
+				   .n_streams = 1,
+				   .sink = on_bytes};
+	struct mux *m;
+
+	file_len = 0;
+	sl_assert(mux_open(&o, &m) == 0);
+	for (int64_t i = 0; i < 6; i++) {
+		sl_assert(mux_frame(m, 0, SL_STR("\x82\x49\x83\x42"), i * 40000000, 0, i == 0) ==
+			  0);
+		if (i % 3 == 0) /* a picture alone, then three */
+			mux_flush(m);
+	}
+	mux_close(m);
+	CHECK(strcmp(fragment_times(), "0 40000 160000 ") == 0);
+}
+
 TEST(any_bytes_at_all_have_a_good_length_within_them)
 {
 	uint64_t rng = 5;
