@@ -208,6 +208,7 @@ static void free_leg(struct leg *l)
 	sl_line_free(l->line);
 	sl_audio_source_free(l->source);
 	sl_dtmf_ear_free(l->ear);
+	sl_resampler_free(l->ear_rate);
 	sl_audio_sink_free(l->sink);
 	sl_audio_decoder_free(l->ear_decoder);
 	leg_keys_wipe(&l->keys);

@@ -86,6 +86,7 @@ struct leg_digits {
 	struct leg_format format;
 	struct sl_tone tone;
 	struct sl_tone_step steps[2];
+	unsigned tone_hz;
 };
 
 struct leg {
@@ -128,6 +129,8 @@ struct leg {
 	struct sl_audio_source *source; /* NULL: nothing need be decoded */
 	unsigned source_hz;
 	struct sl_dtmf_ear *ear;
+	struct sl_resampler *ear_rate; /* from ear_rate_hz to the ear's; NULL: not needed yet */
+	unsigned ear_rate_hz;
 	enum sl_codec_id codec_in;
 	unsigned stream; /* counts SSRCs and jumps */
 	uint64_t heard_ns;
@@ -230,8 +233,8 @@ bool leg_need_source(struct leg *l, unsigned hz);
 bool leg_wants_ear(const struct leg *l);
 /* A digit was heard in the leg's audio. */
 void leg_heard_digit(struct leg *l, char digit, unsigned ms);
-/* Samples of the leg's party, for its ear */
-void leg_listen(struct leg *l, const int16_t *pcm, size_t n);
+/* Samples of the leg's party, at any rate, for its ear */
+void leg_listen(struct leg *l, const int16_t *pcm, size_t n, unsigned hz);
 
 /* ---- leg_out.c */
 bool leg_may_send(const struct leg *l);
@@ -263,7 +266,7 @@ bool leg_is_made(const struct leg *l); /* something goes out that is made here *
 void leg_drop_sink(struct leg *l);
 void leg_stop_playing(struct leg *l);
 /* 20 ms of digits, if one is being sent; true: nothing else may go out now. */
-bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone);
+bool leg_digits_step(struct leg *l, int16_t *pcm, unsigned *ret_hz);
 unsigned leg_ptime(const struct leg *l, enum sl_codec_id codec);
 /* maxaveragebitrate (RFC 7587 section 6.1); 0: not said */
 unsigned leg_max_bps(struct sl_str params);

@@ -4,6 +4,8 @@
  */
 #include "leg_impl.h"
 
+enum { EAR_HZ = 8000 };
+
 const struct leg_format *leg_format_by_pt(const struct leg_formats *f, unsigned pt)
 {
 	for (unsigned i = 0; i < f->n; i++)
@@ -140,12 +142,31 @@ static void on_tone(void *arg, char digit, unsigned ms)
 	leg_heard_digit(arg, digit, ms);
 }
 
-void leg_listen(struct leg *l, const int16_t *pcm, size_t n)
+static bool rate_for_ear(struct leg *l, unsigned hz)
 {
+	if (l->ear_rate && l->ear_rate_hz == hz)
+		return true;
+	sl_resampler_free(l->ear_rate);
+	l->ear_rate = NULL;
+	l->ear_rate_hz = hz;
+	return sl_resampler_new(&l->ear_rate, hz, EAR_HZ) == 0;
+}
+
+/* Keys are all below 1700 Hz: of wide speech the rest is left out. */
+void leg_listen(struct leg *l, const int16_t *pcm, size_t n, unsigned hz)
+{
+	int16_t narrow[SL_AUDIO_MAX_SAMPLES];
+
 	if (!leg_wants_ear(l))
 		return;
 	if (!l->ear && sl_dtmf_ear_new(&l->ear, on_tone, l) < 0)
 		return;
+	if (hz != EAR_HZ) {
+		if (!rate_for_ear(l, hz))
+			return;
+		n = sl_resample(l->ear_rate, pcm, n, narrow, SL_ARRAY_LEN(narrow));
+		pcm = narrow;
+	}
 	sl_dtmf_hear(l->ear, pcm, n);
 }
 
@@ -167,13 +188,13 @@ static unsigned lesser(unsigned a, unsigned b)
 }
 
 /* The rate at which it is decoded: what both ends carry. */
-static unsigned rate_between(const struct leg *l, const struct leg *to, const struct leg_format *f)
+static unsigned rate_between(const struct leg *to, const struct leg_format *f)
 {
 	const struct leg_format *out = leg_format_first(&to->out_formats);
 	unsigned in_hz = sl_audio_codec_hz(f->codec, f->clock_hz);
 	unsigned out_hz = out ? sl_audio_codec_hz(out->codec, out->clock_hz) : 0;
 
-	if (leg_wants_ear(l) || in_hz == 0 || out_hz == 0)
+	if (in_hz == 0 || out_hz == 0)
 		return 8000;
 	return lesser(in_hz, out_hz);
 }
@@ -181,7 +202,7 @@ static unsigned rate_between(const struct leg *l, const struct leg *to, const st
 static void transcode(struct leg *l, struct leg *to, const struct sl_rtp *rtp,
 		      const struct leg_format *f)
 {
-	unsigned hz = f->codec == SL_CODEC_CN && l->source ? l->source_hz : rate_between(l, to, f);
+	unsigned hz = f->codec == SL_CODEC_CN && l->source ? l->source_hz : rate_between(to, f);
 
 	if (!leg_need_source(l, hz))
 		return;

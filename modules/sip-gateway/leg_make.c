@@ -293,7 +293,9 @@ static void begin_digit(struct leg *l)
 	d->steps[0] = (struct sl_tone_step){.ms = d->ms[0]};
 	d->steps[1] = (struct sl_tone_step){.ms = 0};
 	(void)sl_dtmf_tone(d->waiting[0], d->steps[0].hz); /* checked when it was queued */
-	sl_tone_begin(&d->tone, d->steps, true, 8000, DIGIT_DBOV);
+	/* Another rate would be another encoder, whose first frames of G.722 nobody understands. */
+	d->tone_hz = l->sink ? l->sink_hz : 8000;
+	sl_tone_begin(&d->tone, d->steps, true, d->tone_hz, DIGIT_DBOV);
 }
 
 static void say_event(struct leg *l, bool end)
@@ -338,18 +340,18 @@ static void hold_digit(struct leg *l)
 	d->ends = 1;
 }
 
-bool leg_digits_step(struct leg *l, int16_t *pcm, size_t n, bool *ret_tone)
+bool leg_digits_step(struct leg *l, int16_t *pcm, unsigned *ret_hz)
 {
 	struct leg_digits *d = &l->digits;
 
-	*ret_tone = false;
+	*ret_hz = 0;
 	if (d->n == 0)
 		return false;
 	if (d->step == DIGIT_NONE)
 		begin_digit(l);
 	if (d->as_tone) {
-		(void)sl_tone_make(&d->tone, pcm, n); /* silence when it is over */
-		*ret_tone = true;
+		*ret_hz = d->tone_hz;
+		(void)sl_tone_make(&d->tone, pcm, *ret_hz / 1000 * FRAME_MS); /* or silence */
 	}
 	if (d->step == DIGIT_HELD) {
 		hold_digit(l);
@@ -393,26 +395,24 @@ static size_t pull(struct leg *l, uint64_t now_ns, int16_t *pcm)
 		return 0;
 	n = talker->source_hz / 1000 * FRAME_MS;
 	(void)sl_audio_source_pull(talker->source, now_ns, pcm, n); /* silence is sent as well */
-	if (talker->source_hz == 8000)
-		leg_listen(talker, pcm, n);
+	leg_listen(talker, pcm, n, talker->source_hz);
 	return n;
 }
 
-static void make_digit(struct leg *l, int16_t *pcm, bool tone)
+static void make_digit(struct leg *l, int16_t *pcm, unsigned hz)
 {
-	if (tone && need_sink(l, 8000))
-		push(l, pcm, 8 * FRAME_MS);
+	if (hz > 0 && need_sink(l, hz))
+		push(l, pcm, hz / 1000 * FRAME_MS);
 }
 
 void leg_make(struct leg *l, uint64_t now_ns)
 {
-	int16_t pcm[MAX_FRAME], digit[8 * FRAME_MS];
-	unsigned hz = 0;
+	int16_t pcm[MAX_FRAME], digit[MAX_FRAME];
+	unsigned hz = 0, digit_hz;
 	size_t n = pull(l, now_ns, pcm);
-	bool tone;
 
-	if (leg_digits_step(l, digit, SL_ARRAY_LEN(digit), &tone)) {
-		make_digit(l, digit, tone);
+	if (leg_digits_step(l, digit, &digit_hz)) {
+		make_digit(l, digit, digit_hz);
 		return;
 	}
 	if (l->sound || l->playing) {

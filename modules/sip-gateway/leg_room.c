@@ -106,11 +106,11 @@ static void listen_for_tones(struct leg *l, const struct sl_audio_packet *p)
 		if (sl_audio_decoder_new(&l->ear_decoder, p->codec, p->clock_hz, 8000) < 0)
 			return;
 	}
-	if (!l->ear_decoder || sl_audio_decoder_hz(l->ear_decoder) != 8000)
+	if (!l->ear_decoder)
 		return;
 	n = sl_audio_decode(l->ear_decoder, p->payload, pcm);
 	if (n > 0)
-		leg_listen(l, pcm, (size_t)n);
+		leg_listen(l, pcm, (size_t)n, sl_audio_decoder_hz(l->ear_decoder));
 }
 
 void leg_room_hear(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f)
