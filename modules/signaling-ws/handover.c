@@ -199,13 +199,15 @@ void handover_take(struct hub *hub, struct member *m, struct sl_reader *r)
 {
 	uint32_t asker = sl_read_u32(r);
 	struct sl_str subject = sl_read_bytes(r, SUBJECT_BYTES);
+	uint64_t id = m->id;
 
 	if (r->failed || asker == hub->self) /* asked twice, and here already */
 		return;
 	if (!hub->io->is_alive(hub->io_arg, asker))
 		return;
-	if (!join_may_take((const uint8_t *)subject.p, m->peer) || m->peer->doomed) {
-		refuse(hub, asker, m->id);
+	if (!join_may_take((const uint8_t *)subject.p, m->peer) || !turns_hear_peer(m->peer) ||
+	    m->peer->doomed) {
+		refuse(hub, asker, id);
 		return;
 	}
 	let_go(m->peer);

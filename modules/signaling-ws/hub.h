@@ -233,6 +233,8 @@ enum verdict { ACCEPTED, REFUSED, LATER /* hear it again when the connection is 
 void turns_hear(struct conn *c, struct sl_str text); /* at once, or when it is its turn */
 void turns_hear_again(struct conn *c);		     /* what it said while it waited */
 void turns_hear_last(struct conn *c); /* its socket is closed: what it said before that counts */
+/* The same of one that goes on over another socket. false: it has left by that, and is freed. */
+bool turns_hear_peer(const struct peer *p);
 void turns_forget(struct conn *c);
 void turns_go_on(struct hub *hub); /* at the end of a tick, when io->go_on has asked for it */
 

@@ -276,6 +276,8 @@ static enum verdict resume_member(struct conn *c, struct member *member, uint64_
 		return handover_ask(c, member, seen);
 	if (!join_may_take(c->claims.subject, member->peer))
 		return fail(c, "the token does not fit");
+	if (!turns_hear_peer(member->peer))
+		return fail(c, "this peer is gone");
 	join_resumed(c, member->peer, seen);
 	return ACCEPTED;
 }

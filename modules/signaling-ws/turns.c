@@ -166,6 +166,19 @@ void turns_hear_last(struct conn *c)
 		hear_oldest(c);
 }
 
+bool turns_hear_peer(const struct peer *p)
+{
+	const struct roster *r = &p->hub->roster;
+	const struct member *m;
+	uint64_t id = p->member->id;
+
+	if (!p->conn)
+		return true;
+	turns_hear_last(p->conn);
+	m = roster_find(r, id);
+	return m && m->peer;
+}
+
 void turns_forget(struct conn *c)
 {
 	delist(c);

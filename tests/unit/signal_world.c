@@ -233,14 +233,16 @@ bool world_step(struct world *w, unsigned worker)
 	return true;
 }
 
-void world_turn(struct world *w, unsigned worker)
+bool world_turn(struct world *w, unsigned worker)
 {
 	struct worker_sim *s = &w->workers[worker];
 
-	sl_assert(s->turn_due);
+	if (!s->turn_due || !s->alive)
+		return false;
 	s->turn_due = false;
 	s->hub.now_ms = w->now_ms;
 	turns_go_on(&s->hub);
+	return true;
 }
 
 void world_run(struct world *w)
@@ -250,7 +252,7 @@ void world_run(struct world *w)
 	while (busy) {
 		busy = false;
 		for (unsigned i = 0; i < w->n; i++)
-			busy |= world_step(w, i);
+			busy |= world_step(w, i) || world_turn(w, i);
 	}
 }
 

@@ -62,7 +62,7 @@ void world_init(struct world *w, unsigned n_workers);
 void world_free(struct world *w);
 void world_run(struct world *w); /* until nothing is under way */
 bool world_step(struct world *w, unsigned worker); /* one message; false: there is none */
-void world_turn(struct world *w, unsigned worker); /* a tick of its loop ends */
+bool world_turn(struct world *w, unsigned worker); /* a tick of its loop ends; false: it need not */
 void world_pass(struct world *w, uint64_t ms);
 void world_kill(struct world *w, unsigned worker); /* what it said last gets through to nobody who has not read it */
 void world_start(struct world *w, unsigned worker); /* again, as a new process */

@@ -402,6 +402,7 @@ static void start_movers(uint64_t seed)
 	world.conf.mailbox_messages = 100000;
 	world.conf.mailbox_bytes = 64 << 20;
 	world.conf.rate = world.conf.burst = 1000000;
+	world.message_us = 400; /* so that some wait for their turn */
 	memset(said, 0, sizeof said);
 	memset(heard, 0, sizeof heard);
 	for (int i = 0; i < MOVERS; i++) {
@@ -426,6 +427,8 @@ static void one_round(int i)
 		say(&movers[i], ++said[i]);
 	else if (what < 50)
 		move(i);
+	else if (what < 70)
+		(void)world_turn(&world, chance(world.n));
 	else
 		(void)world_step(&world, chance(world.n));
 	world.now_ms++;

@@ -480,7 +480,6 @@ static void setup_slow_pair(void)
 {
 	setup_pair(1);
 	world.message_us = 1000;
-	world_turn(&world, 0);
 }
 
 static unsigned n_pongs(struct client *x)
@@ -542,8 +541,7 @@ TEST(a_message_does_not_overtake_what_its_sender_said_before)
 			world_turn(&world, 0);
 		}
 	}
-	while (world.workers[0].turn_due)
-		world_turn(&world, 0);
+	world_run(&world);
 	for (unsigned i = 0; i < 6; i++) {
 		char want[] = {(char)('0' + i), '\0'};
 
@@ -562,8 +560,7 @@ TEST(what_does_not_fit_while_it_waits_is_heard_at_once)
 	memset(text, 'x', LEN);
 	for (unsigned i = 0; i < 20; i++)
 		client_send(&a, "{\"type\":\"message\",\"data\":\"%s\"}", text);
-	while (world.workers[0].turn_due)
-		world_turn(&world, 0);
+	world_run(&world);
 	for (unsigned i = 0; i < 20; i++)
 		CHECK(client_gets(&b, "message"));
 	CHECK(nothing_for(&a));
@@ -579,8 +576,7 @@ TEST(what_was_said_before_the_socket_closed_counts)
 	client_close(&a, 1000);
 	CHECK(member_is(&b, "data", "bye"));
 	CHECK(client_gets(&b, "left"));
-	while (world.workers[0].turn_due)
-		world_turn(&world, 0);
+	world_run(&world);
 	teardown();
 }
 
@@ -596,8 +592,8 @@ TEST(a_storm_of_joins_completes_over_the_ticks)
 		client_send(&crowd[i], "{\"type\":\"hello\",\"version\":1}");
 		client_send(&crowd[i], "{\"type\":\"join\",\"room\":\"tea\",\"name\":\"%u\"}", i);
 	}
-	for (; world.workers[0].turn_due; n_ticks++)
-		world_turn(&world, 0);
+	while (world_turn(&world, 0))
+		n_ticks++;
 	for (unsigned i = 0; i < N; i++) {
 		json_t *welcome = client_next_of(&crowd[i], "welcome");
 
