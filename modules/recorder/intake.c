@@ -153,6 +153,12 @@ void intake_drain(struct wtrack *t)
 		take(t, p, lost);
 }
 
+void intake_pause(struct wtrack *t)
+{
+	intake_drain(t);
+	reorder_pause(&t->order);
+}
+
 /* A sender that takes another SSRC counts numbers and time from anywhere. What of the stream before
  * is still on its way is late. */
 static bool is_of_past(const struct wtrack *t, const struct rpacket *head, uint32_t ssrc)

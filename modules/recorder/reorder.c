@@ -18,6 +18,11 @@ void reorder_resume(struct reorder *r, uint64_t next)
 	r->next = next;
 }
 
+void reorder_pause(struct reorder *r)
+{
+	r->started = false;
+}
+
 void reorder_free(struct reorder *r)
 {
 	for (struct rpacket *p = r->first, *next; p; p = next) {

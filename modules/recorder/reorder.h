@@ -31,6 +31,8 @@ struct reorder {
 void reorder_init(struct reorder *r, uint64_t wait_ns);
 /* Goes on where another has ended: numbers from next on that do not come are lost. */
 void reorder_resume(struct reorder *r, uint64_t next);
+/* What comes next is the first again; what was left out before it is nobody's loss. Nothing waits. */
+void reorder_pause(struct reorder *r);
 void reorder_free(struct reorder *r); /* what waits, too */
 /* A copy. Late and doubled ones are counted and left out: 0 also then. Numbers far below those
  * before begin a new run, once nothing waits. -SL_ENOMEM */

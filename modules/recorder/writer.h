@@ -173,6 +173,8 @@ void intake_close(struct wtrack *t);
 /* What has waited long enough goes on. */
 void intake_tick(struct wtrack *t, uint64_t now_ns);
 void intake_drain(struct wtrack *t);
+/* The same, and what comes next is the first again. */
+void intake_pause(struct wtrack *t);
 void intake_ask_key(struct wtrack *t);
 /* Tells of pictures of which packets come and nothing gets into a file. */
 void intake_watch(struct wtrack *t);

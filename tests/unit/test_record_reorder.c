@@ -72,6 +72,20 @@ TEST(what_never_comes_is_told_after_the_bound)
 	reorder_free(&r);
 }
 
+TEST(what_a_pause_leaves_out_is_not_lost)
+{
+	reorder_init(&r, 500 * MS);
+	put(10, 0);
+	TAKES(0, "10 ");
+	reorder_pause(&r);
+	put(300, 20);
+	TAKES(20, "300 ");
+	put(302, 40);
+	TAKES(540, "!1 302 ");
+	CHECK_INT(r.n_lost, 1);
+	reorder_free(&r);
+}
+
 TEST(what_neither_a_predecessor_nor_this_one_heard_is_lost)
 {
 	reorder_init(&r, 500 * MS);
