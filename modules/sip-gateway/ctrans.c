@@ -57,6 +57,8 @@ void ctrans_free(struct ctrans *t)
 {
 	if (!t)
 		return;
+	if (t->fn && t->held_by && *t->held_by == t)
+		*t->held_by = NULL;
 	uncount(t);
 	sl_htab_remove(&t->stack->ctrans, &t->node);
 	alarm_cancel(&t->stack->alarms, &t->resend);

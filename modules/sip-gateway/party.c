@@ -161,8 +161,12 @@ struct ctrans *party_send(struct party *p, struct sl_buf *b, const char *branch,
 
 	if (ctrans_new(p->call->stack, &p->flow, branch, b, &t) < 0)
 		return NULL; /* out of memory: as if it had been lost for good */
-	if (t->invite)
+	if (t->invite) {
+		if (p->inviting)
+			p->inviting->held_by = NULL;
 		p->inviting = t;
+		t->held_by = &p->inviting;
+	}
 	if (t->invite && p->state == PARTY_CALLING && p->trunk &&
 	    (p->trunk->hops.n > 1 || p->kind == PARTY_RECORDER))
 		ctrans_hurry(t, p->trunk->conf->failover);

@@ -223,6 +223,8 @@ struct ctrans {
 	struct kept_place kept; /* ring.c */
 	ctrans_fn *fn;
 	void *arg;
+	struct ctrans **held_by; /* borrowed: where fn's user points to it, cleared when it ends by
+				    itself; NULL: nowhere */
 };
 /* request: whole, with the branch z9hG4bK<name>; taken */
 SL_MUST_CHECK int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
