@@ -610,8 +610,9 @@ void recording_pause(struct recording *rec, bool paused)
 
 	if ((rec->state == REC_PAUSED) == paused || rec->state == REC_ENDING)
 		return;
-	for (struct wtrack *t = rec->room->tracks; t; t = t->next)
-		intake_pause(t); /* at both ends: some packets come behind the word of it */
+	if (paused)
+		for (struct wtrack *t = rec->room->tracks; t; t = t->next)
+			intake_pause(t);
 	cut_all(rec);
 	rec->state = paused ? REC_PAUSED : REC_ON;
 	begin_note(&b, paused ? "pause" : "resume", recording_now(rec));

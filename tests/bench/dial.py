@@ -11,6 +11,7 @@ import tempfile
 import time
 
 from servers import LOAD_CPU, Ours, Server, cpu, pinned
+from kamailio import MODULES
 from sluice import free_port, wait_for
 
 HOLD_MS = 1000
@@ -34,7 +35,7 @@ log_stderror=yes
 children=2
 disable_tcp=yes
 listen=udp:127.0.0.1:PORT
-mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/:/usr/lib/kamailio/modules/"
+MODULES
 loadmodule "sl.so"
 loadmodule "tm.so"
 loadmodule "rr.so"
@@ -71,7 +72,7 @@ def kamailio(directory, far):
     path = os.path.join(directory, "kamailio.cfg")
     server = Server("kamailio", ["kamailio", "-DD", "-E", "-m", "256", "-M", "32", "-Y", directory, "-f", path], socket.SOCK_DGRAM)
     with open(path, "w") as f:
-        f.write(KAMAILIO.replace("PORT", str(server.port)).replace("FAR", str(far)))
+        f.write(KAMAILIO.replace("MODULES", MODULES).replace("PORT", str(server.port)).replace("FAR", str(far)))
     return server
 
 

@@ -7,6 +7,7 @@ import tempfile
 
 from sluice import free_port, skip, wait_for
 
+MODULES = 'mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/:/usr/lib/kamailio/modules/"'
 CONF = """
 debug=1
 log_stderror=yes
@@ -15,7 +16,7 @@ children=2
 disable_tcp=yes
 listen=udp:127.0.0.1:PORT
 alias="pbx.test"
-mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/:/usr/lib/kamailio/modules/"
+MODULES
 loadmodule "sl.so"
 loadmodule "tm.so"
 loadmodule "rr.so"
@@ -119,7 +120,7 @@ class Kamailio:
         self.dir = tempfile.mkdtemp(prefix="kamailio-", dir=os.environ.get("TEST_TMP"))
         self.number = free_port()
         with open(os.path.join(self.dir, "conf"), "w") as f:
-            text = CONF.replace("EVENTS", EVENTS if presence else "").replace("PRESENCE", PRESENCE if presence else "")
+            text = CONF.replace("MODULES", MODULES).replace("EVENTS", EVENTS if presence else "").replace("PRESENCE", PRESENCE if presence else "")
             f.write(text.replace("PORT", str(self.number)).replace("MIN_EXPIRES", str(min_expires)).replace("DIR", self.dir))
         if presence:
             shutil.copytree("/usr/share/kamailio/dbtext/kamailio", os.path.join(self.dir, "tables"))
