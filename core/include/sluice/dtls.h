@@ -9,9 +9,10 @@
  * nothing, and only what it calls proven is worth a session. Sessions bound to ICE skip that: their
  * peer's address is proven by connectivity checks.
  *
- * Memory: nothing to speak of until the first flight, 40 kB to the end of the handshake. sl_dtls_trim gives the record buffers of a quiet session
- * back; sl_dtls_slim leaves only what a session without application data still has to do (repeat
- * its last flight, say and hear goodbye), under 1 kB.
+ * Memory: nothing to speak of until the first flight, 40 kB to the end of the handshake.
+ * sl_dtls_trim gives the record buffers of a quiet session back; sl_dtls_slim leaves only what a
+ * session without application data still has to do (repeat its last flight, say and hear goodbye),
+ * under 1 kB.
  */
 #ifndef SLUICE_DTLS_H
 #define SLUICE_DTLS_H
