@@ -353,6 +353,10 @@ export class Media {
 				emit(this.room, 'track', {peer: remote, track, stream: remote.stream, source});
 	}
 
+	hasTrackOf(id) {
+		return [...this.remotes.get(id)?.tracks.values() ?? []].some(t => t.track);
+	}
+
 	dropRemote(id) {
 		this.remotes.get(id)?.close();
 		this.remotes.delete(id);

@@ -324,7 +324,8 @@ export class Link extends EventTarget {
 		pc.ontrack = ({track, streams}) => {
 			const stream = streams[0] ?? new MediaStream([track]);
 			this.streams.add(stream);
-			emit(this.room, 'track', {peer: this, track, stream});
+			if (!this.room.media?.hasTrackOf(this.id)) // what comes through the server has overtaken it: that is here to stay
+				emit(this.room, 'track', {peer: this, track, stream});
 		};
 		pc.oniceconnectionstatechange = () => this.iceChanged();
 		pc.onconnectionstatechange = () => {
@@ -734,7 +735,9 @@ export class Room extends EventTarget {
 		case 'message': return emit(this, 'message', {from: m.from, data: m.data});
 		case 'recording': return this.setRecording(m.state);
 		case 'bye': return this.dropLink(m.from, 'bye');
-		case 'offer': this.addLink({id: m.from, name: 'guest', version: 0, polite: true}, true); // unless it is there
+		case 'offer':
+			if (!this.media) // who still offers a direct way has not heard of the server's yet
+				this.addLink({id: m.from, name: 'guest', version: 0, polite: true}, true); // unless it is there
 		// fall through
 		case 'answer': case 'candidate': return this.links.get(m.from)?.hear(m);
 		default: return this.media?.hear(m); // or of a later version
