@@ -139,3 +139,21 @@ uint64_t sl_unwrap32(struct sl_unwrap *u, uint32_t v)
 {
 	return unwrap(u, (UINT64_C(1) << 32) + v, (int32_t)(v - (uint32_t)u->last));
 }
+
+/* ---- packets to send */
+
+int sl_rtp_out_payload(const struct sl_rtp_out *out, uint8_t *dst, size_t size)
+{
+	size_t len;
+
+	if (!out->src)
+		return 0;
+	if (out->cut > out->src->payload_len)
+		return -SL_EFULL;
+	len = (size_t)out->src->payload_len - out->cut;
+	if (len + out->patch_len > size)
+		return -SL_EFULL;
+	memcpy(dst, out->patch, out->patch_len);
+	memcpy(dst + out->patch_len, sl_rtp_payload(out->src) + out->cut, len);
+	return (int)(len + out->patch_len);
+}

@@ -6,6 +6,7 @@
  *     source.c    a voice: packets in, samples out, how loud it is
  *     phone.c     a phone: the interface, its place in the room, digits
  *     speak.c     what a phone says, as a track of the room
+ *     picture.c   what a phone's camera shows, as another; and whom it is shown
  *     choir.c     what phones hear: one encoding for all who listen, own ones for who talks
  *     record.c    recordings that a phone begins and ends
  *     chat.c      what is written, to and from phones
@@ -193,6 +194,22 @@ void speak_relay(struct phone *p, const struct sl_audio_packet *packet);
 void speak_frame(struct phone *p, const int16_t *pcm, unsigned hz, uint64_t now_ns);
 void speak_close(struct phone *p);
 
+/* ---- picture.c */
+struct picture; /* of one phone; NULL: it has to do with none */
+int phone_watch(struct sl_mixer_phone *self, const struct sl_room_watch *w);
+void phone_ask_picture(struct sl_mixer_phone *self);
+void phone_show(struct sl_mixer_phone *self, const struct sl_mixer_shot *shot);
+void phone_cover(struct sl_mixer_phone *self, bool covered);
+unsigned phone_cameras(void *self, struct sl_str room, enum sl_codec_id *ret_codecs, unsigned max);
+/* It is in its room now. */
+void picture_enter(struct phone *p);
+/* Its tracks went with the member. */
+void picture_leave(struct phone *p);
+void picture_free(struct phone *p);
+/* From the room */
+void picture_play(struct phone *p, const struct sl_room_picture *picture);
+void picture_ask(struct phone *p, struct sl_room_source *source);
+
 /* ---- record.c */
 /* Behind a star: 8 or 9 */
 void record_digit(struct phone *p, char digit);
@@ -212,6 +229,7 @@ struct phone {
 	struct room *room; /* PHONE_IN */
 	struct sl_room_member *member;
 	struct sl_room_source *track;
+	struct picture *picture;
 	uint64_t peer;
 	char name[MAX_NAME + 1];
 

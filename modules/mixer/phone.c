@@ -122,6 +122,7 @@ static void leave_room(struct phone *p)
 		return;
 	choir_assign(p, &(struct sl_mixer_format){.codec = SL_CODEC_NONE});
 	speak_close(p);
+	picture_leave(p);
 	p->room = NULL;
 	room_remove(r, p);
 	sl_gauge_add(&p->mixer->m[p->listens ? M_listeners : M_phones], -1);
@@ -137,7 +138,20 @@ static void on_ended(void *arg, const char *why)
 	phone_end(p, removed ? SL_MIXER_REMOVED : SL_MIXER_LEFT, why);
 }
 
-static const struct sl_room_handler member_handler = {.silenced = on_silenced, .ended = on_ended};
+static void on_picture(void *arg, const struct sl_room_picture *picture)
+{
+	picture_play(arg, picture);
+}
+
+static void on_key_frame(void *arg, struct sl_room_source *source)
+{
+	picture_ask(arg, source);
+}
+
+static const struct sl_room_handler member_handler = {.silenced = on_silenced,
+						      .ended = on_ended,
+						      .picture = on_picture,
+						      .key_frame = on_key_frame};
 
 static enum sl_mixer_end end_of(int rc)
 {
@@ -169,7 +183,7 @@ static int become_member(struct phone *p)
 	struct mixer *m = p->mixer;
 	const struct sl_room_opts o = {.room = {p->wanted, p->wanted_len},
 				       .name = sl_str_c(p->name),
-				       .grants = SL_MAY_PUBLISH_AUDIO,
+				       .grants = SL_MAY_PUBLISH_AUDIO | SL_MAY_PUBLISH_VIDEO,
 				       .handler = &member_handler,
 				       .arg = p};
 	int rc = m->rooms->join(m->rooms_self, &o, &p->member);
@@ -214,8 +228,10 @@ static void enter(struct phone *p)
 		not_entered(p, rc);
 		return;
 	}
-	if (!p->listens)
+	if (!p->listens) {
 		mixer_count(m, M_joined);
+		picture_enter(p);
+	}
 	room_recount(r);
 }
 
@@ -501,6 +517,7 @@ static void phone_leave(struct sl_mixer_phone *self)
 	if (p->mixer)
 		let_go(p);
 	sl_wipe(p->digits, sizeof p->digits);
+	picture_free(p);
 	free(p);
 }
 
@@ -514,4 +531,9 @@ const struct sl_mixer_iface phone_iface = {
 	.set_loss = phone_set_loss,
 	.listen = phone_listen,
 	.say = phone_say,
+	.watch = phone_watch,
+	.ask_picture = phone_ask_picture,
+	.show = phone_show,
+	.cover = phone_cover,
+	.cameras = phone_cameras,
 };

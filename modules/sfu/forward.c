@@ -166,6 +166,10 @@ static void send(struct sub *sub, struct sl_rtp_out *out, unsigned codec)
 {
 	struct sfu *s = sub->track->room->sfu;
 
+	if (sub->participant->member) {
+		watch_see(sub, out, codec);
+		return;
+	}
 	out->pt = payload_type(sub, codec);
 	if (out->pt == 0)
 		return;
@@ -208,6 +212,8 @@ static void forward_audio(struct sub *sub, const struct pending *k)
 /* A run that began before anything could be sent would go on without its key frame. */
 bool forward_is_ready(struct sub *sub)
 {
+	if (sub->participant->member)
+		return watch_takes(sub->participant, sub->track);
 	return sl_rtc_get_state(sl_rtc_media_rtc(sub->out)) >= SL_RTC_CONNECTED &&
 	       payload_type(sub, sub->track->codec) != 0;
 }
@@ -266,10 +272,10 @@ static void forward_to(struct sub *sub, const struct track *t)
 	if (sub->layers && !forward_is_ready(sub))
 		return;
 	for (unsigned i = 0; i < t->n_pending; i++)
-		if (sub->participant->member)
-			member_hear(sub, &t->pending[i]);
-		else if (sub->layers)
+		if (sub->layers)
 			forward_video(sub, &t->pending[i], now_ns);
+		else if (sub->participant->member)
+			member_hear(sub, &t->pending[i]);
 		else
 			forward_audio(sub, &t->pending[i]);
 	if (sub->layers && sl_layers_wants_key(sub->layers, &encoding))
@@ -347,14 +353,13 @@ void forward_clock(struct track *t, unsigned encoding, const struct sl_rtc_clock
 	struct sl_rtc_clock out;
 
 	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track) {
-		if (!sub->out)
-			continue;
 		if (!sub->layers) {
-			sl_rtc_set_clock(sub->out, clock);
+			if (sub->out)
+				sl_rtc_set_clock(sub->out, clock);
 			continue;
 		}
 		sl_layers_clock(sub->layers, encoding, clock);
-		if (sl_layers_clock_out(sub->layers, encoding, clock, &out) == 0)
+		if (sub->out && sl_layers_clock_out(sub->layers, encoding, clock, &out) == 0)
 			sl_rtc_set_clock(sub->out, &out);
 	}
 }

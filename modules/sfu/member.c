@@ -3,7 +3,8 @@
  * signalling without a client, and a participant without connections.
  *
  * It hears audio by callback where others are sent it, and its packets come in where others' come
- * from their publishing connection; in between nothing knows the difference.
+ * from their publishing connection; in between nothing knows the difference. Of video it is shown
+ * one at a time, which watch.c chooses.
  */
 #include "sfu.h"
 
@@ -40,7 +41,7 @@ void member_track(const struct sub *sub, bool there)
 		.muted = t->muted || t->silenced,
 	};
 
-	if (m->handler && m->handler->track)
+	if (t->kind == SL_MEDIA_AUDIO && m->handler && m->handler->track)
 		m->handler->track(m->arg, &view, there);
 }
 
@@ -58,8 +59,30 @@ void member_silenced(const struct track *t)
 {
 	const struct sl_room_member *m = t->publisher->member;
 
-	if (m->handler && m->handler->silenced)
+	/* Of a video nothing goes on; that is all, since nobody need be told by a tone. */
+	if (t->kind == SL_MEDIA_AUDIO && m->handler && m->handler->silenced)
 		m->handler->silenced(m->arg, t->silenced);
+}
+
+void member_see(const struct participant *p, const struct sl_room_picture *picture)
+{
+	const struct sl_room_member *m = p->member;
+
+	if (!m->handler || !m->handler->picture)
+		return;
+	m->handler->picture(m->arg, picture);
+	sfu_count(p->room->sfu, M_packets_out);
+}
+
+void member_ask_key(const struct track *t)
+{
+	const struct sl_room_member *m = t->publisher->member;
+	struct sl_room_source *s = m->sources;
+
+	while (s && s->track != t)
+		s = s->next;
+	if (s && m->handler && m->handler->key_frame)
+		m->handler->key_frame(m->arg, s);
 }
 
 /* ---- life */
@@ -241,6 +264,37 @@ static void member_set_muted(struct sl_room_source *s, bool muted)
 	track_mute(s->track, muted);
 }
 
+/* ---- what it is shown */
+
+static int member_watch(struct sl_room_member *m, const struct sl_room_watch *w)
+{
+	return watch_set(m->p, w);
+}
+
+static void member_ask_picture(struct sl_room_member *m)
+{
+	watch_ask(m->p);
+}
+
+static unsigned member_cameras(void *self, struct sl_str room, enum sl_codec_id *ret_codecs,
+			       unsigned max)
+{
+	const struct room *r = room_find(self, room);
+	unsigned n = 0;
+
+	for (const struct track *t = r ? r->tracks : NULL; t; t = t->next) {
+		unsigned i = 0;
+
+		if (t->kind != SL_MEDIA_VIDEO || t->codec == SL_CODEC_NONE)
+			continue;
+		while (i < n && ret_codecs[i] != t->codec)
+			i++;
+		if (i == n && n < max)
+			ret_codecs[n++] = (enum sl_codec_id)t->codec;
+	}
+	return n;
+}
+
 const struct sl_room_iface member_iface = {
 	.join = member_join,
 	.leave = member_leave,
@@ -250,4 +304,7 @@ const struct sl_room_iface member_iface = {
 	.send = member_send,
 	.set_clock = member_set_clock,
 	.set_muted = member_set_muted,
+	.watch = member_watch,
+	.ask_picture = member_ask_picture,
+	.cameras = member_cameras,
 };

@@ -163,6 +163,7 @@ void participant_remove(struct participant *p, const char *why)
 	struct sfu *s = r->sfu;
 	struct participant **link = &r->participants;
 
+	watch_end(p);
 	subscribe_close(p, why);
 	remove_tracks(p);
 	publish_close(p, why);
@@ -336,4 +337,6 @@ void track_ask_key(struct track *t, unsigned encoding)
 		sl_rtc_ask_key_frame(t->in, encoding);
 	else if (!t->publisher->here)
 		trunk_key(t, encoding);
+	else if (t->publisher->member)
+		member_ask_key(t);
 }

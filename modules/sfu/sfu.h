@@ -9,6 +9,7 @@
  *     data.c        what participants say on data channels
  *     shown.c       a track as other modules of this worker meet it
  *     member.c      participants whom other modules bring: phones
+ *     watch.c       the one picture that such a participant is shown
  *     subscribe.c   media going to a participant: one connection, offered by us
  *     forward.c     packets of a track to its subscribers
  *     cache.c       newest key frames, for those who come
@@ -120,6 +121,7 @@ struct participant {
 	uint32_t grants;
 	struct sl_rtc *pub, *sub;
 	struct sl_room_member *member; /* brought by a module: it has no connections */
+	struct watch *watch;	       /* owned; NULL: it is shown nothing */
 	struct sub *subs;
 	bool auto_subscribe, wants_restart; /* of the subscribing connection */
 	uint32_t n_offers;	 /* number of the newest offer to it */
@@ -343,7 +345,25 @@ extern const struct sl_room_iface member_iface; /* self: struct sfu */
 void member_track(const struct sub *sub, bool there);
 void member_hear(const struct sub *sub, const struct pending *k);
 void member_silenced(const struct track *t);
+void member_see(const struct participant *p, const struct sl_room_picture *picture);
+void member_ask_key(const struct track *t);
 void member_end(struct participant *p, const char *why);
+
+/* ---- watch.c: of participants that are members, and at home here */
+int watch_set(struct participant *p, const struct sl_room_watch *w);
+/* A key frame of what it is shown */
+void watch_ask(const struct participant *p);
+/* Ten times a second while something goes on in the room: is it to be shown something else? */
+void watch_tick(struct participant *p);
+/* A packet that its layers let pass */
+void watch_see(struct sub *sub, const struct sl_rtp_out *out, unsigned codec);
+bool watch_takes(const struct participant *p, const struct track *t);
+/* Is it to be counted where the way is divided? What is on its way out is not. */
+bool watch_counts(const struct sub *sub);
+/* least_bps: of the smallest picture that there is */
+uint64_t watch_budget(const struct participant *p, uint64_t least_bps);
+void watch_forget(const struct sub *sub);
+void watch_end(struct participant *p);
 
 /* ---- subscribe.c */
 int subscribe(struct participant *p, struct track *t, struct sub **ret_sub);

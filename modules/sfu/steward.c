@@ -267,19 +267,31 @@ static void apply(struct sub *sub, const struct allocate_track *a)
 	}
 }
 
+/* For video. Of a member's way nothing is known but what it has said of it. */
+static uint64_t budget_of(const struct participant *p, uint64_t audio_bps, const struct view *only)
+{
+	struct sl_rtc_estimate e;
+
+	if (!p->sub)
+		return watch_budget(p, only && only->n > 0 ? only->layers[0].bps : 0);
+	sl_rtc_get_estimate(p->sub, &e);
+	return e.target_bps > audio_bps ? e.target_bps - audio_bps : 0;
+}
+
 void steward_allocate(struct participant *p)
 {
 	struct allocate_track list[MAX_VIDEOS];
 	struct view views[MAX_VIDEOS];
 	struct sub *subs[MAX_VIDEOS];
 	struct allocate_result result;
-	struct sl_rtc_estimate e;
 	uint64_t now = sfu_now_ms(p->room->sfu), audio = 0;
 	unsigned n = 0;
 
-	if (!p->sub)
+	if (!p->sub && !p->watch)
 		return;
 	for (struct sub *sub = p->subs; sub; sub = sub->next_of_participant) {
+		if (p->watch && !watch_counts(sub))
+			continue;
 		if (!sub->layers) {
 			audio += sub->track->audible ? AUDIO_BPS : 0;
 			continue;
@@ -301,9 +313,9 @@ void steward_allocate(struct participant *p)
 		};
 		n++;
 	}
-	sl_rtc_get_estimate(p->sub, &e);
-	allocate(list, n, e.target_bps > audio ? e.target_bps - audio : 0, now, &result);
-	sl_rtc_set_wanted(p->sub, result.wanted_bps + audio);
+	allocate(list, n, budget_of(p, audio, n > 0 ? &views[0] : NULL), now, &result);
+	if (p->sub)
+		sl_rtc_set_wanted(p->sub, result.wanted_bps + audio);
 	p->wanted_bps = result.all_bps + audio;
 	p->got_bps = result.used_bps + audio;
 	for (unsigned i = 0; i < n; i++)
@@ -482,6 +494,9 @@ static void tick_room(struct room *r)
 	}
 	if (changed)
 		tell_speakers(r);
+	for (struct participant *p = r->participants; p; p = p->next)
+		if (p->watch)
+			watch_tick(p);
 }
 
 /* ---- idle participants */
@@ -511,7 +526,7 @@ static void allocate_all(struct sfu *s)
 	s->allocated_at_ms = now;
 	for (struct room *r = s->awake; r; r = r->awake_next)
 		for (struct participant *p = r->participants; p; p = p->next)
-			if (p->here && !p->member)
+			if (p->here)
 				steward_allocate(p);
 }
 

@@ -135,12 +135,10 @@ static int open_sub(struct participant *p, struct track *t, struct sub *sub)
 	char stream[ID_CHARS], track[ID_CHARS];
 	int rc;
 
-	if (p->member)
-		return t->kind == SL_MEDIA_AUDIO ? 0 : -SL_EUNSUPP;
-	rc = p->sub ? 0 : open_connection(p);
+	rc = p->sub || p->member ? 0 : open_connection(p);
 	if (rc == 0 && t->kind == SL_MEDIA_VIDEO)
 		rc = sl_layers_new(&sub->layers, t->clock_hz);
-	if (rc == 0)
+	if (rc == 0 && !p->member)
 		rc = sl_rtc_add(p->sub, t->kind, sl_str_c(id_text(stream, t->publisher->id)),
 				sl_str_c(id_text(track, t->id)), &sub->out);
 	return rc;
@@ -214,6 +212,8 @@ void unsubscribe(struct sub *sub)
 	struct track *t = sub->track;
 	struct sub **link = &t->subs;
 
+	if (p->watch)
+		watch_forget(sub);
 	while (*link != sub)
 		link = &(*link)->next_of_track;
 	*link = sub->next_of_track;

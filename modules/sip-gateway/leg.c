@@ -411,6 +411,7 @@ static int agreed(struct leg *l, int rc)
 	if (l->state == LEG_NEW)
 		l->state = LEG_AGREED; /* the caller knows */
 	leg_room_format(l);
+	leg_video_room_sync(l);
 	leg_video_sync(l);
 	if (l->peer && l->peer != l)
 		leg_heard_sync(l->peer);

@@ -146,6 +146,8 @@ void leg_heard_by_leg(struct leg *l, const struct leg *other);
 SL_MUST_CHECK int leg_want_video(struct leg *l, struct sl_str offer);
 /* What the other has agreed to */
 SL_MUST_CHECK int leg_want_video_of(struct leg *l, const struct leg *other);
+/* What can be shown in a room, and what of it comes first */
+SL_MUST_CHECK int leg_want_video_of_room(struct leg *l, struct sl_str room);
 bool leg_has_video(const struct leg *l);
 /* The leg's party asks for a key frame of what it sees. */
 void leg_video_wanted(struct leg *l);

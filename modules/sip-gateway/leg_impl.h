@@ -275,6 +275,8 @@ void leg_keep_alive(struct leg *l); /* 20 ms of silence */
 void leg_adapt(struct leg *l); /* once a second: redundancy and effort of the encoder */
 
 /* ---- leg_room.c */
+/* NULL: there is no mixer */
+const struct sl_mixer_iface *leg_room_mixer(struct legs *all);
 void leg_room_leave(struct leg *l);
 void leg_room_hear(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f);
 void leg_room_restart(struct leg *l);

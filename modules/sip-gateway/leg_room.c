@@ -38,10 +38,30 @@ static void on_text(void *arg, struct sl_str name, struct sl_str text)
 		leg_handler_of(l)->room_text(l->o.arg, l, name, text);
 }
 
-static const struct sl_mixer_handler handler = {
-	.play = on_play, .ended = on_ended, .text = on_text};
+static void on_picture(void *arg, const struct sl_room_picture *picture)
+{
+	leg_video_room_play(arg, picture);
+}
+
+static void on_key_frame(void *arg)
+{
+	leg_video_ask(arg);
+}
+
+static const struct sl_mixer_handler handler = {.play = on_play,
+						.ended = on_ended,
+						.text = on_text,
+						.picture = on_picture,
+						.key_frame = on_key_frame};
 
 /* ---- life */
+
+const struct sl_mixer_iface *leg_room_mixer(struct legs *all)
+{
+	if (!all->mixer) /* modules have started long ago */
+		all->mixer = sl_iface_get(all->w, SL_MIXER_IFACE, 1, &all->mixer_self);
+	return all->mixer;
+}
 
 int leg_enter(struct leg *l, struct sl_str room, struct sl_str name)
 {
@@ -49,15 +69,14 @@ int leg_enter(struct leg *l, struct sl_str room, struct sl_str name)
 	const struct sl_mixer_opts o = {.room = room, .name = name, .handler = &handler, .arg = l};
 	int rc;
 
-	if (!all->mixer) /* modules have started long ago */
-		all->mixer = sl_iface_get(all->w, SL_MIXER_IFACE, 1, &all->mixer_self);
-	if (!all->mixer || l->closed)
+	if (!leg_room_mixer(all) || l->closed)
 		return -SL_EUNSUPP;
 	leg_unbridge(l);
 	rc = all->mixer->join(all->mixer_self, &o, &l->phone);
 	if (rc < 0)
 		return rc;
 	leg_room_format(l);
+	leg_video_room_sync(l);
 	leg_heard_sync(l);
 	return 0;
 }

@@ -1,10 +1,6 @@
 /*
- * sip-gateway/leg_video.c: video from one party to the other as it came, under the other's numbers;
- * and key frames, which are asked for in the way that a party understands: PLI or FIR, else INFO.
- *
- * Gaps and order of a stream stay, so that the listener knows what was lost. A browser asks again
- * for what it has lost, and is answered from what was sent to it; what was lost before it came here
- * is a gap for it, too, and ends in a request for a key frame.
+ * sip-gateway/leg_video.c: video that a party sends, to whoever sees it, as it came; and key
+ * frames, which are asked for in the way that a party understands: PLI or FIR, else INFO.
  */
 #include "leg_impl.h"
 
@@ -16,7 +12,6 @@ enum {
 	ASK_MS = 500, /* between two requests for a key frame */
 	CLOCK_HZ = 90000,
 	LEAST_BPS = 200000,
-	FRAME_TICKS = CLOCK_HZ / 30, /* what passes at least when another stream takes over */
 };
 
 /* ---- life */
@@ -123,102 +118,9 @@ void leg_video_wanted(struct leg *l)
 {
 	if (l->video)
 		l->video->n_asked_in++;
+	leg_video_room_ask(l);
 	if (l->peer && !l->peer->closed)
 		leg_video_ask(l->peer);
-}
-
-/* ---- on the wire */
-
-static void send_plain(struct leg *l, const struct sl_rtp *rtp, const struct sl_line_out *out)
-{
-	struct sl_packet *p;
-	int len;
-
-	if (rtp->payload_len + SL_LINE_OVERHEAD > SL_PACKET_MAX)
-		return;
-	p = sl_packet_new(l->all->w);
-	if (!p)
-		return;
-	len = sl_line_send(l->video->line, out, leg_now_ns(l), p->data);
-	if (len > 0) {
-		p->len = (uint32_t)len;
-		leg_port_send_video(l, p, false);
-	}
-	sl_packet_unref(p);
-}
-
-static void emit(struct leg *l, const struct sl_rtp *rtp, const struct sl_line_out *out)
-{
-	const struct sl_rtp_out rtc = {.src = rtp,
-				       .ts = out->ts,
-				       .seq = out->seq,
-				       .pt = out->pt,
-				       .marker = out->marker};
-	struct leg_video *v = l->video;
-
-	v->out_stream.ts = out->ts;
-	v->out_stream.sent_ns = leg_now_ns(l);
-	v->out_stream.bytes += rtp->payload_len;
-	if (v->line)
-		send_plain(l, rtp, out);
-	else if (v->media && sl_rtc_send(v->media, &rtc) < 0)
-		return; /* not connected yet */
-}
-
-/* ---- one stream, whoever feeds it */
-
-static uint32_t time_now(const struct leg *l)
-{
-	const struct leg_video_out *o = &l->video->out_stream;
-	uint64_t since_us = (leg_now_ns(l) - o->sent_ns) / 1000;
-	uint32_t passed = (uint32_t)(since_us * CLOCK_HZ / 1000000);
-
-	if (o->sent_ns == 0)
-		return o->ts;
-	return o->ts + (passed < FRAME_TICKS ? FRAME_TICKS : passed);
-}
-
-static void take_over(struct leg *to, struct leg *from, const struct sl_rtp *rtp, uint64_t seq)
-{
-	struct leg_video_out *o = &to->video->out_stream;
-
-	o->ts_offset = time_now(to) - rtp->ts;
-	o->seq_offset = o->next_seq - seq;
-	o->first_seq = seq;
-	o->feed = (uintptr_t)from->video + from->video->stream;
-	leg_video_ask(from); /* decoding can begin nowhere else */
-}
-
-/* Padding, which probes the way, is nothing for the other side. */
-static void skip(struct leg_video_out *o, uint64_t seq)
-{
-	if (seq < o->first_seq)
-		return;
-	o->seq_offset--;
-	o->first_seq = seq + 1;
-}
-
-static void relay(struct leg *from, struct leg *to, const struct sl_rtp *rtp, uint64_t seq,
-		  uint8_t pt)
-{
-	struct leg_video_out *o = &to->video->out_stream;
-	struct sl_line_out out = {
-		.pt = pt,
-		.marker = rtp->marker,
-		.payload = {(const char *)sl_rtp_payload(rtp), rtp->payload_len}};
-
-	if (o->feed != (uintptr_t)from->video + from->video->stream)
-		take_over(to, from, rtp, seq);
-	if (rtp->payload_len == 0)
-		skip(o, seq);
-	if (seq < o->first_seq) /* its number has been used */
-		return;
-	out.seq = (uint16_t)(seq + o->seq_offset);
-	out.ts = rtp->ts + o->ts_offset;
-	if (out.seq == o->next_seq || sl_seq_after(out.seq, o->next_seq))
-		o->next_seq = (uint16_t)(out.seq + 1);
-	o->codec = from->video->codec_in;
-	emit(to, rtp, &out);
 }
 
 /* ---- formats */
@@ -360,12 +262,16 @@ void leg_video_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq)
 	v->codec_in = f->codec;
 	if (rtp->payload_len > 0 && show(l, rtp, seq, f) == SL_DROP)
 		return;
+	if (l->phone) {
+		leg_video_room_hear(l, rtp, seq, f);
+		return;
+	}
 	if (!to || to->closed || !to->video || !to->video->on ||
 	    !(to->video->direction & SL_SDP_SENDONLY))
 		return;
 	pt = map_pt(v, to->video, f);
 	if (pt)
-		relay(l, to, rtp, seq, pt);
+		leg_video_relay(l, to, rtp, seq, pt);
 }
 
 void leg_video_hear_restart(struct leg *l)
@@ -407,6 +313,7 @@ void leg_video_second(struct leg *l)
 		return;
 	if (v->asks)
 		leg_video_ask(l);
+	leg_video_room_second(l);
 	if (l->rtc) {
 		tell_clock(v->media, v->out_stream.sent_ns, v->out_stream.ts);
 		tell_clock(l->media, l->out.sent_ns, l->out.ts);

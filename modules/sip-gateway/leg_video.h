@@ -1,7 +1,9 @@
 /*
  * sip-gateway/leg_video.h: the video of media legs, for the files of a leg.
  *
- *     leg_video.c       packets from one party to the other, key frames asked for
+ *     leg_video.c       what a party sends, to whoever sees it; key frames asked for
+ *     leg_video_out.c   what goes to a party, as one stream
+ *     leg_video_room.c  in a room
  *     leg_video_want.c  which formats a leg's next description may have
  *     leg_video_sdp.c   the video section of plain RTP
  *     leg_video_rtc.c   the same of WebRTC
@@ -14,6 +16,7 @@
 #define SIP_GATEWAY_LEG_VIDEO_H
 
 #include <sluice/line.h>
+#include <sluice/room.h>
 #include <sluice/rtc.h>
 #include <sluice/sdp_plain.h>
 #include <sluice/track.h>
@@ -41,6 +44,7 @@ struct leg_video_out {
 	uint32_t ts, ts_offset;
 	uint64_t sent_ns; /* 0: nothing yet */
 	uint64_t bytes, bytes_before; /* payload; a second ago */
+	struct sl_unwrap room_seq;    /* of a room's track */
 	enum sl_codec_id codec;
 };
 
@@ -101,6 +105,21 @@ void leg_video_ask(struct leg *l);
 void leg_video_second(struct leg *l);
 void leg_video_end(struct leg *l); /* its track */
 void leg_video_clock(struct leg *l, const struct sl_rtc_clock *clock);
+
+/* ---- leg_video_out.c */
+void leg_video_relay(struct leg *from, struct leg *to, const struct sl_rtp *rtp, uint64_t seq,
+		     uint8_t pt);
+void leg_video_play(struct leg *l, const struct sl_room_picture *picture, uint8_t pt);
+
+/* ---- leg_video_room.c */
+void leg_video_room_play(struct leg *l, const struct sl_room_picture *picture);
+void leg_video_room_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
+			 const struct leg_video_format *f);
+/* Its party asks for a key frame; nothing where it is in no room. */
+void leg_video_room_ask(struct leg *l);
+/* It has come into a room, or something else has been agreed. */
+void leg_video_room_sync(struct leg *l);
+void leg_video_room_second(struct leg *l);
 
 /* ---- leg_video_want.c */
 /* The direction that was agreed, of what both would do */

@@ -332,6 +332,8 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 	case WIRE_LEG_VIDEO:
 		return other ? leg_want_video_of(l->leg, other->leg)
 			     : leg_want_video(l->leg, m->text);
+	case WIRE_LEG_ROOM_VIDEO:
+		return leg_want_video_of_room(l->leg, m->text);
 	case WIRE_LEG_HEARD_BY:
 		if (!other)
 			return leg_heard_by(l->leg, m->text);

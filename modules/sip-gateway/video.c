@@ -69,18 +69,27 @@ void video_before_offer(struct party *p)
 		party_leg_tell(p, WIRE_LEG_VIDEO, 0, sl_str_c(from->offer));
 }
 
-static bool is_echo(const struct call *c)
+/* What this node has of its own: an echo sees what it shows, a room has what others show. */
+static void want_builtin(struct party *p, struct sl_str offer)
 {
-	return c->builtin && c->next_target > 0 &&
-	       c->plan.targets[c->next_target - 1].kind == DIAL_ECHO;
+	const struct call *c = p->call;
+	const struct dial_target *t;
+
+	if (!c->builtin || c->next_target == 0 || !may_have(p) || p != c->a)
+		return;
+	t = &c->plan.targets[c->next_target - 1];
+	if (t->kind == DIAL_ECHO)
+		party_leg_tell(p, WIRE_LEG_VIDEO, 0, offer);
+	else if (t->kind == DIAL_ROOM)
+		party_leg_tell(p, WIRE_LEG_ROOM_VIDEO, 0, sl_str_c(t->name));
 }
 
 void video_before_answer(struct party *p)
 {
 	if (p->prefer)
 		party_leg_tell(p, WIRE_LEG_PREFER, p->prefer, SL_STR_NULL);
-	else if (is_echo(p->call) && p->offer && may_have(p))
-		party_leg_tell(p, WIRE_LEG_VIDEO, 0, sl_str_c(p->offer));
+	else if (p->offer)
+		want_builtin(p, sl_str_c(p->offer));
 }
 
 bool video_retries_without(struct party *p, unsigned status)
@@ -132,8 +141,7 @@ void video_take_offer(struct party *p, struct sl_str offer, leg_then_fn *then)
 {
 	struct party *other = call_other(p->call, p);
 
-	if (is_echo(p->call) && may_have(p))
-		party_leg_tell(p, WIRE_LEG_VIDEO, 0, offer);
+	want_builtin(p, offer);
 	if (!adds_video(p, other, offer) || !keep_text(&p->offer, offer)) {
 		party_leg_ask(p, WIRE_LEG_ANSWER, 0, offer, then);
 		return;

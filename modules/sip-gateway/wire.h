@@ -98,6 +98,7 @@ enum wire_leg_verb {
 	WIRE_LEG_CLOSE,	    /* text: why; replied with statistics */
 	WIRE_LEG_VIDEO,	    /* whose video the next description may have. a: that of a leg; 0, text:
 			       what another party offers, empty: none */
+	WIRE_LEG_ROOM_VIDEO, /* text: a room whose video the next description may have */
 	WIRE_LEG_HEARD_BY,  /* who hears it; as WIRE_LEG_VIDEO */
 	WIRE_LEG_KEY_FRAME, /* its party has asked for one by signalling */
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */

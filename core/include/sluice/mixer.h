@@ -4,13 +4,15 @@
  *
  * A phone is a member of its room like everybody (<sluice/room.h>): by name, heard by browsers as a
  * track, silenced and removed by moderators. It hears everybody but itself. Where a PIN is asked
- * for, it is asked first, by tones and digits. Everything runs on the worker's loop; callbacks
- * never come from within a call of this interface, and none come after leave.
+ * for, it is asked first, by tones and digits. Pictures are not mixed: a phone with a camera is seen
+ * as a track of its own, and is shown one of the others' at a time. Everything runs on the worker's
+ * loop; callbacks never come from within a call of this interface, and none come after leave.
  */
 #ifndef SLUICE_MIXER_H
 #define SLUICE_MIXER_H
 
 #include <sluice/audio.h>
+#include <sluice/room.h>
 
 #define SL_MIXER_IFACE "mixer"
 
@@ -47,6 +49,19 @@ struct sl_mixer_handler {
 	void (*ended)(void *arg, enum sl_mixer_end end, const char *why);
 	/* Somebody of that name has written to the room. NULL: it takes none */
 	void (*text)(void *arg, struct sl_str name, struct sl_str text);
+	/* What it watches. NULL: it watches nothing */
+	void (*picture)(void *arg, const struct sl_room_picture *p);
+	/* Somebody needs a key frame of its camera; may be asked often, also from within `show`. */
+	void (*key_frame)(void *arg);
+};
+
+/* A packet of a phone's camera */
+struct sl_mixer_shot {
+	enum sl_codec_id codec;
+	struct sl_str params; /* as fmtp says them */
+	const struct sl_rtp *rtp;
+	uint64_t seq;	 /* unwrapped */
+	uintptr_t stream; /* numbers and times go on while it is the same */
 };
 
 struct sl_mixer_opts {
@@ -75,6 +90,18 @@ struct sl_mixer_iface {
 	int (*listen)(void *self, const struct sl_mixer_opts *o, struct sl_mixer_phone **ret_phone);
 	/* It writes to the room, in UTF-8. -SL_ENOENT: it is in none (yet) */
 	int (*say)(struct sl_mixer_phone *p, struct sl_str text);
+	/* What it can be shown from now on, also where it is let in later. Copied. -SL_ENOMEM */
+	int (*watch)(struct sl_mixer_phone *p, const struct sl_room_watch *w);
+	/* A key frame of what it watches */
+	void (*ask_picture)(struct sl_mixer_phone *p);
+	/* Of its camera, whose track begins with the first one; NULL: there is no camera any more. The
+	 * packet is copied. */
+	void (*show)(struct sl_mixer_phone *p, const struct sl_mixer_shot *shot);
+	/* Nothing comes of its camera for now: others are told */
+	void (*cover)(struct sl_mixer_phone *p, bool covered);
+	/* As sl_room_iface.cameras */
+	unsigned (*cameras)(void *self, struct sl_str room, enum sl_codec_id *ret_codecs,
+			    unsigned max);
 };
 
 #endif

@@ -17,6 +17,13 @@
 struct sl_room_member;
 struct sl_room_source; /* a track that a member sends */
 
+/* A packet of the picture that a member is shown. Borrowed for the call. */
+struct sl_room_picture {
+	const struct sl_rtp_out *out; /* its pt is nobody's; src NULL: fills a number, nothing more */
+	enum sl_codec_id codec;
+	uint64_t track; /* while it is the same, numbers and times go on; else with a key frame */
+};
+
 struct sl_room_track { /* borrowed for the call */
 	uint64_t id, peer; /* peer: its publisher, of signalling */
 	uint8_t codec;	   /* enum sl_codec_id; NONE: not known yet */
@@ -36,6 +43,10 @@ struct sl_room_handler {
 	void (*silenced)(void *arg, bool silenced);
 	/* It was removed, or the room was closed: the member is no more. */
 	void (*ended)(void *arg, const char *why);
+	/* What it watches */
+	void (*picture)(void *arg, const struct sl_room_picture *p);
+	/* Somebody needs a key frame of a video that it sends; may be asked often. */
+	void (*key_frame)(void *arg, struct sl_room_source *source);
 };
 
 struct sl_room_opts {
@@ -50,6 +61,18 @@ struct sl_room_source_opts {
 	enum sl_codec_id codec;
 	uint32_t clock_hz;
 	struct sl_str params, name; /* name: for people, may be empty */
+};
+
+struct sl_room_format {
+	enum sl_codec_id codec;
+	struct sl_str params; /* as fmtp says them */
+};
+/* What can be shown to a member that has place for one picture. */
+struct sl_room_watch {
+	const struct sl_room_format *formats; /* that it decodes; copied */
+	unsigned n_formats;		      /* 0: nothing */
+	uint64_t max_bps;   /* never more than this; 0: it has not said */
+	uint64_t usual_bps; /* where it has not: more only when there is nothing smaller */
 };
 
 #define SL_ROOM_SILENT 127 /* -dBov, also when the level is not known */
@@ -71,6 +94,14 @@ struct sl_room_iface {
 	void (*set_clock)(struct sl_room_source *s, const struct sl_rtc_clock *clock);
 	/* The member itself keeps silent: others are told. */
 	void (*set_muted)(struct sl_room_source *s, bool muted);
+	/* From now on it is shown one video at a time, of the others' who can be shown to it: that of
+	 * whoever speaks, in one layer that fits. It changes at key frames. -SL_ENOMEM */
+	int (*watch)(struct sl_room_member *m, const struct sl_room_watch *w);
+	/* A key frame of what it is shown */
+	void (*ask_picture)(struct sl_room_member *m);
+	/* The codecs of the videos in a room that is known here; returns how many, each once. */
+	unsigned (*cameras)(void *self, struct sl_str room, enum sl_codec_id *ret_codecs,
+			    unsigned max);
 };
 
 #endif

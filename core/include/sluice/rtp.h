@@ -173,6 +173,9 @@ struct sl_rtp_out {
 	uint16_t dd_frame, dd_mask_at; /* dd_mask_at: its place, in bits */
 	uint32_t dd_mask;
 };
+/* The payload to send with the packet, for who seals it without an endpoint; returns bytes, 0 where
+ * src is NULL. -SL_EFULL: longer than size, or cut is longer than what there is */
+SL_API SL_MUST_CHECK int sl_rtp_out_payload(const struct sl_rtp_out *out, uint8_t *dst, size_t size);
 /* The descriptor to send with the packet; bytes of it, 0: none */
 SL_API size_t sl_rtp_out_dd(const struct sl_rtp_out *out, uint8_t dst[SL_RTP_MAX_DD]);
 
