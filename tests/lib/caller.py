@@ -78,9 +78,9 @@ class Caller:
         self.bye = m
         return m.get("Reason", "")
 
-    async def hangup(self):
-        self.ua.request("BYE", self.target, self.lines(2, "BYE"))
-        m = await asyncio.to_thread(self.ua.expect, lambda m: m.get("CSeq") == "2 BYE")
+    async def hangup(self, n=9):
+        self.ua.request("BYE", self.target, self.lines(n, "BYE"))
+        m = await asyncio.to_thread(self.ua.expect, lambda m: m.get("CSeq") == f"{n} BYE")
         assert m.status == 200, m
         self.bye = m
 

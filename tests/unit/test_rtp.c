@@ -159,4 +159,22 @@ TEST(timestamps_unwrap_too)
 	CHECK_INT(sl_unwrap32(&u, 0xffffffff) - first, 0xff);
 }
 
+TEST(what_goes_out_is_the_patch_and_the_rest_of_the_payload)
+{
+	uint8_t data[SL_RTP_HEADER + 4] = {0x80}, dst[8];
+	struct sl_rtp rtp;
+	struct sl_rtp_out out = {.src = &rtp, .cut = 1, .patch_len = 2, .patch = {0xaa, 0xbb}};
+
+	memcpy(data + SL_RTP_HEADER, "\x01\x02\x03\x04", 4);
+	CHECK_INT(sl_rtp_parse(&rtp, data, sizeof data), 0);
+	CHECK_INT(sl_rtp_out_payload(&out, dst, sizeof dst), 5);
+	CHECK(memcmp(dst, "\xaa\xbb\x02\x03\x04", 5) == 0);
+	CHECK_INT(sl_rtp_out_payload(&out, dst, 5), 5);
+	CHECK_INT(sl_rtp_out_payload(&out, dst, 4), -SL_EFULL);
+	out.cut = 5; /* longer than the payload */
+	CHECK_INT(sl_rtp_out_payload(&out, dst, sizeof dst), -SL_EFULL);
+	out.src = NULL;
+	CHECK_INT(sl_rtp_out_payload(&out, dst, sizeof dst), 0);
+}
+
 TEST_MAIN()
