@@ -5,44 +5,14 @@
  * its own proof), then counted. What is heard before a source has proven itself is passed on all
  * the same, so that the first word is not lost. Out: one SSRC for the line's life.
  */
-#include <sluice/line.h>
-
-#include "proto/latch.h"
-#include "proto/rtp_recv.h"
-#include "proto/srtp.h"
+#include "proto/line_impl.h"
 
 #include <sluice/clock.h>
 #include <sluice/crypto.h>
 
 #include <stdlib.h>
 
-enum { N_PTS = 128, MAX_CNAME = 63, RTCP_FIRST = 64, RTCP_LAST = 95 };
-
-struct sl_line {
-	struct sl_line_opts o;
-	char cname[MAX_CNAME + 1];
-	struct latch latch;
-	struct sl_addr rtcp_described, rtcp_heard;
-	bool mux;
-	uint32_t clock_of[N_PTS]; /* 0: not agreed */
-
-	struct sl_sdes local, remote; /* secret */
-	struct srtp_in *in;
-	struct srtp_out *out;
-	struct srtp_out_stream out_stream;
-
-	struct rtp_recv *recv; /* of the SSRC that is heard; NULL: none yet */
-	uint32_t heard_ssrc, heard_clock;
-	uint64_t lost_before; /* of SSRCs that have gone */
-	uint64_t sr_ntp;
-	uint32_t sr_ts;
-
-	uint32_t out_ts, out_clock;
-	uint64_t out_ns;
-	uint8_t fir_out, fir_in; /* numbers of requests (RFC 5104 section 4.3.1.1) */
-	bool fir_heard;
-	struct sl_line_stats stats;
-};
+enum { RTCP_FIRST = 64, RTCP_LAST = 95 };
 
 int sl_line_new(struct sl_line **ret_line, const struct sl_line_opts *o)
 {
@@ -88,7 +58,7 @@ void sl_line_set_remote(struct sl_line *l, const struct sl_line_remote *r)
 
 void sl_line_set_format(struct sl_line *l, uint8_t pt, uint32_t clock_hz)
 {
-	if (pt < N_PTS)
+	if (pt < LINE_N_PTS)
 		l->clock_of[pt] = clock_hz;
 }
 
@@ -194,35 +164,6 @@ static void read_sr(struct sl_line *l, const struct sl_rtcp_block *b, uint64_t n
 	l->sr_ts = sr.ts;
 }
 
-/* A FIR that is repeated asks for the same frame. */
-static bool is_new_fir(struct sl_line *l, const struct sl_rtcp_block *b)
-{
-	uint32_t ssrc;
-	uint8_t seq;
-
-	for (unsigned i = 0; sl_rtcp_read_fir(b, i, &ssrc, &seq) == 0; i++) {
-		if (ssrc != l->o.ssrc || (l->fir_heard && seq == l->fir_in))
-			continue;
-		l->fir_heard = true;
-		l->fir_in = seq;
-		return true;
-	}
-	return false;
-}
-
-static void read_feedback(struct sl_line *l, const struct sl_rtcp_block *b, bool *ret_key_frame)
-{
-	uint32_t sender, media;
-	bool asks;
-
-	if (sl_rtcp_read_feedback(b, &sender, &media) < 0)
-		return;
-	asks = (b->count == SL_RTCP_PLI && media == l->o.ssrc) ||
-	       (b->count == SL_RTCP_FIR && is_new_fir(l, b));
-	*ret_key_frame |= asks;
-	l->stats.key_frames_asked_in += asks;
-}
-
 /* ---- our NTP clock, which runs as now_ns does: see sl_line_report */
 
 static uint32_t mid_ntp(uint64_t ntp)
@@ -260,8 +201,7 @@ static enum sl_line_verdict receive_rtcp(struct sl_line *l, struct sl_line_in *i
 			read_sr(l, &b, now_ns);
 		if (b.type == SL_RTCP_SR || b.type == SL_RTCP_RR)
 			read_reports(l, &b, mid_ntp(ntp_of_ns(now_ns)));
-		if (b.type == SL_RTCP_PSFB)
-			read_feedback(l, &b, &in->key_frame);
+		line_read_feedback(l, &b, in);
 	}
 	return SL_LINE_RTCP;
 }
@@ -293,7 +233,7 @@ static int follow(struct sl_line *l, const struct sl_rtp *rtp, bool *ret_restart
 	if (l->recv && l->heard_ssrc == rtp->ssrc)
 		return 0;
 	forget_stream(l);
-	err = rtp_recv_new(&l->recv, rtp->ssrc, clock_hz, false);
+	err = rtp_recv_new(&l->recv, rtp->ssrc, clock_hz, l->feedback & SL_PLAIN_NACK);
 	if (err < 0)
 		return err;
 	l->heard_ssrc = rtp->ssrc;
@@ -409,7 +349,7 @@ static uint32_t ts_at(const struct sl_line *l, uint64_t now_ns)
  * only ever subtracted from it (section 6.4.1 allows any such clock). The wall's would jump when it
  * is set.
  */
-static void begin_report(struct sl_line *l, struct sl_rtcp_writer *w, uint64_t now_ns, uint8_t *dst)
+void line_begin_report(struct sl_line *l, struct sl_rtcp_writer *w, uint64_t now_ns, uint8_t *dst)
 {
 	struct sl_rtcp_sr sr = {.ssrc = l->o.ssrc,
 				.ntp = ntp_of_ns(now_ns),
@@ -426,7 +366,7 @@ static void begin_report(struct sl_line *l, struct sl_rtcp_writer *w, uint64_t n
 	sl_rtcp_put_cname(w, l->o.ssrc, sl_str_c(l->cname));
 }
 
-static int end_report(struct sl_line *l, struct sl_rtcp_writer *w, uint8_t *dst)
+int line_end_report(struct sl_line *l, struct sl_rtcp_writer *w, uint8_t *dst)
 {
 	int len = sl_rtcp_end(w);
 
@@ -437,25 +377,10 @@ int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
 {
 	struct sl_rtcp_writer w;
 
-	begin_report(l, &w, now_ns, dst);
+	line_begin_report(l, &w, now_ns, dst);
 	if (bye)
 		sl_rtcp_put_bye(&w, &l->o.ssrc, 1);
-	return end_report(l, &w, dst);
-}
-
-int sl_line_ask_key_frame(struct sl_line *l, bool fir, uint64_t now_ns, uint8_t *dst)
-{
-	struct sl_rtcp_writer w;
-
-	if (!l->recv)
-		return -SL_ENOENT;
-	begin_report(l, &w, now_ns, dst);
-	if (fir)
-		sl_rtcp_put_fir(&w, l->o.ssrc, l->heard_ssrc, l->fir_out++);
-	else
-		sl_rtcp_put_pli(&w, l->o.ssrc, l->heard_ssrc);
-	l->stats.key_frames_asked_out++;
-	return end_report(l, &w, dst);
+	return line_end_report(l, &w, dst);
 }
 
 /* ---- statistics */

@@ -190,14 +190,26 @@ void sl_rtcp_put_fir(struct sl_rtcp_writer *w, uint32_t sender, uint32_t media, 
 	sl_put32(p + 4, (uint32_t)seq << 24);
 }
 
-/* Rounded down to 18 bits of mantissa: a promise not to be exceeded. */
-static uint32_t remb_word(uint64_t bps)
+/* Rounded down to the bits of a mantissa: a promise not to be exceeded. */
+static uint32_t rate_word(uint64_t bps, unsigned mantissa_bits)
 {
 	unsigned exponent = 0;
 
-	while (bps >> exponent > 0x3ffff)
+	while (bps >> exponent >> mantissa_bits)
 		exponent++;
-	return exponent << 18 | (uint32_t)(bps >> exponent);
+	return exponent << mantissa_bits | (uint32_t)(bps >> exponent);
+}
+
+void sl_rtcp_put_tmmb(struct sl_rtcp_writer *w, unsigned fmt, uint32_t sender, uint32_t ssrc,
+		      uint64_t bps, unsigned overhead)
+{
+	bool empty = fmt == SL_RTCP_TMMBN && ssrc == 0;
+	uint8_t *p = feedback(w, SL_RTCP_RTPFB, fmt, (uint32_t[]){sender, 0}, empty ? 0 : 8);
+
+	if (!p || empty)
+		return;
+	sl_put32(p, ssrc);
+	sl_put32(p + 4, rate_word(bps, 17) << 9 | (overhead & 0x1ff));
 }
 
 void sl_rtcp_put_remb(struct sl_rtcp_writer *w, uint32_t sender, uint64_t bps,
@@ -213,7 +225,7 @@ void sl_rtcp_put_remb(struct sl_rtcp_writer *w, uint32_t sender, uint64_t bps,
 	if (!p)
 		return;
 	memcpy(p, "REMB", 4);
-	sl_put32(p + 4, (uint32_t)n << 24 | remb_word(bps));
+	sl_put32(p + 4, (uint32_t)n << 24 | rate_word(bps, 18));
 	for (unsigned i = 0; i < n; i++)
 		sl_put32(p + 8 + 4 * (size_t)i, ssrcs[i]);
 }

@@ -62,6 +62,13 @@ void rtp_recv_free(struct rtp_recv *r)
 	free(r);
 }
 
+void rtp_recv_set_nack(struct rtp_recv *r, bool nack)
+{
+	r->nack = nack;
+	if (!nack)
+		nack_skip_below(&r->nacks, UINT64_MAX);
+}
+
 /* ---- the window */
 
 static bool is_seen(const struct rtp_recv *r, uint64_t seq)

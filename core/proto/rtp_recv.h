@@ -29,6 +29,8 @@ struct rtp_recv;
 /* clock_hz of the payload's timestamps; nack: collect missing packets */
 int rtp_recv_new(struct rtp_recv **ret_r, uint32_t ssrc, uint32_t clock_hz, bool nack);
 void rtp_recv_free(struct rtp_recv *r);
+/* Missing packets are collected from now on, or no longer. */
+void rtp_recv_set_nack(struct rtp_recv *r, bool nack);
 /* ret_seq: unwrapped, of what is RTP_NEW or RTP_JUMPED; numbers after a jump lie above all before it.
  * recovered: came as RTX or FEC, which does not count for jitter, nor for reports as received. */
 enum rtp_recv_verdict rtp_recv_packet(struct rtp_recv *r, const struct sl_rtp *rtp, bool recovered,

@@ -125,6 +125,10 @@ static void read_feedback(struct sl_plain *p, const struct sl_sdp_media *m)
 			p->feedback |= SL_PLAIN_PLI;
 		else if (sl_str_starts(v, SL_STR("ccm fir")))
 			p->feedback |= SL_PLAIN_FIR;
+		else if (sl_str_starts(v, SL_STR("ccm tmmbr")))
+			p->feedback |= SL_PLAIN_TMMBR;
+		else if (sl_str_eq(v, SL_STR("goog-remb")))
+			p->feedback |= SL_PLAIN_REMB;
 	}
 }
 
@@ -239,6 +243,10 @@ static void put_feedback(struct sl_buf *b, const struct sl_plain *p)
 		sl_sdp_put(b, "rtcp-fb:* nack pli");
 	if (p->feedback & SL_PLAIN_FIR)
 		sl_sdp_put(b, "rtcp-fb:* ccm fir");
+	if (p->feedback & SL_PLAIN_TMMBR)
+		sl_sdp_put(b, "rtcp-fb:* ccm tmmbr");
+	if (p->feedback & SL_PLAIN_REMB)
+		sl_sdp_put(b, "rtcp-fb:* goog-remb");
 }
 
 /* Said only where it is not what everybody assumes (RFC 3605 section 2.1). */

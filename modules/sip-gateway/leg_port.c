@@ -66,6 +66,16 @@ static void see_packet(struct leg *l, struct sl_packet *p, const struct sl_line_
 	if (in->restarted)
 		leg_video_hear_restart(l);
 	leg_video_hear(l, rtp, in->seq);
+	leg_video_miss(l);
+}
+
+static void heed(struct leg *l, const struct sl_line_in *in)
+{
+	if (in->key_frame)
+		leg_video_wanted(l);
+	leg_video_repeat(l, in->missed, in->n_missed);
+	if (in->limited)
+		leg_video_bound(l, in->limit_bps);
 }
 
 static void receive_video(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
@@ -79,8 +89,8 @@ static void receive_video(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
 				  p->time_ns);
 	if (verdict == SL_LINE_RTP)
 		see_packet(l, p, &in);
-	else if (verdict == SL_LINE_RTCP && in.key_frame)
-		leg_video_wanted(l);
+	else if (verdict == SL_LINE_RTCP)
+		heed(l, &in);
 }
 
 static void on_video_rtp(void *arg, struct sl_packet *p)

@@ -159,6 +159,7 @@ static void put_video(struct sl_buf *out, const struct leg_video *v)
 	put_number(out, "lost_in", s.lost_in);
 	put_number(out, "lost_out", s.lost_out);
 	put_number(out, "jitter_in_us", s.jitter_in_us);
+	put_number(out, "repeated", v->n_repeated); /* to it */
 	put_number(out, "key_frames_wanted", v->n_asked_in); /* by it */
 	put_number(out, "key_frames_asked", v->n_asked_out); /* of it */
 	sl_buf_str(out, SL_STR("}"));

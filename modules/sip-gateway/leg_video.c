@@ -67,6 +67,8 @@ void leg_video_free(struct leg *l)
 	sl_udp_close(v->rtcp);
 	sl_line_free(v->line);
 	leg_keys_wipe(&v->keys);
+	leg_video_miss_nothing(l);
+	leg_video_forget(v);
 	free(v);
 	l->video = NULL;
 }
@@ -215,6 +217,7 @@ static void begin_track(struct leg *l, const struct leg_video_format *f)
 
 void leg_video_end(struct leg *l)
 {
+	leg_video_miss_nothing(l);
 	if (!l->video || !l->video->shown)
 		return;
 	l->video->shown = false;
@@ -288,6 +291,7 @@ static void tell_wanted(struct leg *l)
 	uint64_t bps = (v->out_stream.bytes - v->out_stream.bytes_before) * 8;
 
 	v->out_stream.bytes_before = v->out_stream.bytes;
+	v->out_stream.bps = bps;
 	sl_rtc_set_wanted(l->rtc, bps + bps / 2 + LEAST_BPS);
 }
 
@@ -321,5 +325,6 @@ void leg_video_second(struct leg *l)
 	} else if (v->line) {
 		sl_line_clock(v->line, &clock.ntp, &clock.ts);
 		leg_video_clock(l, &clock);
+		leg_video_rate_second(l);
 	}
 }

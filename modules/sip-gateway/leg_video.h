@@ -3,6 +3,8 @@
  *
  *     leg_video.c       what a party sends, to whoever sees it; key frames asked for
  *     leg_video_out.c   what goes to a party, as one stream
+ *     leg_video_again.c what is lost between us and a telephone
+ *     leg_video_rate.c  how much a party may send, as it changes
  *     leg_video_room.c  in a room
  *     leg_video_want.c  which formats a leg's next description may have
  *     leg_video_sdp.c   the video section of plain RTP
@@ -44,10 +46,12 @@ struct leg_video_out {
 	uint32_t ts, ts_offset;
 	uint64_t sent_ns; /* 0: nothing yet */
 	uint64_t bytes, bytes_before; /* payload; a second ago */
+	uint64_t bps;		      /* of the last second; of a browser's leg */
 	struct sl_unwrap room_seq;    /* of a room's track */
 	enum sl_codec_id codec;
 };
 
+struct leg_video_history;
 struct leg_video {
 	/* wanted: of the other party's making */
 	struct leg_video_formats want; /* none: no video */
@@ -59,7 +63,12 @@ struct leg_video {
 	struct sl_line *line;
 	struct leg_keys keys;
 	struct leg_video_formats offered; /* as our newest description says them */
-	uint8_t feedback; /* enum sl_plain_feedback, theirs */
+	uint8_t feedback; /* enum sl_plain_feedback, theirs, of what we know */
+	struct leg_video_history *history; /* owned; NULL: nothing is kept */
+	struct sl_timer again;		   /* something is missing */
+	uint64_t n_repeated;
+	uint64_t told_bps, bound_bps; /* what it was told, and has told, to send at most; 0: nothing */
+	uint64_t described_s;	      /* when a limit was described last; of a browser's leg */
 	bool mux;
 
 	/* WebRTC */
@@ -111,6 +120,20 @@ void leg_video_relay(struct leg *from, struct leg *to, const struct sl_rtp *rtp,
 		     uint8_t pt);
 void leg_video_play(struct leg *l, const struct sl_room_picture *picture, uint8_t pt);
 
+/* ---- leg_video_again.c: of plain RTP */
+/* A packet that has just left */
+void leg_video_keep(struct leg *l, struct sl_packet *p, uint16_t seq);
+void leg_video_repeat(struct leg *l, const uint16_t *seqs, unsigned n);
+void leg_video_forget(struct leg_video *v);
+/* Something has come; what is missing before it is asked for when it is due. */
+void leg_video_miss(struct leg *l);
+void leg_video_miss_nothing(struct leg *l);
+
+/* ---- leg_video_rate.c: of plain RTP */
+/* Its party wants no more than that. */
+void leg_video_bound(struct leg *l, uint64_t bps);
+void leg_video_rate_second(struct leg *l);
+
 /* ---- leg_video_room.c */
 void leg_video_room_play(struct leg *l, const struct sl_room_picture *picture);
 void leg_video_room_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
@@ -119,6 +142,8 @@ void leg_video_room_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
 void leg_video_room_ask(struct leg *l);
 /* It has come into a room, or something else has been agreed. */
 void leg_video_room_sync(struct leg *l);
+/* Its party takes less, or more, than it did. */
+void leg_video_room_bound(struct leg *l);
 void leg_video_room_second(struct leg *l);
 
 /* ---- leg_video_want.c */

@@ -47,6 +47,7 @@ static void send_plain(struct leg *l, const struct sl_rtp_out *out)
 	if (len > 0) {
 		p->len = (uint32_t)len;
 		leg_port_send_video(l, p, false);
+		leg_video_keep(l, p, to.seq);
 	}
 	sl_packet_unref(p);
 }

@@ -98,6 +98,8 @@ static void limit(struct leg *l, struct sl_room_watch *w)
 	struct sl_rtc_estimate e;
 
 	w->max_bps = l->video->their_limit_bps;
+	if (l->video->bound_bps > 0 && (w->max_bps == 0 || l->video->bound_bps < w->max_bps))
+		w->max_bps = l->video->bound_bps;
 	w->usual_bps = (uint64_t)l->all->conf->video_kbps * 1000;
 	if (!l->rtc)
 		return;
@@ -162,6 +164,12 @@ void leg_video_room_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
 
 	if (!is_covered(l))
 		l->all->mixer->show(l->phone, &shot);
+}
+
+void leg_video_room_bound(struct leg *l)
+{
+	if (l->phone)
+		tell_watch(l);
 }
 
 void leg_video_room_second(struct leg *l)

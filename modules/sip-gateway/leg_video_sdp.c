@@ -9,7 +9,12 @@
 
 #include <sluice/crypto.h>
 
-enum { FIRST_PT = 96, LAST_PT = 127 };
+enum {
+	FIRST_PT = 96,
+	LAST_PT = 127,
+	OFFERED_FEEDBACK = SL_PLAIN_NACK | SL_PLAIN_PLI | SL_PLAIN_FIR | SL_PLAIN_TMMBR,
+	FEEDBACK = OFFERED_FEEDBACK | SL_PLAIN_REMB, /* of no standard: only who says it has it */
+};
 
 static void begin_section(struct leg *l, struct sl_plain *p)
 {
@@ -23,7 +28,7 @@ static void begin_section(struct leg *l, struct sl_plain *p)
 			       .mux = v->mux,
 			       .direction = (enum sl_sdp_direction)(v->wanted & l->wanted),
 			       .limit_bps = v->limit_bps,
-			       .feedback = SL_PLAIN_PLI | SL_PLAIN_FIR};
+			       .feedback = OFFERED_FEEDBACK};
 	p->rtp.port = sl_udp_local(v->rtp)->port;
 	p->rtcp.port = sl_udp_local(v->rtcp)->port;
 }
@@ -112,10 +117,13 @@ static void take_remote(struct leg *l, const struct sl_plain *theirs, bool mux)
 		r.rtp = r.rtcp = (struct sl_addr){0};
 	sl_line_set_remote(v->line, &r);
 	v->mux = mux;
-	v->feedback = theirs->feedback;
+	v->feedback = theirs->feedback & FEEDBACK;
 	if (v->feedback == 0 && (sl_str_eq(theirs->proto, SL_STR("RTP/AVPF")) ||
 				 sl_str_eq(theirs->proto, SL_STR("RTP/SAVPF"))))
 		v->feedback = SL_PLAIN_PLI; /* it reads feedback, and names none */
+	sl_line_set_feedback(v->line, v->feedback);
+	leg_video_forget(v);
+	v->bound_bps = 0; /* what is described is newer */
 	v->their_limit_bps = theirs->limit_bps;
 }
 
@@ -179,7 +187,7 @@ bool leg_video_answer(struct leg *l, const struct sl_plain *theirs, struct sl_pl
 	ret_section->proto = theirs->proto;
 	ret_section->direction = (enum sl_sdp_direction)(sl_sdp_turn(theirs->direction) &
 							 ret_section->direction);
-	ret_section->feedback &= theirs->feedback;
+	ret_section->feedback = theirs->feedback & FEEDBACK;
 	v->offered = ours; /* the section borrows it */
 	put_formats(ret_section, &v->offered);
 	if (l->secure)

@@ -36,8 +36,10 @@ static void read_feedback(const struct sl_rtcp_block *b)
 
 	(void)!sl_rtcp_read_feedback(b, &sender, &media);
 	(void)!sl_rtcp_read_remb(b, &bps);
-	for (unsigned i = 0; i < 20; i++)
+	for (unsigned i = 0; i < 20; i++) {
 		(void)!sl_rtcp_read_fir(b, i, &media, &seq);
+		(void)!sl_rtcp_read_tmmb(b, i, &media, &bps);
+	}
 	n = sl_rtcp_read_nack(b, seqs, SL_ARRAY_LEN(seqs));
 	sl_rtcp_begin(&w, copy, sizeof copy);
 	sl_rtcp_put_nack(&w, 1, 2, seqs, n);

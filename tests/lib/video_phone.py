@@ -2,7 +2,6 @@
 picture, with a real header of a key frame (RFC 6386 section 9.1) that says how large they are; so it is known whose picture somebody sees."""
 import asyncio
 import os
-import re
 import socket
 import struct
 
@@ -141,8 +140,3 @@ class VideoPhone(Caller):
     def close(self):
         self.camera.close()
         super().close()
-
-
-def sections(sdp, kind):
-    """The lines of a description's sections of that kind."""
-    return re.findall(rf"m={kind} .*?(?=m=|\Z)", sdp, re.S)

@@ -100,6 +100,113 @@ TEST(key_frames_are_asked_for_and_a_repeated_fir_is_one_request)
 	sl_line_free(b);
 }
 
+/* RTCP of a's that stands in wire comes to b */
+static enum sl_line_verdict tell(struct sl_line *b, const struct sl_addr *from, uint8_t *wire,
+				 int len, struct sl_line_in *in)
+{
+	struct sl_addr port = *from;
+
+	port.port++;
+	return len <= 0 ? SL_LINE_DROP
+			: sl_line_receive(b, in, wire, (size_t)len, &port, true, now_ns);
+}
+
+TEST(what_is_missing_is_asked_for_until_it_comes_or_in_vain)
+{
+	struct sl_line *a, *b;
+	struct sl_line_in in;
+	uint8_t wire[SL_LINE_RTCP_MAX];
+	bool gave_up;
+	int len;
+
+	begin();
+	a = open_line(1, &there);
+	b = open_line(2, &here);
+	sl_line_set_feedback(a, SL_PLAIN_NACK);
+	sl_line_set_feedback(b, SL_PLAIN_NACK);
+	CHECK_INT(say(b, a, &there, &in), SL_LINE_RTP);
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	CHECK(sl_line_next_ns(b) == UINT64_MAX);
+	seq += 3;
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	CHECK_INT(sl_line_ask_again(b, now_ns, wire, &gave_up), 0); /* overtaken, perhaps */
+	now_ns = sl_line_next_ns(b);
+	len = sl_line_ask_again(b, now_ns, wire, &gave_up);
+	CHECK_INT(tell(a, &there, wire, len, &in), SL_LINE_RTCP);
+	CHECK_INT(in.n_missed, 3);
+	CHECK_INT(in.missed[0], (uint16_t)(seq - 4));
+	CHECK_INT(in.missed[2], (uint16_t)(seq - 2));
+	for (unsigned i = 0; i < 20 && !gave_up; i++) {
+		now_ns += SL_NS_PER_S;
+		CHECK(sl_line_ask_again(b, now_ns, wire, &gave_up) >= 0);
+	}
+	CHECK(gave_up);
+	CHECK(sl_line_next_ns(b) == UINT64_MAX);
+	sl_line_free(a);
+	sl_line_free(b);
+}
+
+TEST(what_was_not_agreed_on_is_neither_asked_nor_heard)
+{
+	struct sl_line *a, *b;
+	struct sl_line_in in;
+	uint8_t wire[SL_LINE_RTCP_MAX];
+	bool gave_up;
+	int len;
+
+	begin();
+	a = open_line(1, &there);
+	b = open_line(2, &here);
+	CHECK_INT(sl_line_limit(b, 1000, now_ns, wire), -SL_EUNSUPP);
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	seq += 3;
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	CHECK(sl_line_next_ns(b) == UINT64_MAX);
+	sl_line_set_feedback(b, SL_PLAIN_NACK | SL_PLAIN_TMMBR);
+	CHECK(sl_line_next_ns(b) == UINT64_MAX); /* of what is heard from now on */
+	seq += 3;
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	now_ns += SL_NS_PER_S;
+	len = sl_line_ask_again(b, now_ns, wire, &gave_up);
+	CHECK_INT(tell(a, &there, wire, len, &in), SL_LINE_RTCP);
+	CHECK_INT(in.n_missed, 0);
+	len = sl_line_limit(b, 100000, now_ns, wire);
+	CHECK_INT(tell(a, &there, wire, len, &in), SL_LINE_RTCP);
+	CHECK(!in.limited);
+	CHECK_INT(sl_line_notify_limit(a, now_ns, wire), -SL_ENOENT);
+	sl_line_free(a);
+	sl_line_free(b);
+}
+
+TEST(a_limit_is_told_in_the_way_that_both_know_and_a_tmmbr_is_answered)
+{
+	struct sl_line *a, *b;
+	struct sl_line_in in;
+	uint8_t wire[SL_LINE_RTCP_MAX];
+	int len;
+
+	begin();
+	a = open_line(1, &there);
+	b = open_line(2, &here);
+	sl_line_set_feedback(a, SL_PLAIN_REMB | SL_PLAIN_TMMBR);
+	sl_line_set_feedback(b, SL_PLAIN_REMB);
+	CHECK_INT(sl_line_limit(b, 100000, now_ns, wire), -SL_ENOENT);
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	len = sl_line_limit(b, 100000, now_ns, wire);
+	CHECK_INT(tell(a, &there, wire, len, &in), SL_LINE_RTCP);
+	CHECK(in.limited && in.limit_bps == 100000);
+	CHECK_INT(sl_line_notify_limit(a, now_ns, wire), -SL_ENOENT); /* REMB has no answer */
+	sl_line_set_feedback(b, SL_PLAIN_TMMBR);
+	len = sl_line_limit(b, 65536, now_ns, wire);
+	CHECK_INT(tell(a, &there, wire, len, &in), SL_LINE_RTCP);
+	CHECK(in.limited && in.limit_bps == 65536);
+	len = sl_line_notify_limit(a, now_ns, wire);
+	CHECK(len > 0);
+	CHECK_INT(sl_get32(wire + len - 8), 2); /* whoever bounds it */
+	sl_line_free(a);
+	sl_line_free(b);
+}
+
 TEST(a_packet_comes_as_it_was_sent)
 {
 	struct sl_line *a, *b;

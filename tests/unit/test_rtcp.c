@@ -186,6 +186,36 @@ TEST(a_remb_beyond_all_rates_is_the_largest_rate)
 	CHECK(bps == UINT64_MAX);
 }
 
+TEST(a_bound_names_its_stream_and_never_promises_more)
+{
+	uint8_t wire[64];
+	struct sl_rtcp_block b = {0};
+	struct sl_rtcp_writer w;
+	uint32_t ssrc;
+	uint64_t bps;
+
+	sl_rtcp_begin(&w, wire, sizeof wire);
+	sl_rtcp_put_tmmb(&w, SL_RTCP_TMMBR, 1, 2, 300001, 28);
+	sl_rtcp_put_tmmb(&w, SL_RTCP_TMMBN, 1, 0, 0, 0);
+	CHECK_INT(sl_rtcp_end(&w), 20 + 12);
+	CHECK(sl_rtcp_next(wire, w.len, &b) && b.count == SL_RTCP_TMMBR);
+	CHECK_INT(sl_get32(b.data + 8), 0); /* RFC 5104 section 4.2.1.2 */
+	CHECK_INT(sl_rtcp_read_tmmb(&b, 0, &ssrc, &bps), 0);
+	CHECK_INT(ssrc, 2);
+	CHECK(bps <= 300001 && bps > 300001 - 4); /* 17 bits of 19 */
+	CHECK_INT(sl_get32(b.data + 16) & 0x1ff, 28);
+	CHECK_INT(sl_rtcp_read_tmmb(&b, 1, &ssrc, &bps), -SL_ENOENT);
+	CHECK(sl_rtcp_next(wire, w.len, &b) && b.count == SL_RTCP_TMMBN);
+	CHECK_INT(sl_rtcp_read_tmmb(&b, 0, &ssrc, &bps), -SL_ENOENT);
+	sl_put32(wire + 16, 0xffffffff);
+	b = (struct sl_rtcp_block){0};
+	CHECK(sl_rtcp_next(wire, w.len, &b));
+	CHECK_INT(sl_rtcp_read_tmmb(&b, 0, &ssrc, &bps), 0);
+	CHECK(bps == UINT64_MAX);
+	b.count = SL_RTCP_NACK;
+	CHECK_INT(sl_rtcp_read_tmmb(&b, 0, &ssrc, &bps), -SL_EPARSE);
+}
+
 TEST(a_remb_that_lies_about_its_streams_is_refused)
 {
 	static const uint8_t p[] = {0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 1, 0, 0, 9};

@@ -161,12 +161,13 @@ TEST(feedback_is_that_of_any_format)
 	CHECK_INT(section.kind, SL_MEDIA_VIDEO);
 	CHECK_INT(section.feedback, SL_PLAIN_PLI | SL_PLAIN_FIR);
 	ours = section;
-	ours.feedback |= SL_PLAIN_NACK;
+	ours.feedback |= SL_PLAIN_NACK | SL_PLAIN_TMMBR | SL_PLAIN_REMB;
 	sl_buf_init(&b, 0);
 	sl_plain_write(&b, &ours);
 	sl_buf_u8(&b, 0);
 	CHECK_INT(read_first((const char *)b.p), 0);
-	CHECK_INT(section.feedback, SL_PLAIN_PLI | SL_PLAIN_FIR | SL_PLAIN_NACK);
+	CHECK_INT(section.feedback, SL_PLAIN_PLI | SL_PLAIN_FIR | SL_PLAIN_NACK | SL_PLAIN_TMMBR |
+					    SL_PLAIN_REMB);
 	sl_buf_free(&b);
 }
 

@@ -15,6 +15,7 @@
 enum {
 	SL_LINE_OVERHEAD = SL_RTP_HEADER + 20, /* what a sent payload grows by, at most */
 	SL_LINE_RTCP_MAX = 256,
+	SL_LINE_MISSED = 64, /* of one packet of RTCP; a peer that misses more is asked in the next */
 };
 
 struct sl_line;
@@ -36,6 +37,9 @@ SL_API void sl_line_set_remote(struct sl_line *l, const struct sl_line_remote *r
 /* What the peer may send: the clock of a payload type; 0: not agreed, packets are dropped. */
 SL_API void sl_line_set_format(struct sl_line *l, uint8_t pt, uint32_t clock_hz);
 SL_API void sl_line_clear_formats(struct sl_line *l);
+/* enum sl_plain_feedback: of which RTCP feedback both sides know. With NACK, what is missing of what
+ * is heard from now on is kept, to be asked for. */
+SL_API void sl_line_set_feedback(struct sl_line *l, unsigned feedback);
 /* local protects what we send; both NULL: plain. Equal keys change nothing. -SL_EUNSUPP */
 SL_API SL_MUST_CHECK int sl_line_set_keys(struct sl_line *l, const struct sl_sdes *local,
 					  const struct sl_sdes *remote);
@@ -52,6 +56,11 @@ struct sl_line_in {
 	bool restarted;	   /* another SSRC, or the numbers jumped */
 	bool latched;	   /* with this packet, the way back became known or another one */
 	bool key_frame;	   /* of RTCP: the peer asks for a key frame of what we send */
+	/* of RTCP, where it was agreed on: what the peer has not got of what we send, */
+	uint16_t missed[SL_LINE_MISSED];
+	unsigned n_missed;
+	bool limited; /* and that we shall send no more than limit_bps */
+	uint64_t limit_bps;
 };
 /* data is opened in place. on_rtcp_port: it came there. */
 SL_API enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in *ret_in,
@@ -82,6 +91,19 @@ SL_API SL_MUST_CHECK int sl_line_report(struct sl_line *l, uint64_t now_ns, bool
 SL_API SL_MUST_CHECK int sl_line_ask_key_frame(struct sl_line *l, bool fir, uint64_t now_ns,
 					       uint8_t *dst);
 
+/* Asks for what is missing and due (NACK). Returns bytes; 0: nothing is. *ret_gave_up: something was
+ * asked for in vain, and only a key frame helps. dst: SL_LINE_RTCP_MAX */
+SL_API SL_MUST_CHECK int sl_line_ask_again(struct sl_line *l, uint64_t now_ns, uint8_t *dst,
+					   bool *ret_gave_up);
+/* When there is something to ask for; UINT64_MAX: not so far */
+SL_API uint64_t sl_line_next_ns(const struct sl_line *l);
+/* What the peer shall send at most, by REMB or TMMBR, whichever was agreed on. -SL_EUNSUPP: neither;
+ * -SL_ENOENT: nothing is heard so far */
+SL_API SL_MUST_CHECK int sl_line_limit(struct sl_line *l, uint64_t bps, uint64_t now_ns,
+				       uint8_t *dst);
+/* The answer to a TMMBR: that its sender bounds us (RFC 5104 section 4.2.2). -SL_ENOENT: none came */
+SL_API SL_MUST_CHECK int sl_line_notify_limit(struct sl_line *l, uint64_t now_ns, uint8_t *dst);
+
 /* ---- statistics */
 struct sl_line_stats {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
@@ -94,6 +116,7 @@ struct sl_line_stats {
 	uint8_t fraction_lost_out; /* of 256, newest report */
 	uint64_t last_in_ns;
 	uint32_t key_frames_asked_in, key_frames_asked_out; /* by the peer, and by us */
+	uint64_t packets_asked_in, packets_asked_out;	    /* to be sent again; the same */
 };
 SL_API void sl_line_get_stats(const struct sl_line *l, struct sl_line_stats *ret_stats);
 /* The peer's newest sender report; ntp 0: none */

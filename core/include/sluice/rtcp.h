@@ -15,12 +15,14 @@ enum sl_rtcp_type {
 	SL_RTCP_SDES = 202,
 	SL_RTCP_BYE = 203,
 	SL_RTCP_APP = 204,
-	SL_RTCP_RTPFB = 205, /* fmt: 1 NACK, 15 transport-wide */
+	SL_RTCP_RTPFB = 205, /* fmt: 1 NACK, 3 TMMBR, 4 TMMBN, 15 transport-wide */
 	SL_RTCP_PSFB = 206,  /* fmt: 1 PLI, 4 FIR, 15 application (REMB) */
 	SL_RTCP_XR = 207,
 };
 enum sl_rtcp_fmt {
 	SL_RTCP_NACK = 1,
+	SL_RTCP_TMMBR = 3,
+	SL_RTCP_TMMBN = 4,
 	SL_RTCP_TWCC = 15,
 	SL_RTCP_PLI = 1,
 	SL_RTCP_FIR = 4,
@@ -62,6 +64,10 @@ SL_API unsigned sl_rtcp_read_nack(const struct sl_rtcp_block *b, uint16_t *ret_s
 /* i-th entry of a FIR */
 SL_API SL_MUST_CHECK int sl_rtcp_read_fir(const struct sl_rtcp_block *b, unsigned i,
 					  uint32_t *ret_ssrc, uint8_t *ret_seq);
+/* i-th entry of a TMMBR or TMMBN (RFC 5104 section 4.2): the stream, of a TMMBN whoever bounds it,
+ * and bits per second with the headers below RTP. -SL_ENOENT behind the last */
+SL_API SL_MUST_CHECK int sl_rtcp_read_tmmb(const struct sl_rtcp_block *b, unsigned i,
+					   uint32_t *ret_ssrc, uint64_t *ret_bps);
 /* Bits per second. -SL_ENOENT: not a REMB */
 SL_API SL_MUST_CHECK int sl_rtcp_read_remb(const struct sl_rtcp_block *b, uint64_t *ret_bps);
 /* i-th SSRC of a BYE */
@@ -92,6 +98,10 @@ SL_API void sl_rtcp_put_pli(struct sl_rtcp_writer *w, uint32_t sender, uint32_t 
 SL_API void sl_rtcp_put_fir(struct sl_rtcp_writer *w, uint32_t sender, uint32_t media, uint8_t seq);
 SL_API void sl_rtcp_put_remb(struct sl_rtcp_writer *w, uint32_t sender, uint64_t bps,
 			     const uint32_t *ssrcs, unsigned n);
+/* overhead: bytes of the headers below RTP in each packet. fmt: TMMBR of media, or TMMBN, where ssrc
+ * is who bounds it; an ssrc of 0 there: nobody does. */
+SL_API void sl_rtcp_put_tmmb(struct sl_rtcp_writer *w, unsigned fmt, uint32_t sender, uint32_t ssrc,
+			     uint64_t bps, unsigned overhead);
 SL_API void sl_rtcp_put_bye(struct sl_rtcp_writer *w, const uint32_t *ssrcs, unsigned n);
 /* XR with a receiver reference time (RFC 3611 section 4.4), or the answers to such (4.5). */
 SL_API void sl_rtcp_put_xr_rrtr(struct sl_rtcp_writer *w, uint32_t ssrc, uint64_t ntp);

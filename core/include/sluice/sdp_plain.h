@@ -39,6 +39,8 @@ enum sl_plain_feedback {
 	SL_PLAIN_NACK = 1,
 	SL_PLAIN_PLI = 2,
 	SL_PLAIN_FIR = 4,
+	SL_PLAIN_TMMBR = 8,
+	SL_PLAIN_REMB = 16,
 };
 
 /* One section, as its writer says it. */
