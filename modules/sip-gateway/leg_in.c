@@ -126,15 +126,18 @@ void leg_hear_time(struct leg *l)
 		leg_heard_digit(l, digit, ms_of(duration, l->event_clock_hz));
 }
 
+static bool takes_events(const struct leg *l)
+{
+	for (unsigned i = 0; i < l->out_formats.n; i++)
+		if (l->out_formats.list[i].codec == SL_CODEC_DTMF)
+			return true;
+	return false;
+}
+
 /* Tones count where the party was offered events and did not take them. */
 bool leg_wants_ear(const struct leg *l)
 {
-	if (!l->o.detect_in_band || !l->agreed_ns)
-		return false;
-	for (unsigned i = 0; i < l->out_formats.n; i++)
-		if (l->out_formats.list[i].codec == SL_CODEC_DTMF)
-			return false;
-	return true;
+	return l->o.detect_in_band && l->agreed_ns && !takes_events(l);
 }
 
 static void on_tone(void *arg, char digit, unsigned ms)
@@ -172,9 +175,19 @@ void leg_listen(struct leg *l, const int16_t *pcm, size_t n, unsigned hz)
 
 /* ---- speech */
 
+/*
+ * G.722 is a difference to what was decoded before. Keys that are put as tones into what somebody
+ * else has encoded come out as noise, and so does what follows them: who may have to hear such gets
+ * all of its sound from one encoder, from the beginning.
+ */
+static bool needs_one_encoder(const struct leg *to, const struct leg_format *f)
+{
+	return f->codec == SL_CODEC_G722 && !takes_events(to);
+}
+
 static bool can_relay(const struct leg *l, const struct leg *to, const struct leg_format *f)
 {
-	if (leg_wants_ear(l) || to->playing || to->sound)
+	if (leg_wants_ear(l) || to->playing || to->sound || needs_one_encoder(to, f))
 		return false;
 	if (f->codec == SL_CODEC_CN)
 		return !to->transcodes && leg_format_of(&to->out_formats, f->codec, f->clock_hz) &&
