@@ -4,63 +4,24 @@
  */
 #include "container.h"
 
-#include <sluice/buf.h>
+#include "ebml.h"
 
 #define BIT(id) (1u << SL_CODEC_##id)
 #define WEBM (BIT(OPUS) | BIT(VP8) | BIT(VP9) | BIT(AV1))
 
-/* ---- Matroska: elements of known size, but for the segment (RFC 8794 section 4 to 6) */
-
-enum { EBML_SEGMENT = 0x18538067, EBML_CLUSTER = 0x1f43b675 };
-
-static uint32_t read_id(struct sl_reader *r)
-{
-	uint32_t v = sl_read_u8(r);
-	unsigned more = v & 0x80 ? 0 : v & 0x40 ? 1 : v & 0x20 ? 2 : 3;
-
-	while (more-- > 0)
-		v = v << 8 | sl_read_u8(r);
-	return v;
-}
-
-/* UINT64_MAX: unknown */
-static uint64_t read_size(struct sl_reader *r)
-{
-	uint8_t first = sl_read_u8(r);
-	unsigned n = 0;
-	uint64_t v;
-
-	while (n < 8 && !(first & 0x80 >> n))
-		n++;
-	if (n == 8) {
-		r->failed = true;
-		return 0;
-	}
-	v = first & (0x7f >> n);
-	for (unsigned i = 0; i < n; i++)
-		v = v << 8 | sl_read_u8(r);
-	return v == (UINT64_C(1) << 7 * (n + 1)) - 1 ? UINT64_MAX : v;
-}
+/* ---- Matroska: the segment holds its clusters, which are whole or cut off */
 
 static size_t matroska_length(const uint8_t *p, size_t len)
 {
 	struct sl_reader r = sl_reader(p, len);
+	struct ebml segment, e;
 	size_t good = 0;
 
-	while (r.p < r.end) {
-		uint32_t id = read_id(&r);
-		uint64_t size = read_size(&r);
-
-		if (r.failed || (size == UINT64_MAX && id != EBML_SEGMENT))
-			break;
-		if (id == EBML_SEGMENT)
-			continue;
-		if (size > (uint64_t)(r.end - r.p))
-			break;
-		r.p += size;
-		if (id == EBML_CLUSTER || good > 0)
-			good = (size_t)(r.p - p);
-	}
+	if (!ebml_find(r, EBML_SEGMENT, &segment))
+		return 0;
+	while (ebml_next(&segment.in, &e))
+		if (e.id == EBML_CLUSTER || good > 0)
+			good = (size_t)(segment.in.p - p);
 	return good;
 }
 

@@ -41,6 +41,7 @@ struct disk_result {
 			    * line that is appended from now on */
 	uint64_t bytes;
 	uint8_t sha256[32]; /* of the file as it is */
+	uint64_t hidden;    /* bit 1 << n: nothing came of the n-th stream, and it is not in it */
 };
 typedef void disk_done_fn(void *arg, const struct disk_result *r);
 
@@ -75,6 +76,9 @@ uint64_t disk_errors(const struct disk *d);
  * file: of its text), and has it say so. *ret_good 0: nothing plays, and it is as it was. 0 or errno
  */
 int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good);
+/* Streams of which nothing came are no more named: empty.h. Not of a sealed file, whose head cannot
+ * be changed. *ret_hidden as in disk_result; 0 or errno */
+int disk_hide_empty(int fd, const char *name, uint64_t *ret_hidden);
 /* With all directories above it. 0 or errno */
 int disk_make_dir(const char *dir);
 /* What people and journals are told of an errno */

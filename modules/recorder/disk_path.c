@@ -4,6 +4,7 @@
  */
 #include "container.h"
 #include "disk_impl.h"
+#include "empty.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,22 +112,36 @@ int disk_write_at(int fd, const char *p, size_t len, uint64_t at)
 	return 0;
 }
 
+/* All of a file to look at; NULL: there is nothing in it, or errno says why not */
+static uint8_t *map_file(int fd, size_t *ret_len)
+{
+	struct stat st;
+	uint8_t *p;
+
+	errno = 0;
+	if (fstat(fd, &st) < 0 || st.st_size == 0)
+		return NULL;
+	*ret_len = (size_t)st.st_size;
+	p = mmap(NULL, *ret_len, PROT_READ, MAP_PRIVATE, fd, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static bool is_sealed(const uint8_t *p, size_t len)
+{
+	return envelope_is_sealed((struct sl_str){(const char *)p, len});
+}
+
 static uint64_t good_length(int fd, const char *name, uint64_t at_most)
 {
 	const struct container *c = container_of_file(sl_str_c(name));
-	struct stat st;
 	uint64_t good = 0;
 	bool sealed;
 	size_t len;
-	uint8_t *p;
+	uint8_t *p = map_file(fd, &len);
 
-	if (fstat(fd, &st) < 0 || st.st_size == 0)
+	if (!p)
 		return 0;
-	len = (size_t)st.st_size;
-	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return 0;
-	sealed = envelope_is_sealed((struct sl_str){(const char *)p, len});
+	sealed = is_sealed(p, len);
 	if (sealed)
 		good = envelope_good_length(p, len, at_most);
 	else if (c)
@@ -134,6 +149,43 @@ static uint64_t good_length(int fd, const char *name, uint64_t at_most)
 	(void)munmap(p, len);
 	return good < at_most || sealed ? good : at_most;
 }
+
+/* ---- streams of which nothing came */
+
+struct patching {
+	int fd, rc;
+};
+
+static void on_patch(void *arg, uint64_t at, const uint8_t *bytes, size_t len)
+{
+	struct patching *to = arg;
+
+	if (to->rc == 0) /* the first that fails: the rest would not be true without it */
+		to->rc = disk_write_at(to->fd, (const char *)bytes, len, at);
+}
+
+int disk_hide_empty(int fd, const char *name, uint64_t *ret_hidden)
+{
+	const struct container *c = container_of_file(sl_str_c(name));
+	struct patching to = {fd, 0};
+	uint64_t hidden = 0;
+	size_t len;
+	uint8_t *p;
+
+	if (c && c->many) {
+		p = map_file(fd, &len);
+		if (!p)
+			return errno;
+		if (!is_sealed(p, len))
+			hidden = empty_hide(c, p, len, on_patch, &to);
+		(void)munmap(p, len);
+	}
+	if (to.rc == 0)
+		*ret_hidden = hidden;
+	return to.rc;
+}
+
+/* ---- cutting */
 
 static int set_lengths(int fd, const char *name, uint64_t bytes)
 {

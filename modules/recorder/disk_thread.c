@@ -220,8 +220,11 @@ static void owe_name(struct disk *d, struct disk_file *f, int error)
 
 static void name_file(struct disk *d, struct disk_file *f)
 {
-	int rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
+	int rc = disk_hide_empty(f->fd, f->name, &f->result.hidden);
 
+	if (rc)
+		fail(d, f, rc); /* it plays less well, and is worth its name */
+	rc = disk_hash(f->fd, f->result.sha256, &f->result.bytes);
 	if (rc) {
 		fail(d, f, rc);
 		return;

@@ -14,13 +14,15 @@
  *                   room.c      rooms, their tracks, their recording
  *                   recording.c one recording: its directory, journal and manifest
  *                   segment.c   series of files: of a track, of a room
+ *                   member.c    what is known of a stream in them
+ *                   finished.c  their way to a name and a line
  *                   hls.c       for watching while it is recorded
  *                   recover.c   what a crash has left
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done
  *                   upload.c    to S3, in threads: delivery.c a recording, delivery_file.c a file
  *     pure:         timeline.c reorder.c depacket*.c parameters.c codec_name.c container.c
- *                   manifest.c
+ *                   ebml.c empty.c pcapng.c manifest.c
  *                   envelope.c sigv4.c s3_reply.c
  *     commands:     tool.c library.c export.c
  *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c (reads, in one)

@@ -67,7 +67,9 @@ static int repair(const char *path, const char *name, uint64_t known,
 	rc = disk_cut(fd, name, known, &good);
 	if (good == 0)
 		rc = ENODATA;
-	else if (rc == 0 && fsync(fd) < 0)
+	if (rc == 0)
+		rc = disk_hide_empty(fd, name, &ret_result->hidden);
+	if (rc == 0 && fsync(fd) < 0)
 		rc = errno;
 	if (rc == 0)
 		rc = disk_hash(fd, ret_result->sha256, &ret_result->bytes);
@@ -110,10 +112,24 @@ static void read_journal(struct recording *rec, json_t *opens)
 	free(p);
 }
 
+/* The tracks that its head names, without those that it does not any more */
+static char *tracks_of(const json_t *open, uint64_t hidden)
+{
+	json_t *tracks = json_copy(json_object_get(open, "tracks"));
+	char *text;
+
+	for (size_t i = json_array_size(tracks); i-- > 0;)
+		if (i < 64 && hidden >> i & 1)
+			(void)json_array_remove(tracks, i);
+	text = json_dumps(tracks, JSON_COMPACT);
+	json_decref(tracks);
+	return text;
+}
+
 static void note_segment(struct recording *rec, const char *name, const json_t *open,
 			 const struct disk_result *r)
 {
-	char hash[65], *tracks = json_dumps(json_object_get(open, "tracks"), JSON_COMPACT);
+	char hash[65], *tracks = tracks_of(open, r->hidden);
 	struct sl_buf b;
 
 	sl_hex_encode(hash, r->sha256, sizeof r->sha256);
@@ -148,8 +164,10 @@ static void repair_files(struct recording *rec, json_t *opens)
 
 		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, name);
 		rc = repair(path, name, saved_file_bytes(rec, name), &r);
-		if (rc == ENOENT && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
-			rc = disk_hash(fd, r.sha256, &r.bytes);
+		if (rc == ENOENT && (fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
+			rc = disk_hide_empty(fd, name, &r.hidden);
+			if (rc == 0)
+				rc = disk_hash(fd, r.sha256, &r.bytes);
 			close(fd);
 		}
 		if (rc == 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "compose.h"
+#include "disk.h"
 #include "library.h"
 
 static const char usage[] =
@@ -142,10 +143,12 @@ static int do_verify(struct args *a)
 
 /* ---- decrypt */
 
+/* While it was sealed its head could not be set right. */
 static int copy_out(int from, const char *to)
 {
-	int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = 0;
+	int fd = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = 0;
 	char step[65536];
+	uint64_t hidden;
 	off_t at = 0;
 	ssize_t n;
 
@@ -156,6 +159,8 @@ static int copy_out(int from, const char *to)
 			rc = errno ? errno : ENOSPC;
 		at += n;
 	}
+	if (rc == 0)
+		rc = disk_hide_empty(fd, to, &hidden);
 	if (close(fd) < 0 && rc == 0)
 		rc = errno;
 	return rc;
