@@ -17,6 +17,9 @@ const WATCH_MS = 100; // how often it is looked whether anything comes in
 const STALL_MS = 500; // nothing did for so long, where it had come all the time: another path
 const LEAST_STALL_MS = 300; // while we send, the server's feedback comes in steadily: a shorter silence tells
 const STALL_GAPS = 3, GAP_DECAY = 0.99;
+const DOUBT_MS = 300; // nobody says anything any more, or does it not come? The signalling knows, within
+const DOUBT_WITHIN_MS = 300;
+const FOLLOW_FROM_MS = 100, FOLLOW_MS = 350; // after a change of the network: what still came from before; what the server has followed
 const STEADY = 15; // looks in a row that saw something new
 const STATS_WITHIN_MS = 2000;
 const SIZES_MS = 500; // how often the shown sizes are looked at
@@ -52,6 +55,8 @@ async function bytesReceived(pc) {
 	(await reportOf(pc)).forEach(s => sum += s.type === 'candidate-pair' ? s.bytesReceived ?? 0 : 0);
 	return sum;
 }
+
+const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 /*
  * Tells from what comes in, look by look, that a path has died: there was something new all the time, and now nothing is.
@@ -207,7 +212,7 @@ class Publish extends Connection {
 
 class Subscribe extends Connection {
 	constructor(media) {
-		super(media, 'sub');
+		super(media, 'sub', {stall: DOUBT_MS});
 		this.pc.ontrack = ({track, transceiver}) => media.arrived(track, transceiver.mid);
 	}
 
@@ -426,21 +431,51 @@ export class Media {
 		}
 	}
 
+	get connections() {
+		return [this.publish, this.subscribe];
+	}
+
 	/*
 	 * A path that has died is seen here seconds before the browser says it. To the publishing connection the server sends
-	 * reports all the time; who is silent in the other may just have nothing to say, unless both are.
+	 * reports all the time; who is silent in the other may just have nothing to say, unless both are, or the signalling is.
 	 */
 	async watch() {
 		if (this.looking || globalThis.navigator?.onLine === false)
 			return;
 		this.looking = true;
-		const connections = [this.publish, this.subscribe];
+		const connections = this.connections;
 		const sums = await Promise.all(connections.map(c => bytesReceived(c.pc)));
 		this.looking = false;
 		const now = performance.now(), [published, subscribed] = connections.map((c, i) => c.pulse.look(sums[i], now));
-		if (this.closed || !(published || subscribed && this.publish.pulse.isWeak))
+		if (this.closed)
 			return;
-		this.room.networkChanged(() => this.room.socket.renew(), 'stalled');
+		if (published || subscribed && this.publish.pulse.isWeak)
+			this.room.networkChanged(() => this.room.socket.renew(), 'stalled');
+		else if (subscribed && !await this.room.socket.answers(DOUBT_WITHIN_MS))
+			this.leftBehind();
+	}
+
+	/* The server has followed what is published, and knows nothing of where the rest should go. */
+	leftBehind() {
+		if (this.closed)
+			return;
+		this.room.socket.renew();
+		this.subscribe.restart('stalled');
+	}
+
+	/*
+	 * A socket that outlives the change goes on sending, and the server follows it to the new address faster than any restart
+	 * (core/session/rtc_roam.c). On the connection that only receives, little is sent that could be followed.
+	 */
+	async moved(reason) {
+		const publish = this.publish;
+		this.subscribe.restart(reason);
+		if (peerConnectionClass(this.room) === this.room.RTCPeerConnection)
+			return publish.restart(reason);
+		await wait(FOLLOW_FROM_MS);
+		const before = await bytesReceived(publish.pc);
+		await wait(FOLLOW_MS - FOLLOW_FROM_MS);
+		return await bytesReceived(publish.pc) === before && publish.restart(reason);
 	}
 
 	changed() {
@@ -451,12 +486,11 @@ export class Media {
 	}
 
 	get states() {
-		return [this.publish.pc.connectionState, this.subscribe.pc.connectionState];
+		return this.connections.map(c => c.pc.connectionState);
 	}
 
 	restart(reason) {
-		this.publish.restart(reason);
-		this.subscribe.restart(reason);
+		this.connections.forEach(c => c.restart(reason));
 	}
 
 	close() {

@@ -15,6 +15,7 @@ import {Media} from '/media.js';
 
 const VERSION = 1;
 const PING_AFTER_MS = 10000; // of silence
+const PING_MEDIA_AFTER_MS = 3000; // where the server carries the media and follows them to another address: the socket stays behind
 const PONG_WITHIN_MS = 4000;
 const PROBE_WITHIN_MS = 1000; // when the network is known to have changed
 const CONNECT_WITHIN_MS = 6000;
@@ -57,6 +58,8 @@ export class Socket extends EventTarget {
 		this.connects = 0;
 		this.timers = {};
 		this.pongDue = Infinity;
+		this.pingAfter = PING_AFTER_MS;
+		this.heardAt = 0;
 		this.connect();
 	}
 
@@ -81,6 +84,14 @@ export class Socket extends EventTarget {
 			this.ping(PROBE_WITHIN_MS);
 		else if (this.state === 'waiting')
 			this.connect();
+	}
+
+	/* Does the server say anything within so many milliseconds? */
+	async answers(within) {
+		const asked = performance.now();
+		this.transmit({type: 'ping'});
+		await new Promise(resolve => setTimeout(resolve, within));
+		return this.heardAt >= asked;
 	}
 
 	/* The network was away: the connection of before seldom lives on, and a new one resumes within a round trip or two. */
@@ -199,7 +210,8 @@ export class Socket extends EventTarget {
 	heard(m) {
 		clearTimeout(this.timers.pong);
 		this.pongDue = Infinity;
-		this.setTimer('ping', PING_AFTER_MS, () => this.ping(PONG_WITHIN_MS));
+		this.heardAt = performance.now();
+		this.setTimer('ping', this.pingAfter, () => this.ping(PONG_WITHIN_MS));
 		if (m.seq !== undefined) {
 			if (m.seq <= this.seq)
 				return;
@@ -684,7 +696,10 @@ export class Room extends EventTarget {
 		if (globalThis.navigator?.onLine === false)
 			return;
 		reviveSocket();
-		this.media?.restart(reason);
+		if (reason === 'network')
+			this.media?.moved(reason);
+		else
+			this.media?.restart(reason);
 		for (const link of this.links.values())
 			link.restart(reason);
 	}
@@ -748,6 +763,7 @@ export class Room extends EventTarget {
 	openMedia(peers) {
 		if (this.media)
 			return;
+		this.socket.pingAfter = PING_MEDIA_AFTER_MS;
 		this.media = new Media(this, {data: this.socket.server?.sfu?.data ?? false});
 		for (const info of peers)
 			this.addRemote(info);
@@ -756,6 +772,7 @@ export class Room extends EventTarget {
 	closeMedia(reason) {
 		const media = this.media;
 		this.media = null;
+		this.socket.pingAfter = PING_AFTER_MS;
 		for (const remote of media?.remotes.values() ?? [])
 			if (remote.there)
 				emit(this, 'left', {peer: remote, reason});

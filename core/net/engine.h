@@ -42,6 +42,8 @@ struct net {
 	bool current_forwarded;	   /* it came by another worker */
 	int (*check)(void *arg, struct sl_packet *p); /* net_on_check */
 	void *check_arg;
+	int (*stray)(void *arg, struct sl_packet *p); /* net_on_stray */
+	void *stray_arg;
 	int (*check_conn)(void *arg, struct sl_conn *c); /* net_on_conn_check */
 	void *check_conn_arg;
 	struct streams streams;

@@ -187,6 +187,12 @@ void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), v
 	n->check_arg = arg;
 }
 
+void net_on_stray(struct net *n, int (*stray)(void *arg, struct sl_packet *p), void *arg)
+{
+	n->stray = stray;
+	n->stray_arg = arg;
+}
+
 void net_on_conn_check(struct net *n, int (*check)(void *arg, struct sl_conn *c), void *arg)
 {
 	n->check_conn = check;

@@ -56,6 +56,8 @@ int net_open(struct sl_worker *w, const struct net_conf *conf, struct net **ret_
 int net_start(struct net *n);
 /* Who is asked about Binding requests of unknown senders before the modules are: SL_DONE takes one. */
 void net_on_check(struct net *n, int (*check)(void *arg, struct sl_packet *p), void *arg);
+/* Who is asked about RTP and RTCP of unknown senders; as above. */
+void net_on_stray(struct net *n, int (*stray)(void *arg, struct sl_packet *p), void *arg);
 /* Who is asked about a plain connection's first bytes before the modules are; answers as a handler of
  * CONN_PREREAD. */
 void net_on_conn_check(struct net *n, int (*check)(void *arg, struct sl_conn *c), void *arg);

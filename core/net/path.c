@@ -3,9 +3,9 @@
  *
  * Guards first; then what a connectivity check names (its ufrag outranks everything learned
  * earlier); then the flow of its sender, if it is known here; then the connection here that a check
- * names; then the worker that the shared table names; then the modules that take new senders. A
- * datagram that another worker handed over never leaves again, so that two tables that disagree
- * cannot play ping-pong.
+ * names; then the worker that the shared table names; then the peer that sends media from a new
+ * address; then the modules that take new senders. A datagram that another worker handed over never
+ * leaves again, so that two tables that disagree cannot play ping-pong.
  */
 #include "net/engine.h"
 
@@ -41,6 +41,13 @@ static bool checked(const struct net *n, struct sl_packet *p)
 	return n->check && p->demux == SL_DEMUX_STUN && n->check(n->check_arg, p) == SL_DONE;
 }
 
+/* Media from an address that is nobody's: a peer that has moved? */
+static bool followed(const struct net *n, struct sl_packet *p)
+{
+	return n->stray && (p->demux == SL_DEMUX_RTP || p->demux == SL_DEMUX_RTCP) &&
+	       n->stray(n->stray_arg, p) == SL_DONE;
+}
+
 static bool to_flow(struct net *n, struct sl_packet *p)
 {
 	struct sl_flow *f = flow_find(n, p);
@@ -69,7 +76,7 @@ static void route(struct net *n, struct sl_packet *p, bool forwarded)
 		return;
 	if (l->dtls && p->demux == SL_DEMUX_DTLS && assoc_input(n, p))
 		return;
-	if (!forwarded && forward_stray(n, p))
+	if ((!forwarded && forward_stray(n, p)) || followed(n, p))
 		return;
 	if (l->dtls && p->demux == SL_DEMUX_DTLS)
 		assoc_listen(n, p);

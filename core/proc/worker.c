@@ -252,6 +252,7 @@ static int open_rtc(struct worker *w)
 	if (rc < 0)
 		return rc;
 	net_on_check(w->pub.net, rtc_host_check, w->pub.rtc);
+	net_on_stray(w->pub.net, rtc_host_stray, w->pub.rtc);
 	net_on_conn_check(w->pub.net, rtc_tcp_check, w->pub.rtc);
 	return 0;
 }

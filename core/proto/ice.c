@@ -477,6 +477,8 @@ bool ice_may_receive(struct ice_agent *a, const struct ice_path *path, uint64_t 
 	if (!p)
 		return false;
 	ice_heard(a, p, now_ms);
+	if (SL_UNLIKELY((p->followed || p->state == ICE_PAIR_FAILED) && p != a->selected))
+		ice_heard_elsewhere(a, p, now_ms);
 	return true;
 }
 

@@ -143,6 +143,13 @@ int ice_input(struct ice_agent *a, const struct ice_path *path, const struct sl_
 	      uint64_t now_ms);
 /* Media or DTLS came along the path: false unless it may (validated). Cheap: called per packet. */
 bool ice_may_receive(struct ice_agent *a, const struct ice_path *path, uint64_t now_ms);
+/*
+ * Authentic media, newer than all before, came along a path that ice_may_receive does not know: the
+ * peer is there, and may not know of it itself. The path is open from now on, as after a check of the
+ * peer's, and is asked; with the answer it is selected. false: no such path can be, or a lite agent or
+ * a restart under way has to wait for a check.
+ */
+bool ice_follow(struct ice_agent *a, const struct ice_path *path, uint64_t now_ms);
 /* A connection has ended, or the host's address has gone. */
 void ice_base_gone(struct ice_agent *a, uint32_t via, uint64_t now_ms);
 

@@ -73,6 +73,7 @@ struct ice_pair {
 	bool nominating;  /* ours: the next check carries USE-CANDIDATE */
 	bool wanted;	  /* the peer has nominated it; counts once our check has succeeded */
 	bool picked;	  /* nominated last, by either side */
+	bool followed;	  /* the peer's media has moved here, and it was not heard elsewhere since */
 	bool plain;	  /* the peer's last request was without USE-CANDIDATE */
 	bool valid;	  /* there is consent: answered of late; in a lite agent, asked of late */
 	uint8_t unanswered; /* checks since the last answer */
@@ -181,6 +182,8 @@ void ice_switch_role(struct ice_agent *a, bool controlling);
 /* ice_select.c */
 bool ice_usable(const struct ice_pair *p);
 void ice_heard(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms);
+/* Media came along a pair that the peer seems to have moved to, or had left. */
+void ice_heard_elsewhere(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms);
 /* A pair has become usable. */
 void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms);
 /* By the peer: a request with USE-CANDIDATE; any other. By us: such a request was answered. */

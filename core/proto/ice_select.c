@@ -46,6 +46,7 @@ static void choose(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms, con
 		return;
 	a->selected = p;
 	p->unanswered = 0;
+	p->followed = false;
 	a->rechecked = false;
 	a->alive_ms = now_ms - consent_since(a, p) < ICE_SILENT_MS ? now_ms + consent_interval(a)
 								   : now_ms;
@@ -89,13 +90,14 @@ static void move_to(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 }
 
 /* A peer with a new address asks from there, and is not heard where it was. Two pairs that both
- * work would have been validated at the beginning. */
+ * work would have been validated at the beginning. A question may come along any of them, media
+ * only along the one that the peer uses: that needs no silence. */
 static bool has_left_for(const struct ice_agent *a, const struct ice_pair *p, uint64_t now_ms)
 {
 	const struct ice_pair *s = a->selected;
 
-	return !a->opts.lite && !s->old && a->nominated && p->request_ms > s->heard_ms &&
-	       silence(s, now_ms) >= LEFT_MS;
+	return !a->opts.lite && !s->old && p->request_ms > s->heard_ms &&
+	       (p->followed || (a->nominated && silence(s, now_ms) >= LEFT_MS));
 }
 
 /* Type preferences of relays are 0 to 2 in all browsers (RFC 8445 section 5.1.2.2 says 0). */
@@ -134,6 +136,41 @@ void ice_validated(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
 		a->nominated = false; /* ice_run_nomination takes the best */
 	else
 		return_to_picked(a, p, now_ms);
+}
+
+bool ice_follow(struct ice_agent *a, const struct ice_path *path, uint64_t now_ms)
+{
+	const struct ice_local *l = ice_local_of(a, path);
+	const struct ice_pair *s = a->selected;
+	struct ice_pair *p = ice_pair_find(a, path, false);
+
+	if (!l || !s || s->old || a->opts.lite || !ice_may_check(a))
+		return false;
+	if (!p)
+		p = ice_pair_add(a, path, l->priority, s->remote_priority);
+	if (!p)
+		return false;
+	p->followed = true;
+	p->valid = false; /* what it was before says nothing */
+	p->request_ms = now_ms;
+	ice_heard(a, p, now_ms);
+	ice_pair_open(a, p);
+	ice_trigger(a, p, now_ms);
+	if (a->next_ms <= now_ms)
+		(void)ice_tick(a, now_ms);
+	return true;
+}
+
+/* The answer may have come before the last packets from where the peer was. */
+void ice_heard_elsewhere(struct ice_agent *a, struct ice_pair *p, uint64_t now_ms)
+{
+	if (p->followed) {
+		p->request_ms = now_ms;
+		if (ice_usable(p) && a->selected && has_left_for(a, p, now_ms))
+			move_to(a, p, now_ms);
+	} else {
+		(void)ice_follow(a, &p->path, now_ms);
+	}
 }
 
 /* A nominated pair beside a selected one. Under aggressive nomination priority decides; but a pair

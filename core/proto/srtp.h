@@ -30,6 +30,9 @@ void srtp_in_free(struct srtp_in *in); /* accepts NULL */
  * or too old to tell; -SL_ELIMIT: an SSRC beyond the limit, unread; -SL_EPARSE */
 int srtp_open_rtp(struct srtp_in *in, uint8_t *data, size_t *len);
 int srtp_open_rtcp(struct srtp_in *in, uint8_t *data, size_t *len);
+/* Does data, not opened, seem to be the next of a stream that is known here: newer than all of it, by
+ * little? Cheap, and no proof. Under counter mode the SSRC is all that is looked at. */
+bool srtp_in_awaits(struct srtp_in *in, const uint8_t *data, size_t len, bool rtcp);
 /* The stream's state goes: its SSRC has left and will not be used again under these keys, for its
  * packets could then be replayed. */
 void srtp_in_forget(struct srtp_in *in, uint32_t ssrc);

@@ -49,6 +49,7 @@ int srtp_in_gcm_new(struct srtp_in_gcm **ret_in, enum sl_srtp_profile profile,
 void srtp_in_gcm_free(struct srtp_in_gcm *in); /* accepts NULL */
 int srtp_in_gcm_rtp(struct srtp_in_gcm *in, uint8_t *data, size_t *len);
 int srtp_in_gcm_rtcp(struct srtp_in_gcm *in, uint8_t *data, size_t *len);
+bool srtp_in_gcm_awaits(struct srtp_in_gcm *in, const uint8_t *data, size_t len, bool rtcp);
 void srtp_in_gcm_forget(struct srtp_in_gcm *in, uint32_t ssrc);
 
 #endif

@@ -182,6 +182,18 @@ int srtp_open_rtcp(struct srtp_in *in, uint8_t *data, size_t *len)
 	return open_packet(in, srtp_unprotect_rtcp, sl_get32(data + 4), data, len);
 }
 
+bool srtp_in_awaits(struct srtp_in *in, const uint8_t *data, size_t len, bool rtcp)
+{
+	size_t least = rtcp ? SRTP_RTCP_HEADER + SRTP_INDEX + (size_t)in->rtcp_tag
+			    : SRTP_RTP_HEADER + (size_t)in->rtp_tag;
+
+	if (len < least)
+		return false;
+	if (in->gcm)
+		return srtp_in_gcm_awaits(in->gcm, data, len, rtcp);
+	return is_known(in, sl_get32(data + (rtcp ? 4 : 8)));
+}
+
 void srtp_in_forget(struct srtp_in *in, uint32_t ssrc)
 {
 	if (in->gcm)

@@ -13,6 +13,9 @@
 /* Retransmissions come late: at 1 000 packets a second the window is a second wide. */
 enum { RTP_WINDOW = 1024, RTCP_WINDOW = 64, FIRST_STREAMS = 4, CSRC = 4, EXT_HEADER = 4 };
 
+/* Of an awaited packet, before the newest: seconds of a stream, minutes of reports. */
+enum { RTP_AHEAD = 4096, RTCP_AHEAD = 256 };
+
 struct rtp_window {
 	bool started;
 	uint64_t highest;		/* roll-over counter and number, 48 bits */
@@ -272,4 +275,20 @@ int srtp_in_gcm_rtcp(struct srtp_in_gcm *in, uint8_t *data, size_t *len)
 	note_rtcp(&s->rtcp, index);
 	*len = whole;
 	return 0;
+}
+
+bool srtp_in_gcm_awaits(struct srtp_in_gcm *in, const uint8_t *data, size_t len, bool rtcp)
+{
+	const struct stream *s = find(in, sl_get32(data + (rtcp ? 4 : 8)));
+	uint64_t index;
+
+	if (!s)
+		return false;
+	if (rtcp) {
+		index = sl_get32(data + len - SRTP_INDEX) & ~SRTP_RTCP_SEALED;
+		return s->rtcp.started && index > s->rtcp.highest &&
+		       index - s->rtcp.highest <= RTCP_AHEAD;
+	}
+	index = guess_index(s, sl_get16(data + 2));
+	return s->rtp.started && index > s->rtp.highest && index - s->rtp.highest <= RTP_AHEAD;
 }

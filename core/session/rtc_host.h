@@ -42,6 +42,7 @@ extern const struct sl_directive rtc_directives[];
 	X(dtls_waited, COUNTER, "DTLS datagrams that waited for a later tick: many shake hands")   \
 	X(dtls_dropped, COUNTER, "DTLS datagrams dropped because too many waited")                 \
 	X(taken_over, COUNTER, "paths that became another connection's: a port given anew")        \
+	X(followed, COUNTER, "peers whose media came from a new address, and were asked there")    \
 	X(unvalidated, COUNTER, "datagrams dropped: no check had come along their way")            \
 	X(rtp_in, COUNTER, "RTP packets received")                                                 \
 	X(rtp_in_bytes, COUNTER, "bytes of RTP received")                                          \
@@ -102,6 +103,15 @@ struct rtc_turns { /* of handshakes; W: rtc_turns.c */
 	struct sl_timer quiet;
 };
 
+enum { RTC_N_STRANGERS = 128 };
+struct rtc_stranger {
+	uint64_t hash, until_ms;
+};
+struct rtc_roam { /* peers at new addresses; W: rtc_roam.c */
+	uint64_t paced_ms;
+	struct rtc_stranger strangers[RTC_N_STRANGERS]; /* by hash of the address */
+};
+
 struct rtc_host {
 	struct sl_worker *w;
 	const struct webrtc_block *conf;
@@ -118,6 +128,7 @@ struct rtc_host {
 	struct ice_counters ice;
 	struct sl_slab *paced; /* struct rtc_paced */
 	struct rtc_turns turns;
+	struct rtc_roam roam;
 	struct rtc_tcp *unbound; /* TCP connections that are nobody's yet */
 	uint32_t n_tcp; /* connections taken so far */
 	struct sl_pass *pass;
@@ -133,6 +144,9 @@ int rtc_host_open(struct sl_worker *w, const struct webrtc_block *conf, const st
 void rtc_host_close(struct rtc_host *h);
 /* The net layer's question about a Binding request without flow: SL_DONE: taken. */
 int rtc_host_check(void *host, struct sl_packet *p);
+/* Its question about RTP and RTCP without flow: of a peer that has moved? SL_DONE: it was, or others are
+ * asked. */
+int rtc_host_stray(void *host, struct sl_packet *p);
 /* Its question about a stream's first bytes. SL_DONE: taken, or handed to another worker. */
 int rtc_tcp_check(void *host, struct sl_conn *conn);
 

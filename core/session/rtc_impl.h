@@ -5,6 +5,7 @@
  *     rtc_host.c     what a worker's connections have in common: certificate, candidates, the
  *                    way of a first check to its connection
  *     rtc_path.c     ICE and DTLS on the listeners' sockets: paths, flows, what arrives on them
+ *     rtc_roam.c     a peer whose address has changed is known by its media
  *     rtc_turns.c    DTLS handshakes, a few in each tick
  *     rtc_tcp.c      ICE over TCP on the listeners' ports: frames, the way to another worker
  *     rtc_sdp.c      descriptions, and sections made from them

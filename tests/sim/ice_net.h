@@ -47,6 +47,7 @@ struct inode {
 	bool has_selected;
 	struct ice_path selected;
 	const char *why;
+	bool follows; /* authentic media from a new address, all of which is */
 	unsigned n_media_in, n_media_refused;
 	uint64_t selected_ms, media_ms; /* of the last */
 	uint32_t sent, sent_bytes;
@@ -261,7 +262,8 @@ static inline void inode_receive(struct inode *n, const struct idatagram *d, con
 			(void)ice_input(n->agent, &path, &msg, n->world->now_ms);
 		return;
 	}
-	if (!ice_may_receive(n->agent, &path, n->world->now_ms)) {
+	if (!ice_may_receive(n->agent, &path, n->world->now_ms) &&
+	    !(n->follows && ice_follow(n->agent, &path, n->world->now_ms))) {
 		n->n_media_refused++;
 		return;
 	}

@@ -337,6 +337,63 @@ TEST(a_peer_that_asks_from_a_new_address_is_followed_at_once)
 	}
 }
 
+/* Nobody asks, no candidate is told: media that comes from a new address is enough, and again on the way back. */
+TEST(a_peer_whose_media_comes_from_a_new_address_is_followed)
+{
+	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+		struct setting s = {.a_controlling = seed % 2, .b_controlling = !(seed % 2), .b_nat = INAT_PORT};
+
+		CHECK(starts(s, seed));
+		a->follows = true;
+		CHECK(longest_gap(a, 1000) <= 80);
+		for (unsigned i = 0; i < 3; i++) {
+			inat_rebind(b);
+			CHECK(longest_gap(b, 1000) <= 120); /* round trips, and late packets from the old address */
+			CHECK(longest_gap(a, 1000) <= 80);
+			CHECK(iworld_agrees(&world));
+		}
+		CHECK(!world.wrong);
+		iworld_stop(&world);
+	}
+}
+
+/* It has come along the old path since: a packet was held back and sent from elsewhere. */
+TEST(media_from_elsewhere_moves_nothing_while_the_peer_is_where_it_was)
+{
+	const struct setting s = {.a_controlling = true};
+	struct ice_path elsewhere, before;
+
+	CHECK(starts(s, 1));
+	CHECK(longest_gap(a, 500) <= 80);
+	before = elsewhere = *ice_selected(a->agent);
+	elsewhere.remote.port++;
+	CHECK(!ice_may_receive(a->agent, &elsewhere, world.now_ms));
+	CHECK(ice_follow(a->agent, &elsewhere, world.now_ms));
+	CHECK(longest_gap(b, 3000) <= 80);
+	CHECK(sl_addr_eq(&ice_selected(a->agent)->remote, &before.remote));
+	iworld_stop(&world);
+}
+
+TEST(nobody_is_followed_during_a_restart_or_by_a_lite_agent)
+{
+	const struct setting full = {.a_controlling = true};
+	struct setting lite = full;
+	struct ice_path elsewhere;
+
+	CHECK(starts(full, 1));
+	elsewhere = *ice_selected(a->agent);
+	elsewhere.remote.port++;
+	CHECK_INT(ice_restart(a->agent, world.now_ms), 0);
+	CHECK(!ice_follow(a->agent, &elsewhere, world.now_ms));
+	iworld_stop(&world);
+	lite.a_lite = true;
+	CHECK(starts(lite, 2));
+	elsewhere = *ice_selected(a->agent);
+	elsewhere.remote.port++;
+	CHECK(!ice_follow(a->agent, &elsewhere, world.now_ms));
+	iworld_stop(&world);
+}
+
 /* The relay answers first; what is direct comes when its packets pass at last. */
 TEST(a_direct_path_replaces_a_relay)
 {

@@ -142,6 +142,47 @@ TEST(a_late_packet_within_the_window_is_opened)
 	way_close(&w);
 }
 
+static bool awaits(struct way *w, bool rtcp)
+{
+	return srtp_in_awaits(w->in, w->p, w->len, rtcp);
+}
+
+/* What might be the next of a stream is told without opening it; forgeries are not told from it. */
+TEST(what_is_newer_by_little_is_awaited)
+{
+	for (size_t i = 0; i < SL_ARRAY_LEN(profiles); i++) {
+		bool aead = profiles[i] == SL_SRTP_AEAD_AES_128_GCM || profiles[i] == SL_SRTP_AEAD_AES_256_GCM;
+		struct way w;
+
+		way_open(&w, profiles[i]);
+		seal_rtp(&w, 5, 65000);
+		CHECK(!awaits(&w, false)); /* nothing is known of it */
+		CHECK_INT(srtp_open_rtp(w.in, w.p, &w.len), 0);
+		seal_rtp(&w, 5, 64999);
+		CHECK_INT(awaits(&w, false), !aead);
+		seal_rtp(&w, 5, 65001);
+		CHECK(awaits(&w, false));
+		w.p[w.len - 1] ^= 1;
+		CHECK(awaits(&w, false));
+		seal_rtp(&w, 5, (uint16_t)(65000 + 4096));
+		CHECK(awaits(&w, false));
+		seal_rtp(&w, 5, (uint16_t)(65000 + 4097));
+		CHECK_INT(awaits(&w, false), !aead);
+		seal_rtp(&w, 6, 65001);
+		CHECK(!awaits(&w, false));
+		seal_rtcp(&w, 7);
+		CHECK(!awaits(&w, true));
+		CHECK_INT(srtp_open_rtcp(w.in, w.p, &w.len), 0);
+		for (unsigned n = 1; n <= 257; n++) {
+			seal_rtcp(&w, 7);
+			CHECK_INT(awaits(&w, true), n <= 256 || !aead);
+		}
+		w.len = 12;
+		CHECK(!awaits(&w, true) && !awaits(&w, false));
+		way_close(&w);
+	}
+}
+
 TEST(packets_too_short_to_be_sealed_are_refused)
 {
 	for (size_t i = 0; i < SL_ARRAY_LEN(profiles); i++) {
