@@ -100,7 +100,8 @@ static void limit(struct leg *l, struct sl_room_watch *w)
 	w->max_bps = l->video->their_limit_bps;
 	if (l->video->bound_bps > 0 && (w->max_bps == 0 || l->video->bound_bps < w->max_bps))
 		w->max_bps = l->video->bound_bps;
-	w->usual_bps = (uint64_t)l->all->conf->video_kbps * 1000;
+	w->usual_bps = l->all->conf->video_kbps ? (uint64_t)l->all->conf->video_kbps * 1000
+						: UINT64_MAX; /* no limit */
 	if (!l->rtc)
 		return;
 	sl_rtc_get_estimate(l->rtc, &e);

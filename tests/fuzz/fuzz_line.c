@@ -1,6 +1,6 @@
 /*
  * Fuzz target: what comes to a line's ports, from its party and from strangers. First byte: plain
- * or keyed; then records of who, which port, milliseconds, length, bytes. Nobody but the described
+ * or keyed, and which feedback was not agreed on; then records of who, which port, milliseconds, length, bytes. Nobody but the described
  * address or its host is ever the place that media goes to, once it has been heard.
  */
 #include <sluice/clock.h>
@@ -41,10 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sl_line *l = make(from);
 	uint64_t now_ns = SL_NS_PER_S;
 	uint8_t packet[256 + 64], out[SL_LINE_RTCP_MAX];
-	bool heard = false;
+	bool heard = false, gave_up;
+	unsigned first = sl_read_u8(&r);
 
-	if (sl_read_u8(&r) & 1)
+	if (first & 1)
 		set_keys(l);
+	sl_line_set_feedback(l, ~first >> 1 & 31);
 	for (unsigned i = 0; i < 200 && r.p < r.end; i++) {
 		unsigned who = sl_read_u8(&r);
 		struct sl_line_in in;
@@ -59,6 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sl_assert(in.rtp.payload_at + (size_t)in.rtp.payload_len <= bytes.len);
 			heard |= who % 3 == 0;
 		}
+		sl_assert(in.n_missed <= SL_LINE_MISSED);
+		sl_assert(sl_line_ask_again(l, now_ns, out, &gave_up) >= 0);
+		if (in.limited) /* by REMB, which has no answer, or by TMMBR */
+			sl_assert(sl_line_notify_limit(l, now_ns, out) != 0);
 		sl_assert(!heard || sl_addr_same_ip(sl_line_rtp_to(l), &from[0]) || who % 3 != 0);
 	}
 	sl_assert(sl_line_report(l, now_ns, true, out) > 0);
