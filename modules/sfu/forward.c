@@ -37,7 +37,7 @@ static void note_size(struct track *t, struct encoding_rate *r, unsigned width, 
 		return;
 	r->width = (uint16_t)width;
 	r->height = (uint16_t)height;
-	if (t->in) /* others choose by it what they fetch */
+	if (t->publisher->here) /* others choose by it what they fetch */
 		trunk_track(t);
 }
 

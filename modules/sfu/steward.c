@@ -86,9 +86,10 @@ static bool is_behind(const struct track *t, unsigned e, uint64_t now_ms)
 	return false;
 }
 
+/* A member's camera is not told which encodings are wanted: it has one, which comes. */
 static bool is_asked(const struct track *t, unsigned e)
 {
-	return (t->in ? t->told_mask : t->wanted_mask) >> e & 1;
+	return (t->publisher->here ? t->told_mask : t->wanted_mask) >> e & 1;
 }
 
 /* A stray packet of one that nobody asked for is no sign that more will follow. */

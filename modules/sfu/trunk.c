@@ -653,7 +653,7 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 		break;
 	case TRUNK_KEY:
 		t = track_find(s, id);
-		if (t && t->in)
+		if (t && t->publisher->here) /* or a request of another worker would come back */
 			track_ask_key(t, sl_read_u8(&r));
 		break;
 	case TRUNK_CLOCK:
