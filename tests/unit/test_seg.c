@@ -25,7 +25,12 @@ TEST(a_new_set_is_empty_and_tells_its_sizes)
 	CHECK_INT(shm_create(&sizes, fds), 0);
 	CHECK_INT(shm_attach(fds, true, &s), 0);
 	close_all(fds);
-	CHECK_MEM(shm_sizes(s), &sizes, sizeof sizes);
+	/* word by word: padding need not be equal */
+	CHECK_INT(shm_sizes(s)->n_slots, sizes.n_slots);
+	CHECK_INT(shm_sizes(s)->n_sessions, sizes.n_sessions);
+	CHECK_INT(shm_sizes(s)->n_limits, sizes.n_limits);
+	CHECK_INT(shm_sizes(s)->metric_bytes, sizes.metric_bytes);
+	CHECK_INT(shm_sizes(s)->n_trace, sizes.n_trace);
 	CHECK_INT(shm_audit(s), 0);
 	CHECK_INT(shm_sessions_live(s), 0);
 	CHECK(shm_worker(s, 4) && !shm_worker(s, 5));
