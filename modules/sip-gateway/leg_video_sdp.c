@@ -164,6 +164,7 @@ static void refuse(struct leg *l)
 {
 	if (!l->video)
 		return;
+	leg_video_forget(l->video); /* nobody asks for it any more */
 	l->video->out.n = 0;
 	leg_video_agreed(l, false, SL_SDP_INACTIVE);
 }
