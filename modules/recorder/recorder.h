@@ -4,6 +4,7 @@
  *     recorder.c    the descriptor                 conf.c      directives that a table cannot check
  *     in workers:   tap.c       packets of recorded tracks to the writer
  *                   spool.c     kept until they are in files
+ *                   ended.c     tracks that have ended before that
  *                   control.c   what clients say and are told
  *                   api.c       what HTTP clients ask for
  *                   announce.c  what a room hears of it
@@ -113,7 +114,7 @@ enum record_message {
 	/* to the writer */
 	MSG_TRACK = 1, /* u64 id, u64 peer, u8 kind, u8 codec, u8 muted, u32 hz, room, peer name, name,
 			  source, params, id of the recording that was in the room or "",
-			  u8 mixed out of others */
+			  u8 mixed out of others, u8 it has ended already */
 	MSG_GONE,      /* u64 id */
 	MSG_CLOCK,     /* u64 id, u8 encoding, u64 ntp, u32 ts */
 	MSG_MEDIA,     /* u64 number of the batch, u32 dropped before, then packets: u64 id,

@@ -290,6 +290,17 @@ static void drop_series(struct series **s)
 	series_free(gone);
 }
 
+/* All files with something of the track end, so that what is said of it is said of them. */
+static void cut_of(struct recording *rec, struct wtrack *t)
+{
+	if (rec->room_series)
+		series_cut_of(rec->room_series, t);
+	if (t->own)
+		series_cut(t->own);
+	if (t->raw)
+		series_cut(t->raw);
+}
+
 void recording_leave(struct recording *rec, struct wtrack *t)
 {
 	struct sl_buf b;
@@ -297,6 +308,9 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 	if (!t->joined)
 		return;
 	release_held(rec, INT64_MAX);
+	cut_of(rec, t);
+	saved_leave(rec, t);
+	t->joined = false;
 	if (rec->room_series)
 		series_forget(rec->room_series, t);
 	drop_series(&t->own);
@@ -309,7 +323,6 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 	begin_note(&b, "track-end", recording_now(rec));
 	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
 	recording_note(rec, &b);
-	t->joined = false;
 }
 
 void recording_mute(struct recording *rec, const struct wtrack *t)
@@ -326,9 +339,9 @@ void recording_standstill(struct recording *rec, const struct wtrack *t, const c
 	struct sl_buf b;
 
 	begin_note(&b, "standstill", recording_now(rec));
-	sl_buf_printf(&b, ",\"id\":\"%016llx\",\"since_ms\":%lld,\"reason\":",
-		      (unsigned long long)t->id,
-		      to_ms((int64_t)(t->written_ms * SL_NS_PER_MS) - (int64_t)rec->t0_ns));
+	sl_buf_printf(
+		&b, ",\"id\":\"%016llx\",\"since_ms\":%lld,\"reason\":", (unsigned long long)t->id,
+		to_ms((int64_t)(t->written_ms * SL_NS_PER_MS) - (int64_t)rec->t0_ns));
 	sl_buf_json(&b, sl_str_c(reason));
 	recording_note(rec, &b);
 	sl_log(SL_LOG_WARN, "recorder", "%s in recording %s: packets come, but no picture: %s",

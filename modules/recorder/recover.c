@@ -394,15 +394,28 @@ void recover_all(struct writer *w)
 	w->recovered_at_ms = sl_loop_ms(w->w->loop);
 }
 
+static bool is_wanted(const struct recording *rec, struct sl_str room, struct sl_str id)
+{
+	return sl_str_eq(rec->room_name, room) &&
+	       (id.len == 0 || sl_str_eq(sl_str_c(rec->id), id)) &&
+	       rec->t0_ns <= sl_loop_ns(rec->writer->w->loop); /* of this boot */
+}
+
+bool recover_has(const struct writer *w, struct sl_str room, struct sl_str id)
+{
+	for (const struct orphan *o = w->orphans; o; o = o->next)
+		if (is_wanted(o->rec, room, id))
+			return true;
+	return false;
+}
+
 struct recording *recover_take(struct writer *w, struct sl_str room, struct sl_str id)
 {
 	for (struct orphan **link = &w->orphans; *link; link = &(*link)->next) {
 		struct orphan *o = *link;
 		struct recording *rec = o->rec;
 
-		if (!sl_str_eq(rec->room_name, room) ||
-		    (id.len > 0 && !sl_str_eq(sl_str_c(rec->id), id)) ||
-		    rec->t0_ns > sl_loop_ns(w->w->loop))
+		if (!is_wanted(rec, room, id))
 			continue;
 		*link = o->next;
 		free(o);

@@ -94,7 +94,7 @@ static void put_peer(struct wroom *r, struct wpeer *p)
 struct said { /* MSG_TRACK, read */
 	uint64_t id, peer;
 	uint8_t kind, codec;
-	bool muted, mixed;
+	bool muted, mixed, ended;
 	uint32_t hz;
 	struct sl_str room, peer_name, name, source, params, previous;
 };
@@ -115,6 +115,8 @@ static int read_track(struct sl_reader *r, struct said *s)
 	s->previous = sl_read_lstr(r);
 	if (r->p < r->end) /* workers of a generation before do not say it */
 		s->mixed = sl_read_u8(r);
+	if (r->p < r->end)
+		s->ended = sl_read_u8(r);
 	return r->failed ? -SL_EPARSE : 0;
 }
 
@@ -157,6 +159,23 @@ static void describe(struct wtrack *t, uint32_t from, const struct said *s)
 		recording_mute(t->room->recording, t);
 }
 
+/* Of a track that has ended only what its recording still misses is of interest. The recording may
+ * be over, which its worker has not heard: it is told. true: there is nothing to take */
+static bool is_too_late(struct writer *w, uint32_t from, const struct said *s)
+{
+	struct wroom *room = room_get(w, s->room);
+	bool late;
+
+	if (!room)
+		return true;
+	late = room->recording ? !sl_str_eq(sl_str_c(room->recording->id), s->previous)
+			       : !recover_has(w, s->room, s->previous);
+	if (late)
+		room_tell(room, from, "");
+	room_release(room);
+	return late;
+}
+
 void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 {
 	struct said s = {0};
@@ -167,6 +186,8 @@ void room_take_track(struct writer *w, uint32_t from, struct sl_reader *r)
 	if (read_track(r, &s) < 0)
 		return;
 	t = wtrack_find(w, s.id);
+	if (s.ended && !t && is_too_late(w, from, &s))
+		return;
 	room = t ? t->room : room_get(w, s.room);
 	if (room && !t)
 		t = add_track(room, &s);

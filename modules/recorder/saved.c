@@ -22,6 +22,9 @@ enum {
 	HEAD = 8 + 8 + 32,  /* number, length, SHA-256 of what follows */
 	EARLY_MS = 500,	    /* a frame's time may be so much later than its packets came */
 };
+/* What was saved is told to workers more often than this, so that they have let go of a track's
+ * packets then. */
+#define LEFT_NS (2 * SL_NS_PER_S)
 
 struct worker_said {
 	struct worker_said *next;
@@ -163,16 +166,24 @@ static void describe_track(const struct recording *rec, const struct wtrack *t, 
 	sl_buf_str(b, SL_STR("}"));
 }
 
-/* What a predecessor said of tracks that have not come again: this process may be killed, too. */
+/* Tracks whose packets workers may still have: those of a predecessor that have not come again, and
+ * those that have left. */
 static void describe_absent(const struct recording *rec, struct sl_buf *b, const char **comma)
 {
+	json_t *tracks = json_object_get(rec->before, "tracks"), *said;
 	const char *id;
-	json_t *said;
+	void *next;
 
-	json_object_foreach(json_object_get(rec->before, "tracks"), id, said)
+	json_object_foreach_safe(tracks, next, id, said)
 	{
-		char *text = json_dumps(said, JSON_COMPACT);
+		json_int_t left_ns = json_integer_value(json_object_get(said, "left_ns"));
+		char *text;
 
+		if (left_ns && rec->writer->saved_ns > (uint64_t)left_ns + LEFT_NS) {
+			(void)json_object_del(tracks, id);
+			continue;
+		}
+		text = json_dumps(said, JSON_COMPACT);
 		sl_buf_printf(b, "%s\"%s\":%s", *comma, id, text ? text : "{}");
 		*comma = ",";
 		free(text);
@@ -193,6 +204,8 @@ static void describe(const struct recording *rec, struct sl_buf *b)
 	sl_buf_str(b, SL_STR("},\"tracks\":{"));
 	comma = "";
 	for (const struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
+		if (!t->joined)
+			continue;
 		sl_buf_str(b, sl_str_c(comma));
 		describe_track(rec, t, b);
 		comma = ",";
@@ -223,10 +236,39 @@ void saved_write(struct recording *rec)
 		sl_buf_str(&all, sl_buf_view(&body));
 		if (sl_buf_ok(&all) == 0)
 			disk_scratch_write(rec->progress, rec->n_progress % 2 * PLACE,
-					sl_buf_view(&all));
+					   sl_buf_view(&all));
 	}
 	sl_buf_free(&body);
 	sl_buf_free(&all);
+}
+
+void saved_leave(struct recording *rec, const struct wtrack *t)
+{
+	json_t *o, *said, *tracks;
+	struct sl_buf b;
+	char id[20];
+
+	(void)snprintf(id, sizeof id, "%016llx", (unsigned long long)t->id);
+	sl_buf_init(&b, 0);
+	sl_buf_str(&b, SL_STR("{"));
+	describe_track(rec, t, &b);
+	sl_buf_str(&b, SL_STR("}"));
+	o = sl_buf_ok(&b) == 0 ? sl_json_parse(sl_buf_view(&b), 8, NULL, 0) : NULL;
+	sl_buf_free(&b);
+	if (!rec->before)
+		rec->before = json_object();
+	tracks = json_object_get(rec->before, "tracks");
+	if (!tracks) {
+		tracks = json_object();
+		if (json_object_set_new(rec->before, "tracks", tracks) < 0)
+			tracks = NULL;
+	}
+	said = json_object_get(o, id);
+	/* Without memory for it a successor writes twice what comes again. */
+	(void)json_object_set_new(said, "left_ns",
+				  json_integer((json_int_t)sl_loop_ns(rec->writer->w->loop)));
+	(void)json_object_set(tracks, id, said);
+	json_decref(o);
 }
 
 void saved_end(struct recording *rec)
@@ -305,8 +347,7 @@ static struct saved read_one(const json_t *o, const char *name)
 			      .ts = (uint32_t)json_integer_value(json_array_get(said, 2)),
 			      .encoding = (uint8_t)json_integer_value(json_array_get(said, 3)),
 			      .ssrc = (uint32_t)json_integer_value(json_array_get(said, 4)),
-			      .arrival_ns =
-				      (uint64_t)json_integer_value(json_array_get(said, 5))};
+			      .arrival_ns = (uint64_t)json_integer_value(json_array_get(said, 5))};
 }
 
 void saved_resume(const struct recording *rec, struct wtrack *t)

@@ -182,6 +182,13 @@ static struct member *member_of(struct series *s, struct wtrack *t)
 	return m;
 }
 
+void series_cut_of(struct series *s, const struct wtrack *t)
+{
+	for (unsigned i = 0; i < s->n_members; i++)
+		if (s->members[i].track == t)
+			series_cut(s);
+}
+
 void series_forget(struct series *s, struct wtrack *t)
 {
 	for (unsigned i = 0; i < s->n_members; i++) {

@@ -29,7 +29,7 @@ struct spool {
 	uint32_t owner;
 	size_t max_bytes, bytes, on_the_way;
 	uint64_t next_number, taken;
-	uint32_t dropped; /* since the last batch */
+	uint32_t dropped;		      /* since the last batch */
 	struct batch *first, **tail, *unsent; /* unsent: the first that was not sent; in the list */
 	struct batch *open;		      /* the one that is filled; not in the list */
 };
@@ -179,17 +179,28 @@ void spool_packet(struct spool *s, const struct sl_media *m, uint64_t now_ns)
 	s->open->n++;
 }
 
-void spool_gone(struct spool *s, uint64_t track_id, uint64_t now_ns)
+bool spool_gone(struct spool *s, uint64_t track_id, uint64_t now_ns)
 {
 	uint8_t *p = reserve(s, PACKET_HEAD, now_ns);
 
 	if (!p)
-		return; /* the writer sweeps tracks of which nobody speaks */
+		return false;
 	write_head(p, track_id, now_ns, 0);
 	p[24] = PACKET_GONE;
 	p[25] = 0;
 	sl_put16(p + 26, 0);
 	spool_flush(s);
+	return true;
+}
+
+uint64_t spool_newest(const struct spool *s)
+{
+	return s->next_number - 1;
+}
+
+bool spool_keeps(const struct spool *s, uint64_t number)
+{
+	return s->first && s->first->number <= number;
 }
 
 /* ---- the writer's word */

@@ -13,6 +13,7 @@
  */
 #include "announce.h"
 #include "api.h"
+#include "ended.h"
 #include "keyask.h"
 #include "mix.h"
 #include "spool.h"
@@ -34,7 +35,7 @@ enum {
 
 struct tap_room { /* that is recorded */
 	struct tap_room *next;
-	uint32_t owner; /* the writer; 0: it died, and its successor is not there yet */
+	uint32_t owner;	     /* the writer; 0: it died, and its successor is not there yet */
 	struct spool *spool; /* where packets go; NULL: none could be made */
 	enum record_state state;
 	char id[MAX_ID];
@@ -69,6 +70,7 @@ struct tap {
 	struct tap_track *newest; /* of the packet before */
 	struct tap_room *rooms;
 	struct spool *spools[MAX_SPOOLS];
+	struct ended *ended;
 	struct sl_timer flush, announce;
 	uint32_t flush_ms;
 };
@@ -171,6 +173,7 @@ static void drop_spool(struct tap *t, unsigned i)
 	for (const struct tap_room *r = t->rooms; r; r = r->next)
 		if (r->spool == t->spools[i])
 			return;
+	ended_forget(&t->ended, SL_STR_NULL, t->spools[i]);
 	spool_free(t->spools[i]);
 	t->spools[i] = NULL;
 }
@@ -256,10 +259,32 @@ static struct tap_track *find_track(const struct tap *t, uint64_t id)
 	return n ? SL_CONTAINER(n, struct tap_track, node) : NULL;
 }
 
-static void tell_track_to(struct tap *t, struct tap_track *tt, uint32_t owner)
+/* MSG_TRACK */
+static void write_track(const struct tap *t, const struct tap_track *tt, bool ended,
+			struct sl_buf *b)
 {
 	const struct sl_track *k = tt->track;
 	struct tap_room *room = find_room(t, k->room);
+
+	sl_buf_init(b, 0);
+	sl_buf_u64(b, k->id);
+	sl_buf_u64(b, k->peer);
+	sl_buf_u8(b, k->kind);
+	sl_buf_u8(b, k->codec);
+	sl_buf_u8(b, k->muted);
+	sl_buf_u32(b, k->clock_hz);
+	sl_buf_lstr(b, k->room);
+	sl_buf_lstr(b, k->peer_name);
+	sl_buf_lstr(b, k->name);
+	sl_buf_lstr(b, sl_str_c(k->source));
+	sl_buf_lstr(b, k->params);
+	sl_buf_lstr(b, sl_str_c(room ? room->id : ""));
+	sl_buf_u8(b, tt->mixed);
+	sl_buf_u8(b, ended);
+}
+
+static void tell_track_to(struct tap *t, struct tap_track *tt, uint32_t owner)
+{
 	struct sl_buf b;
 
 	tt->told = owner;
@@ -267,20 +292,7 @@ static void tell_track_to(struct tap *t, struct tap_track *tt, uint32_t owner)
 		sl_timer_set(t->w->loop, &t->announce, ANNOUNCE_MS);
 		return;
 	}
-	sl_buf_init(&b, 0);
-	sl_buf_u64(&b, k->id);
-	sl_buf_u64(&b, k->peer);
-	sl_buf_u8(&b, k->kind);
-	sl_buf_u8(&b, k->codec);
-	sl_buf_u8(&b, k->muted);
-	sl_buf_u32(&b, k->clock_hz);
-	sl_buf_lstr(&b, k->room);
-	sl_buf_lstr(&b, k->peer_name);
-	sl_buf_lstr(&b, k->name);
-	sl_buf_lstr(&b, sl_str_c(k->source));
-	sl_buf_lstr(&b, k->params);
-	sl_buf_lstr(&b, sl_str_c(room ? room->id : ""));
-	sl_buf_u8(&b, tt->mixed);
+	write_track(t, tt, false, &b);
 	send(t, owner, MSG_TRACK, &b);
 }
 
@@ -289,16 +301,23 @@ static void tell_track(struct tap *t, struct tap_track *tt)
 	tell_track_to(t, tt, tap_writer(t, tt->track->room));
 }
 
-static void tell_clock(struct tap *t, const struct tap_track *tt, unsigned encoding)
+/* MSG_CLOCK */
+static void write_clock(const struct tap_track *tt, unsigned encoding, struct sl_buf *b)
 {
 	const struct sl_rtc_clock *c = &tt->track->clock[encoding];
+
+	sl_buf_init(b, 0);
+	sl_buf_u64(b, tt->track->id);
+	sl_buf_u8(b, (uint8_t)encoding);
+	sl_buf_u64(b, c->ntp);
+	sl_buf_u32(b, c->ts);
+}
+
+static void tell_clock(struct tap *t, const struct tap_track *tt, unsigned encoding)
+{
 	struct sl_buf b;
 
-	sl_buf_init(&b, 0);
-	sl_buf_u64(&b, tt->track->id);
-	sl_buf_u8(&b, (uint8_t)encoding);
-	sl_buf_u64(&b, c->ntp);
-	sl_buf_u32(&b, c->ts);
+	write_clock(tt, encoding, &b);
 	send(t, tt->told, MSG_CLOCK, &b);
 }
 
@@ -386,6 +405,21 @@ static void drop_track(struct tap *t, struct tap_track *tt)
 	free(tt);
 }
 
+/* Its packets stay until they are in files, and so does what a writer must know of them. */
+static void end_recorded(struct tap *t, struct tap_track *tt)
+{
+	struct sl_buf track, clocks[SL_RTC_MAX_ENCODINGS];
+
+	write_track(t, tt, true, &track);
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++) {
+		sl_buf_init(&clocks[i], 0);
+		if (tt->track->clock[i].ntp)
+			write_clock(tt, i, &clocks[i]);
+	}
+	ended_add(&t->ended, tt->room->spool, tt->track, tt->told, sl_loop_ns(t->w->loop), &track,
+		  clocks);
+}
+
 static int on_close(void *ctx, struct sl_track *k)
 {
 	struct tap *t = ctx;
@@ -395,7 +429,7 @@ static int on_close(void *ctx, struct sl_track *k)
 	if (!tt)
 		return SL_OK;
 	if (tt->room && tt->room->spool) {
-		spool_gone(tt->room->spool, k->id, sl_loop_ns(t->w->loop));
+		end_recorded(t, tt);
 	} else if (tt->told) {
 		sl_buf_init(&b, 0);
 		sl_buf_u64(&b, k->id);
@@ -497,6 +531,12 @@ static void tell_untold(struct tap *t, uint32_t owner)
 		if (tt->room)
 			tell_clocks(t, tt);
 	}
+	for (struct ended *e = t->ended; e; e = e->next) {
+		const struct tap_room *room = find_room(t, ended_room(e));
+
+		if (!e->told && room && (!room->owner || room->owner == owner))
+			ended_tell(e, t->channel, owner);
+	}
 }
 
 static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
@@ -534,8 +574,10 @@ static void on_state(struct tap *t, uint32_t from, struct sl_reader *r)
 		control_tell(t->control, name, state, reason);
 	if (begins)
 		announce_room(t->announcer, name);
-	if (state == STATE_OFF)
+	if (state == STATE_OFF) {
+		ended_forget(&t->ended, name, NULL);
 		remove_room(t, room);
+	}
 }
 
 static void on_key(struct tap *t, struct sl_reader *r)
@@ -554,6 +596,7 @@ static void on_saved(struct tap *t, uint32_t from, struct sl_reader *r)
 	for (unsigned i = 0; i < MAX_SPOOLS && !r->failed; i++)
 		if (t->spools[i] && spool_owner(t->spools[i]) == from)
 			spool_saved(t->spools[i], taken, saved, saved_ns);
+	ended_tidy(&t->ended);
 }
 
 static void on_message(void *arg, const struct sl_channel_msg *m)
@@ -601,6 +644,12 @@ static void announce(struct tap *t)
 		if (tt->room) /* what waits for a writer comes with its clock */
 			tell_clocks(t, tt);
 	}
+	for (struct ended *e = t->ended; e; e = e->next) {
+		uint32_t owner = e->told ? 0 : tap_writer(t, ended_room(e));
+
+		if (owner)
+			ended_tell(e, t->channel, owner);
+	}
 }
 
 static void on_announce(struct sl_timer *timer)
@@ -622,6 +671,9 @@ static void on_gone(struct tap *t, uint32_t owner)
 				ask_key_frames(tt); /* its successor begins new files */
 		}
 	}
+	for (struct ended *e = t->ended; e; e = e->next)
+		if (e->told == owner)
+			e->told = 0;
 	for (unsigned i = 0; i < MAX_SPOOLS; i++) {
 		if (!t->spools[i] || spool_owner(t->spools[i]) != owner)
 			continue;
@@ -713,6 +765,7 @@ void tap_stop(void *ctx)
 	sl_htab_free(&t->tracks);
 	while (t->rooms)
 		remove_room(t, t->rooms);
+	ended_forget(&t->ended, SL_STR_NULL, NULL);
 	for (unsigned i = 0; i < MAX_SPOOLS; i++)
 		spool_free(t->spools[i]);
 	free(t);

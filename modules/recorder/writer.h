@@ -137,7 +137,7 @@ struct recording {
 	struct finished *finished; /* files that are with the disk */
 	struct disk_file *progress;
 	uint64_t n_progress;
-	struct json_t *before; /* what a predecessor's progress says; NULL: none */
+	struct json_t *before; /* progress of tracks that are not here: a predecessor's; NULL: none */
 	int lock_fd; /* of ".open", locked: another process leaves it alone */
 };
 
@@ -225,6 +225,7 @@ void series_packet(struct series *s, const struct wtrack *t, const struct rpacke
 void series_forget(struct series *s, struct wtrack *t);
 void series_flush(struct series *s, int64_t now_ns);
 void series_cut(struct series *s);  /* the open file ends */
+void series_cut_of(struct series *s, const struct wtrack *t); /* if the track is in the series */
 void series_free(struct series *s); /* with it; accepts NULL */
 
 /* Names and lengths of files that a crash would leave without theirs, as members of an object: the
@@ -246,12 +247,15 @@ void saved_read(struct recording *rec);
 /* How much of an open file counts; UINT64_MAX: all, since nothing is known */
 uint64_t saved_file_bytes(const struct recording *rec, const char *name);
 void saved_resume(const struct recording *rec, struct wtrack *t);
+/* A track leaves whose packets a worker may send again. */
+void saved_leave(struct recording *rec, const struct wtrack *t);
 bool saved_has(const struct saved *s, const struct wtrack *t, uint64_t seq, uint64_t arrival_ns);
 
 /* ---- recover.c */
 void recover_all(struct writer *w);
 /* The recovered recording with this id, or the newest of the room; NULL: none. The caller's. */
 struct recording *recover_take(struct writer *w, struct sl_str room, struct sl_str id);
+bool recover_has(const struct writer *w, struct sl_str room, struct sl_str id);
 /* A track that was in the recording before the crash goes on as the same. */
 void recover_track(struct recording *rec, struct wtrack *t);
 void recover_tick(struct writer *w);
