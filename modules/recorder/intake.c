@@ -120,6 +120,9 @@ static void take(struct wtrack *t, struct rpacket *p, uint64_t lost)
 		t->n_lost += lost;
 		sl_count_n(&w->m[M_lost], lost);
 	}
+	/* Those that a killed writer had heard are counted; some of them come again. */
+	if (!saved_has(&t->before.heard, t, p->seq, p->arrival_ns))
+		t->n_packets++;
 	if (t->raw && t->room->recording)
 		recording_packet(t->room->recording, t, p);
 	t->frames.seq = p->seq;
@@ -207,7 +210,6 @@ static void put(struct wtrack *t, const struct rpacket *head, const void *data)
 		return;
 	if (!t->has_stream || head->encoding != t->encoding || ssrc != t->ssrc)
 		change_stream(t, head, ssrc);
-	t->n_packets++;
 	sl_count(&w->m[M_received]);
 	if (reorder_put(&t->order, head, data) == 0)
 		intake_tick(t, sl_loop_ns(w->w->loop));

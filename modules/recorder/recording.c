@@ -350,16 +350,18 @@ void recording_standstill(struct recording *rec, const struct wtrack *t, const c
 
 void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint64_t lost)
 {
+	int64_t to = to_ns - (int64_t)rec->t0_ns;
 	struct sl_buf b;
 
 	if (t->first_ns < 0) /* before its beginning nothing was missed */
 		return;
+	if (to < t->last_end_ns) /* its clock ran back: what follows is behind what was */
+		to = t->last_end_ns;
 	t->n_gaps++;
 	sl_count(&rec->writer->m[M_gaps]);
 	begin_note(&b, "gap", t->last_end_ns);
 	sl_buf_printf(&b, ",\"id\":\"%016llx\",\"to_ms\":%lld,\"lost\":%llu",
-		      (unsigned long long)t->id, to_ms(to_ns - (int64_t)rec->t0_ns),
-		      (unsigned long long)lost);
+		      (unsigned long long)t->id, to_ms(to), (unsigned long long)lost);
 	recording_note(rec, &b);
 }
 

@@ -156,9 +156,12 @@ static void describe_track(const struct recording *rec, const struct wtrack *t, 
 		     raw = newest(t->raw, t, &t->before.raw),
 		     room = newest(rec->room_series, t, &t->before.room), last = heard(t);
 
-	sl_buf_printf(b, "\"%016llx\":{\"peer_known\":%s,\"peer_ns\":%lld",
+	sl_buf_printf(b,
+		      "\"%016llx\":{\"peer_known\":%s,\"peer_ns\":%lld,\"packets\":%llu,"
+		      "\"lost\":%llu",
 		      (unsigned long long)t->id, t->peer->clock.known ? "true" : "false",
-		      (long long)t->peer->clock.offset_ns);
+		      (long long)t->peer->clock.offset_ns, (unsigned long long)t->n_packets,
+		      (unsigned long long)t->n_lost);
 	write_one("own", &own, b);
 	write_one("raw", &raw, b);
 	write_one("room", &room, b);
@@ -365,6 +368,10 @@ void saved_resume(const struct recording *rec, struct wtrack *t)
 					 .raw = read_one(o, "raw"),
 					 .room = read_one(o, "room"),
 					 .heard = read_one(o, "heard")};
+	if (json_object_get(o, "packets")) { /* as of "heard"; the manifest's are of any time */
+		t->n_packets = (uint64_t)json_integer_value(json_object_get(o, "packets"));
+		t->n_lost = (uint64_t)json_integer_value(json_object_get(o, "lost"));
+	}
 	(void)json_object_del(tracks, id); /* it may not be there */
 }
 
