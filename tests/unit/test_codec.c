@@ -186,6 +186,132 @@ TEST(h265_units_tell_layer_and_switching_points)
 	CHECK(!i.key);
 }
 
+/* ---- headers with all that may stand before the size */
+
+static struct {
+	uint8_t bytes[128];
+	unsigned n; /* bits */
+} made;
+
+static void put(uint32_t v, unsigned n)
+{
+	for (unsigned i = n; i-- > 0; made.n++)
+		if (v >> i & 1)
+			made.bytes[made.n / 8] |= (uint8_t)(0x80 >> made.n % 8);
+}
+
+/* ue(v) of H.264 section 9.1, uvlc() of AV1 section 4.10.3 */
+static void put_golomb(uint32_t v)
+{
+	unsigned bits = 0;
+
+	while ((v + 1) >> bits > 1)
+		bits++;
+	put(0, bits);
+	put(v + 1, bits + 1);
+}
+
+/* Of a sequence or parameter set whose bits lie in `made`, behind what begins the payload. Zeros that would look like a
+ * start code get their emulation prevention byte where the codec has such. */
+static int inspect_made(enum sl_codec_id codec, const char *begin, struct sl_frame_info *ret_info)
+{
+	char hex[600];
+	size_t at = (size_t)snprintf(hex, sizeof hex, "%s", begin);
+	unsigned zeros = 0;
+
+	put(0x80, 8);
+	for (unsigned i = 0; i <= made.n / 8; i++) {
+		uint8_t byte = made.bytes[i];
+
+		if (codec != SL_CODEC_AV1 && zeros >= 2 && byte <= 3) {
+			at += (size_t)snprintf(hex + at, sizeof hex - at, "03");
+			zeros = 0;
+		}
+		zeros = byte == 0 ? zeros + 1 : 0;
+		at += (size_t)snprintf(hex + at, sizeof hex - at, "%02x", byte);
+	}
+	memset(&made, 0, sizeof made);
+	return inspect(codec, 1, true, hex, "", ret_info);
+}
+
+static void put_av1_size(uint32_t width, uint32_t height)
+{
+	put(11, 4); /* bits of the width, less one */
+	put(10, 4);
+	put(width - 1, 12);
+	put(height - 1, 11);
+}
+
+/* AV1 specification sections 5.5.1 to 5.5.5 */
+TEST(av1_timing_and_decoder_models_are_skipped)
+{
+	struct sl_frame_info i;
+
+	begin();
+	put(0, 5);	   /* profile, still picture, reduced */
+	put(1, 1);	   /* timing: */
+	put(1, 32), put(30, 32);
+	put(1, 1), put_golomb(4); /* equal intervals */
+	put(1, 1);	   /* decoder model: delays of 8 bits */
+	put(7, 5), put(90000, 32), put(0x155, 10);
+	put(1, 1);	   /* display delays */
+	put(1, 5);	   /* two operating points: */
+	put(0x103, 12), put(8, 5), put(1, 1); /* a level that has a tier, */
+	put(1, 1), put(0xaa, 8), put(0x55, 8), put(1, 1);
+	put(1, 1), put(9, 4);
+	put(0x100, 12), put(5, 5); /* and one that has none, */
+	put(0, 1), put(0, 1);	   /* nor a model, nor a delay */
+	put_av1_size(1920, 1080);
+	CHECK_INT(inspect_made(SL_CODEC_AV1, "18" "08", &i), 0);
+	CHECK_INT(i.width, 1920);
+	CHECK_INT(i.height, 1080);
+}
+
+/* H.264 section 7.3.2.1.1: profile 100, a scaling list that ends early, order of type 1, fields, cropping */
+TEST(an_h264_high_profile_tells_its_size_behind_scaling_lists)
+{
+	struct sl_frame_info i;
+
+	begin();
+	put(100, 8), put(0, 8), put(40, 8);
+	put_golomb(0);
+	put_golomb(1), put_golomb(0), put_golomb(0), put(0, 1);
+	put(1, 1); /* scaling lists: the first by differences, which end it, all others absent */
+	put(1, 1), put_golomb(1), put_golomb(16 + 2); /* +1, then -9: 8 + 1 - 9 is 0 */
+	put(0, 7);
+	put_golomb(0);
+	put_golomb(1), put(0, 1), put_golomb(0), put_golomb(0); /* order of type 1, a cycle of two */
+	put_golomb(2), put_golomb(3), put_golomb(4);
+	put_golomb(4), put(0, 1);
+	put_golomb(119), put_golomb(33); /* 1920 wide, 34 pairs of rows in fields */
+	put(0, 1), put(0, 1), put(1, 1);
+	put(1, 1), put_golomb(0), put_golomb(0), put_golomb(0), put_golomb(2); /* 8 lines off */
+	CHECK_INT(inspect_made(SL_CODEC_H264, "67", &i), 0);
+	CHECK(i.key);
+	CHECK_INT(i.width, 1920);
+	CHECK_INT(i.height, 1080);
+}
+
+/* H.265 section 7.3.3: two sub-layers below the highest, one with a profile, one with a level; and a window */
+TEST(an_h265_set_tells_its_size_behind_its_sub_layers)
+{
+	struct sl_frame_info i;
+
+	begin();
+	put(0, 4), put(2, 3), put(1, 1);
+	for (unsigned k = 0; k < 12; k++)
+		put(0x11 * k, 8);
+	put(2, 2), put(1, 2), put(0, 12);
+	for (unsigned k = 0; k < 12; k++)
+		put(0xff - k, 8);
+	put_golomb(0), put_golomb(1);
+	put_golomb(1920), put_golomb(1088);
+	put(1, 1), put_golomb(0), put_golomb(0), put_golomb(0), put_golomb(4); /* 8 lines off */
+	CHECK_INT(inspect_made(SL_CODEC_H265, "4201", &i), 0);
+	CHECK_INT(i.width, 1920);
+	CHECK_INT(i.height, 1080);
+}
+
 /* ---- AV1 and the descriptor */
 
 TEST(av1_sequences_begin_with_n)
