@@ -242,11 +242,6 @@ uint32_t ice_rtt_us(const struct ice_agent *a)
 	return a->selected && !a->selected->rtt_guessed ? a->selected->rtt_us : 0;
 }
 
-const struct ice_counters *ice_counters(const struct ice_agent *a)
-{
-	return a->count;
-}
-
 /* ---- our candidates */
 
 static uint8_t foundation_of(const struct ice_agent *a, const struct ice_local *l)

@@ -162,6 +162,5 @@ const struct ice_path *ice_selected(const struct ice_agent *a);
 enum ice_state ice_get_state(const struct ice_agent *a);
 /* Of the selected pair, smoothed; 0: not known */
 uint32_t ice_rtt_us(const struct ice_agent *a);
-const struct ice_counters *ice_counters(const struct ice_agent *a);
 
 #endif
