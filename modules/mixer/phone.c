@@ -467,6 +467,13 @@ static int phone_listen(void *self, const struct sl_mixer_opts *o,
 	return 0;
 }
 
+static uint64_t phone_peer(const struct sl_mixer_phone *self)
+{
+	const struct phone *p = (const struct phone *)self;
+
+	return p->member ? p->peer : 0;
+}
+
 static void not_to_be_told(struct phone *p)
 {
 	struct phone **link = &p->mixer->ending;
@@ -536,4 +543,5 @@ const struct sl_mixer_iface phone_iface = {
 	.show = phone_show,
 	.cover = phone_cover,
 	.cameras = phone_cameras,
+	.peer = phone_peer,
 };

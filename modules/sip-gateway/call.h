@@ -16,7 +16,7 @@
  *     timers.c   session timers                       cdr.c      the record
  *     video.c    video of its parties              span.c  media on two workers
  *     redirect.c callees that point elsewhere         keep.c     what outlives this process
- *     siprec.c   a recorder beside it
+ *     siprec*.c  a recorder beside it
  */
 #ifndef SIP_CALL_H
 #define SIP_CALL_H
@@ -246,8 +246,8 @@ void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct 
 /* Who is going to hear it, before it is offered anything */
 void party_tell_listener(struct party *p);
 void party_leg_close(struct party *p, const char *why);
-/* Its leg says what the party of another leg says. */
-void party_leg_copy(struct party *p, uint32_t from);
+/* Its leg says what the party of another leg says, or hears. */
+void party_leg_copy(struct party *p, uint32_t from, bool heard);
 struct party *party_by_leg(const struct stack *s, uint32_t leg);
 enum sip_profile profile_of_sdp(struct sl_str sdp);
 bool sdp_is_hold(struct sl_str sdp);

@@ -53,6 +53,7 @@ void call_join(struct call *c)
 		if (!c->joined)
 			play_builtin(c);
 		c->joined = true;
+		siprec_follow(c);
 		return;
 	}
 	if (!b || !b->has_media)
@@ -74,8 +75,10 @@ void call_held(struct call *c, struct party *p, bool held)
 	if (p->held == held)
 		return;
 	p->held = held;
-	if (c->builtin)
-		return; /* its leg knows */
+	if (c->builtin) { /* its leg knows */
+		siprec_follow(c);
+		return;
+	}
 	if (held)
 		party_leg_tell(p, WIRE_LEG_UNBRIDGE, 0, SL_STR_NULL);
 	if (other && other->kind == PARTY_BROWSER)

@@ -7,6 +7,7 @@
  */
 #include "account.h"
 #include "call_impl.h"
+#include "siprec.h"
 
 #include <sluice/crypto.h>
 
@@ -129,7 +130,8 @@ static int answer_builtin(struct call *c)
 		c->answered_ms = stack_now(c->stack);
 		sl_count(&c->stack->m[M_CALLS_ANSWERED]);
 	}
-	call_answer_caller(c);
+	if (!siprec_comes_first(c))
+		call_answer_caller(c);
 	return 0;
 }
 

@@ -368,6 +368,8 @@ void calls_leg_event(struct stack *s, struct sl_str data)
 		video_ask_by_info(p);
 	else if (e.kind == WIRE_EV_TEXT)
 		text_from_room(p, e.text);
+	else if (e.kind == WIRE_EV_PEOPLE)
+		siprec_people(p->call, e.text);
 	else if (e.kind == WIRE_EV_STATE && e.text.len > 0)
 		sl_log(SL_LOG_INFO, "sip-gateway", "media of %s: %.*s", p->name, SL_FMT(e.text));
 }

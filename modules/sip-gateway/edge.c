@@ -327,6 +327,7 @@ void edge_stop(void *ctx)
 	struct edge *e = ctx;
 
 	media_close(e);
+	people_close(e);
 	mirror_close(e);
 	kept_close(e);
 	browser_close(e);

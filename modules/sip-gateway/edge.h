@@ -10,6 +10,7 @@
  *     kept.c       what outlives a process of the stack
  *     mirror.c     what is told to a collector (HEP)
  *     media.c      legs at the stack's command        browser.c  rooms' clients that call
+ *     people.c     who is in the rooms of legs
  */
 #ifndef SIP_EDGE_H
 #define SIP_EDGE_H
@@ -67,6 +68,10 @@ struct edge_leg {
 	uint32_t owner, id;
 	struct leg *leg;
 	bool orphan; /* its process has died */
+	/* people.c: those of a room that its process wants to hear of */
+	struct edge_leg *watch_next;
+	char *room; /* owned; NULL: it does not */
+	bool room_changed;
 };
 
 struct edge {
@@ -93,6 +98,10 @@ struct edge {
 	struct sounds *sounds;
 	struct sl_htab leg_table; /* edge_leg.node */
 	struct sl_timer orphans;  /* media.c */
+	struct edge_leg *watching; /* people.c, as the three below */
+	const struct sl_signal_iface *rooms;
+	void *rooms_self;
+	struct sl_post tell_people;
 	struct sl_htab kept;	  /* kept.c */
 	struct sl_udp *hep;	  /* mirror.c; NULL: nobody is told */
 	struct sl_buf out;	  /* scratch of one message */
@@ -156,6 +165,16 @@ void media_close(struct edge *e);
 void media_command(struct edge *e, uint32_t owner, struct sl_str data);
 /* A process of the stack has ended: its legs go on until they fall silent. */
 void media_orphan(struct edge *e, uint32_t owner);
+
+/* To the process that commands it */
+void media_event(const struct edge_leg *l, const struct wire_leg_event *ev);
+
+/* ---- people.c */
+/* The leg's process is told who is in this room, now and whenever that changes. -SL_EUNSUPP: there
+ * is no signalling here */
+SL_MUST_CHECK int people_watch(struct edge_leg *l, struct sl_str room);
+void people_unwatch(struct edge_leg *l);
+void people_close(struct edge *e);
 
 /* ---- browser.c */
 int browser_open(struct edge *e);

@@ -119,6 +119,26 @@ static bool is_kept(const struct party *p)
 	return p && p->state == PARTY_UP && p->leg;
 }
 
+/* Whose speech a stream has: of a, of b, or what a hears of this node */
+enum { SOURCE_A, SOURCE_B, SOURCE_HEARD };
+
+static uint8_t source_word(const struct call *c, const struct siprec_source *s)
+{
+	if (!s->party)
+		return NOBODY;
+	if (s->heard)
+		return SOURCE_HEARD;
+	return s->party == c->b ? SOURCE_B : SOURCE_A;
+}
+
+static struct siprec_source source_of(const struct call *c, uint8_t word)
+{
+	if (word == NOBODY)
+		return (struct siprec_source){0};
+	return (struct siprec_source){.party = word == SOURCE_B ? c->b : c->a,
+				      .heard = word == SOURCE_HEARD};
+}
+
 /* Its recorder: the dialog, both legs, and who has been told of */
 static void put_recorder(struct sl_buf *b, const struct call *c)
 {
@@ -133,7 +153,7 @@ static void put_recorder(struct sl_buf *b, const struct call *c)
 	put_text(b, r->boundary);
 	sl_buf_add(b, &r->view, sizeof r->view); /* plain bytes, of a process of the same binary */
 	for (unsigned i = 0; i < SIPREC_STREAMS; i++)
-		sl_buf_u8(b, !r->source[i] ? NOBODY : r->source[i] == c->b);
+		sl_buf_u8(b, source_word(c, &r->source[i]));
 }
 
 /* The legs at a's and at b's side; 0: none */
@@ -391,11 +411,8 @@ static int read_recorder(struct kept_from *k, struct call *c)
 	leg = sl_read_u32(&k->r);
 	t.boundary = sl_read_lstr(&k->r);
 	view = sl_read_bytes(&k->r, sizeof t.view);
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
-		uint8_t at = sl_read_u8(&k->r);
-
-		t.source[i] = at == NOBODY ? NULL : at ? c->b : c->a;
-	}
+	for (unsigned i = 0; i < SIPREC_STREAMS; i++)
+		t.source[i] = source_of(c, sl_read_u8(&k->r));
 	if (rc < 0 || k->r.failed || view.len != sizeof t.view || !first->trunk)
 		return -SL_EPARSE;
 	memcpy(&t.view, view.p, view.len);

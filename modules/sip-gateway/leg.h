@@ -175,10 +175,14 @@ SL_MUST_CHECK int leg_play_sound(struct leg *l, const struct sound *s);
 /* What the party of `from` says goes out at l, too, as it is; l is nobody's peer. its_codecs: they
  * come first in l's first offer. Again: another one. Ends with either leg. */
 SL_MUST_CHECK int leg_copy(struct leg *l, struct leg *from, bool its_codecs);
+/* The same of what that party hears: everything that goes out at `from`, whoever makes it */
+SL_MUST_CHECK int leg_copy_heard(struct leg *l, struct leg *from, bool its_codecs);
 /* The leg hears itself. */
 SL_MUST_CHECK int leg_echo(struct leg *l);
 /* Into a room, by a name for the others there. -SL_EDENIED: no such rooms; -SL_EUNSUPP: no mixer */
 SL_MUST_CHECK int leg_enter(struct leg *l, struct sl_str room, struct sl_str name);
+/* Its peer in the room, as signalling knows it; 0: it is in none (yet) */
+uint64_t leg_room_peer(const struct leg *l);
 /* Its party writes to the room. -SL_ENOENT: it is in none */
 SL_MUST_CHECK int leg_say(struct leg *l, struct sl_str text);
 /* A digit of its party that has come by signalling */

@@ -1,6 +1,6 @@
 /*
- * sip-gateway/leg_copy.c: a leg that gets a copy of what another leg's party says, for a recorder
- * (RFC 7866). One more receiver of the same packet, and nothing that waits for it.
+ * sip-gateway/leg_copy.c: a leg that gets a copy of what another leg's party says or hears, for a
+ * recorder (RFC 7866). One more receiver of the same packet, and nothing that waits for it.
  *
  * Packets are copied as they are where the recorder has agreed to their codec; else the copy
  * decodes by itself and encodes what it sends, so that the call's own way is the same with and
@@ -8,9 +8,14 @@
  */
 #include "leg_impl.h"
 
+static struct leg **list_of(struct leg *from, bool heard)
+{
+	return heard ? &from->heard_copies : &from->copies;
+}
+
 static void let_go(struct leg *l)
 {
-	struct leg **at = &l->copy_of->copies;
+	struct leg **at = list_of(l->copy_of, l->copies_heard);
 
 	while (*at != l)
 		at = &(*at)->copy_next;
@@ -26,16 +31,18 @@ void leg_copy_end(struct leg *l)
 		let_go(l);
 	while (l->copies)
 		let_go(l->copies);
+	while (l->heard_copies)
+		let_go(l->heard_copies);
 }
 
-/* Best is what the party says anyhow. */
-static void prefer_its_codecs(struct leg *l, const struct leg *from)
+/* Best is what there is to copy anyhow: `now`, where that is known. */
+static void prefer_its_codecs(struct leg *l, const struct leg *from, enum sl_codec_id now)
 {
 	enum sl_codec_id codecs[LEG_MAX_CODECS], all[2 * LEG_MAX_CODECS];
 	unsigned n = 0, n_from = leg_codecs(from, codecs), n_own;
 
-	if (from->codec_in != SL_CODEC_NONE)
-		all[n++] = from->codec_in;
+	if (now != SL_CODEC_NONE)
+		all[n++] = now;
 	for (unsigned i = 0; i < n_from; i++)
 		if (n == 0 || codecs[i] != all[0])
 			all[n++] = codecs[i];
@@ -52,22 +59,44 @@ static void prefer_its_codecs(struct leg *l, const struct leg *from)
 	leg_set_codecs(l, all, n);
 }
 
-int leg_copy(struct leg *l, struct leg *from, bool its_codecs)
+static int begin(struct leg *l, struct leg *from, bool heard)
 {
-	if (l == from || l->all != from->all || l->closed || from->closed || l->peer ||
-	    from->copy_of)
-		return -SL_EINVAL;
-	if (its_codecs && !l->agreed_ns)
-		prefer_its_codecs(l, from);
-	if (l->copy_of == from)
+	struct leg **list = list_of(from, heard);
+
+	if (l->copy_of == from && l->copies_heard == heard)
 		return 0;
 	if (l->copy_of)
 		let_go(l);
 	l->copy_of = from;
 	l->was_copy = true;
-	l->copy_next = from->copies;
-	from->copies = l;
+	l->copies_heard = heard;
+	l->copy_next = *list;
+	*list = l;
 	return 0;
+}
+
+static bool may_copy(const struct leg *l, const struct leg *from)
+{
+	return !(l == from || l->all != from->all || l->closed || from->closed || l->peer ||
+		 from->copy_of);
+}
+
+int leg_copy(struct leg *l, struct leg *from, bool its_codecs)
+{
+	if (!may_copy(l, from))
+		return -SL_EINVAL;
+	if (its_codecs && !l->agreed_ns)
+		prefer_its_codecs(l, from, from->codec_in);
+	return begin(l, from, false);
+}
+
+int leg_copy_heard(struct leg *l, struct leg *from, bool its_codecs)
+{
+	if (!may_copy(l, from))
+		return -SL_EINVAL;
+	if (its_codecs && !l->agreed_ns)
+		prefer_its_codecs(l, from, from->out.codec);
+	return begin(l, from, true);
 }
 
 /* ---- packets */
@@ -128,6 +157,33 @@ void leg_copy_restart(struct leg *from)
 	for (struct leg *l = from->copies; l; l = l->copy_next)
 		if (l->source)
 			sl_audio_source_restart(l->source);
+}
+
+/* The packet that goes out is sealed in its place, or is somebody else's: a copy may have to wait
+ * in a jitter buffer, so it gets a packet of its own, which came now. */
+void leg_copy_sent(struct leg *from, const struct sl_rtp *rtp, const struct leg_format *f)
+{
+	struct leg_out *o = &from->out;
+	struct sl_packet *p = sl_packet_new(from->all->w);
+	struct sl_rtp own = *rtp;
+
+	o->told_seq += (uint64_t)(int64_t)(int16_t)(rtp->seq - (uint16_t)o->told_seq);
+	if (!p || SL_RTP_HEADER + rtp->payload_len > SL_PACKET_MAX) {
+		sl_packet_unref(p);
+		return;
+	}
+	memcpy(p->data + SL_RTP_HEADER, sl_rtp_payload(rtp), rtp->payload_len);
+	p->len = SL_RTP_HEADER + rtp->payload_len;
+	p->time_ns = leg_now_ns(from);
+	own.packet = p;
+	own.data = p->data;
+	own.len = p->len;
+	own.payload_at = SL_RTP_HEADER;
+	own.ext_at = 0;
+	own.padding = 0;
+	for (struct leg *l = from->heard_copies; l; l = l->copy_next)
+		copy_one(l, (uintptr_t)o, &own, o->told_seq, f);
+	sl_packet_unref(p);
 }
 
 /* Of one whose signalling has died, nobody else finds out that there is nothing left to copy. */

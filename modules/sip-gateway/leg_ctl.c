@@ -45,13 +45,14 @@ void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct
 		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s cannot be reached", p->name);
 }
 
-void party_leg_copy(struct party *p, uint32_t from)
+void party_leg_copy(struct party *p, uint32_t from, bool heard)
 {
 	const struct wire_leg m = {
 		.leg = p->leg,
 		.verb = WIRE_LEG_COPY,
 		.a = from,
-		.b = p->trunk && p->trunk->conf->codecs.n == 0,
+		.b = (p->trunk && p->trunk->conf->codecs.n == 0 ? WIRE_COPY_PREFER : 0) |
+		     (heard ? WIRE_COPY_HEARD : 0),
 	};
 
 	if (p->leg && send_command(p, &m) < 0)

@@ -71,6 +71,7 @@ struct leg_out {
 	uint64_t first_seq;   /* of the relayed stream; what is older stays out */
 	enum sl_codec_id codec;
 	bool encoded; /* the newest packet was made here */
+	uint64_t told_seq; /* of the newest packet, unwrapped, for copies */
 };
 
 enum digit_step { DIGIT_NONE, DIGIT_HELD, DIGIT_ENDING, DIGIT_GAP };
@@ -157,8 +158,9 @@ struct leg {
 	bool shown;
 
 	struct leg *copies;		  /* legs that get what its party says */
+	struct leg *heard_copies;	  /* ... hears */
 	struct leg *copy_of, *copy_next; /* of one of those */
-	bool was_copy;
+	bool was_copy, copies_heard;
 
 	struct leg_video *video; /* owned; NULL: nobody has asked for any */
 };
@@ -295,6 +297,8 @@ void leg_heard_sync(struct leg *l);
 void leg_copy_hear(struct leg *from, uintptr_t feed, const struct sl_rtp *rtp, uint64_t seq,
 		   const struct leg_format *f);
 void leg_copy_restart(struct leg *from);
+/* A packet that goes out at `from`: before it is sealed, with the numbers it goes out with */
+void leg_copy_sent(struct leg *from, const struct sl_rtp *rtp, const struct leg_format *f);
 void leg_copy_second(struct leg *l);
 /* It is no copy any more, and has none. */
 void leg_copy_end(struct leg *l);

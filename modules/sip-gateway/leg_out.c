@@ -91,12 +91,24 @@ static void send_rtc(struct leg *l, const struct wire *w)
 		return; /* not connected yet */
 }
 
+static void tell_copies(struct leg *l, const struct wire *w)
+{
+	struct sl_rtp rtp = *w->rtp;
+
+	rtp.seq = w->seq;
+	rtp.ts = w->ts;
+	rtp.marker = w->marker;
+	leg_copy_sent(l, &rtp, w->format);
+}
+
 static void emit(struct leg *l, const struct wire *w, struct sl_packet *p)
 {
 	l->out.ts = w->ts;
 	l->out.sent_ns = leg_now_ns(l);
 	if (w->format->codec != SL_CODEC_DTMF && w->format->codec != SL_CODEC_CN)
 		l->out.codec = w->format->codec;
+	if (l->heard_copies)
+		tell_copies(l, w);
 	if (l->line)
 		send_plain(l, w, p);
 	else

@@ -86,6 +86,11 @@ int leg_say(struct leg *l, struct sl_str text)
 	return l->phone ? l->all->mixer->say(l->phone, text) : -SL_ENOENT;
 }
 
+uint64_t leg_room_peer(const struct leg *l)
+{
+	return l->phone ? l->all->mixer->peer(l->phone) : 0;
+}
+
 void leg_room_leave(struct leg *l)
 {
 	struct sl_mixer_phone *phone = l->phone;

@@ -40,6 +40,7 @@ static void forget(struct edge_leg *l, const char *why)
 {
 	struct edge *e = l->edge;
 
+	people_unwatch(l);
 	sl_htab_remove(&e->leg_table, &l->node);
 	leg_close(l->leg, why);
 	e->w->n_holds--; /* a draining worker stays as long as people talk */
@@ -58,7 +59,7 @@ static void reply(struct edge *e, uint32_t owner, const struct wire_reply *r)
 	sl_count(&e->m[M_UNDELIVERED]);
 }
 
-static void tell_event(const struct edge_leg *l, const struct wire_leg_event *ev)
+void media_event(const struct edge_leg *l, const struct wire_leg_event *ev)
 {
 	struct edge *e = l->edge;
 
@@ -77,10 +78,10 @@ static void on_state(void *arg, struct leg *leg, enum leg_state state, const cha
 		forget(l, "its signalling has died");
 		return;
 	}
-	tell_event(l, &(struct wire_leg_event){.leg = l->id,
-					       .kind = WIRE_EV_STATE,
-					       .value = state,
-					       .text = sl_str_c(why)});
+	media_event(l, &(struct wire_leg_event){.leg = l->id,
+						.kind = WIRE_EV_STATE,
+						.value = state,
+						.text = sl_str_c(why)});
 }
 
 static void on_dtmf(void *arg, struct leg *leg, char digit, unsigned ms)
@@ -88,9 +89,9 @@ static void on_dtmf(void *arg, struct leg *leg, char digit, unsigned ms)
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l,
-		   &(struct wire_leg_event){
-			   .leg = l->id, .kind = WIRE_EV_DTMF, .value = (uint8_t)digit, .ms = ms});
+	media_event(l,
+		    &(struct wire_leg_event){
+			    .leg = l->id, .kind = WIRE_EV_DTMF, .value = (uint8_t)digit, .ms = ms});
 }
 
 static void on_played(void *arg, struct leg *leg)
@@ -98,7 +99,7 @@ static void on_played(void *arg, struct leg *leg)
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
+	media_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
 }
 
 static void on_negotiate(void *arg, struct leg *leg)
@@ -106,7 +107,7 @@ static void on_negotiate(void *arg, struct leg *leg)
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
+	media_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_NEGOTIATE});
 }
 
 static void on_changed(void *arg, struct leg *leg)
@@ -114,7 +115,7 @@ static void on_changed(void *arg, struct leg *leg)
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_CHANGED});
+	media_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_CHANGED});
 }
 
 static void on_key_frame(void *arg, struct leg *leg)
@@ -122,15 +123,15 @@ static void on_key_frame(void *arg, struct leg *leg)
 	const struct edge_leg *l = arg;
 
 	(void)leg;
-	tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_KEY_FRAME});
+	media_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_KEY_FRAME});
 }
 
 static void tell_room_ended(const struct edge_leg *l, enum sl_mixer_end end, const char *why)
 {
-	tell_event(l, &(struct wire_leg_event){.leg = l->id,
-					       .kind = WIRE_EV_ROOM_ENDED,
-					       .value = end,
-					       .text = sl_str_c(why)});
+	media_event(l, &(struct wire_leg_event){.leg = l->id,
+						.kind = WIRE_EV_ROOM_ENDED,
+						.value = end,
+						.text = sl_str_c(why)});
 }
 
 static void on_room_text(void *arg, struct leg *leg, struct sl_str name, struct sl_str text)
@@ -142,9 +143,9 @@ static void on_room_text(void *arg, struct leg *leg, struct sl_str name, struct 
 	sl_buf_init(&both, SIP_MAX_MESSAGE / 2);
 	sl_buf_printf(&both, "%.*s\n%.*s", SL_FMT(name), SL_FMT(text));
 	if (sl_buf_ok(&both) == 0)
-		tell_event(l, &(struct wire_leg_event){.leg = l->id,
-						       .kind = WIRE_EV_TEXT,
-						       .text = sl_buf_view(&both)});
+		media_event(l, &(struct wire_leg_event){.leg = l->id,
+							.kind = WIRE_EV_TEXT,
+							.text = sl_buf_view(&both)});
 	sl_buf_free(&both);
 }
 
@@ -286,7 +287,7 @@ static int play_sound(const struct edge_leg *l, struct sl_str name)
 	int rc = s ? leg_play_sound(l->leg, s) : -SL_ENOENT;
 
 	if (rc < 0)
-		tell_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
+		media_event(l, &(struct wire_leg_event){.leg = l->id, .kind = WIRE_EV_PLAYED});
 	return rc;
 }
 
@@ -295,6 +296,14 @@ static int take_digits(const struct edge_leg *l, struct sl_str digits, unsigned 
 	for (size_t i = 0; i < digits.len; i++)
 		leg_take_digit(l->leg, digits.p[i], ms);
 	return 0;
+}
+
+static int copy(const struct edge_leg *l, const struct edge_leg *from, uint32_t how)
+{
+	bool prefers = how & WIRE_COPY_PREFER;
+
+	return how & WIRE_COPY_HEARD ? leg_copy_heard(l->leg, from->leg, prefers)
+				     : leg_copy(l->leg, from->leg, prefers);
 }
 
 static int command(struct edge_leg *l, const struct wire_leg *m)
@@ -324,7 +333,9 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 	case WIRE_LEG_CANDIDATE:
 		return leg_candidate(l->leg, m->text);
 	case WIRE_LEG_COPY:
-		return other ? leg_copy(l->leg, other->leg, m->b != 0) : -SL_ENOENT;
+		return other ? copy(l, other, m->b) : -SL_ENOENT;
+	case WIRE_LEG_PEOPLE:
+		return people_watch(l, m->text);
 	case WIRE_LEG_ROOM:
 		return enter_room(l, m->text);
 	case WIRE_LEG_SOUND:
@@ -387,6 +398,7 @@ static void adopt_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
 	l->orphan = false;
 	if (sl_htab_insert(&e->leg_table, &l->node, key_hash(&key)) == 0)
 		return;
+	people_unwatch(l);
 	leg_close(l->leg, "out of memory");
 	e->w->n_holds--;
 	sl_gauge_add(&e->m[M_LEGS], -1);

@@ -6,9 +6,7 @@
  * without is not answered, or ends. Whatever changes of the call is told as a whole, by a
  * re-INVITE.
  */
-#include "siprec.h"
-
-#include <sluice/crypto.h>
+#include "siprec_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,248 +55,6 @@ bool siprec_refuses(const struct call *c)
 		if (recorder(c->stack, i))
 			return false;
 	return true;
-}
-
-/* ---- who says what */
-
-static int draw_id(char dst[SIPREC_ID + 1])
-{
-	uint8_t random[16];
-	int rc = sl_random(random, sizeof random);
-
-	if (rc == 0)
-		dst[sl_base64_encode(dst, random, sizeof random)] = '\0';
-	return rc;
-}
-
-static uint64_t unix_ms(const struct siprec *r)
-{
-	const struct stack_io *io = r->call->stack->io;
-
-	return io->unix_ms(io->arg);
-}
-
-static struct siprec_person *person_in(struct siprec *r, unsigned stream)
-{
-	for (unsigned i = r->view.n_people; i-- > 0;)
-		if (r->view.people[i].stream == stream && r->view.people[i].to_ms == 0)
-			return &r->view.people[i];
-	return NULL;
-}
-
-/* Those who left first are told of no more when there are too many. */
-static struct siprec_person *new_person(struct siprec_view *v)
-{
-	unsigned at = 0;
-
-	if (v->n_people < SIPREC_PEOPLE)
-		return &v->people[v->n_people++];
-	while (at < SIPREC_PEOPLE - 1 && v->people[at].to_ms == 0)
-		at++;
-	memmove(&v->people[at], &v->people[at + 1], (SIPREC_PEOPLE - 1 - at) * sizeof v->people[0]);
-	return &v->people[SIPREC_PEOPLE - 1];
-}
-
-static void person_comes(struct siprec *r, unsigned stream, const struct party *p)
-{
-	struct siprec_person *who = new_person(&r->view);
-	struct sl_str host = r->call->stack->conf->realm;
-
-	if (p->trunk)
-		host = p->trunk->conf->domain.len ? p->trunk->conf->domain : p->trunk->conf->server;
-	*who = (struct siprec_person){.stream = stream, .from_ms = unix_ms(r)};
-	if (draw_id(who->id) < 0)
-		sl_log(SL_LOG_ERROR, "sip-gateway", "no random numbers");
-	(void)snprintf(who->aor, sizeof who->aor, "sip:%s@%.*s", p->name, SL_FMT(host));
-	(void)sl_str_copy(who->name, sizeof who->name, sl_str_c(p->display));
-}
-
-static bool talks(const struct call *c, const struct party *p)
-{
-	return p && (p == c->a || p == c->b);
-}
-
-static bool has_stream(const struct siprec *r, const struct party *p)
-{
-	return !p || p == r->source[0] || p == r->source[1];
-}
-
-static bool come(struct siprec *r, struct party *p)
-{
-	unsigned i = r->source[0] ? 1 : 0;
-
-	if (has_stream(r, p) || r->source[i])
-		return false;
-	r->source[i] = p;
-	person_comes(r, i, p);
-	return true;
-}
-
-/* Streams keep their people; who is new takes the place of who has left. */
-static bool take_sources(struct siprec *r)
-{
-	struct call *c = r->call;
-	bool held = (c->a && c->a->held) || (c->b && c->b->held), changed = held != r->view.held;
-
-	r->view.held = held;
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
-		struct siprec_person *who = person_in(r, i);
-
-		if (!r->source[i] || talks(c, r->source[i]))
-			continue;
-		r->source[i] = NULL;
-		if (who)
-			who->to_ms = unix_ms(r);
-		changed = true;
-	}
-	changed |= come(r, c->a);
-	changed |= come(r, c->b);
-	return changed;
-}
-
-/* What its legs copy from now on. What nobody hears is not recorded either. */
-static void command_legs(struct siprec *r)
-{
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
-		const struct party *from = r->source[i];
-		uint32_t leg = from ? span_leg(r->leg[i], from) : 0;
-		bool silent = leg == 0 || r->view.held;
-
-		party_leg_tell(r->leg[i], WIRE_LEG_DIRECTION,
-			       silent ? SL_SDP_INACTIVE : SL_SDP_SENDONLY, SL_STR_NULL);
-		if (leg)
-			party_leg_copy(r->leg[i], leg);
-	}
-}
-
-/* ---- our descriptions, of both legs */
-
-static void forget_texts(struct siprec *r)
-{
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
-		free(r->sdp[i]);
-		r->sdp[i] = NULL;
-	}
-}
-
-static struct siprec *siprec_of(const struct party *p, unsigned *ret_stream)
-{
-	struct siprec *r = p->call->siprec;
-
-	for (unsigned i = 0; r && i < SIPREC_STREAMS; i++) {
-		if (r->leg[i] != p)
-			continue;
-		*ret_stream = i;
-		return r;
-	}
-	return NULL; /* of a recorder of before */
-}
-
-static int join_texts(struct siprec *r, struct sl_buf *out)
-{
-	const struct sl_str both[SIPREC_STREAMS] = {sl_str_c(r->sdp[0]), sl_str_c(r->sdp[1])};
-	int rc = siprec_join(out, both);
-
-	forget_texts(r);
-	return rc;
-}
-
-static int write_offer(struct siprec *r, struct sl_buf *body)
-{
-	struct sl_buf sdp, metadata;
-	int rc;
-
-	sl_buf_init(&sdp, SIP_MAX_MESSAGE / 2);
-	sl_buf_init(&metadata, SIP_MAX_MESSAGE / 2);
-	rc = join_texts(r, &sdp);
-	siprec_write_metadata(&metadata, &r->view);
-	if (rc == 0)
-		rc = sl_buf_ok(&metadata);
-	if (rc == 0)
-		siprec_write_body(body, sl_str_c(r->boundary), sl_buf_view(&sdp),
-				  sl_buf_view(&metadata));
-	sl_buf_free(&sdp);
-	sl_buf_free(&metadata);
-	return rc == 0 ? sl_buf_ok(body) : rc;
-}
-
-static void send_offer(struct siprec *r)
-{
-	struct sl_buf body;
-	int rc;
-
-	sl_buf_init(&body, SIP_MAX_MESSAGE);
-	rc = write_offer(r, &body);
-	if (rc == 0)
-		rc = r->up ? party_send_reinvite(r->leg[0], sl_buf_view(&body))
-			   : party_send_invite(r->leg[0], sl_buf_view(&body));
-	sl_buf_free(&body);
-	if (rc < 0)
-		siprec_failed(r->leg[0], 500);
-}
-
-static void answer_offer(struct siprec *r, bool good)
-{
-	struct sl_buf sdp;
-
-	r->answering = false;
-	sl_buf_init(&sdp, SIP_MAX_MESSAGE / 2);
-	if (good && join_texts(r, &sdp) == 0)
-		party_answer_asking(r->leg[0], 200, sl_buf_view(&sdp));
-	else
-		party_answer_asking(r->leg[0], 488, SL_STR_NULL);
-	sl_buf_free(&sdp);
-}
-
-static void on_text(struct party *p, int rc, struct sl_str text)
-{
-	unsigned i;
-	struct siprec *r = siprec_of(p, &i);
-	bool good;
-
-	if (!r || r->over)
-		return;
-	if (rc == 0)
-		(void)keep_text(&r->sdp[i], text);
-	if (--r->asks > 0)
-		return;
-	good = r->sdp[0] && r->sdp[1];
-	if (r->answering)
-		answer_offer(r, good);
-	else if (good)
-		send_offer(r);
-	else
-		siprec_failed(r->leg[0], 503);
-	if (!good)
-		forget_texts(r);
-}
-
-static void ask_offers(struct siprec *r)
-{
-	struct party *const legs[SIPREC_STREAMS] = {r->leg[0], r->leg[1]};
-
-	r->asks = SIPREC_STREAMS;
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++)
-		party_leg_ask(legs[i], WIRE_LEG_OFFER, 0, SL_STR_NULL, on_text);
-}
-
-static bool is_busy(const struct siprec *r)
-{
-	const struct party *p = r->leg[0];
-
-	return r->asks > 0 || p->answers || p->asking || p->unacked;
-}
-
-void siprec_say(struct siprec *r)
-{
-	if (!r->up || is_busy(r)) {
-		r->stale = true;
-		return;
-	}
-	r->stale = false;
-	r->leg[0]->answers = true; /* a re-INVITE is under way */
-	command_legs(r);
-	ask_offers(r);
 }
 
 /* ---- a recorder more */
@@ -359,7 +115,7 @@ static void let_go(struct siprec *r)
 		struct party *p = r->leg[i];
 
 		r->leg[i] = NULL;
-		r->source[i] = NULL;
+		r->source[i] = (struct siprec_source){0};
 		if (!p)
 			continue;
 		party_end(p, 200);
@@ -369,10 +125,10 @@ static void let_go(struct siprec *r)
 	}
 	if (r->up)
 		sl_gauge_add(&r->call->stack->m[M_RECORDERS], -1);
-	r->up = r->answering = false;
+	r->up = r->answering = r->unwritten = false;
 	r->asks = 0;
 	r->view.n_people = 0;
-	forget_texts(r);
+	siprec_forget_texts(r);
 }
 
 /* The codecs of the party that has agreed to some already come first. */
@@ -404,11 +160,11 @@ static int start(struct siprec *r, struct trunk *t)
 		let_go(r);
 		return rc;
 	}
-	(void)take_sources(r);
+	(void)siprec_take_sources(r);
 	prefer_codecs(r);
-	command_legs(r);
+	siprec_command_legs(r);
 	r->stale = false;
-	ask_offers(r);
+	siprec_ask_offers(r);
 	return 0;
 }
 
@@ -456,32 +212,42 @@ static struct siprec *begin(struct call *c)
 	r->call = c;
 	r->again = (struct alarm){.fn = on_again, .arg = r};
 	r->view.session[sl_base64_encode(r->view.session, c->id, sizeof c->id)] = '\0';
-	if (draw_id(r->view.stream[0]) < 0 || draw_id(r->view.stream[1]) < 0 ||
+	if (siprec_draw_id(r->view.stream[0]) < 0 || siprec_draw_id(r->view.stream[1]) < 0 ||
 	    sip_name_new(r->boundary, c->stack->owner) < 0) {
 		free(r);
 		return NULL;
 	}
 	c->siprec = r;
-	r->view.from_ms = unix_ms(r);
+	r->view.from_ms = siprec_unix_ms(r);
 	return r;
 }
 
 /* ---- what the call does */
 
+/* There may be one already, since an announcement that came before. */
 bool siprec_comes_first(struct call *c)
 {
-	struct siprec *r;
+	struct siprec *r = c->siprec;
+	bool is_new = !r;
 
-	if (!c->stack->conf->siprec.required || !siprec_is_wanted(c))
+	if (!c->stack->conf->siprec.required || !siprec_is_wanted(c) || (r && r->up))
 		return false;
-	r = begin(c);
+	if (is_new)
+		r = begin(c);
 	if (!r) {
 		call_end(c, "node", 503);
 		return true;
 	}
 	r->caller_waits = true;
-	try_next(r);
+	if (is_new)
+		try_next(r);
 	return true;
+}
+
+/* Nobody is recorded before somebody has answered, be it this node. */
+static bool has_begun(const struct call *c)
+{
+	return c->answered && c->a && (c->b || c->builtin);
 }
 
 void siprec_follow(struct call *c)
@@ -491,7 +257,7 @@ void siprec_follow(struct call *c)
 	if (c->over)
 		return;
 	if (!r) {
-		if (c->builtin || !c->answered || !c->a || !c->b || !siprec_is_wanted(c))
+		if (!has_begun(c) || !siprec_is_wanted(c))
 			return;
 		r = begin(c);
 		if (r)
@@ -502,7 +268,7 @@ void siprec_follow(struct call *c)
 		r->stale = true;
 		return;
 	}
-	if (take_sources(r) || r->stale)
+	if (siprec_take_sources(r) || r->stale)
 		siprec_say(r);
 }
 
@@ -513,7 +279,7 @@ void siprec_free(struct call *c)
 	if (!r)
 		return;
 	alarm_cancel(&c->stack->alarms, &r->again);
-	forget_texts(r);
+	siprec_forget_texts(r);
 	free(r);
 	c->siprec = NULL;
 }
@@ -551,119 +317,11 @@ int siprec_restore(struct call *c, const struct siprec_taken *t)
 	sl_buf_free(&type);
 	r->up = true;
 	sl_gauge_add(&c->stack->m[M_RECORDERS], 1);
+	siprec_watch_room(r); /* who came or went while nobody listened */
 	return rc;
 }
 
-/* ---- what the recorder does */
-
-static void settled(struct siprec *r)
-{
-	bool first = !r->up;
-
-	r->leg[0]->answers = false;
-	if (r->n_good == 0 && first) {
-		siprec_failed(r->leg[0], 488);
-		return;
-	}
-	if (first) {
-		r->up = true;
-		r->up_ms = stack_now(r->call->stack);
-		sl_gauge_add(&r->call->stack->m[M_RECORDERS], 1);
-		sl_count(&r->call->stack->m[M_RECORDED]);
-	}
-	call_keep(r->call);
-	call_show(r->call);
-	if (r->caller_waits) {
-		r->caller_waits = false;
-		call_go_on(r->call);
-	}
-	if (take_sources(r) || r->stale)
-		siprec_say(r);
-}
-
-static void on_told(struct party *p, int rc, struct sl_str text)
-{
-	unsigned i;
-	struct siprec *r = siprec_of(p, &i);
-
-	if (!r || r->over)
-		return;
-	if (rc < 0)
-		sl_log(SL_LOG_INFO, "sip-gateway", "stream %u at the recorder: %.*s", i + 1,
-		       SL_FMT(text));
-	r->n_good += rc == 0;
-	if (--r->asks == 0)
-		settled(r);
-}
-
-/* Each leg is told the part of its own section. */
-static void tell_parts(struct siprec *r, struct sl_str sdp, enum wire_leg_verb verb,
-		       leg_then_fn *then)
-{
-	struct party *const legs[SIPREC_STREAMS] = {r->leg[0], r->leg[1]};
-
-	r->asks = SIPREC_STREAMS;
-	r->n_good = 0;
-	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
-		struct sl_buf part;
-		int rc;
-
-		sl_buf_init(&part, SIP_MAX_MESSAGE);
-		rc = siprec_part(&part, sdp, i);
-		if (rc == 0)
-			party_leg_ask(legs[i], verb, 0, sl_buf_view(&part), then);
-		else
-			then(legs[i], rc, SL_STR("it has no section"));
-		sl_buf_free(&part);
-	}
-}
-
-void siprec_answered(struct party *p, const struct sip_msg *m)
-{
-	struct sl_str type = message_header(m, "Content-Type");
-	unsigned i;
-	struct siprec *r = siprec_of(p, &i);
-
-	if (!r || r->over)
-		return;
-	r->stale |= siprec_asks(type, m->body);
-	tell_parts(r, siprec_find_sdp(type, m->body), WIRE_LEG_ACCEPT, on_told);
-}
-
-void siprec_refused(struct party *p)
-{
-	unsigned i;
-	struct siprec *r = siprec_of(p, &i);
-
-	for (i = 0; r && i < SIPREC_STREAMS; i++)
-		party_leg_tell(r->leg[i], WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
-}
-
-void siprec_asked(struct party *p, struct strans *t, const struct sip_msg *m)
-{
-	struct sl_str type = message_header(m, "Content-Type");
-	struct sl_str sdp = siprec_find_sdp(type, m->body);
-	unsigned i;
-	struct siprec *r = siprec_of(p, &i);
-
-	if (!r || !r->up || r->asks > 0) {
-		party_answer_asking(p, r ? 491 : 481, SL_STR_NULL);
-		return;
-	}
-	if (sdp.len > 0) {
-		r->answering = true;
-		tell_parts(r, sdp, WIRE_LEG_ANSWER, on_text);
-	} else if (t->invite && m->body.len == 0) {
-		r->answering = true;
-		p->offer_in_ok = true;
-		ask_offers(r);
-	} else {
-		party_answer_asking(p, siprec_asks(type, m->body) || m->body.len == 0 ? 200 : 415,
-				    SL_STR_NULL);
-	}
-	if (siprec_asks(type, m->body))
-		siprec_say(r);
-}
+/* ---- when it fails */
 
 void siprec_failed(struct party *p, unsigned status)
 {

@@ -6,12 +6,13 @@
 
 #include <sluice/buf.h>
 
-enum { SIPREC_STREAMS = 2, SIPREC_PEOPLE = 8, SIPREC_ID = 24 };
+enum { SIPREC_STREAMS = 2, SIPREC_PEOPLE = 32, SIPREC_ID = 24 };
 
 struct siprec_person {
 	char id[SIPREC_ID + 1]; /* of base64 */
 	char aor[192], name[64];
-	unsigned stream;	  /* what it says */
+	unsigned stream;	 /* what it says */
+	uint64_t member;	 /* of a room: its peer; 0: a party of the call */
 	uint64_t from_ms, to_ms; /* Unix time; to_ms 0: it is there */
 };
 

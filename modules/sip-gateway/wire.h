@@ -102,9 +102,12 @@ enum wire_leg_verb {
 	WIRE_LEG_HEARD_BY,  /* who hears it; as WIRE_LEG_VIDEO */
 	WIRE_LEG_KEY_FRAME, /* its party has asked for one by signalling */
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
-	WIRE_LEG_COPY,	    /* a: the leg whose party is copied, b: its codecs are preferred */
+	WIRE_LEG_COPY,	    /* a: the leg that is copied, b: WIRE_COPY_ flags */
+	WIRE_LEG_PEOPLE,    /* text: its room, whose people are told from now on */
 };
 enum { WIRE_MAX_CODECS = 8 };
+/* Its codecs are preferred; what its party hears is copied, not what it says */
+enum { WIRE_COPY_PREFER = 1, WIRE_COPY_HEARD = 2 };
 /* Its other end is a leg of this host. */
 enum { WIRE_LEG_WITHIN = 0x100 };
 
@@ -136,7 +139,8 @@ enum wire_leg_event_kind {
 	WIRE_EV_ROOM_ENDED, /* value: enum sl_mixer_end */
 	WIRE_EV_CHANGED,    /* the other party is not what it was told: it should be offered anew */
 	WIRE_EV_KEY_FRAME,  /* its party has to be asked for one by signalling */
-	WIRE_EV_TEXT	    /* written in its room; text: name, line feed, what */
+	WIRE_EV_TEXT,	    /* written in its room; text: name, line feed, what */
+	WIRE_EV_PEOPLE	    /* all who are in its room but itself; text: lines of id, space, name */
 };
 struct wire_leg_event {
 	uint32_t leg;

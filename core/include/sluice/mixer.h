@@ -102,6 +102,8 @@ struct sl_mixer_iface {
 	/* As sl_room_iface.cameras */
 	unsigned (*cameras)(void *self, struct sl_str room, enum sl_codec_id *ret_codecs,
 			    unsigned max);
+	/* Its id as a peer of the room (<sluice/signal.h>); 0: it is in none (yet), or only listens */
+	uint64_t (*peer)(const struct sl_mixer_phone *p);
 };
 
 #endif
