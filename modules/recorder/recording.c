@@ -239,6 +239,7 @@ static void resume(const struct recording *rec, struct wtrack *t)
 	t->resumed = last->known && last->encoding < SL_RTC_MAX_ENCODINGS;
 	if (!t->resumed)
 		return;
+	t->n_frames = last->n_frames; /* what no file has comes again */
 	timeline_resume(&t->line[last->encoding], last->ts, last->at_ns + (int64_t)rec->t0_ns);
 	t->last_ns = t->last_end_ns = last->at_ns;
 	if (t->first_ns < 0)
@@ -417,7 +418,6 @@ static void place(struct wtrack *t, const struct frame *f, int64_t at)
 	t->last_ns = t->last_end_ns = at;
 	if (f->codec == SL_CODEC_OPUS)
 		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;
-	t->n_frames++;
 }
 
 /* Frames that a killed writer had written are left out; the room's file was later than others. */
@@ -458,8 +458,7 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 	note_crash(rec, t, at);
 	if (t->first_ns < 0)
 		t->first_ns = at;
-	if (at < t->last_ns + MS &&
-	    t->n_frames > 0) /* a clock that was set right never runs back */
+	if (at < t->last_ns + MS && t->last_ns > 0) /* a clock that was set right never runs back */
 		at = t->last_ns + MS;
 	place(t, f, at);
 	rec->last_media_ms = sl_loop_ms(rec->writer->w->loop);
@@ -467,6 +466,8 @@ void recording_frame(struct recording *rec, struct wtrack *t, const struct frame
 		series_frame(t->own, t, f, at);
 	if (t->hls)
 		hls_frame(t->hls, f, at);
+	if (!t->own && !rec->writer->conf->room) /* for watching alone */
+		t->n_frames++;
 	if (!t->mixed && has_room_series(rec))
 		hold(rec, t, f, at);
 }

@@ -125,9 +125,10 @@ void saved_free(struct writer *w)
 static void write_one(const char *name, const struct saved *s, struct sl_buf *b)
 {
 	if (s->known)
-		sl_buf_printf(b, ",\"%s\":[%llu,%lld,%u,%u,%u,%llu]", name,
+		sl_buf_printf(b, ",\"%s\":[%llu,%lld,%u,%u,%u,%llu,%llu]", name,
 			      (unsigned long long)s->seq, (long long)s->at_ns, s->ts, s->encoding,
-			      s->ssrc, (unsigned long long)s->arrival_ns);
+			      s->ssrc, (unsigned long long)s->arrival_ns,
+			      (unsigned long long)s->n_frames);
 }
 
 /* What this process has written, or its predecessor had */
@@ -344,13 +345,14 @@ static struct saved read_one(const json_t *o, const char *name)
 {
 	const json_t *said = json_object_get(o, name);
 
-	return (struct saved){.known = json_array_size(said) == 6,
+	return (struct saved){.known = json_array_size(said) >= 6,
 			      .seq = (uint64_t)json_integer_value(json_array_get(said, 0)),
 			      .at_ns = json_integer_value(json_array_get(said, 1)),
 			      .ts = (uint32_t)json_integer_value(json_array_get(said, 2)),
 			      .encoding = (uint8_t)json_integer_value(json_array_get(said, 3)),
 			      .ssrc = (uint32_t)json_integer_value(json_array_get(said, 4)),
-			      .arrival_ns = (uint64_t)json_integer_value(json_array_get(said, 5))};
+			      .arrival_ns = (uint64_t)json_integer_value(json_array_get(said, 5)),
+			      .n_frames = (uint64_t)json_integer_value(json_array_get(said, 6))};
 }
 
 void saved_resume(const struct recording *rec, struct wtrack *t)

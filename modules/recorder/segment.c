@@ -178,6 +178,7 @@ static struct member *member_of(struct series *s, struct wtrack *t)
 		return NULL;
 	m = &s->members[s->n_members++];
 	*m = (struct member){.track = t, .stream = -1};
+	m->n_frames = s == t->own ? t->before.own.n_frames : t->before.room.n_frames;
 	sl_buf_init(&m->parameters, 0);
 	return m;
 }
@@ -281,6 +282,9 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 		s->container == &containers[CONTAINER_MATROSKA] && m->track->kind == SL_MEDIA_AUDIO
 			? m
 			: NULL;
+	m->n_frames++;
+	if (!m->track->own || m->track->own == s) /* not again in the room's */
+		m->track->n_frames++;
 	m->second = m->newest;
 	m->newest = (struct saved){.known = true,
 				   .encoding = f->encoding,
@@ -288,7 +292,8 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 				   .ts = f->ts,
 				   .seq = f->seq,
 				   .arrival_ns = f->arrival_ns,
-				   .at_ns = at_ns};
+				   .at_ns = at_ns,
+				   .n_frames = m->n_frames};
 	m->end_ns = at_ns + duration;
 	if (m->end_ns > s->end_ns)
 		s->end_ns = m->end_ns;

@@ -31,6 +31,7 @@ struct saved {
 	uint32_t ssrc, ts;
 	uint64_t seq, arrival_ns;
 	int64_t at_ns;
+	uint64_t n_frames; /* up to it */
 };
 struct track_saved {
 	struct saved own, raw, room;
