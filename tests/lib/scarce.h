@@ -77,6 +77,16 @@ static inline void scarce_disown(void *p)
 }
 
 #define SCARCE_CALL __attribute__((visibility("default"), noinline))
+
+#ifdef BASE_ASAN
+/* Knows the dynamic linker's own allocations by who called the allocator, and that is us. */
+SCARCE_CALL const char *__lsan_default_suppressions(void);
+SCARCE_CALL const char *__lsan_default_suppressions(void)
+{
+	return "leak:ld-linux\n";
+}
+#endif
+
 #define SCARCE_OURS scarce_is_ours(__builtin_return_address(0))
 
 SCARCE_CALL void *malloc(size_t n)
