@@ -46,20 +46,6 @@ static double carried(const struct bwe *b, unsigned window_ms)
 
 /* ---- down */
 
-/* The limit has been met at this rate: from now on growth near it is careful. */
-static void learn_limit(struct bwe *b, double bps)
-{
-	double error = bps - b->near;
-
-	if (b->near == 0 || fabs(error) > 3 * b->near_dev) {
-		b->near = bps;
-		b->near_dev = 0.05 * bps;
-		return;
-	}
-	b->near += 0.1 * error;
-	b->near_dev = fmax(0.9 * b->near_dev + 0.1 * fabs(error), 0.03 * b->near);
-}
-
 static double drain_share(const struct bwe *b)
 {
 	double share = fmax((double)b->cut_queue_us / DRAIN_US, drain_least);
@@ -142,7 +128,7 @@ static void cut(struct bwe *b, uint64_t now_us)
 	b->probe_at_us = now_us + PROBE_MS * MS;
 	start_drain(b, now_us);
 	if (!b->cut_limited)
-		learn_limit(b, b->cut_bps);
+		bwe_limit_learn(&b->near, &b->near_dev, b->cut_bps);
 }
 
 static void end_drain(struct bwe *b, uint64_t now_us)
@@ -227,7 +213,7 @@ static bool loss_speaks(struct bwe *b, uint64_t now_us)
 		b->rate = fmax(b->rate, b->before_cut);
 		return false;
 	case BWE_LOSS_OURS:
-		learn_limit(b, b->rate);
+		bwe_limit_learn(&b->near, &b->near_dev, b->rate);
 		return true;
 	case BWE_LOSS_FINE:
 		return b->loss.experiment;
@@ -321,7 +307,7 @@ static void raise_by_probe(struct bwe *b, const struct bwe_probed *r, uint64_t n
 
 	if (r->full) {
 		bps *= keep;
-		learn_limit(b, bps);
+		bwe_limit_learn(&b->near, &b->near_dev, bps);
 	}
 	if (bps <= b->rate)
 		return;

@@ -158,6 +158,10 @@ struct bwe_probed {
 int bwe_probe_result(struct bwe_probe *p, uint64_t now_us, uint64_t rtt_us,
 		     struct bwe_probed *ret_probed);
 
+/* ---- bwe_limit.c: where it was full. The limit has been met at this rate; near 0: it was not
+ * known. */
+void bwe_limit_learn(double *near, double *near_dev, double bps);
+
 /* ---- bwe.c */
 
 enum { BWE_HOLD_US = 10000 /* a queue with which the rate does not grow */ };

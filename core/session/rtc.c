@@ -213,6 +213,7 @@ static void free_parts(struct sl_rtc *c)
 	if (c->ufrag.c)
 		sl_htab_remove(&c->host->by_ufrag, &c->ufrag.node);
 	twcc_recv_free(c->twcc);
+	remb_free(c->remb);
 	bwe_free(c->bwe);
 	ice_free(c->ice);
 	jsep_free(c->jsep);

@@ -58,6 +58,7 @@ extern const struct sl_directive rtc_directives[];
 	X(retransmitted, COUNTER, "packets sent again")                                            \
 	X(recovered, COUNTER, "lost packets that came again")                                      \
 	X(byes, COUNTER, "streams that peers have ended by BYE")                                   \
+	X(rembs_out, COUNTER, "estimates told to peers that have no transport-wide feedback")       \
 	X(key_frames_asked, COUNTER, "key frames asked of peers")                                  \
 	X(key_frame_requests, COUNTER, "key frames asked of us")                                   \
 	X(pacer_dropped, COUNTER, "packets dropped because the pacer's queue was too long")        \

@@ -13,6 +13,7 @@
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
  *     rtc_rtcp.c     reports and feedback, both ways
+ *     rtc_limit.c    how much the peer may send: REMB
  *     rtc_data.c     data channels
  *     rtc_stats.c    what became of packets
  *
@@ -32,6 +33,7 @@
 #include "proto/ice.h"
 #include "proto/jsep.h"
 #include "proto/pacer.h"
+#include "proto/remb.h"
 #include "proto/rtc_caps.h"
 #include "proto/rtp_recv.h"
 #include "proto/sctp.h"
@@ -49,7 +51,8 @@ enum {
 	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
 	RTC_KEY_FRAME_MS = 500, /* between two requests for one encoding */
 	RTC_SILENT_MS = 2000, /* of a path; then its address may have become somebody else's */
-	RTC_WIRE_OVERHEAD = 28 + 16, /* IPv4, UDP and the tag: what a packet is on the wire */
+	RTC_IP_OVERHEAD = 28,	     /* IPv4 and UDP */
+	RTC_WIRE_OVERHEAD = RTC_IP_OVERHEAD + 16, /* and the tag: what a packet is on the wire */
 };
 
 /* Where the peer's packets arrive; opened by ICE. Neither flow nor tcp: a free place. */
@@ -178,6 +181,7 @@ struct sl_rtc {
 	struct rtc_stream **streams; /* both owned; as many as there are */
 	unsigned n_streams;
 	struct twcc_recv *twcc; /* NULL: the peer sends no transport-wide numbers */
+	struct remb *remb;	/* NULL: nothing comes that needs our estimate */
 
 	uint32_t ssrc; /* sender of our feedback */
 	struct sl_rtc_estimate estimate; /* as told */
@@ -289,6 +293,17 @@ void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p);
 void rtc_rtcp_tick(struct sl_rtc *c);
 uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c);
 void rtc_tell_estimate(struct sl_rtc *c);
+
+/* A packet for reduced-size RTCP; NULL: nothing can be sent now. Taken by the second. */
+struct sl_packet *rtc_rtcp_begin(struct sl_rtc *c, struct sl_rtcp_writer *w);
+void rtc_rtcp_finish(struct sl_rtc *c, struct sl_rtcp_writer *w, struct sl_packet *p);
+
+/* ---- rtc_limit.c */
+/* A section was agreed upon: it may need our estimate. */
+void rtc_limit_need(struct sl_rtc *c, const struct jsep_media *j);
+void rtc_limit_packet(struct sl_rtc *c, const struct sl_rtp *rtp, uint32_t wire_bytes);
+void rtc_limit_tick(struct sl_rtc *c);
+uint64_t rtc_limit_next_ns(const struct sl_rtc *c);
 
 /* ---- rtc_stats.c */
 /* 0: not known yet */

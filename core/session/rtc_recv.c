@@ -278,17 +278,21 @@ static bool open_rtp(struct sl_rtc *c, struct sl_packet *p, struct sl_rtp *rtp)
 	return true;
 }
 
-static void note_transport_seq(struct sl_rtc *c, const struct sl_rtp *rtp)
+/* For one of the two estimators: the peer's, or ours. */
+static void note_arrival(struct sl_rtc *c, const struct sl_rtp *rtp, uint32_t wire_bytes)
 {
 	struct sl_str value = sl_rtp_ext_value(rtp, SL_RTP_EXT_TWCC);
 
 	if (c->twcc && value.len == 2)
 		twcc_recv_packet(c->twcc, sl_get16(value.p), rtc_now_ns(c));
+	else if (c->remb)
+		rtc_limit_packet(c, rtp, wire_bytes);
 }
 
 void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 {
 	struct sl_rtp *rtp = sl_packet_rtp(p);
+	uint32_t sealed_bytes = p->len;
 	struct rtc_stream *s, *original;
 
 	if (!open_rtp(c, p, rtp))
@@ -296,7 +300,7 @@ void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 	rtp->packet = p;
 	s = rtc_stream_find(c, rtp->ssrc);
 	sl_rtp_ext_index(rtp, &c->ext_in);
-	note_transport_seq(c, rtp);
+	note_arrival(c, rtp, sealed_bytes + RTC_IP_OVERHEAD);
 	if (!s)
 		s = add_stream(c, rtp);
 	rtc_touch(c);

@@ -218,7 +218,7 @@ void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p)
 
 /* ---- out */
 
-static struct sl_packet *begin(struct sl_rtc *c, struct sl_rtcp_writer *w)
+struct sl_packet *rtc_rtcp_begin(struct sl_rtc *c, struct sl_rtcp_writer *w)
 {
 	struct sl_packet *p = c->out && c->selected ? sl_packet_new(c->host->w) : NULL;
 
@@ -227,7 +227,7 @@ static struct sl_packet *begin(struct sl_rtc *c, struct sl_rtcp_writer *w)
 	return p;
 }
 
-static void finish(struct sl_rtc *c, struct sl_rtcp_writer *w, struct sl_packet *p)
+void rtc_rtcp_finish(struct sl_rtc *c, struct sl_rtcp_writer *w, struct sl_packet *p)
 {
 	int len = sl_rtcp_end(w);
 
@@ -319,7 +319,7 @@ static void put_question(struct sl_rtc *c, struct sl_rtcp_writer *w)
 static void send_receiver_report(struct sl_rtc *c, const struct sl_rtcp_report *reports, unsigned n)
 {
 	struct sl_rtcp_writer w;
-	struct sl_packet *p = begin(c, &w);
+	struct sl_packet *p = rtc_rtcp_begin(c, &w);
 
 	if (!p)
 		return;
@@ -327,7 +327,7 @@ static void send_receiver_report(struct sl_rtc *c, const struct sl_rtcp_report *
 	sl_rtcp_put_cname(&w, c->ssrc, SL_STR("sluice"));
 	put_question(c, &w);
 	put_answer(c, &w, c->ssrc);
-	finish(c, &w, p);
+	rtc_rtcp_finish(c, &w, p);
 }
 
 /* One datagram for each section that sends; the first, or a receiver's only one, has the blocks. */
@@ -345,14 +345,14 @@ static void send_reports(struct sl_rtc *c)
 
 		if (!m->ours || m->out.packets == 0 || m->out.clock_ns == 0)
 			continue;
-		p = begin(c, &w);
+		p = rtc_rtcp_begin(c, &w);
 		if (!p)
 			return;
 		sr = sender_report(m, rtc_now_ns(c));
 		sl_rtcp_put_report(&w, sr.ssrc, &sr, reports, sent ? 0 : n);
 		sl_rtcp_put_cname(&w, sr.ssrc, sl_str_c(m->j->cname));
 		put_answer(c, &w, sr.ssrc);
-		finish(c, &w, p);
+		rtc_rtcp_finish(c, &w, p);
 		note_report(&m->out, &sr, rtc_now_ns(c));
 		sent = true;
 	}
@@ -371,11 +371,11 @@ static void send_feedback(struct sl_rtc *c, uint64_t now_ns)
 		len = twcc_recv_feedback(c->twcc, c->ssrc,
 					 c->n_streams > 0 ? c->streams[0]->ssrc : 0, raw,
 					 sizeof raw - 40, now_ns);
-		p = len > 0 ? begin(c, &w) : NULL;
+		p = len > 0 ? rtc_rtcp_begin(c, &w) : NULL;
 		if (!p)
 			return;
 		sl_rtcp_put_raw(&w, raw, len);
-		finish(c, &w, p);
+		rtc_rtcp_finish(c, &w, p);
 	}
 }
 
@@ -389,11 +389,11 @@ static void send_nack(struct sl_rtc *c, struct rtc_stream *s, uint64_t now_ns)
 
 	if (gave_up && s->media->j->kind == SL_MEDIA_VIDEO)
 		s->wants_key_frame = true;
-	p = n > 0 ? begin(c, &w) : NULL;
+	p = n > 0 ? rtc_rtcp_begin(c, &w) : NULL;
 	if (!p)
 		return;
 	sl_rtcp_put_nack(&w, c->ssrc, s->ssrc, seqs, n);
-	finish(c, &w, p);
+	rtc_rtcp_finish(c, &w, p);
 	sl_count_n(&c->host->meters[RTC_nacks_out], n);
 }
 
@@ -414,7 +414,7 @@ static void ask_key_frame(struct sl_rtc *c, struct rtc_stream *s)
 {
 	const struct jsep_media *j = s->media->j;
 	struct sl_rtcp_writer w;
-	struct sl_packet *p = begin(c, &w);
+	struct sl_packet *p = rtc_rtcp_begin(c, &w);
 
 	if (!p)
 		return;
@@ -423,7 +423,7 @@ static void ask_key_frame(struct sl_rtc *c, struct rtc_stream *s)
 		sl_rtcp_put_fir(&w, c->ssrc, s->ssrc, s->fir_seq++);
 	else
 		sl_rtcp_put_pli(&w, c->ssrc, s->ssrc);
-	finish(c, &w, p);
+	rtc_rtcp_finish(c, &w, p);
 	s->wants_key_frame = false;
 	s->asked_ms = rtc_now_ms(c);
 	s->n_plis++;
@@ -462,6 +462,7 @@ void rtc_rtcp_tick(struct sl_rtc *c)
 	if (!c->out || !c->selected)
 		return;
 	send_feedback(c, now_ns);
+	rtc_limit_tick(c);
 	send_nacks(c, now_ns);
 	ask_what_waits(c);
 	if (c->report_ms > rtc_now_ms(c))
@@ -485,6 +486,7 @@ uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c)
 		return UINT64_MAX;
 	if (c->twcc)
 		due = earlier_ms(due, twcc_recv_next_ns(c->twcc));
+	due = earlier_ms(due, rtc_limit_next_ns(c));
 	for (unsigned i = 0; i < c->n_streams; i++) {
 		const struct rtc_stream *s = c->streams[i];
 

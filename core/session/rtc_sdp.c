@@ -107,10 +107,11 @@ static void learn_codecs(struct sl_rtc_media *m)
 	}
 }
 
-static void need_twcc(struct sl_rtc *c, const struct jsep_media *j)
+static void need_feedback(struct sl_rtc *c, const struct jsep_media *j)
 {
 	if (!c->twcc && j->ext.id[SL_RTP_EXT_TWCC] && (j->direction & JSEP_RECV))
 		(void)twcc_recv_new(&c->twcc); /* without, the peer estimates by loss alone */
+	rtc_limit_need(c, j);
 }
 
 static void learn_extensions(struct sl_rtc *c, const struct jsep_media *j)
@@ -142,7 +143,7 @@ static int take_agreement(struct sl_rtc *c)
 			begin_sending(m);
 		learn_codecs(m);
 		learn_extensions(c, j);
-		need_twcc(c, j);
+		need_feedback(c, j);
 		if (m->sends == sends)
 			continue;
 		m->sends = sends;

@@ -41,6 +41,7 @@ void bw_free(struct bw_world *w)
 	for (unsigned i = 0; i < w->n_flows; i++) {
 		bwe_free(w->flows[i].bwe);
 		twcc_recv_free(w->flows[i].recv);
+		remb_free(w->flows[i].remb);
 	}
 	free(w);
 }
@@ -54,7 +55,7 @@ void bw_start(struct bw_world *w)
 		if (f->tcp)
 			continue;
 		sl_assert(bwe_new(&f->bwe, &(struct bwe_opts){0}, f->starts_us * 1000) == 0);
-		sl_assert(twcc_recv_new(&f->recv) == 0);
+		sl_assert(twcc_recv_new(&f->recv) == 0 && remb_new(&f->remb) == 0);
 		pacer_init(&f->pacer, 300000, 250, f->starts_us * 1000);
 		if (f->wanted_bps > 0)
 			bwe_set_wanted(f->bwe, (uint64_t)f->wanted_bps);
@@ -108,7 +109,7 @@ static void transmit(struct bw_world *w, unsigned flow, uint16_t seq, uint32_t b
 		at_us = next_lump(w, at_us) + 100 * bw_random(w);
 	if ((uint64_t)at_us > w->last_us)
 		w->last_us = (uint64_t)at_us;
-	*p = (struct bw_packet){w->last_us, bytes, seq, (uint16_t)flow};
+	*p = (struct bw_packet){w->last_us, w->now_us, bytes, seq, (uint16_t)flow};
 	sl_assert(++w->last - w->first < BW_RING);
 }
 
@@ -119,6 +120,19 @@ static struct bw_packet *push_back(struct bw_world *w, struct bw_flow *f, uint64
 	sl_assert(f->back_last - f->back_first < BW_RING);
 	*p = (struct bw_packet){.at_us = now_us + (uint64_t)(w->path.delay_ms * 1000)};
 	return p;
+}
+
+/* By a clock that began elsewhere and goes at its own speed, so that the 24 bits come round. */
+static void deliver_timed(struct bw_flow *f, const struct bw_packet *p)
+{
+	double sent_s = ((double)p->sent_us / 1e6 + 50) * (1 + f->clock_ppm / 1e6);
+	const struct remb_packet packet = {
+		.send_time = (uint32_t)(uint64_t)(sent_s * (1 << 18)) & 0xffffff,
+		.bytes = p->bytes,
+		.payload_bytes = p->bytes > BW_OVERHEAD ? p->bytes - BW_OVERHEAD : 0,
+	};
+
+	remb_packet(f->remb, &packet, p->at_us * 1000 + 777777777777);
 }
 
 static void deliver(struct bw_world *w)
@@ -133,6 +147,8 @@ static void deliver(struct bw_world *w)
 		f->n_got++;
 		if (f->tcp)
 			push_back(w, f, p->at_us)->seq = p->seq;
+		else if (f->by_remb)
+			deliver_timed(f, p);
 		else if (!f->by_reports)
 			twcc_recv_packet(f->recv, p->seq, p->at_us * 1000 + 777777777777);
 	}
@@ -228,9 +244,11 @@ static void send_one(struct bw_world *w, unsigned i, uint32_t bytes)
 {
 	struct bw_flow *f = &w->flows[i];
 
-	bwe_sent(f->bwe, f->seq, bytes, f->state.probe, w->now_us * 1000);
+	if (!f->by_remb)
+		bwe_sent(f->bwe, f->seq, bytes, f->state.probe, w->now_us * 1000);
 	transmit(w, i, f->seq++, bytes);
-	bwe_state(f->bwe, &f->state);
+	if (!f->by_remb)
+		bwe_state(f->bwe, &f->state);
 }
 
 static void send_padding(struct bw_world *w, unsigned i)
@@ -261,6 +279,14 @@ static bool is_limited(const struct bw_flow *f)
 	return f->wanted_bps > 0 && f->wanted_bps < target;
 }
 
+/* An encoder of the simple kind: it makes what it is told, and no estimate of its own. */
+static void obey(struct bw_flow *f)
+{
+	double bps = f->remb_bps > 0 ? f->remb_bps : 300e3;
+
+	f->state = (struct bwe_state){.target_bps = (uint64_t)bps, .pace_bps = (uint64_t)(2 * bps)};
+}
+
 static void sender_step(struct bw_world *w, unsigned i)
 {
 	struct bw_flow *f = &w->flows[i];
@@ -269,6 +295,8 @@ static void sender_step(struct bw_world *w, unsigned i)
 	if (w->now_us >= f->tick_us)
 		f->tick_us = bwe_tick(f->bwe, w->now_us * 1000) / 1000;
 	bwe_state(f->bwe, &f->state);
+	if (f->by_remb)
+		obey(f);
 	make_media(w, f);
 	bwe_set_app_limited(f->bwe, is_limited(f), w->now_us * 1000);
 	set_pace(w, f);
@@ -306,6 +334,27 @@ static void feedback_in(struct bw_world *w, struct bw_flow *f)
 	}
 }
 
+static void remb_back(struct bw_world *w, struct bw_flow *f)
+{
+	uint64_t now_ns = w->now_us * 1000 + 777777777777;
+	struct remb_say say;
+
+	if (remb_tick(f->remb, (uint32_t)(2000 * w->path.delay_ms), now_ns, &say) &&
+	    bw_random(w) >= w->path.feedback_loss)
+		push_back(w, f, w->now_us)->bytes = (uint32_t)say.bps;
+}
+
+static void remb_in(struct bw_world *w, struct bw_flow *f)
+{
+	for (; f->back_first != f->back_last; f->back_first++) {
+		const struct bw_packet *p = &f->back[f->back_first % BW_RING];
+
+		if (p->at_us > w->now_us)
+			break;
+		f->remb_bps = p->bytes;
+	}
+}
+
 static void report(struct bw_world *w, struct bw_flow *f)
 {
 	uint64_t lost = f->n_sent > f->n_got ? f->n_sent - f->n_got : 0;
@@ -329,8 +378,13 @@ static void flow_step(struct bw_world *w, unsigned i)
 			tcp_step(w, i);
 		return;
 	}
-	feedback_back(w, f);
-	feedback_in(w, f);
+	if (f->by_remb) {
+		remb_back(w, f);
+		remb_in(w, f);
+	} else {
+		feedback_back(w, f);
+		feedback_in(w, f);
+	}
 	if (f->by_reports)
 		report(w, f);
 	if (w->now_us >= f->starts_us && (f->stops_us == 0 || w->now_us < f->stops_us))

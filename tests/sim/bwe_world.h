@@ -3,8 +3,9 @@
  *
  * The bottleneck is a rate and a drop-tail queue; behind it a delay, jitter or the lumps of a
  * radio, and random loss; feedback comes back over a delay and may be lost. A flow is the whole
- * chain: a source of audio and video frames, pacer, estimator, and the peer's feedback writer; or
- * a window that grows and halves as a TCP does. Time moves in steps of a millisecond, packets in
+ * chain: a source of audio and video frames, pacer, estimator, and the peer's feedback writer; a
+ * sender that has no estimator and obeys its receiver's; or a window that grows and halves as a TCP
+ * does. Time moves in steps of a millisecond, packets in
  * microseconds.
  */
 #ifndef TESTS_SIM_BWE_WORLD_H
@@ -12,6 +13,7 @@
 
 #include "proto/bwe_impl.h"
 #include "proto/pacer.h"
+#include "proto/remb.h"
 
 enum { BW_FLOWS = 4, BW_RING = 4096, BW_STEP_US = 1000, BW_OVERHEAD = 60, BW_SECONDS = 240 };
 
@@ -26,8 +28,8 @@ struct bw_path { /* may be changed while the world turns */
 };
 
 struct bw_packet {
-	uint64_t at_us;
-	uint32_t bytes;
+	uint64_t at_us, sent_us;
+	uint32_t bytes; /* or what a REMB says, in bit/s */
 	uint16_t seq;
 	uint16_t flow;
 };
@@ -44,12 +46,16 @@ struct bw_flow {
 	uint64_t starts_us, stops_us; /* 0: never */
 	bool no_padding;
 	bool by_reports; /* the peer gives receiver reports once a second, no more */
+	bool by_remb;	 /* it sends what the peer's estimate says */
+	double clock_ppm; /* how much faster than the peer's its clock is; with by_remb */
 	/* Bits per second of video for the next frame; NULL: as much as is allowed */
 	double (*source)(void *arg, const struct bwe_state *state, uint64_t now_us);
 	void *source_arg;
 
 	struct bwe *bwe;
 	struct twcc_recv *recv;
+	struct remb *remb;
+	double remb_bps; /* as told last; 0: not yet */
 	struct pacer pacer;
 	struct bwe_state state;
 	struct pacer_item items[BW_RING];
