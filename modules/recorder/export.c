@@ -19,7 +19,7 @@ enum { MAX_SERIES = 512, MAX_STREAMS = 512, MAX_LABEL = 128, MAX_PER_FILE = 64 }
 struct out_stream {
 	char track[20];
 	enum AVCodecID codec;
-	int64_t last_dts;
+	int64_t last_dts, end; /* end: of the newest sound */
 };
 
 struct source { /* a series */
@@ -125,7 +125,7 @@ static int find_stream(struct export *e, const char *track, const AVStream *in)
 	(void)av_dict_copy(&out->metadata, in->metadata, 0);
 	(void)sl_str_copy(e->streams[k].track, sizeof e->streams[k].track, sl_str_c(track));
 	e->streams[k].codec = in->codecpar->codec_id;
-	e->streams[k].last_dts = INT64_MIN;
+	e->streams[k].last_dts = e->streams[k].end = INT64_MIN;
 	e->n_streams++;
 	return (int)k;
 }
@@ -226,6 +226,11 @@ static int write_packet(struct export *e, struct source *s)
 	av_packet_rescale_ts(p, microseconds, e->out->streams[k]->time_base);
 	if (p->dts <= o->last_dts)
 		p->dts = p->pts = o->last_dts + 1;
+	if (e->out->streams[k]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) {
+		if (p->dts < o->end) /* of the file before: its times were set right meanwhile */
+			p->dts = p->pts = o->end;
+		o->end = p->dts + p->duration;
+	}
 	o->last_dts = p->dts;
 	p->pos = -1;
 	rc = av_write_frame(e->out, p);

@@ -377,6 +377,7 @@ static void hold(struct recording *rec, struct wtrack *t, const struct frame *f,
 	*h = (struct held){.track = t, .frame = *f, .at_ns = at_ns};
 	memcpy(h->data, f->data.p, f->data.len);
 	h->frame.data.p = h->data;
+	series_expect(rec->room_series, t, f);
 	while (*link && (*link)->at_ns <= at_ns)
 		link = &(*link)->next;
 	h->next = *link;

@@ -5,7 +5,8 @@
  * next frame can begin another: any sound, a key frame of a picture, which is asked for. A file's
  * head describes its streams, so that it also ends when one of them changes (codec, size, parameter
  * sets) or another joins. A file of a room then misses the other pictures until their key frames,
- * which are asked for; the tracks' own files miss nothing.
+ * which are asked for; the tracks' own files miss nothing. Who joins is known before its frames are
+ * written, since a room's frames wait to be in order: whoever comes in that time is in one file.
  *
  * Times in a file begin at 0; the journal says when that was.
  */
@@ -72,6 +73,7 @@ static unsigned choose_streams(struct series *s, struct mux_stream streams[MUX_M
 			continue;
 		s->webm = s->webm && container_is_webm(m->codec);
 		m->stream = (int)n;
+		m->fresh = false;
 		m->needs_key = m->track->kind == SL_MEDIA_VIDEO;
 		s->head.streams[n].track = m->track->id;
 		s->head.streams[n].codec = m->codec;
@@ -304,6 +306,20 @@ static void write_frame(struct series *s, struct member *m, const struct frame *
 	sl_count(&w->m[M_frames]);
 }
 
+void series_expect(struct series *s, struct wtrack *t, const struct frame *f)
+{
+	struct member *m = member_of(s, t);
+
+	if (!m || member_is_known(m) || !member_learn(m, f) || !member_is_known(m))
+		return;
+	m->fresh = true;
+	if (!s->file)
+		choose_container(s, f->codec);
+	else /* which is about to end */
+		for (unsigned i = 0; i < s->n_members; i++)
+			intake_ask_key(s->members[i].track);
+}
+
 void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int64_t at_ns)
 {
 	struct member *m = member_of(s, t);
@@ -312,7 +328,8 @@ void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int
 
 	if (!m)
 		return;
-	changed = member_learn(m, f);
+	changed = member_learn(m, f) || m->fresh;
+	m->fresh = false;
 	s->dead = s->dead && !changed;
 	if (s->file && changed)
 		series_cut(s);

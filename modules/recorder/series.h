@@ -29,6 +29,7 @@ struct member { /* a stream of the series */
 	struct sl_buf parameters;
 	int stream;	/* in the open file; -1: not in it */
 	bool needs_key; /* the open file has none of it yet */
+	bool fresh;	/* known before its first frame is written: the next file has it */
 	int64_t end_ns;
 	uint64_t n_frames;		      /* in all files, of a killed writer's too */
 	struct saved second, newest, flushed; /* of its packets in files */

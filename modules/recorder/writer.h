@@ -220,6 +220,8 @@ void notify_free(struct writer *w);
 /* ---- segment.c */
 struct series;
 struct series *series_new(struct recording *rec, const char *label, enum container_id container);
+/* A frame that series_frame will be given once those before it have come */
+void series_expect(struct series *s, struct wtrack *t, const struct frame *f);
 void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int64_t at_ns);
 void series_packet(struct series *s, const struct wtrack *t, const struct rpacket *p,
 		   int64_t at_ns);
