@@ -161,6 +161,8 @@ struct call {
 struct call *call_new(struct stack *s);
 /* One that has begun in a process that has died */
 struct call *call_restored(struct stack *s);
+/* What watchers see of its parties' users */
+void call_users_changed(const struct call *c);
 struct party *party_new(struct call *c, enum party_kind kind);
 /* Tries its next targets; ends it when there are none. */
 void call_proceed(struct call *c);

@@ -9,8 +9,6 @@
 /* ---- call.c */
 /* a is an alarm of c's; out of memory is logged, and it does not come. */
 void call_arm(struct call *c, struct alarm *a, uint64_t ms);
-/* What watchers see of its parties' users */
-void call_users_changed(const struct call *c);
 
 /* ---- call_progress.c */
 /* Its announcement may have been answered before. */

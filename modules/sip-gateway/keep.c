@@ -489,6 +489,7 @@ static void take_call(struct kept_from *k)
 		call_end(c, "node", 503);
 	else
 		call_keep(c);
+	call_users_changed(c); /* another worker may have told of those who watch them before */
 	call_show(c);
 }
 
