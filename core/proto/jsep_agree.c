@@ -148,19 +148,32 @@ static void take_ext(struct section *s, unsigned ext, uint8_t id, uint8_t direct
 		s->m.ext_out.id[ext] = id;
 }
 
-/* An id means one thing in all of a group (RFC 8843 section 9.4); who says otherwise has an
- * extension less. 15 is no id of the one-byte form, and more need the two-byte form. */
-static bool take_id(uint8_t ids[UINT8_MAX + 1], unsigned ext, uint8_t id, bool mixed)
+/* 15 is no id of the one-byte form, and more need the two-byte form. */
+static bool is_id(uint8_t id, bool mixed)
 {
-	if (id == 15 || (id > 15 && !mixed) || (ids[id] && ids[id] != ext + 1))
+	return id < 15 || (id > 15 && mixed);
+}
+
+/* The first extension that calls itself so has the id. */
+static bool take_id(uint8_t ids[UINT8_MAX + 1], unsigned ext, uint8_t id)
+{
+	if (ids[id] && ids[id] != ext + 1)
 		return false;
 	ids[id] = (uint8_t)(ext + 1);
 	return true;
 }
 
+/*
+ * An id means one thing in all of a group (RFC 9143 section 9.4), but there are clients that number
+ * each section by itself. What comes is read by the numbers of its section, which are known once
+ * its stream is; what goes out keeps to the rule, since nobody knows how such a client reads.
+ *
+ * group: extension + 1 by id, of all sections of the description so far.
+ */
 static void agree_ext(struct jsep *j, struct section *s, const struct seen *seen,
-		      uint8_t ids[UINT8_MAX + 1])
+		      uint8_t group[UINT8_MAX + 1])
 {
+	uint8_t own_ids[UINT8_MAX + 1] = {0};
 	bool audio = seen->kind == SL_MEDIA_AUDIO;
 	const uint8_t *own = audio ? j->caps->audio_ext : j->caps->video_ext;
 	unsigned n_own = audio ? j->caps->n_audio_ext : j->caps->n_video_ext;
@@ -168,10 +181,16 @@ static void agree_ext(struct jsep *j, struct section *s, const struct seen *seen
 	s->m.ext_mixed = seen->mixed;
 	memset(&s->m.ext, 0, sizeof s->m.ext);
 	memset(&s->m.ext_out, 0, sizeof s->m.ext_out);
-	for (unsigned ext = 0; ext < SL_N_RTP_EXT; ext++)
-		if (seen->ext[ext] && is_listed(own, n_own, ext) &&
-		    take_id(ids, ext, seen->ext[ext], seen->mixed))
-			take_ext(s, ext, seen->ext[ext], seen->ext_direction[ext]);
+	for (unsigned ext = 0; ext < SL_N_RTP_EXT; ext++) {
+		uint8_t id = seen->ext[ext], direction = seen->ext_direction[ext];
+
+		if (!id || !is_listed(own, n_own, ext) || !is_id(id, seen->mixed) ||
+		    !take_id(own_ids, ext, id))
+			continue;
+		if (!take_id(group, ext, id))
+			direction &= SL_SDP_SENDONLY;
+		take_ext(s, ext, id, direction);
+	}
 }
 
 static const struct seen_rid *find_rid(const struct seen *seen, struct sl_str id)

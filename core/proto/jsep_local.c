@@ -182,11 +182,20 @@ static uint8_t ext_id_in_use(const struct jsep *j, unsigned ext)
 	return 0;
 }
 
-static bool is_id_taken(const struct jsep *j, uint8_t id)
+static bool has_id(const struct jsep_media *m, unsigned ext, uint8_t id)
 {
-	for (unsigned ext = 0; ext < SL_N_RTP_EXT; ext++)
-		if (ext_id_in_use(j, ext) == id)
-			return true;
+	return m->ext.id[ext] == id || m->ext_out.id[ext] == id;
+}
+
+/* Whether some section calls an extension so, other than this one (SL_N_RTP_EXT: whichever): a peer
+ * may number each section by itself. */
+static bool is_id_taken(const struct jsep *j, uint8_t id, unsigned but)
+{
+	for (unsigned i = 0; i < j->n_placed; i++)
+		for (unsigned ext = 0; ext < SL_N_RTP_EXT; ext++)
+			if (ext != but && !j->sections[i]->m.rejected &&
+			    has_id(&j->sections[i]->m, ext, id))
+				return true;
 	return false;
 }
 
@@ -194,7 +203,7 @@ static bool is_id_taken(const struct jsep *j, uint8_t id)
 static uint8_t find_free_id(const struct jsep *j, uint8_t heard)
 {
 	for (uint8_t id = FIRST_EXT; id <= LAST_EXT; id++)
-		if (j->heard[id] == heard && !is_id_taken(j, id))
+		if (j->heard[id] == heard && !is_id_taken(j, id, SL_N_RTP_EXT))
 			return id;
 	return 0;
 }
@@ -205,7 +214,7 @@ static uint8_t choose_ext_id(const struct jsep *j, unsigned ext)
 {
 	uint8_t id = ext_id_in_use(j, ext);
 
-	if (!id)
+	if (!id || is_id_taken(j, id, ext))
 		id = find_free_id(j, (uint8_t)(ext + 1));
 	if (!id)
 		id = find_free_id(j, 0);

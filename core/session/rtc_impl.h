@@ -174,7 +174,7 @@ struct sl_rtc {
 	unsigned n_video;
 	uint64_t video_limit_bps;
 	uint8_t video_direction; /* enum jsep_direction */
-	struct sl_rtp_ext_map ext_in; /* of all sections: those of a BUNDLE group agree on the ids */
+	struct sl_rtp_ext_map ext_in; /* of all sections, for packets that are in none */
 	struct sl_rtc_media **media;  /* by section */
 	unsigned n_media;
 

@@ -5,6 +5,9 @@
  * A new SSRC is known by the description, else by the extensions mid and rid (RFC 8843 section 9.2,
  * RFC 8852), else by its payload type where only one section has it. Authenticity comes first, so
  * that nobody outside can make streams; their number is bounded all the same.
+ *
+ * Ids of header extensions are those of the stream's section. A BUNDLE group should agree on them
+ * (RFC 9143 section 9.4), and some clients number each section by itself.
  */
 #include "session/rtc_impl.h"
 
@@ -92,21 +95,34 @@ static bool is_rtx(const struct sl_rtc_media *m, uint8_t pt)
 	return pt != 0 && rtx_pt_at(m, pt) == pt;
 }
 
+/* Under the ids of this section; p NULL: not there */
+static struct sl_str said_in(const struct sl_rtc_media *m, const struct sl_rtp *rtp,
+			     enum sl_rtp_ext ext)
+{
+	return sl_rtp_ext_find(rtp, m->j->ext.id[ext]);
+}
+
+/* What another section calls otherwise might read as a mid: the payload type has to fit, too. */
+static bool names_section(const struct sl_rtc_media *m, const struct sl_rtp *rtp)
+{
+	struct sl_str mid = said_in(m, rtp, SL_RTP_EXT_MID);
+
+	return m->sends && mid.len > 0 && m->codec_of_pt[rtp->pt & 127] &&
+	       sl_str_eq(sl_str_c(m->j->mid), mid);
+}
+
 static bool by_extensions(struct sl_rtc *c, const struct sl_rtp *rtp, struct place *ret)
 {
-	struct sl_str mid = sl_rtp_ext_value(rtp, SL_RTP_EXT_MID);
-	struct sl_str rid = sl_rtp_ext_value(rtp, SL_RTP_EXT_RID);
-	struct sl_str repaired = sl_rtp_ext_value(rtp, SL_RTP_EXT_REPAIRED_RID);
-
-	for (unsigned i = 0; mid.len > 0 && i < c->n_media; i++) {
+	for (unsigned i = 0; i < c->n_media; i++) {
 		struct sl_rtc_media *m = c->media[i];
+		struct sl_str rid, repaired;
 
-		if (!m->sends || !sl_str_eq(sl_str_c(m->j->mid), mid))
+		if (!names_section(m, rtp))
 			continue;
+		repaired = said_in(m, rtp, SL_RTP_EXT_REPAIRED_RID);
+		rid = repaired.len > 0 ? repaired : said_in(m, rtp, SL_RTP_EXT_RID);
 		*ret = (struct place){m, 0, repaired.len > 0 || is_rtx(m, rtp->pt)};
-		if (m->j->n_rids == 0)
-			return true;
-		return has_rid(m->j, repaired.len > 0 ? repaired : rid, &ret->encoding);
+		return m->j->n_rids == 0 || has_rid(m->j, rid, &ret->encoding);
 	}
 	return false;
 }
@@ -299,10 +315,10 @@ void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 		return;
 	rtp->packet = p;
 	s = rtc_stream_find(c, rtp->ssrc);
-	sl_rtp_ext_index(rtp, &c->ext_in);
-	note_arrival(c, rtp, sealed_bytes + RTC_IP_OVERHEAD);
 	if (!s)
 		s = add_stream(c, rtp);
+	sl_rtp_ext_index(rtp, s ? &s->media->j->ext : &c->ext_in);
+	note_arrival(c, rtp, sealed_bytes + RTC_IP_OVERHEAD);
 	rtc_touch(c);
 	if (!s) {
 		rtc_count(c, RTC_rtp_unknown);
@@ -317,6 +333,6 @@ void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 	if (!original || !undo_rtx(p, rtp, original, original_pt(s->media, rtp->pt)))
 		return;
 	rtp->packet = p;
-	sl_rtp_ext_index(rtp, &c->ext_in);
+	sl_rtp_ext_index(rtp, &s->media->j->ext);
 	deliver(c, original, rtp, true);
 }

@@ -114,6 +114,8 @@ static void need_feedback(struct sl_rtc *c, const struct jsep_media *j)
 	rtc_limit_need(c, j);
 }
 
+/* Clients that number each section by itself make this a guess; where a stream's section is known,
+ * its own ids count. */
 static void learn_extensions(struct sl_rtc *c, const struct jsep_media *j)
 {
 	for (unsigned i = 0; i < SL_N_RTP_EXT; i++)
@@ -506,7 +508,7 @@ void *sl_rtc_media_data(const struct sl_rtc_media *m)
 
 void sl_rtc_media_extensions(const struct sl_rtc_media *m, struct sl_rtp_ext_map *ret_map)
 {
-	*ret_map = m->c->ext_in;
+	*ret_map = m->j->ext;
 }
 
 enum sl_codec_id sl_rtc_media_codec(const struct sl_rtc_media *m)

@@ -166,6 +166,30 @@ TEST(of_extensions_said_twice_the_first_counts)
 	CHECK_INT(m->ext.id[SL_RTP_EXT_VIDEO_ORIENTATION], 0);
 }
 
+#define SEND_TIME "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+
+TEST(what_two_sections_call_alike_is_understood_in_each_and_sent_in_the_first_only)
+{
+	const struct jsep_media *sound, *picture;
+
+	jsep_side_free(&a);
+	a = jsep_side("aaaa", &rtc_caps);
+	CHECK_INT(jsep_side_hear(&a, SL_STR(JSEP_HEAD "a=group:BUNDLE 0 1\r\n" JSEP_OPUS("0")
+					    "a=extmap:1 " MID_URI "\r\na=extmap:2 "
+					    "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
+					    JSEP_TRANSPORT JSEP_VP8("1") "a=extmap:1 " MID_URI
+					    "\r\na=extmap:2 " SEND_TIME "\r\n" JSEP_TRANSPORT)),
+		  0);
+	sound = jsep_at(a.j, 0);
+	picture = jsep_at(a.j, 1);
+	CHECK_INT(sound->ext.id[SL_RTP_EXT_AUDIO_LEVEL], 2);
+	CHECK_INT(sound->ext_out.id[SL_RTP_EXT_AUDIO_LEVEL], 2);
+	CHECK_INT(picture->ext.id[SL_RTP_EXT_ABS_SEND_TIME], 2);
+	CHECK_INT(picture->ext_out.id[SL_RTP_EXT_ABS_SEND_TIME], 0);
+	CHECK_INT(picture->ext_out.id[SL_RTP_EXT_MID], 1);
+	CHECK(strstr(answer(), "a=extmap:2/recvonly " SEND_TIME "\r\n"));
+}
+
 TEST(large_ids_need_the_permission_for_two_byte_headers)
 {
 	const char *large = "a=extmap:16 " MID_URI "\r\na=extmap:15 " ORIENTATION "\r\n";

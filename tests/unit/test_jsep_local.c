@@ -74,6 +74,25 @@ TEST(an_extension_never_gets_an_id_that_meant_something_else_to_the_peer)
 		CHECK(m->ext.id[ext] != 1);
 }
 
+TEST(what_the_peer_calls_by_the_name_of_another_gets_a_name_of_its_own)
+{
+	struct jsep_media *m;
+
+	open_sides();
+	CHECK_INT(jsep_side_hear(
+			  &a, SL_STR(JSEP_HEAD "a=group:BUNDLE 0 1\r\n" JSEP_OPUS("0")
+				     "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:2 "
+				     "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n" JSEP_TRANSPORT
+				     JSEP_VP8("1") "a=extmap:2 "
+				     "urn:ietf:params:rtp-hdrext:sdes:mid\r\n" JSEP_TRANSPORT)),
+		  0);
+	CHECK_INT(jsep_side_answer(&a), 0);
+	m = jsep_side_add(&a, SL_MEDIA_AUDIO, JSEP_SEND);
+	CHECK_INT(jsep_side_offer(&a), 0);
+	CHECK_INT(m->ext.id[SL_RTP_EXT_MID], 1);
+	CHECK(m->ext.id[SL_RTP_EXT_AUDIO_LEVEL] > 2);
+}
+
 TEST(an_extensions_id_stays_when_nobody_uses_it_any_more)
 {
 	struct jsep_media *m, *n;

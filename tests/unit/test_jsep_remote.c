@@ -376,7 +376,8 @@ TEST(aiortcs_offer_is_answered_in_its_old_form)
 	CHECK_INT(at(1)->theirs[0].rtx, 2562788158);
 	/* It calls two extensions 2, in two sections of one group. */
 	CHECK_INT(at(0)->ext.id[SL_RTP_EXT_AUDIO_LEVEL], 2);
-	CHECK_INT(at(1)->ext.id[SL_RTP_EXT_ABS_SEND_TIME], 0);
+	CHECK_INT(at(1)->ext.id[SL_RTP_EXT_ABS_SEND_TIME], 2);
+	CHECK_INT(at(1)->ext_out.id[SL_RTP_EXT_ABS_SEND_TIME], 0);
 	CHECK_INT(jsep_side_answer(&a), 0);
 	CHECK(strstr(jsep_text(&a), "m=application 9 DTLS/SCTP 5000\r\n"));
 	CHECK(strstr(jsep_text(&a), "a=sctpmap:5000 webrtc-datachannel 1024\r\n"));
