@@ -104,7 +104,8 @@ static void want_section(struct leg *l, const struct sl_sdp *sdp, const struct s
 		if (!has_enough(l, &formats[i]))
 			(void)leg_video_add_format(&v->want, &formats[i]); /* others may do */
 	v->wanted = sl_sdp_get_direction(sdp, m);
-	v->limit_bps = limit_for(l, m->limit_bps,
+	/* Telephones say it for the whole session, too (RFC 4566 section 5.8). */
+	v->limit_bps = limit_for(l, m->limit_bps ? m->limit_bps : sdp->limit_bps,
 				 sl_sdp_attr_or_session(sdp, m, "ice-ufrag", &ufrag));
 }
 
