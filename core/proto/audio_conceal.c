@@ -14,7 +14,10 @@
 enum {
 	PERIOD_MIN_US = 2500,  /* 400 Hz */
 	PERIOD_MAX_US = 15000, /* 66 Hz */
-	HISTORY_MS = 45,       /* two periods and the window that is compared */
+	THIN_HZ = 8000,	       /* a period is looked for at */
+	THIN_WINDOW = THIN_HZ / 1000 * PERIOD_MAX_US / 1000,
+	THIN_PEAK = 4095, /* its square times THIN_WINDOW is less than 2^31 */
+	HISTORY_MS = 45,  /* two periods and the window that is compared */
 	BLEND_MS = 4,
 	HOLD_MS = 10,	  /* of made-up speech at full level */
 	FADE_MS = 50,	  /* then to nothing in so long */
@@ -85,28 +88,68 @@ static double likeness(const int16_t *end, size_t window, size_t lag, unsigned s
 	return energy == 0 || shifted == 0 ? 0 : product / sqrt(energy * shifted);
 }
 
+/* Every step-th sample, so quiet that a sum of THIN_WINDOW products has 31 bits. */
+static void thin_out(const int16_t *end, unsigned step, int16_t *thin)
+{
+	int peak = 0, shift = 0;
+
+	for (size_t i = 0; i < 2 * THIN_WINDOW; i++) {
+		thin[i] = *(end - (2 * THIN_WINDOW - i) * step);
+		peak |= abs(thin[i]);
+	}
+	while (peak >> shift > THIN_PEAK)
+		shift++;
+	for (size_t i = 0; shift > 0 && i < 2 * THIN_WINDOW; i++)
+		thin[i] = (int16_t)(thin[i] >> shift);
+}
+
+/* A constant number of whole numbers, so that compilers make eight products at once. */
+static int32_t dot(const int16_t *a, const int16_t *b)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < THIN_WINDOW; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+/* The energy of the earlier window is what it was a lag before, with one sample more and one less;
+ * of two lags the better is known without a root. */
 static struct match best_match(const int16_t *pcm, size_t n, unsigned hz)
 {
-	size_t min = samples_of_us(hz, PERIOD_MIN_US), max = samples_of_us(hz, PERIOD_MAX_US);
-	unsigned step = hz > 8000 ? hz / 8000 : 1;
-	size_t window = max;
-	struct match best = {-1, min};
+	unsigned step = hz > THIN_HZ ? hz / THIN_HZ : 1;
+	size_t lag = THIN_HZ / 1000 * PERIOD_MIN_US / 1000;
+	struct match best = {-1, lag * step};
+	int16_t thin[2 * THIN_WINDOW];
+	const int16_t *last = thin + THIN_WINDOW, *earlier;
+	double product, shifted, best_product = 0, best_shifted = 1;
 
-	if (n < window + max)
+	if (n < (size_t)2 * THIN_WINDOW * step)
 		return best;
-	for (size_t lag = min; lag <= max; lag += step) {
-		double like = likeness(pcm + n, window, lag, step);
-
-		if (like > best.like)
-			best = (struct match){like, lag};
+	thin_out(pcm + n, step, thin);
+	shifted = dot(last - lag, last - lag);
+	for (; lag <= THIN_WINDOW; lag++) {
+		earlier = last - lag;
+		product = dot(last, earlier);
+		if (product > 0 &&
+		    product * product * best_shifted > best_product * best_product * shifted) {
+			best_product = product;
+			best_shifted = shifted;
+			best.lag = lag * step;
+		}
+		if (lag < THIN_WINDOW)
+			shifted += earlier[-1] * earlier[-1] -
+				   earlier[THIN_WINDOW - 1] * earlier[THIN_WINDOW - 1];
 	}
+	if (best_product > 0) /* else nothing is like it, or it is silent */
+		best.like = best_product / sqrt((double)dot(last, last) * best_shifted);
 	return best;
 }
 
 /* Between the coarse steps */
 static struct match refine(const int16_t *pcm, size_t n, unsigned hz, struct match coarse)
 {
-	unsigned step = hz > 8000 ? hz / 8000 : 1;
+	unsigned step = hz > THIN_HZ ? hz / THIN_HZ : 1;
 	size_t window = samples_of_us(hz, PERIOD_MAX_US);
 	struct match best = coarse;
 
