@@ -57,7 +57,7 @@ struct route_conf { /* routes */
 	struct sl_regex *match, *from;
 	struct sl_str trunk; /* source: a trunk's name, "users", "anyone" or empty: any */
 	struct sl_str to;    /* "user:$1", "trunk:pstn/+$1", "echo", "reject:603" ... */
-	bool early_media;	/* announcements come before the answer */
+	bool early_media;    /* announcements come before the answer */
 	int32_t siprec;
 	struct sl_list headers; /* struct sl_str */
 	struct sl_list pass;	/* struct sl_str: names */
@@ -81,7 +81,7 @@ struct sip_conf {
 	bool browsers;
 	struct sl_list codecs;
 	struct sl_list nameservers; /* struct sl_addr */
-	struct tls_conf { /* tls: of connections that we make */
+	struct tls_conf {	    /* tls: of connections that we make */
 		struct sl_str authorities, cert, key;
 	} tls;
 	struct hep_conf { /* hep */
@@ -89,7 +89,7 @@ struct sip_conf {
 		int64_t id;
 		struct sl_str password;
 	} hep;
-	struct siprec_conf { /* siprec */
+	struct siprec_conf {	       /* siprec */
 		struct sl_list trunks; /* struct sl_str */
 		struct sl_str to;
 		int32_t when;
@@ -114,6 +114,9 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(AUTH_FAILURES, auth_failures, COUNTER, "Wrong passwords and unknown users.")             \
 	X(BLOCKED, blocked, COUNTER, "Sources that were blocked for guessing.")                    \
 	X(LEGS, legs, GAUGE, "Media legs.")                                                        \
+	X(MEDIA_LEFT_OUT, media_left_out_ms, COUNTER,                                              \
+	  "Time for which no sound was made, in ms: the worker had stood still for longer than "   \
+	  "500 ms.")                                                                               \
 	X(BINDINGS, bindings, GAUGE, "Contacts that are registered.")                              \
 	X(REGISTRATIONS, registrations, COUNTER, "REGISTER requests that were granted.")           \
 	X(CHALLENGES, challenges, COUNTER, "Requests that were asked for credentials.")            \
@@ -127,10 +130,10 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(RETRANSMISSIONS, retransmissions, COUNTER, "Messages sent again over UDP.")              \
 	X(TIMEOUTS, timeouts, COUNTER, "Requests that nobody answered.")                           \
 	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.") \
-	X(RECORDERS, recorders, GAUGE, "Calls that a recorder listens to (SIPREC).")              \
-	X(RECORDED, recorded, COUNTER, "Recording sessions that have begun (SIPREC).")            \
-	X(UNRECORDED, unrecorded, COUNTER, "Times that no recorder took a call (SIPREC).") \
-	X(MIRRORED, mirrored, COUNTER, "Messages and records told to a collector (HEP).")         \
+	X(RECORDERS, recorders, GAUGE, "Calls that a recorder listens to (SIPREC).")               \
+	X(RECORDED, recorded, COUNTER, "Recording sessions that have begun (SIPREC).")             \
+	X(UNRECORDED, unrecorded, COUNTER, "Times that no recorder took a call (SIPREC).")         \
+	X(MIRRORED, mirrored, COUNTER, "Messages and records told to a collector (HEP).")          \
 	X(MIRROR_LOST, mirror_lost, COUNTER, "Such that the kernel or their length kept back.")
 
 enum sip_meter {

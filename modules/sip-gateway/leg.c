@@ -4,13 +4,15 @@
  * A leg that is closed is taken down when the tick ends: it may be closed by a callback that its
  * own packet has caused.
  */
+#include "conf.h"
 #include "leg_impl.h"
 
 #include <stdlib.h>
 #include <sluice/crypto.h>
+#include <sluice/module.h>
 
 enum {
-	CATCH_UP_MS = 100, /* later than that, time that was missed is not made up for */
+	CATCH_UP_MS = 500, /* later than that, time that was missed is not made up for */
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
 	MOST_EFFORT = 5, /* of `auto` */
@@ -124,17 +126,25 @@ static void run_phase(struct legs *all)
 	}
 }
 
-/* What was missed is made up for, so that a stall of the process costs the listener no sample. */
+/*
+ * What was missed is made up for, so that a stall of the process (a host that takes its CPU away
+ * for a tenth of a second is nothing rare) costs the listener no sample and the stream's times stay
+ * those of the clock. Each leg has one turn, then the loop has one: what waits in the sockets is
+ * read before it would be concealed.
+ */
 static void on_tick(struct sl_timer *t)
 {
 	struct legs *all = t->arg;
 	uint64_t now = sl_loop_ns(all->w->loop);
+	uint64_t behind = now > all->tick_ns ? now - all->tick_ns : 0;
 
-	if (now > all->tick_ns + TICK_MS * SL_NS_PER_MS)
+	if (behind > TICK_MS * SL_NS_PER_MS)
 		all->n_late++;
-	if (now > all->tick_ns + CATCH_UP_MS * SL_NS_PER_MS)
-		all->tick_ns = now;
-	while (all->n_ticking > 0 && all->tick_ns <= now) {
+	if (behind > CATCH_UP_MS * SL_NS_PER_MS) {
+		sl_count_n(&all->m[M_MEDIA_LEFT_OUT], behind / SL_NS_PER_MS - CATCH_UP_MS);
+		all->tick_ns = now - CATCH_UP_MS * SL_NS_PER_MS;
+	}
+	for (unsigned i = 0; i < N_PHASES && all->n_ticking > 0 && all->tick_ns <= now; i++) {
 		run_phase(all);
 		all->tick_ns += TICK_MS * SL_NS_PER_MS;
 	}
@@ -273,6 +283,7 @@ int legs_open(struct sl_worker *w, const struct legs_conf *conf, struct legs **r
 	if (!all)
 		return -SL_ENOMEM;
 	all->w = w;
+	all->m = sl_worker_meters(w, "sip-gateway");
 	all->conf = conf;
 	(void)read_complexity(conf->complexity, &all->adaptive, &all->max_complexity); /* checked */
 	all->complexity = all->max_complexity;

@@ -167,6 +167,7 @@ struct leg {
 
 struct legs {
 	struct sl_worker *w;
+	const struct sl_meter *m; /* of the module */
 	const struct legs_conf *conf;
 	struct leg *first, *dying;
 	struct leg *ticking[N_PHASES];
