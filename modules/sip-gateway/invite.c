@@ -131,10 +131,11 @@ static void refuse(struct strans *t, unsigned status)
 								     : SL_STR_NULL});
 }
 
-/* A second call of a user has its media where the first has it, so that they can be joined. */
-static uint32_t preferred_worker(const struct auth_who *who, const struct sip_msg *m)
+/* A second call of a user has its media where the first has it, so that they can be joined. All
+ * others by turns: what comes of a trunk may come to one worker for ever. */
+static uint32_t preferred_worker(const struct auth_who *who)
 {
-	return who->user && who->user->n_calls ? who->user->worker : m->flow.worker;
+	return who->user && who->user->n_calls ? who->user->worker : 0;
 }
 
 static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
@@ -159,7 +160,7 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 	}
 	rc = account_takes(c, dial.called, who->trunk) ? 0 : call_route(c, &dial);
 	gruu_aim(&c->plan, m->peek.uri);
-	call_place(c, preferred_worker(who, m));
+	call_place(c, preferred_worker(who));
 	p = new_caller(c, t, m, who);
 	if (!p) {
 		strans_answer(t, 500);
