@@ -68,8 +68,11 @@ static void on_news(struct sl_event *ev, unsigned ready)
 		return;
 	while ((f = take_news(d, &ended))) {
 		if (ended) {
-			f->done(f->arg, &f->result);
+			if (f->done)
+				f->done(f->arg, &f->result);
 			free(f);
+		} else if (f->vanished) {
+			f->vanished(f->arg);
 		} else if (f->failed) {
 			f->failed(f->arg, f->error);
 		}
@@ -247,9 +250,29 @@ void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str b
 	queue_named(d, JOB_PUT, dir, name, bytes);
 }
 
-void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes)
+struct disk_file *disk_lines_begin(struct disk *d, const char *dir, const char *name)
 {
-	queue_named(d, JOB_APPEND, dir, name, bytes);
+	return disk_file_begin(d, dir, name, NULL, NULL, NULL);
+}
+
+void disk_append(struct disk_file *f, struct sl_str bytes)
+{
+	struct job *j = disk_job(JOB_APPEND, f, bytes, f->dir, f->name);
+
+	if (j)
+		queue(f->d, j);
+	else
+		__atomic_fetch_add(&f->d->n_errors, 1, __ATOMIC_RELAXED);
+}
+
+/* With its directory, behind whose other jobs it may have to wait */
+void disk_lines_end(struct disk_file *f)
+{
+	struct job *j;
+
+	while (!(j = disk_job(JOB_LINES_END, f, SL_STR(""), f->dir, "")))
+		usleep(1000); /* as above */
+	queue(f->d, j);
 }
 
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir)
@@ -276,9 +299,14 @@ void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg)
 	queue(d, j);
 }
 
-struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name)
+struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name,
+				     void (*vanished)(void *arg), void *arg)
 {
-	return disk_file_begin(d, dir, name, NULL, NULL, NULL);
+	struct disk_file *f = disk_file_begin(d, dir, name, NULL, NULL, arg);
+
+	if (f)
+		f->vanished = vanished;
+	return f;
 }
 
 void disk_scratch_write(struct disk_file *f, uint64_t at, struct sl_str bytes)
@@ -295,6 +323,7 @@ void disk_scratch_end(struct disk_file *f)
 {
 	struct job *j;
 
+	f->vanished = NULL; /* news of it may be on their way */
 	while (!(j = disk_job(JOB_SCRATCH_END, f, SL_STR(""), "", "")))
 		usleep(1000); /* as above */
 	queue(f->d, j);

@@ -55,18 +55,24 @@ void *disk_file_arg(const struct disk_file *f);
 /* Copies. at: sealed files are written in order, and it is left aside. */
 void disk_file_write(struct disk_file *f, uint64_t at, struct sl_str bytes);
 void disk_file_end(struct disk_file *f);
-/* Small files, whole: replaced by rename; or lines at an end */
+/* Small files, whole: replaced by rename */
 void disk_put(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
 /* At once, not synchronised, for what must be seen before anything else is said. 0 or errno */
 int disk_put_now(const char *dir, const char *name, struct sl_str bytes);
-void disk_append(struct disk *d, const char *dir, const char *name, struct sl_str bytes);
+/* A file of lines that is added to for long. It is kept open: when it is removed, or moved, it stands
+ * at its place again with the next line, and all those before. NULL: out of memory */
+struct disk_file *disk_lines_begin(struct disk *d, const char *dir, const char *name);
+void disk_append(struct disk_file *lines, struct sl_str bytes);
+void disk_lines_end(struct disk_file *lines); /* frees it */
 /* Calls fn, in the thread, when all that was asked for before is done; of dir also what waits. */
 void disk_then(struct disk *d, void (*fn)(void *arg, const char *dir), void *arg, const char *dir);
 /* Calls fn, in the thread that writes, when all bytes that were given before are with the kernel. */
 void disk_mark(struct disk *d, void (*fn)(void *arg), void *arg);
 /* A file that is written here and there, as it is and never synchronised. It stays when it ends,
- * which frees f. NULL: out of memory */
-struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name);
+ * which frees f. vanished is called, on the loop, when the file was removed, or moved; by then there
+ * is another in its place. NULL: out of memory */
+struct disk_file *disk_scratch_begin(struct disk *d, const char *dir, const char *name,
+				     void (*vanished)(void *arg), void *arg);
 void disk_scratch_write(struct disk_file *f, uint64_t at, struct sl_str bytes);
 void disk_scratch_end(struct disk_file *f);
 void disk_remove(struct disk *d, const char *dir, const char *name);
@@ -79,6 +85,8 @@ int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good);
 /* Streams of which nothing came are no more named: empty.h. Not of a sealed file, whose head cannot
  * be changed. *ret_hidden as in disk_result; 0 or errno */
 int disk_hide_empty(int fd, const char *name, uint64_t *ret_hidden);
+/* What fd is open for still stands under that name. */
+bool disk_is_at(int fd, const char *dir, const char *name);
 /* With all directories above it. 0 or errno */
 int disk_make_dir(const char *dir);
 /* What people and journals are told of an errno */

@@ -180,12 +180,14 @@ void debt_retry(struct disk *d)
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
-static void drop(struct job *j)
+static void drop(struct disk *d, struct job *j)
 {
 	if (j->kind == JOB_NAME)
 		close((int)j->at);
 	if (j->kind == JOB_CALL)
 		j->fn(j->arg, j->dir);
+	if (j->kind == JOB_LINES_END)
+		(void)disk_do_named(d, j); /* nothing of it can fail */
 	free(j);
 }
 
@@ -200,7 +202,7 @@ void debt_drop_all(struct disk *d)
 		       debt->dir);
 		for (struct job *j = debt->first, *next; j; j = next) {
 			next = j->next;
-			drop(j);
+			drop(d, j);
 		}
 		free(debt);
 	}

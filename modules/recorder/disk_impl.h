@@ -16,6 +16,7 @@ enum job_kind {
 	/* of the thread that writes */
 	JOB_WRITE,
 	JOB_APPEND,
+	JOB_LINES_END,
 	JOB_SCRATCH,
 	JOB_SCRATCH_END,
 	JOB_MARK,
@@ -35,6 +36,7 @@ struct disk_file {
 	char dir[PATH_MAX - 300], name[256];
 	disk_done_fn *done;
 	void (*failed)(void *arg, int error);
+	void (*vanished)(void *arg); /* of a scratch file; the loop's */
 	void *arg;
 	/* The threads': */
 	int fd, error; /* error: atomic */
@@ -91,6 +93,8 @@ int disk_write_at(int fd, const char *p, size_t len, uint64_t at);
 int disk_put_file(const char *dir, const char *name, struct sl_str bytes, bool sync);
 /* What fd holds is whole, and stands as .part: it gets its name. */
 int disk_give_name(int fd, const char *dir, const char *name);
+/* The file has gone from its place: what *fd holds stands there again, and *fd is that one. */
+int disk_bring_back(int *fd, const char *dir, const char *name);
 void disk_sync_dir(const char *dir);
 
 /* ---- disk.c; NULL: out of memory */

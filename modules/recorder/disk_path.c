@@ -210,35 +210,89 @@ int disk_cut(int fd, const char *name, uint64_t at_most, uint64_t *ret_good)
 	return set_lengths(fd, name, good);
 }
 
-/* The directory has gone from under the file: its bytes, which are still there, move on. */
-static int copy_to(int fd, const char *dir, const char *name)
+bool disk_is_at(int fd, const char *dir, const char *name)
 {
-	int to = disk_open_in(dir, name, "", O_WRONLY | O_CREAT | O_EXCL), rc = 0;
 	char path[PATH_MAX];
-	off_t at = 0;
-	ssize_t n;
+	struct stat here, there;
 
-	if (to < 0)
-		return errno;
-	while ((n = copy_file_range(fd, &at, to, NULL, 1 << 30, 0)) > 0)
-		;
-	if (n < 0)
-		rc = errno;
+	return disk_join(path, dir, name, "") && fstat(fd, &here) == 0 &&
+	       lstat(path, &there) == 0 && here.st_dev == there.st_dev &&
+	       here.st_ino == there.st_ino;
+}
+
+/* Byte by byte: the place may be another file system now, to which the kernel does not copy. */
+static int copy_all(int from, int to)
+{
+	char *step = malloc(HASH_STEP);
+	int rc = step ? 0 : ENOMEM;
+	uint64_t at = 0;
+	ssize_t n = 1;
+
+	while (rc == 0 && n != 0) {
+		n = pread(from, step, HASH_STEP, (off_t)at);
+		if (n > 0)
+			rc = disk_write_at(to, step, (size_t)n, at);
+		else if (n < 0 && errno != EINTR)
+			rc = errno;
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	free(step);
+	return rc == 0 && fdatasync(to) < 0 ? errno : rc;
+}
+
+/* What fd holds, under NAME and tail. A descriptor, or -1 and errno */
+static int copy_to(int fd, const char *dir, const char *name, const char *tail, int flags)
+{
+	int to = disk_open_in(dir, name, tail, O_RDWR | O_CREAT | flags);
+	int rc = to < 0 ? errno : copy_all(fd, to);
+	char path[PATH_MAX];
+
+	if (rc == 0 || to < 0)
+		return to;
 	close(to);
-	if (rc && disk_join(path, dir, name, ""))
+	if (disk_join(path, dir, name, tail))
 		(void)unlink(path); /* it is tried again, or recovery finds what there is */
-	return rc;
+	errno = rc;
+	return -1;
+}
+
+int disk_bring_back(int *fd, const char *dir, const char *name)
+{
+	int to = copy_to(*fd, dir, name, ".new", O_TRUNC), rc = to < 0 ? errno : 0;
+	char from[PATH_MAX], path[PATH_MAX];
+
+	if (rc)
+		return rc;
+	if (!disk_join(from, dir, name, ".new") || !disk_join(path, dir, name, ""))
+		rc = ENAMETOOLONG;
+	else
+		rc = rename(from, path) < 0 ? errno : 0;
+	if (rc) {
+		close(to);
+		return rc;
+	}
+	close(*fd);
+	*fd = to;
+	return 0;
 }
 
 int disk_give_name(int fd, const char *dir, const char *name)
 {
 	char from[PATH_MAX], to[PATH_MAX];
+	int copy;
 
 	if (!disk_join(from, dir, name, ".part") || !disk_join(to, dir, name, ""))
 		return ENAMETOOLONG;
 	if (rename(from, to) == 0)
 		return 0;
-	return errno == ENOENT ? copy_to(fd, dir, name) : errno;
+	if (errno != ENOENT)
+		return errno;
+	/* The directory has gone from under the file: its bytes, which are still there, move on. */
+	copy = copy_to(fd, dir, name, ".part", O_EXCL);
+	if (copy < 0)
+		return errno;
+	close(copy);
+	return rename(from, to) < 0 ? errno : 0;
 }
 
 void disk_sync_dir(const char *dir)

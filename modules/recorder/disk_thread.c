@@ -261,25 +261,45 @@ static int do_put(struct disk *d, const struct job *j)
 	return disk_put_file(j->dir, j->name, bytes, d->opts.sync != DISK_SYNC_NEVER);
 }
 
+/* Lines without those before them would prove nothing: they come back with them. */
+static int open_lines(struct disk_file *f)
+{
+	if (f->fd >= 0 && disk_is_at(f->fd, f->dir, f->name))
+		return 0;
+	if (f->fd >= 0)
+		return disk_bring_back(&f->fd, f->dir, f->name);
+	f->fd = disk_open_in(f->dir, f->name, "", O_RDWR | O_CREAT);
+	return f->fd < 0 ? errno : 0;
+}
+
 /* All or nothing: what a full disk took of it is taken back, or written over the next time. */
 static int do_append(struct disk *d, struct job *j)
 {
-	int fd = disk_open_in(j->dir, j->name, "", O_WRONLY | O_CREAT), rc;
+	struct disk_file *f = j->file;
+	int rc = open_lines(f);
 	struct stat st;
 
 	(void)d;
-	if (fd < 0)
-		return errno;
-	rc = fstat(fd, &st) < 0 ? errno : 0;
+	if (rc)
+		return rc;
+	rc = fstat(f->fd, &st) < 0 ? errno : 0;
 	if (rc == 0 && !j->begun)
 		j->at = (uint64_t)st.st_size;
 	j->begun = j->begun || rc == 0;
 	if (rc == 0)
-		rc = disk_write_at(fd, j->bytes, j->len, j->at);
-	if (rc && j->begun && ftruncate(fd, (off_t)j->at) < 0)
+		rc = disk_write_at(f->fd, j->bytes, j->len, j->at);
+	if (rc && j->begun && ftruncate(f->fd, (off_t)j->at) < 0)
 		(void)rc; /* as above */
-	close(fd);
 	return rc;
+}
+
+static int end_lines(struct disk *d, struct job *j)
+{
+	(void)d;
+	if (j->file->fd >= 0)
+		close(j->file->fd);
+	free(j->file);
+	return 0;
 }
 
 /* The descriptor is this job's. */
@@ -304,21 +324,30 @@ static void do_sync(struct disk *d, const struct job *j)
 }
 
 /* What cannot be written is done without: it is for a successor's convenience. */
-static void do_scratch(const struct job *j)
+static void do_scratch(struct disk *d, const struct job *j)
 {
 	struct disk_file *f = j->file;
+	bool vanished = f->fd >= 0 && !disk_is_at(f->fd, f->dir, f->name);
 
+	if (vanished) {
+		close(f->fd);
+		f->fd = -1;
+	}
 	if (f->fd < 0)
 		f->fd = disk_open_in(f->dir, f->name, "", O_WRONLY | O_CREAT);
 	if (f->fd >= 0)
 		(void)disk_write_at(f->fd, j->bytes, j->len, j->at);
+	if (vanished)
+		tell(d, f, false);
 }
 
-static void end_scratch(struct disk_file *f)
+/* The loop may have news of it before it, and frees it. */
+static void end_scratch(struct disk *d, struct disk_file *f)
 {
 	if (f->fd >= 0)
 		close(f->fd);
-	free(f);
+	f->fd = -1;
+	tell(d, f, true);
 }
 
 static int do_remove(const struct job *j)
@@ -359,11 +388,13 @@ static bool do_fast(struct disk *d, struct job *j)
 	case JOB_APPEND: /* is done */
 		j->kind = JOB_SYNC;
 		return d->opts.sync == DISK_SYNC_NEVER;
+	case JOB_LINES_END: /* is done */
+		return true;
 	case JOB_SCRATCH:
-		do_scratch(j);
+		do_scratch(d, j);
 		return true;
 	case JOB_SCRATCH_END:
-		end_scratch(j->file);
+		end_scratch(d, j->file);
 		return true;
 	case JOB_MARK:
 		j->reached(j->arg);
@@ -398,6 +429,8 @@ void *disk_run_bytes(void *arg)
 		quit = j->kind == JOB_QUIT;
 		if (j->kind == JOB_APPEND && !do_or_owe(d, j, do_append))
 			continue;
+		if (j->kind == JOB_LINES_END && !do_or_owe(d, j, end_lines))
+			continue;
 		if (do_fast(d, j))
 			done_with(d, j);
 		else
@@ -416,6 +449,8 @@ int disk_do_named(struct disk *d, struct job *j)
 		if (rc == 0 && d->opts.sync != DISK_SYNC_NEVER)
 			do_sync(d, j);
 		return rc;
+	case JOB_LINES_END:
+		return end_lines(d, j);
 	case JOB_PUT:
 		return do_put(d, j);
 	case JOB_REMOVE:

@@ -24,6 +24,9 @@
 enum { MAX_PLAYLIST = 16 << 20, MAX_CODEC = 48 };
 #define MS ((int64_t)SL_NS_PER_MS)
 #define HOLE_NS (500 * MS)
+#define SEQUENCE "#EXT-X-MEDIA-SEQUENCE:"
+#define BREAK "#EXT-X-DISCONTINUITY"
+#define BREAKS "#EXT-X-DISCONTINUITY-SEQUENCE:"
 #define MASTER_NAME "index.m3u8"
 #define MASTER_SUFFIX "-" MASTER_NAME /* of one picture */
 static const struct sl_str endlist = SL_STR_INIT("#EXT-X-ENDLIST\n");
@@ -46,6 +49,7 @@ struct hls {
 	bool begun, over;   /* begun: there was a segment; over: with the track */
 	unsigned n_pending; /* files at the disk */
 	char head[MAX_LABEL + 32];
+	struct sl_buf head_bytes;		   /* what is in it */
 	uint64_t bandwidth;			   /* highest of a segment, bits per second */
 	uint64_t told_bandwidth, bits, us, frames; /* of all segments */
 	struct sl_buf playlist;
@@ -321,7 +325,7 @@ static void write_entry(struct hls *h, const char *name, int64_t end_ns, struct 
 	int64_t us = (end_ns - h->begin_ns) / 1000;
 
 	if (h->discontinuity)
-		sl_buf_str(b, SL_STR("#EXT-X-DISCONTINUITY\n"));
+		sl_buf_str(b, SL_STR(BREAK "\n"));
 	if (h->new_head)
 		sl_buf_printf(b, "#EXT-X-MAP:URI=\"%s\"\n", h->head);
 	write_time(h->rec, h->begin_ns, b);
@@ -391,6 +395,8 @@ static bool begin_stream(struct hls *h, int64_t at_ns)
 	(void)snprintf(h->head, sizeof h->head, "%06u-%s-head.mp4", ++h->rec->n_labels, h->label);
 	h->discontinuity = h->discontinuity || h->begun;
 	learn_name(h);
+	sl_buf_reset(&h->head_bytes);
+	sl_buf_str(&h->head_bytes, sl_buf_view(&h->bytes));
 	sl_buf_init(&none, 0);
 	h->new_head = write_file(h, h->head, at_ns, &none);
 	return h->new_head;
@@ -520,6 +526,64 @@ void hls_tick(struct hls *h, int64_t now_ns)
 	}
 }
 
+/* How many segments the playlist has named, and discontinuities before them */
+static uint64_t count(const struct hls *h, const char *tag, const char *before)
+{
+	struct sl_str text = sl_buf_view(&h->playlist), line;
+	size_t n = strlen(before);
+	uint64_t sum = 0, told;
+
+	while (text.len > 0) {
+		line = sl_str_split(&text, '\n');
+		if (line.len > n && memcmp(line.p, before, n) == 0 &&
+		    sl_str_u64((struct sl_str){line.p + n, line.len - n}, &told) == 0)
+			sum += told;
+		else
+			sum += sl_str_starts(line, sl_str_c(tag));
+	}
+	return sum;
+}
+
+static void begin_playlist(struct hls *h)
+{
+	sl_buf_printf(&h->playlist, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%llu\n",
+		      (unsigned long long)((2 * h->rec->writer->conf->hls_segment + 999) / 1000));
+}
+
+/* What a playlist does not name any more is counted (RFC 8216 sections 4.3.3.2 and .3), and one
+ * that has let go of something is no EVENT. What the muxer has made since the last cut is still
+ * here, but not its head, which is written again. */
+static void begin_again(struct hls *h)
+{
+	uint64_t n = count(h, "#EXTINF:", SEQUENCE), n_breaks = count(h, BREAK, BREAKS);
+	struct sl_buf none, open = h->bytes;
+
+	sl_buf_reset(&h->playlist);
+	begin_playlist(h);
+	sl_buf_printf(&h->playlist, SEQUENCE "%llu\n" BREAKS "%llu\n", (unsigned long long)n,
+		      (unsigned long long)n_breaks);
+	if (!h->mux)
+		return;
+	sl_buf_init(&h->bytes, 0);
+	sl_buf_str(&h->bytes, sl_buf_view(&h->head_bytes));
+	(void)snprintf(h->head, sizeof h->head, "%06u-%s-head.mp4", ++h->rec->n_labels, h->label);
+	sl_buf_init(&none, 0);
+	(void)write_file(h, h->head, h->begin_ns, &none); /* fails: so does all that follows */
+	sl_buf_free(&h->bytes);
+	h->bytes = open;
+	sl_buf_printf(&h->playlist, "#EXT-X-MAP:URI=\"%s\"\n", h->head);
+}
+
+void hls_vanished(struct recording *rec)
+{
+	for (struct hls *h = rec->hls; h; h = h->next) {
+		if (h->track)
+			begin_again(h);
+		else
+			h->told = h->listed = false;
+	}
+}
+
 void hls_end(struct hls *h)
 {
 	if (!h->track)
@@ -569,14 +633,13 @@ struct hls *hls_new(struct recording *rec, struct wtrack *t)
 	(void)snprintf(h->group, sizeof h->group, "%016llx", (unsigned long long)t->peer->id);
 	sl_buf_init(&h->parameters, 0);
 	sl_buf_init(&h->bytes, 0);
+	sl_buf_init(&h->head_bytes, 0);
 	sl_buf_init(&h->playlist, MAX_PLAYLIST);
 	read_playlist(h);
-	if (h->playlist.len == 0)
-		sl_buf_printf(
-			&h->playlist,
-			"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%llu\n"
-			"#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n",
-			(unsigned long long)((2 * rec->writer->conf->hls_segment + 999) / 1000));
+	if (h->playlist.len == 0) {
+		begin_playlist(h);
+		sl_buf_str(&h->playlist, SL_STR(SEQUENCE "0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"));
+	}
 	while (*link)
 		link = &(*link)->next;
 	*link = h;
@@ -592,6 +655,7 @@ void hls_free_all(struct recording *rec)
 		mux_close(h->mux);
 		sl_buf_free(&h->parameters);
 		sl_buf_free(&h->bytes);
+		sl_buf_free(&h->head_bytes);
 		sl_buf_free(&h->playlist);
 		free(h);
 	}

@@ -15,6 +15,8 @@ void hls_frame(struct hls *h, const struct frame *f, int64_t at_ns);
 /* The track is over, or pauses: what there is becomes a segment. */
 void hls_cut(struct hls *h);
 void hls_end(struct hls *h);
+/* All files are gone: playlists name those that follow. */
+void hls_vanished(struct recording *rec);
 void hls_tick(struct hls *h, int64_t now_ns);
 void hls_free_all(struct recording *rec);
 /* After a crash: no playlist is waited for any more. Blocks */

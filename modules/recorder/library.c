@@ -46,6 +46,8 @@ static void read_journal(struct recorded *r, struct sl_str text)
 	while ((rc = journal_read(&j, &text, &line)) == 0) {
 		json_t *o = sl_json_parse(line, 8, NULL, 0);
 
+		if (sl_str_eq(sl_json_get_str(o, "type"), SL_STR("vanished")))
+			r->n_vanished = json_array_size(r->segments);
 		if (sl_str_eq(sl_json_get_str(o, "type"), SL_STR("segment")))
 			(void)json_array_append(r->segments, o);
 		else

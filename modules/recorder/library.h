@@ -16,6 +16,7 @@ struct recorded {
 	json_t *manifest;  /* an object */
 	json_t *segments;  /* array of the journal's lines of that type */
 	json_t *notes;	   /* of its other lines */
+	size_t n_vanished; /* of the segments: before the directory was removed, last */
 	json_t *uploaded;  /* names of files that storage has: object; NULL: none */
 	uint64_t n_lines;  /* of the journal that hold */
 	bool open;	   /* it runs, or a crash left it */

@@ -48,8 +48,10 @@ void recording_note(struct recording *rec, struct sl_buf *members)
 	sl_buf_init(&line, 0);
 	if (sl_buf_ok(members) == 0)
 		journal_write(&rec->journal, sl_buf_view(members), &line);
-	if (line.len > 0 && sl_buf_ok(&line) == 0)
-		disk_append(rec->writer->disk, rec->dir, JOURNAL_NAME, sl_buf_view(&line));
+	if (!rec->lines)
+		rec->lines = disk_lines_begin(rec->writer->disk, rec->dir, JOURNAL_NAME);
+	if (rec->lines && line.len > 0 && sl_buf_ok(&line) == 0)
+		disk_append(rec->lines, sl_buf_view(&line));
 	sl_buf_free(&line);
 	sl_buf_free(members);
 	rec->manifest_due = true;
@@ -533,6 +535,8 @@ int recording_lock(const char *dir, int *ret_fd)
 static void free_recording(struct recording *rec)
 {
 	saved_end(rec);
+	if (rec->lines)
+		disk_lines_end(rec->lines);
 	hls_free_all(rec);
 	if (rec->lock_fd >= 0)
 		close(rec->lock_fd);
@@ -619,6 +623,29 @@ static void cut_all(struct recording *rec)
 		if (t->hls)
 			hls_cut(t->hls);
 	}
+}
+
+/* The journal has come back by itself; what was in finished files has not. All that is open gets
+ * its name in the new directory now, for until then a crash would lose it. */
+void recording_vanished(struct recording *rec)
+{
+	struct sl_buf b;
+
+	if (rec->state == REC_ENDING || disk_is_at(rec->lock_fd, rec->dir, OPEN_NAME))
+		return;
+	sl_log(SL_LOG_ERROR, "recorder",
+	       "%s was removed while it is recorded: it is made again, but what was in it is lost",
+	       rec->dir);
+	close(rec->lock_fd);
+	rec->lock_fd = -1;
+	if (recording_lock(rec->dir, &rec->lock_fd) < 0) {
+		recording_stop(rec, errno);
+		return;
+	}
+	begin_note(&b, "vanished", recording_now(rec));
+	recording_note(rec, &b);
+	hls_vanished(rec);
+	cut_all(rec);
 }
 
 void recording_pause(struct recording *rec, bool paused)

@@ -218,6 +218,11 @@ static void describe(const struct recording *rec, struct sl_buf *b)
 	sl_buf_str(b, SL_STR("}}"));
 }
 
+static void on_vanished(void *arg)
+{
+	recording_vanished(arg);
+}
+
 void saved_write(struct recording *rec)
 {
 	struct sl_buf body, all;
@@ -226,7 +231,8 @@ void saved_write(struct recording *rec)
 	if (rec->failed)
 		return;
 	if (!rec->progress)
-		rec->progress = disk_scratch_begin(rec->writer->disk, rec->dir, PROGRESS_NAME);
+		rec->progress = disk_scratch_begin(rec->writer->disk, rec->dir, PROGRESS_NAME,
+						   on_vanished, rec);
 	sl_buf_init(&body, PLACE - HEAD);
 	sl_buf_init(&all, 0);
 	describe(rec, &body);

@@ -27,7 +27,9 @@ struct args {
 	const char *dir, *out, *key_file;
 	bool json;
 	struct envelope_key *key;
-	unsigned n, n_bad, n_elsewhere; /* elsewhere: uploaded, and not here */
+	unsigned n, n_bad;
+	/* Of a recording: uploaded, and not here; in a directory that was removed meanwhile */
+	unsigned n_elsewhere, n_vanished;
 };
 
 /* ---- list */
@@ -85,12 +87,15 @@ static void complain(struct args *a, const char *path, const char *what, const c
 	printf("%s: %s%s%s\n", path, file ? file : "", file ? ": " : "", what);
 }
 
-static void verify_segment(struct args *a, const struct recorded *r, const json_t *segment)
+static void verify_segment(struct args *a, const struct recorded *r, size_t i,
+			   const json_t *segment)
 {
 	const char *file = sl_json_get_str(segment, "file").p;
 	int rc = recorded_check(r, segment);
 
-	if (rc == -SL_ENOENT)
+	if (rc == -SL_ENOENT && i < r->n_vanished)
+		a->n_vanished++;
+	else if (rc == -SL_ENOENT)
 		complain(a, r->path, "is missing", file ? file : "a segment without a name");
 	else if (rc == -SL_EUNSUPP)
 		a->n_elsewhere++;
@@ -106,6 +111,9 @@ static void print_good(const struct args *a, const struct recorded *r)
 	       (unsigned long long)r->n_lines, r->open ? " (still open)" : "");
 	if (a->n_elsewhere > 0)
 		printf("; %u of them are in storage only", a->n_elsewhere);
+	if (a->n_vanished > 0)
+		printf("; %u of them went with its directory, which was removed while it ran",
+		       a->n_vanished);
 	printf("\n");
 }
 
@@ -126,8 +134,8 @@ static void verify_one(void *arg, const char *path)
 		complain(a, path, "the journal was changed", NULL);
 	if (r.cut)
 		complain(a, path, "the journal has lost lines at its end", NULL);
-	a->n_elsewhere = 0;
-	json_array_foreach(r.segments, i, s) verify_segment(a, &r, s);
+	a->n_elsewhere = a->n_vanished = 0;
+	json_array_foreach(r.segments, i, s) verify_segment(a, &r, i, s);
 	if (a->n_bad == before)
 		print_good(a, &r);
 	recorded_close(&r);

@@ -130,6 +130,7 @@ struct recording {
 	unsigned n_segments, n_pending, n_labels; /* pending: files at the disk */
 	uint64_t bytes, last_media_ms;
 	struct journal journal;
+	struct disk_file *lines; /* of it; NULL: none has been written */
 	struct sl_buf past_tracks, past_people; /* JSON of those that have ended, with commas */
 	struct series *room_series;
 	struct held *held; /* frames for it, by time */
@@ -196,6 +197,8 @@ void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint6
 /* No more; the room has let go of it. It is freed when its last file is. */
 void recording_end(struct recording *rec, const char *end_state, const char *reason);
 void recording_tick(struct recording *rec);
+/* Its directory was removed, or moved, from outside. */
+void recording_vanished(struct recording *rec);
 /* A file of it is not whole: said, counted, and it ends as recording_stop has it. */
 void recording_fail(struct recording *rec, const char *file, int error);
 void recording_stop(struct recording *rec, int error);

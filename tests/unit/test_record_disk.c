@@ -1,6 +1,6 @@
 /*
  * The disk's threads on a disk that takes no more, or not now: what is in a file plays, and lines,
- * names and removals wait in their order. A full disk is a limit on the length of files, one that
+ * names and removals wait in their order; and under directories that are removed. A full disk is a limit on the length of files, one that
  * refuses a name is a directory that stands in its place.
  */
 #include <errno.h>
@@ -16,7 +16,8 @@
 static struct sl_loop *loop;
 static struct disk *disk;
 static char dir[] = "/tmp/sluice-disk-XXXXXX", path[300];
-static unsigned n_done, n_failed;
+static struct disk_file *lines; /* in dir */
+static unsigned n_done, n_failed, n_vanished;
 static struct disk_result result;
 static int failed_with;
 
@@ -38,12 +39,16 @@ static void begin(enum disk_sync sync)
 	sl_assert(mkdtemp(dir) && loop_new(&loop) == 0);
 	with.loop = loop;
 	sl_assert(disk_start(&with, &disk) == 0);
+	lines = disk_lines_begin(disk, dir, "lines");
+	sl_assert(lines);
 }
 
 static void end(void)
 {
 	char command[64];
 
+	if (disk)
+		disk_lines_end(lines);
 	disk_stop(disk);
 	loop_free(loop);
 	(void)snprintf(command, sizeof command, "rm -rf %s", dir);
@@ -187,9 +192,9 @@ TEST(lines_and_marks_wait_in_order_until_the_disk_takes_them)
 	disk_put(disk, dir, "mark", SL_STR("open"));
 	disk_settle(disk);
 	files_are_at_most(10);
-	disk_append(disk, dir, "lines", SL_STR("first\n"));
-	disk_append(disk, dir, "lines", SL_STR("second\n")); /* four bytes of it would fit */
-	disk_append(disk, dir, "lines", SL_STR("third\n"));
+	disk_append(lines, SL_STR("first\n"));
+	disk_append(lines, SL_STR("second\n")); /* four bytes of it would fit */
+	disk_append(lines, SL_STR("third\n"));
 	disk_put(disk, dir, "small", SL_STR("old"));
 	disk_put(disk, dir, "small", SL_STR("new"));
 	disk_remove(disk, dir, "mark");
@@ -206,7 +211,7 @@ TEST(lines_and_marks_wait_in_order_until_the_disk_takes_them)
 	CHECK(holds("small", "new"));
 	CHECK_INT(length_of("mark"), -1);
 	CHECK_INT(n_called, 1);
-	disk_append(disk, dir, "lines", SL_STR("fourth\n"));
+	disk_append(lines, SL_STR("fourth\n"));
 	disk_settle(disk);
 	CHECK(holds("lines", "first\nsecond\nthird\nfourth\n"));
 	end();
@@ -226,10 +231,11 @@ TEST(a_name_that_is_refused_comes_later_and_before_lines_about_the_file)
 	CHECK_INT(result.error, EISDIR);
 	CHECK(result.renamed);
 	CHECK_INT(result.bytes, 96);
-	disk_append(disk, dir, "lines", SL_STR("a.pcapng is there\n"));
+	disk_append(lines, SL_STR("a.pcapng is there\n"));
 	disk_settle(disk);
 	CHECK_INT(length_of("lines"), -1);
 	sl_assert(rmdir(in_dir("a.pcapng")) == 0);
+	disk_lines_end(lines);
 	disk_stop(disk); /* the last attempt */
 	CHECK_INT(length_of("a.pcapng"), 96);
 	CHECK(holds("lines", "a.pcapng is there\n"));
@@ -243,8 +249,9 @@ TEST(what_is_still_refused_at_the_end_stays_as_a_crash_would_leave_it)
 	disk_put(disk, dir, "mark", SL_STR("open"));
 	disk_settle(disk);
 	sl_assert(mkdir(in_dir("lines"), 0700) == 0);
-	disk_append(disk, dir, "lines", SL_STR("first\n"));
+	disk_append(lines, SL_STR("first\n"));
 	disk_remove(disk, dir, "mark");
+	disk_lines_end(lines);
 	disk_stop(disk);
 	CHECK(holds("mark", "open"));
 	disk = NULL;
@@ -253,15 +260,133 @@ TEST(what_is_still_refused_at_the_end_stays_as_a_crash_would_leave_it)
 
 TEST(one_directory_in_trouble_holds_up_no_other)
 {
+	struct disk_file *others;
 	char other[300];
 
 	begin(DISK_SYNC_NEVER);
 	(void)snprintf(other, sizeof other, "%s/other", dir);
+	others = disk_lines_begin(disk, other, "lines");
+	sl_assert(others);
 	sl_assert(mkdir(in_dir("lines"), 0700) == 0);
-	disk_append(disk, dir, "lines", SL_STR("first\n"));
-	disk_append(disk, other, "lines", SL_STR("another\n"));
+	disk_append(lines, SL_STR("first\n"));
+	disk_append(others, SL_STR("another\n"));
 	disk_settle(disk);
 	CHECK(holds("other/lines", "another\n"));
+	disk_lines_end(others);
+	end();
+}
+
+static void remove_dir(void)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof command, "rm -rf %s", dir);
+	sl_assert(system(command) == 0);
+}
+
+TEST(lines_of_a_directory_that_was_removed_come_back_with_the_next_one)
+{
+	begin(DISK_SYNC_SEGMENT);
+	disk_append(lines, SL_STR("first\n"));
+	disk_append(lines, SL_STR("second\n"));
+	disk_settle(disk);
+	remove_dir();
+	disk_append(lines, SL_STR("third\n"));
+	disk_settle(disk);
+	CHECK(holds("lines", "first\nsecond\nthird\n"));
+	CHECK_INT(length_of("lines.new"), -1);
+	sl_assert(unlink(in_dir("lines")) == 0); /* the second time, and alone */
+	disk_append(lines, SL_STR("fourth\n"));
+	disk_settle(disk);
+	CHECK(holds("lines", "first\nsecond\nthird\nfourth\n"));
+	CHECK_INT(disk_errors(disk), 0);
+	end();
+}
+
+TEST(lines_that_another_file_stands_in_for_are_the_right_ones_again)
+{
+	char away[320], moved[340];
+	int fd;
+
+	begin(DISK_SYNC_NEVER);
+	(void)snprintf(away, sizeof away, "%s-away", dir);
+	(void)snprintf(moved, sizeof moved, "%s/lines", away);
+	disk_append(lines, SL_STR("first\n"));
+	disk_settle(disk);
+	sl_assert(rename(dir, away) == 0 && mkdir(dir, 0700) == 0);
+	fd = open(in_dir("lines"), O_WRONLY | O_CREAT, 0600);
+	sl_assert(fd >= 0 && write(fd, "old\n", 4) == 4);
+	close(fd);
+	disk_append(lines, SL_STR("second\n"));
+	disk_settle(disk);
+	CHECK(holds("lines", "first\nsecond\n"));
+	sl_assert(unlink(moved) == 0 && rmdir(away) == 0);
+	end();
+}
+
+TEST(lines_come_back_once_the_disk_takes_them)
+{
+	begin(DISK_SYNC_NEVER);
+	disk_append(lines, SL_STR("a line that is long\n"));
+	disk_settle(disk);
+	remove_dir();
+	files_are_at_most(10);
+	disk_append(lines, SL_STR("second\n"));
+	disk_append(lines, SL_STR("third\n"));
+	disk_settle(disk);
+	CHECK_INT(length_of("lines"), -1);
+	CHECK_INT(length_of("lines.new"), -1);
+	files_are_at_most(RLIM_INFINITY);
+	disk_tick(disk);
+	disk_settle(disk);
+	CHECK(holds("lines", "a line that is long\nsecond\nthird\n"));
+	end();
+}
+
+TEST(an_open_file_of_a_directory_that_was_removed_gets_its_name_in_the_next)
+{
+	struct disk_file *f;
+
+	begin(DISK_SYNC_SEGMENT);
+	f = file("a.pcapng");
+	write_blocks(f, 3);
+	disk_settle(disk);
+	remove_dir();
+	disk_file_end(f);
+	disk_settle(disk);
+	CHECK(n_done == 1 && result.error == 0 && result.renamed);
+	CHECK_INT(length_of("a.pcapng"), 96);
+	CHECK_INT(length_of("a.pcapng.part"), -1);
+	end();
+}
+
+static void on_vanished(void *arg)
+{
+	(void)arg;
+	n_vanished++;
+}
+
+TEST(what_stands_beside_a_recording_says_when_it_was_removed)
+{
+	struct disk_file *f;
+
+	begin(DISK_SYNC_NEVER);
+	n_vanished = 0;
+	f = disk_scratch_begin(disk, dir, ".scratch", on_vanished, NULL);
+	sl_assert(f);
+	disk_scratch_write(f, 0, SL_STR("one"));
+	disk_settle(disk);
+	CHECK_INT(n_vanished, 0);
+	remove_dir();
+	disk_scratch_write(f, 0, SL_STR("two"));
+	disk_settle(disk);
+	CHECK_INT(n_vanished, 1);
+	CHECK(holds(".scratch", "two"));
+	remove_dir();
+	disk_scratch_write(f, 0, SL_STR("six"));
+	disk_scratch_end(f); /* whose owner wants no more news */
+	disk_settle(disk);
+	CHECK_INT(n_vanished, 1);
 	end();
 }
 
