@@ -80,6 +80,8 @@ static void open_phone(unsigned port, const char *ip, unsigned to, unsigned kind
 	p->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)to)};
 	if (inet_pton(AF_INET, ip, &p->to.sin_addr) != 1)
 		die(ip);
+	if (connect(p->fd, (struct sockaddr *)&p->to, sizeof p->to) < 0)
+		die("connect");
 	p->kind = &kinds[kind];
 	p->seq = (uint16_t)(n_phones * 7);
 	p->ts = n_phones * 1000;
@@ -97,29 +99,27 @@ static void say(struct phone *p)
 	memcpy(packet + 4, &ts, 4);
 	memcpy(packet + 8, &ssrc, 4);
 	memcpy(packet + 12, p->kind->frames[p->at].data, len);
-	if (len > 0 && sendto(p->fd, packet, 12 + len, 0, (struct sockaddr *)&p->to, sizeof p->to) > 0)
+	if (len > 0 && send(p->fd, packet, 12 + len, 0) > 0)
 		sent++;
 	p->seq++;
 	p->ts += p->kind->step;
 	p->at = (p->at + 1) % p->kind->n;
 }
 
+/* One packet; what else waits is told of again. */
 static void hear(struct phone *p)
 {
 	uint8_t data[2048];
-	ssize_t n;
+	ssize_t n = recv(p->fd, data, sizeof data, 0);
+	uint16_t seq = (uint16_t)(data[2] << 8 | data[3]);
 
-	while ((n = recv(p->fd, data, sizeof data, 0)) >= 12) {
-		uint16_t seq = (uint16_t)(data[2] << 8 | data[3]);
-
-		if (data[1] >= 192 && data[1] <= 223)
-			continue; /* a report */
-		received++;
-		if (p->heard && (uint16_t)(seq - p->expected) < 1000)
-			missing += (uint16_t)(seq - p->expected);
-		p->heard = true;
-		p->expected = (uint16_t)(seq + 1);
-	}
+	if (n < 12 || (data[1] >= 192 && data[1] <= 223)) /* nothing, or a report */
+		return;
+	received++;
+	if (p->heard && (uint16_t)(seq - p->expected) < 1000)
+		missing += (uint16_t)(seq - p->expected);
+	p->heard = true;
+	p->expected = (uint16_t)(seq + 1);
 }
 
 static uint64_t now_ns(void)
@@ -130,20 +130,18 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Between slices what has come is read. */
+/* It sleeps, then reads all that has come: who wakes for each packet takes the CPU from the one that is measured. */
 static void listen_until(int ep, uint64_t end_ns)
 {
+	const struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000u), .tv_nsec = (long)(end_ns % 1000000000u)};
 	struct epoll_event events[256];
+	int n;
 
-	for (;;) {
-		uint64_t now = now_ns();
-		int n = epoll_wait(ep, events, 256, now < end_ns ? (int)((end_ns - now) / 1000000) : 0);
-
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+		;
+	while ((n = epoll_wait(ep, events, 256, 0)) > 0)
 		for (int i = 0; i < n; i++)
 			hear(events[i].data.ptr);
-		if (now_ns() >= end_ns)
-			return;
-	}
 }
 
 static int watch_all(void)
