@@ -68,12 +68,16 @@ class Baresip:
         except OSError:
             return False
 
-    def sees(self):
+    def said(self):
+        """How much its log has of now: what it is to see since then."""
+        return os.path.getsize(self.log.name)
+
+    def sees(self, since=0):
         """Pictures that it has decoded in the last seconds, in one second; 0: none."""
         with open(self.log.name, "rb") as f:
-            text = f.read().decode(errors="replace")
-        rates = re.findall(r"efps=[0-9.]+/([0-9.]+)", text)
-        return float(rates[-1]) if "receiving with resolution" in text and rates else 0
+            data = f.read()
+        rates = re.findall(r"efps=[0-9.]+/([0-9.]+)", data[since:].decode(errors="replace"))
+        return float(rates[-1]) if b"receiving with resolution" in data and rates else 0
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()
