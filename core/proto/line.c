@@ -203,6 +203,7 @@ static enum sl_line_verdict receive_rtcp(struct sl_line *l, struct sl_line_in *i
 			read_reports(l, &b, mid_ntp(ntp_of_ns(now_ns)));
 		line_read_feedback(l, &b, in);
 	}
+	in->rtcp = (struct sl_str){(const char *)data, len};
 	return SL_LINE_RTCP;
 }
 
@@ -370,17 +371,29 @@ int line_end_report(struct sl_line *l, struct sl_rtcp_writer *w, uint8_t *dst)
 {
 	int len = sl_rtcp_end(w);
 
-	return len > 0 && l->out ? srtp_seal_rtcp(l->out, dst, (size_t)len) : len;
+	return len > 0 ? sl_line_seal_report(l, dst, (size_t)len) : len;
 }
 
-int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
+int sl_line_draft_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
 {
 	struct sl_rtcp_writer w;
 
 	line_begin_report(l, &w, now_ns, dst);
 	if (bye)
 		sl_rtcp_put_bye(&w, &l->o.ssrc, 1);
-	return line_end_report(l, &w, dst);
+	return sl_rtcp_end(&w);
+}
+
+int sl_line_seal_report(struct sl_line *l, uint8_t *dst, size_t len)
+{
+	return l->out ? srtp_seal_rtcp(l->out, dst, len) : (int)len;
+}
+
+int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst)
+{
+	int len = sl_line_draft_report(l, now_ns, bye, dst);
+
+	return len > 0 ? sl_line_seal_report(l, dst, (size_t)len) : len;
 }
 
 /* ---- statistics */

@@ -192,6 +192,22 @@ static void on_block(struct sl_rtc *c, const struct sl_rtcp_block *b)
 	}
 }
 
+/* Before it is answered, or sealed. Nobody is told of what comes while there is no way back. */
+static void show(struct sl_rtc *c, struct sl_str data, bool ours)
+{
+	const struct sl_addr *remote, *local;
+
+	if (!c->handler->rtcp || !c->selected)
+		return;
+	remote = &c->selected->ice.remote;
+	local = &c->selected->ice.local;
+	c->handler->rtcp(c->arg, c,
+			 &(struct sl_rtc_rtcp){.data = data,
+					       .from = ours ? local : remote,
+					       .to = ours ? remote : local,
+					       .over_tcp = c->selected->tcp != NULL});
+}
+
 void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p)
 {
 	struct sl_rtcp_block b = {0};
@@ -211,6 +227,7 @@ void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p)
 		rtc_count(c, RTC_rtp_malformed);
 		return;
 	}
+	show(c, (struct sl_str){(const char *)p->data, len}, false);
 	while (!c->closing && sl_rtcp_next(p->data, len, &b))
 		on_block(c, &b);
 	rtc_touch(c);
@@ -232,6 +249,7 @@ void rtc_rtcp_finish(struct sl_rtc *c, struct sl_rtcp_writer *w, struct sl_packe
 	int len = sl_rtcp_end(w);
 
 	if (sl_check(len >= 0) && len > 0) {
+		show(c, (struct sl_str){(const char *)p->data, (size_t)len}, true);
 		len = srtp_seal_rtcp(c->out, p->data, (size_t)len);
 		if (len > 0) {
 			p->len = (uint32_t)len;

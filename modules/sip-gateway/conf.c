@@ -136,6 +136,9 @@ static const struct sl_directive hep_fields[] = {
 		 .doc = "This node's number there (capture agent)."),
 	SL_FIELD(struct hep_conf, password, SL_T_SECRET, .max = 128,
 		 .doc = "What the collector knows it by. Unset: none is sent."),
+	SL_FIELD(struct hep_conf, rtcp, SL_T_BOOL, .dflt = "on",
+		 .doc = "Reports of media (RTCP), too: what each party of a call says of what it "
+			"hears, and what it is told."),
 	SL_DIRS_END,
 };
 
@@ -300,7 +303,7 @@ const struct sl_directive sip_directives[] = {
 	MAIN(tls, SL_T_RECORD, .fields = tls_fields, .doc = "Connections to trunks over TLS."),
 	MAIN(hep, SL_T_RECORD, .fields = hep_fields,
 	     .doc = "A collector of signalling (HEP version 3, as Homer and sngrep): every SIP "
-		    "message in and out, and the record of each call."),
+		    "message in and out, reports of media (RTCP), and the record of each call."),
 	MAIN(siprec, SL_T_RECORD, .fields = siprec_fields,
 	     .doc = "Recorders of others (RFC 7866), which get a copy of calls."),
 	MAIN(media, SL_T_RECORD, .fields = legs_fields,

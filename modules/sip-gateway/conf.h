@@ -88,6 +88,7 @@ struct sip_conf {
 		struct sl_addr server;
 		int64_t id;
 		struct sl_str password;
+		bool rtcp;
 	} hep;
 	struct siprec_conf {	       /* siprec */
 		struct sl_list trunks; /* struct sl_str */

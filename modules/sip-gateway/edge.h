@@ -68,6 +68,7 @@ struct edge_leg {
 	uint32_t owner, id;
 	struct leg *leg;
 	bool orphan; /* its process has died */
+	char *call_id; /* owned; NULL: not known, so far or at all */
 	/* people.c: those of a room that its process wants to hear of */
 	struct edge_leg *watch_next;
 	char *room; /* owned; NULL: it does not */
@@ -147,6 +148,9 @@ int mirror_open(struct edge *e);
 void mirror_close(struct edge *e);
 void mirror_in(struct edge *e, const struct sip_flow *flow, struct sl_str message);
 void mirror_out(struct edge *e, const struct sip_flow *flow, struct sl_str message);
+/* RTCP of a leg whose party has this Call-ID; empty: nobody could tell whose it is */
+void mirror_report(struct edge *e, struct sl_str call_id, const struct leg_report *r);
+bool mirror_wants_reports(const struct edge *e);
 /* The record of a call that is over */
 void mirror_record(struct edge *e, struct sl_str json);
 

@@ -63,6 +63,13 @@ enum leg_state {
 };
 const char *leg_state_name(unsigned state);
 
+/* A report that the party has sent, or is sent: a compound of RTCP, plain and checked */
+struct leg_report {
+	struct sl_str data;
+	struct sl_addr from, to;
+	bool over_tcp;
+};
+
 /* Members may be NULL. */
 struct leg_handler {
 	void (*state)(void *arg, struct leg *l, enum leg_state state, const char *why);
@@ -81,6 +88,8 @@ struct leg_handler {
 	void (*room_ended)(void *arg, struct leg *l, enum sl_mixer_end end, const char *why);
 	/* Somebody has written to its room. */
 	void (*room_text)(void *arg, struct leg *l, struct sl_str name, struct sl_str text);
+	/* RTCP that goes past, of sound and video, both ways. The leg may not be closed by it. */
+	void (*report)(void *arg, struct leg *l, const struct leg_report *r);
 };
 
 struct leg_opts {

@@ -139,6 +139,27 @@ int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg)
 	return rc < 0 ? rc : send_command(p, &m);
 }
 
+/* A collector hears of each party's media under the Call-ID of its own dialog; of a browser's,
+ * which has none, under that of somebody it talks with. */
+static void tell_call_id(struct party *p)
+{
+	const struct call *c = p->call;
+	const struct party *named = p;
+
+	if (c->stack->conf->hep.server.family == 0 || !c->stack->conf->hep.rtcp ||
+	    p->kind == PARTY_SPAN)
+		return;
+	for (const struct party *q = c->parties; q && !named->call_id; q = q->next)
+		if (q->kind == PARTY_SIP)
+			named = q;
+	if (!named->call_id)
+		return;
+	party_leg_tell(p, WIRE_LEG_CALL_ID, 0, sl_str_c(named->call_id));
+	for (struct party *q = c->parties; q && p->kind == PARTY_SIP; q = q->next)
+		if (q->kind == PARTY_BROWSER)
+			party_leg_tell(q, WIRE_LEG_CALL_ID, 0, sl_str_c(named->call_id));
+}
+
 int party_leg_open(struct party *p)
 {
 	const struct sl_list *codecs = codecs_of(p);
@@ -158,7 +179,10 @@ int party_leg_open(struct party *p)
 	for (size_t i = 0; i < codecs->n && i < WIRE_MAX_CODECS; i++)
 		m.list[m.n_list++] =
 			(uint8_t)sl_codec_by_name(*SL_LIST_AT(*codecs, struct sl_str, i));
-	return send_command(p, &m);
+	rc = send_command(p, &m);
+	if (rc == 0)
+		tell_call_id(p);
+	return rc;
 }
 
 static void on_stats(struct party *p, int rc, struct sl_str text)

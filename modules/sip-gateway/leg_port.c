@@ -34,15 +34,30 @@ static void hear_packet(struct leg *l, struct sl_packet *p, const struct sl_line
 		leg_hear(l, rtp, in->seq, f);
 }
 
+/* For who looks on, before anybody heeds it. at: the socket that it came to */
+static void show_heard(struct leg *l, const struct sl_packet *p, const struct sl_udp *at,
+		       struct sl_str rtcp)
+{
+	if (leg_handler_of(l)->report)
+		leg_handler_of(l)->report(
+			l->o.arg, l,
+			&(struct leg_report){
+				.data = rtcp, .from = p->from, .to = *sl_udp_local(at)});
+}
+
 static void receive(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
 {
+	enum sl_line_verdict verdict;
 	struct sl_line_in in;
 
 	if (l->closed)
 		return;
-	if (sl_line_receive(l->line, &in, p->data, p->len, &p->from, on_rtcp_port, p->time_ns) ==
-	    SL_LINE_RTP)
+	verdict = sl_line_receive(l->line, &in, p->data, p->len, &p->from, on_rtcp_port,
+				  p->time_ns);
+	if (verdict == SL_LINE_RTP)
 		hear_packet(l, p, &in);
+	else if (verdict == SL_LINE_RTCP)
+		show_heard(l, p, on_rtcp_port ? l->rtcp : l->rtp, in.rtcp);
 }
 
 static void on_rtp(void *arg, struct sl_packet *p)
@@ -89,8 +104,10 @@ static void receive_video(struct leg *l, struct sl_packet *p, bool on_rtcp_port)
 				  p->time_ns);
 	if (verdict == SL_LINE_RTP)
 		see_packet(l, p, &in);
-	else if (verdict == SL_LINE_RTCP)
-		heed(l, &in);
+	if (verdict != SL_LINE_RTCP)
+		return;
+	show_heard(l, p, on_rtcp_port ? l->video->rtcp : l->video->rtp, in.rtcp);
+	heed(l, &in);
 }
 
 static void on_video_rtp(void *arg, struct sl_packet *p)
@@ -234,35 +251,50 @@ void leg_port_send_video(struct leg *l, struct sl_packet *p, bool rtcp)
 		return; /* a full queue; counted there */
 }
 
-/* Of one line, to be sent; NULL: there is no packet */
-static struct sl_packet *report_of(struct leg *l, struct sl_line *line, bool bye)
+/* One of the leg's two lines, with its sockets */
+struct way {
+	struct sl_line *line;
+	struct sl_udp *rtp, *rtcp;
+	void (*send)(struct leg *l, struct sl_packet *p, bool rtcp);
+};
+
+static void show_said(struct leg *l, const struct way *way, const struct sl_packet *p)
+{
+	const struct sl_udp *at = sl_line_is_mux(way->line) ? way->rtp : way->rtcp;
+
+	if (leg_handler_of(l)->report && sl_line_rtcp_to(way->line)->port)
+		leg_handler_of(l)->report(
+			l->o.arg, l,
+			&(struct leg_report){.data = {(const char *)p->data, p->len},
+					     .from = *sl_udp_local(at),
+					     .to = *sl_line_rtcp_to(way->line)});
+}
+
+static void report_on(struct leg *l, const struct way *way, bool bye)
 {
 	struct sl_packet *p = sl_packet_new(l->all->w);
-	int len = p ? sl_line_report(line, leg_now_ns(l), bye, p->data) : 0;
+	int len = p ? sl_line_draft_report(way->line, leg_now_ns(l), bye, p->data) : 0;
 
 	if (len > 0) {
 		p->len = (uint32_t)len;
-		return p;
+		show_said(l, way, p);
+		len = sl_line_seal_report(way->line, p->data, p->len);
+	}
+	if (len > 0) {
+		p->len = (uint32_t)len;
+		way->send(l, p, true);
 	}
 	if (p)
 		sl_packet_unref(p);
-	return NULL;
 }
 
 void leg_port_report(struct leg *l, bool bye)
 {
-	struct sl_packet *p;
+	const struct leg_video *v = l->video;
 
 	if (!l->rtp || !l->agreed_ns)
 		return;
-	p = report_of(l, l->line, bye);
-	if (p) {
-		leg_port_send(l, p, true);
-		sl_packet_unref(p);
-	}
-	p = leg_has_video(l) ? report_of(l, l->video->line, bye) : NULL;
-	if (p) {
-		leg_port_send_video(l, p, true);
-		sl_packet_unref(p);
-	}
+	report_on(l, &(struct way){l->line, l->rtp, l->rtcp, leg_port_send}, bye);
+	if (leg_has_video(l))
+		report_on(l, &(struct way){v->line, v->rtp, v->rtcp, leg_port_send_video}, bye);
 }

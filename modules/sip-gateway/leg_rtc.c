@@ -103,6 +103,19 @@ static void on_key_frame(void *arg, struct sl_rtc_media *m)
 		leg_video_wanted(l);
 }
 
+static void on_rtcp(void *arg, struct sl_rtc *c, const struct sl_rtc_rtcp *rtcp)
+{
+	struct leg *l = arg;
+
+	(void)c;
+	if (leg_handler_of(l)->report)
+		leg_handler_of(l)->report(l->o.arg, l,
+					  &(struct leg_report){.data = rtcp->data,
+							       .from = *rtcp->from,
+							       .to = *rtcp->to,
+							       .over_tcp = rtcp->over_tcp});
+}
+
 static void on_negotiate(void *arg, struct sl_rtc *c)
 {
 	struct leg *l = arg;
@@ -117,6 +130,7 @@ static const struct sl_rtc_handler handler = {
 	.track = on_track,
 	.rtp = on_rtp,
 	.clock = on_clock,
+	.rtcp = on_rtcp,
 	.key_frame = on_key_frame,
 	.negotiate = on_negotiate};
 

@@ -43,6 +43,7 @@ static void forget(struct edge_leg *l, const char *why)
 	people_unwatch(l);
 	sl_htab_remove(&e->leg_table, &l->node);
 	leg_close(l->leg, why);
+	free(l->call_id);
 	e->w->n_holds--; /* a draining worker stays as long as people talk */
 	sl_gauge_add(&e->m[M_LEGS], -1);
 	free(l);
@@ -155,6 +156,15 @@ static void on_room_ended(void *arg, struct leg *leg, enum sl_mixer_end end, con
 	tell_room_ended(arg, end, why);
 }
 
+static void on_report(void *arg, struct leg *leg, const struct leg_report *r)
+{
+	const struct edge_leg *l = arg;
+
+	(void)leg;
+	if (l->call_id)
+		mirror_report(l->edge, sl_str_c(l->call_id), r);
+}
+
 static const struct leg_handler handler = {.state = on_state,
 					   .dtmf = on_dtmf,
 					   .played = on_played,
@@ -162,7 +172,8 @@ static const struct leg_handler handler = {.state = on_state,
 					   .changed = on_changed,
 					   .key_frame = on_key_frame,
 					   .room_ended = on_room_ended,
-					   .room_text = on_room_text};
+					   .room_text = on_room_text,
+					   .report = on_report};
 
 /* ---- commands */
 
@@ -306,6 +317,18 @@ static int copy(const struct edge_leg *l, const struct edge_leg *from, uint32_t 
 				     : leg_copy(l->leg, from->leg, prefers);
 }
 
+/* Only for a collector: nobody else asks whose a leg is. */
+static int name_leg(struct edge_leg *l, struct sl_str call_id)
+{
+	char *copy = mirror_wants_reports(l->edge) ? sl_str_dup(call_id) : NULL;
+
+	if (!copy)
+		return mirror_wants_reports(l->edge) ? -SL_ENOMEM : 0;
+	free(l->call_id);
+	l->call_id = copy;
+	return 0;
+}
+
 static int command(struct edge_leg *l, const struct wire_leg *m)
 {
 	struct edge_leg *other = find(l->edge, l->owner, m->a);
@@ -353,6 +376,8 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 	case WIRE_LEG_KEY_FRAME:
 		leg_video_wanted(l->leg);
 		return 0;
+	case WIRE_LEG_CALL_ID:
+		return name_leg(l, m->text);
 	case WIRE_LEG_HEARD:
 		return take_digits(l, m->text, m->a);
 	default:
@@ -402,6 +427,7 @@ static void adopt_leg(struct edge *e, uint32_t owner, const struct wire_leg *m)
 	leg_close(l->leg, "out of memory");
 	e->w->n_holds--;
 	sl_gauge_add(&e->m[M_LEGS], -1);
+	free(l->call_id);
 	free(l);
 }
 

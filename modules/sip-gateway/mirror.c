@@ -1,6 +1,6 @@
 /*
  * sip-gateway/mirror.c: every SIP message of this worker, in and out, told to a collector by HEP;
- * and the record of a call when it is over.
+ * the reports of its media legs, and the record of a call when it is over.
  *
  * One datagram each, at once or not at all: a collector that is away or slow costs nothing but what
  * it does not get, which is counted.
@@ -11,7 +11,10 @@
 #include <sluice/clock.h>
 #include <sluice/udp.h>
 
-enum { MAX_HEP = 64 * 1024 - 1 };
+enum {
+	MAX_HEP = 64 * 1024 - 1,
+	MAX_JSON = 8 * 1024, /* of a report, which has 31 blocks at most */
+};
 
 static void on_packet(void *arg, struct sl_packet *p)
 {
@@ -83,6 +86,32 @@ void mirror_out(struct edge *e, const struct sip_flow *flow, struct sl_str messa
 
 	if (e->hep)
 		tell_message(e, &known, message, false);
+}
+
+void mirror_report(struct edge *e, struct sl_str call_id, const struct leg_report *r)
+{
+	struct hep_packet p = {.kind = HEP_RTCP,
+			       .stream = r->over_tcp,
+			       .from = r->from,
+			       .to = r->to,
+			       .correlation = call_id};
+	struct sl_rtcp_block at = {0};
+	struct sl_buf json;
+
+	if (!mirror_wants_reports(e) || call_id.len == 0)
+		return;
+	sl_buf_init(&json, MAX_JSON);
+	while (hep_rtcp_next(&json, r->data, &at)) {
+		p.payload = sl_buf_view(&json);
+		if (sl_buf_ok(&json) == 0)
+			tell(e, &p);
+	}
+	sl_buf_free(&json);
+}
+
+bool mirror_wants_reports(const struct edge *e)
+{
+	return e->hep && e->conf->hep.rtcp;
 }
 
 /* Under the Call-ID of its first party. */

@@ -104,6 +104,7 @@ enum wire_leg_verb {
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
 	WIRE_LEG_COPY,	    /* a: the leg that is copied, b: WIRE_COPY_ flags */
 	WIRE_LEG_PEOPLE,    /* text: its room, whose people are told from now on */
+	WIRE_LEG_CALL_ID,   /* text: the Call-ID under which a collector hears of its reports */
 };
 enum { WIRE_MAX_CODECS = 8 };
 /* Its codecs are preferred; what its party hears is copied, not what it says */

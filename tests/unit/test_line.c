@@ -77,6 +77,36 @@ static bool ask(struct sl_line *a, struct sl_line *b, bool fir, bool again)
 	       in.key_frame;
 }
 
+/* With keys, what is sent is not what was drafted, and what is heard is. */
+TEST(who_looks_on_sees_reports_plain_on_both_sides)
+{
+	uint8_t wire[SL_LINE_RTCP_MAX], draft[SL_LINE_RTCP_MAX];
+	struct sl_sdes keys;
+	struct sl_addr from;
+	struct sl_line_in in;
+	struct sl_line *a, *b;
+	int n, len;
+
+	begin();
+	a = open_line(7, &there);
+	b = open_line(8, &here);
+	CHECK_INT(sl_sdes_draw(&keys, 1, SL_SRTP_AES128_CM_SHA1_80), 0);
+	CHECK_INT(sl_line_set_keys(a, &keys, &keys), 0);
+	CHECK_INT(sl_line_set_keys(b, &keys, &keys), 0);
+	CHECK_INT(say(a, b, &here, &in), SL_LINE_RTP);
+	n = sl_line_draft_report(a, now_ns, false, wire);
+	CHECK(n > 0);
+	memcpy(draft, wire, (size_t)n);
+	len = sl_line_seal_report(a, wire, (size_t)n);
+	CHECK(len > n && memcmp(wire + 8, draft + 8, (size_t)n - 8) != 0);
+	from = here;
+	from.port++;
+	CHECK_INT(sl_line_receive(b, &in, wire, (size_t)len, &from, true, now_ns), SL_LINE_RTCP);
+	CHECK(sl_str_eq(in.rtcp, (struct sl_str){(const char *)draft, (size_t)n}));
+	sl_line_free(a);
+	sl_line_free(b);
+}
+
 TEST(key_frames_are_asked_for_and_a_repeated_fir_is_one_request)
 {
 	struct sl_line_stats stats;

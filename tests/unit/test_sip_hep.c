@@ -1,5 +1,6 @@
 /*
- * tests/unit/test_sip_hep.c: packets of HEP version 3, byte by byte, by its specification.
+ * tests/unit/test_sip_hep.c: packets of HEP version 3, byte by byte, by its specification;
+ * and reports of media as collectors read them.
  */
 #include "lib/test.h"
 
@@ -76,6 +77,75 @@ TEST(what_no_datagram_can_hold_is_refused)
 	sl_buf_init(&out, 65535);
 	p.payload = (struct sl_str){much, sizeof much};
 	CHECK_INT(hep_write(&out, &p), -SL_ELIMIT);
+	sl_buf_free(&out);
+}
+
+/* ---- reports */
+
+static uint8_t wire[1500];
+static struct sl_rtcp_writer w;
+
+static struct sl_str compound(void)
+{
+	int len = sl_rtcp_end(&w);
+
+	return (struct sl_str){(const char *)wire, len > 0 ? (size_t)len : 0};
+}
+
+static bool json_is(const char *expected)
+{
+	struct sl_str got = sl_buf_view(&out);
+
+	if (sl_str_eq(got, sl_str_c(expected)))
+		return true;
+	printf("# %.*s\n", SL_FMT(got));
+	return false;
+}
+
+TEST(each_report_of_a_compound_is_an_object_and_names_are_left_out)
+{
+	const struct sl_rtcp_sr sr = {7, UINT64_C(0xe8f1c2d3c0000000), 160, 3, 480};
+	const struct sl_rtcp_report r[] = {{9, 25, -2, 65540, 80, 1, 2}, {10, 0, 4, 5, 6, 7, 8}};
+	struct sl_rtcp_block at = {0};
+
+	sl_buf_init(&out, 4096);
+	sl_rtcp_begin(&w, wire, sizeof wire);
+	sl_rtcp_put_report(&w, 7, &sr, r, 1);
+	sl_rtcp_put_cname(&w, 7, SL_STR("n@me"));
+	sl_rtcp_put_pli(&w, 7, 9);
+	sl_rtcp_put_report(&w, 8, NULL, r, 2);
+	CHECK(hep_rtcp_next(&out, compound(), &at));
+	CHECK(json_is("{\"sender_information\":{\"ntp_timestamp_sec\":3908158163,"
+		      "\"ntp_timestamp_usec\":750000,\"rtp_timestamp\":160,\"packets\":3,"
+		      "\"octets\":480},\"ssrc\":7,\"type\":200,\"report_blocks\":[{"
+		      "\"source_ssrc\":9,\"fraction_lost\":25,\"packets_lost\":0,"
+		      "\"highest_seq_no\":65540,\"ia_jitter\":80,\"lsr\":1,\"dlsr\":2}],"
+		      "\"report_count\":1}"));
+	CHECK(hep_rtcp_next(&out, compound(), &at));
+	CHECK(json_is("{\"ssrc\":8,\"type\":201,\"report_blocks\":[{"
+		      "\"source_ssrc\":9,\"fraction_lost\":25,\"packets_lost\":0,"
+		      "\"highest_seq_no\":65540,\"ia_jitter\":80,\"lsr\":1,\"dlsr\":2},{"
+		      "\"source_ssrc\":10,\"fraction_lost\":0,\"packets_lost\":4,"
+		      "\"highest_seq_no\":5,\"ia_jitter\":6,\"lsr\":7,\"dlsr\":8}],"
+		      "\"report_count\":2}"));
+	CHECK(!hep_rtcp_next(&out, compound(), &at));
+	sl_buf_free(&out);
+}
+
+/* A header that promises what is not there: what is there counts. */
+TEST(a_report_that_is_cut_short_is_told_as_far_as_it_goes_or_not_at_all)
+{
+	static const char empty[] = "\x80\xc9\0\0", no_sender[] = "\x80\xc8\0\x01\0\0\0\x07",
+			  no_blocks[] = "\x9f\xc9\0\x01\0\0\0\x08";
+	struct sl_rtcp_block at = {0};
+
+	sl_buf_init(&out, 4096);
+	CHECK(!hep_rtcp_next(&out, (struct sl_str){empty, 4}, &at));
+	at = (struct sl_rtcp_block){0};
+	CHECK(!hep_rtcp_next(&out, (struct sl_str){no_sender, 8}, &at));
+	at = (struct sl_rtcp_block){0};
+	CHECK(hep_rtcp_next(&out, (struct sl_str){no_blocks, 8}, &at));
+	CHECK(json_is("{\"ssrc\":8,\"type\":201,\"report_blocks\":[],\"report_count\":0}"));
 	sl_buf_free(&out);
 }
 

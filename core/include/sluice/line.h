@@ -61,6 +61,7 @@ struct sl_line_in {
 	unsigned n_missed;
 	bool limited; /* and that we shall send no more than limit_bps */
 	uint64_t limit_bps;
+	struct sl_str rtcp; /* the compound as it was read: checked, over data */
 };
 /* data is opened in place. on_rtcp_port: it came there. */
 SL_API enum sl_line_verdict sl_line_receive(struct sl_line *l, struct sl_line_in *ret_in,
@@ -85,6 +86,11 @@ SL_API SL_MUST_CHECK int sl_line_send(struct sl_line *l, const struct sl_line_ou
 				      uint64_t now_ns, uint8_t *dst);
 /* A report, every five seconds; bye: the last. Its NTP time is now_ns. dst: SL_LINE_RTCP_MAX. */
 SL_API SL_MUST_CHECK int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst);
+/* The same in two steps, for who looks at it in between: plain bytes, and these as they are sent.
+ * Each draft is a report: what it says of losses is since the one before. */
+SL_API SL_MUST_CHECK int sl_line_draft_report(struct sl_line *l, uint64_t now_ns, bool bye,
+					      uint8_t *dst);
+SL_API SL_MUST_CHECK int sl_line_seal_report(struct sl_line *l, uint8_t *dst, size_t len);
 
 /* Asks for a key frame of what is heard, by PLI or, instead, FIR (RFC 4585, 5104); behind a report,
  * as all RTCP. dst: SL_LINE_RTCP_MAX. -SL_ENOENT: nothing is heard so far */

@@ -56,7 +56,14 @@ struct sl_rtc_clock {
 	uint32_t ts;  /* RTP time at that moment */
 };
 
-/* Members may be NULL. A handler may close the connection, but for `rtp`. */
+/* A compound of RTCP, opened and checked, and the way that it came or is about to go */
+struct sl_rtc_rtcp {
+	struct sl_str data;
+	const struct sl_addr *from, *to; /* borrowed */
+	bool over_tcp;
+};
+
+/* Members may be NULL. A handler may close the connection, but for `rtp` and `rtcp`. */
 struct sl_rtc_handler {
 	void (*state)(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const char *why);
 	/* Our sections have changed: the peer needs an offer (told once until sl_rtc_offer). */
@@ -66,6 +73,8 @@ struct sl_rtc_handler {
 	void (*rtp)(void *arg, const struct sl_rtc_in *in);
 	void (*clock)(void *arg, struct sl_rtc_media *m, unsigned encoding,
 		      const struct sl_rtc_clock *clock);
+	/* For who looks on: the connection has read it, or says it */
+	void (*rtcp)(void *arg, struct sl_rtc *c, const struct sl_rtc_rtcp *rtcp);
 	/* The peer asks for a key frame of what we send there. */
 	void (*key_frame)(void *arg, struct sl_rtc_media *m);
 	void (*estimate)(void *arg, struct sl_rtc *c, const struct sl_rtc_estimate *e);
