@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define PROBE_NAME ".probe"
-enum { PROBE_BYTES = 256 * 1024 };
+enum { PROBE_BYTES = 256 * 1024 }; /* README.md names it */
 enum { LOOK_MS = 2000, SCAN_MS = 60000, LAST_RESERVE = 8 };
 
 /* ---- what is there */
@@ -174,12 +174,17 @@ static void clear(struct round *r)
 	r->used = s.bytes;
 }
 
-/* As much as a recording needs to be more than its head, to the disk itself. 0 or errno */
-static int probe(const char *dir)
+/* As much as a recording needs to be more than its head, to the disk itself. What recordings that
+ * still run may need next is not touched: the trial takes no more than half of what is left. 0 or
+ * errno */
+static int probe(const struct round *r)
 {
+	const char *dir = r->conf->dir.p;
 	char path[MAX_PATH_LEN];
 	int fd, rc = disk_make_dir(dir);
 
+	if (rc == 0 && r->has_space && r->left < 2 * PROBE_BYTES)
+		rc = r->read_only ? EROFS : ENOSPC;
 	if (rc)
 		return rc;
 	(void)snprintf(path, sizeof path, "%s/" PROBE_NAME, dir);
@@ -211,7 +216,7 @@ static void run(void *arg)
 		r->read_only = fs.f_flag & ST_RDONLY;
 	}
 	if (r->probes)
-		r->error = probe(r->conf->dir.p);
+		r->error = probe(r);
 }
 
 /* ---- what follows from it */
@@ -250,7 +255,7 @@ static void apply(const struct round *r)
 	if (r->probes)
 		w->disk_error = r->error;
 	w->refuses = why_not(r);
-	if (w->refuses && !before)
+	if (w->refuses && (!before || strcmp(w->refuses, before) != 0))
 		sl_log(SL_LOG_ERROR, "recorder",
 		       "%s: %llu MiB are left in %.*s, and no new ones are begun", w->refuses,
 		       (unsigned long long)(r->left >> 20), SL_FMT(w->conf->dir));

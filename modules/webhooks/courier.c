@@ -54,6 +54,7 @@ static void on_tick(struct sl_timer *t)
 	char why[300];
 
 	for (size_t i = 0; i < c->conf->hooks.n; i++) {
+		queue_tick(c->queues[i]);
 		queue_count(c->queues[i], &sum);
 		if (queue_complaint(c->queues[i], why, sizeof why))
 			sl_log(SL_LOG_WARN, "webhooks", "%s", why);

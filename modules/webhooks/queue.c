@@ -1,51 +1,46 @@
 /*
  * webhooks/queue.c: what waits for one receiver.
  *
- * Each event is a file in the spool, "<number>.json", until the receiver has taken it (2xx), said
- * that it wants no more (410), or it is too old; so neither a crash nor a receiver that is away for
- * a night loses any, and after a crash one may come twice, under the same id. A thread sends them.
- * Events of one key keep their order: while one of them waits for its next attempt, so do those
- * behind it. A receiver that does not answer, or not well, is left alone as a whole, longer each
- * time; what it refuses makes its key wait alone. The process of a newer generation waits, by a
- * lock on the spool, until that of the older one has left it.
+ * Each event is a file in the spool (spool.c) until the receiver has taken it (2xx), said that it
+ * wants no more (410), or it is too old; so neither a crash nor a receiver that is away for a night
+ * loses any, and after a crash one may come twice, under the same id. While the disk takes no
+ * files, and an event may be the one that says so, they wait in memory, up to HELD_MAX. A thread
+ * sends them. Events of one key keep their order: while one of them waits for its next attempt, so
+ * do those behind it. A receiver that does not answer, or not well, is left alone as a whole,
+ * longer each time; what it refuses makes its key wait alone. The process of a newer generation
+ * waits, by a lock on the spool, until that of the older one has left it.
  */
 #include "webhooks.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sluice/crypto.h>
 #include <sluice/rate.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-	MAX_PATH_LEN = 1024,
-	MAX_BODY = 1 << 17,
-	KEY_LEN = 64,
+	HELD_MAX = 1 << 20, /* bytes of a receiver's events that the disk does not take */
 	FIRST_WAIT_MS = 1000,
 	LONGEST_WAIT_MS = 300000,
-	MODE_DIR = 0750,
-	MODE_FILE = 0640,
 	LOCK_WAIT_MS = 100,
 };
 
 struct item {
 	struct item *next;
-	uint64_t number, unix_ms, due_ms;
+	struct spooled file;
+	struct sl_buf held; /* what would be in it; empty: it is */
+	uint64_t due_ms;
 	unsigned n_failed;
-	char key[KEY_LEN];
 };
 
 struct queue {
 	const struct webhooks_conf *conf;
 	const struct hook_conf *hook;
-	char dir[MAX_PATH_LEN];
+	char dir[SPOOL_MAX_PATH];
 	pthread_t thread;
 	int lock_fd;
 	bool runs, quit;      /* quit: atomic */
@@ -53,6 +48,7 @@ struct queue {
 	pthread_cond_t wake;
 	struct item *first, *last;
 	uint64_t n_items, quiet_until_ms;
+	size_t n_held;	   /* bytes */
 	unsigned n_failed; /* in a row, because of the receiver as a whole */
 	struct queue_counts counts;
 	char complaint[300];
@@ -69,67 +65,6 @@ static uint64_t unix_ms(void)
 	return sl_clock_unix_ns() / SL_NS_PER_MS;
 }
 
-/* ---- the spool: a line of time and key, then the body */
-
-static void name_file(const struct queue *q, uint64_t number, char path[MAX_PATH_LEN + 40])
-{
-	(void)snprintf(path, MAX_PATH_LEN + 40, "%s/%016llx.json", q->dir,
-		       (unsigned long long)number);
-}
-
-static int write_file(const struct queue *q, uint64_t number, const struct sl_buf *b)
-{
-	char path[MAX_PATH_LEN + 40], part[MAX_PATH_LEN + 48];
-	int fd;
-	bool ok;
-
-	name_file(q, number, path);
-	(void)snprintf(part, sizeof part, "%s.new", path);
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
-	if (fd < 0)
-		return -SL_ESYS;
-	ok = write(fd, b->p, b->len) == (ssize_t)b->len;
-	close(fd);
-	if (ok && rename(part, path) == 0)
-		return 0;
-	(void)unlink(part);
-	return -SL_ESYS;
-}
-
-static void remove_file(const struct queue *q, uint64_t number)
-{
-	char path[MAX_PATH_LEN + 40];
-
-	name_file(q, number, path);
-	(void)unlink(path); /* stays: it is sent again after a restart, under the same id */
-}
-
-/* false: it cannot be read */
-static bool read_file(const struct queue *q, struct item *i, struct sl_buf *body)
-{
-	char path[MAX_PATH_LEN + 40];
-	struct sl_str rest, time, key;
-	ssize_t n = 0;
-	uint8_t *p;
-	int fd;
-
-	name_file(q, i->number, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return false;
-	while ((p = sl_buf_reserve(body, 4096)) && (n = read(fd, p, 4096)) > 0)
-		body->len += (size_t)n;
-	close(fd);
-	rest = sl_buf_view(body);
-	key = sl_str_split(&rest, '\n');
-	time = sl_str_split(&key, ' ');
-	if (n != 0 || sl_buf_ok(body) < 0 || !rest.p || sl_str_u64(time, &i->unix_ms) < 0)
-		return false;
-	(void)sl_str_copy(i->key, sizeof i->key, key);
-	sl_buf_drop(body, (size_t)(rest.p - (const char *)body->p));
-	return true;
-}
-
 /* ---- items, under the lock */
 
 /* By number; false: it is in already */
@@ -137,11 +72,11 @@ static bool insert(struct queue *q, struct item *i)
 {
 	struct item **link = &q->first;
 
-	if (q->last && q->last->number < i->number)
+	if (q->last && q->last->file.number < i->file.number)
 		link = &q->last->next;
-	while (*link && (*link)->number < i->number)
+	while (*link && (*link)->file.number < i->file.number)
 		link = &(*link)->next;
-	if (*link && (*link)->number == i->number)
+	if (*link && (*link)->file.number == i->file.number)
 		return false;
 	i->next = *link;
 	*link = i;
@@ -163,7 +98,9 @@ static void drop(struct queue *q, struct item *i)
 	if (!i->next)
 		q->last = before;
 	q->n_items--;
-	remove_file(q, i->number);
+	q->n_held -= i->held.len;
+	spool_remove(q->dir, i->file.number);
+	sl_buf_free(&i->held);
 	free(i);
 }
 
@@ -171,30 +108,29 @@ static bool is_first_of_key(const struct queue *q, const struct item *i)
 {
 	const struct item *k = q->first;
 
-	while (k != i && strcmp(k->key, i->key) != 0)
+	while (k != i && strcmp(k->file.key, i->file.key) != 0)
 		k = k->next;
 	return k == i;
 }
 
 static struct item *next_item(const struct queue *q, uint64_t now, uint64_t *ret_wake_ms)
 {
+	*ret_wake_ms = q->first ? q->quiet_until_ms : UINT64_MAX;
+	if (now < q->quiet_until_ms)
+		return NULL;
 	*ret_wake_ms = UINT64_MAX;
 	for (struct item *i = q->first; i; i = i->next) {
-		uint64_t due = i->due_ms > q->quiet_until_ms ? i->due_ms : q->quiet_until_ms;
-
-		if (!is_first_of_key(q, i))
-			continue;
-		if (due <= now)
+		if (i->due_ms > now) /* has been tried, so it is the first of its key */
+			*ret_wake_ms = i->due_ms < *ret_wake_ms ? i->due_ms : *ret_wake_ms;
+		else if (is_first_of_key(q, i))
 			return i;
-		if (due < *ret_wake_ms)
-			*ret_wake_ms = due;
 	}
 	return NULL;
 }
 
 static void complain(struct queue *q, const char *what, const char *why)
 {
-	(void)snprintf(q->complaint, sizeof q->complaint, "%.100s: %.50s%.140s", q->hook->url.p,
+	(void)snprintf(q->complaint, sizeof q->complaint, "%.100s: %.60s%.120s", q->hook->url.p,
 		       what, why);
 	q->complained = true;
 }
@@ -223,7 +159,7 @@ static void settle(struct queue *q, struct item *i, const struct post_answer *a)
 	} else if (a->status == 410) {
 		q->counts.dropped++;
 		drop(q, i);
-	} else if (unix_ms() > i->unix_ms + q->conf->max_age) {
+	} else if (unix_ms() > i->file.unix_ms + q->conf->max_age) {
 		q->counts.dropped++;
 		complain(q, "an event is given up, it is too old; ", a->why);
 		drop(q, i);
@@ -250,59 +186,41 @@ static void wait_until(struct queue *q, uint64_t wake_ms)
 		(void)pthread_cond_timedwait(&q->wake, &q->lock, &until);
 }
 
-static int is_event(const struct dirent *e)
+/* An earlier process has left it. */
+static void on_left(void *arg, const struct spooled *file)
 {
-	size_t len = strlen(e->d_name);
+	struct queue *q = arg;
+	struct item *i = q->n_items < (uint64_t)q->conf->queue ? calloc(1, sizeof *i) : NULL;
 
-	return len == 21 && strcmp(e->d_name + 16, ".json") == 0;
-}
-
-/* What an earlier process has left, in its order */
-static void load(struct queue *q)
-{
-	struct dirent **names;
-	int n = scandir(q->dir, &names, is_event, alphasort);
-	struct sl_buf body;
-
-	for (int k = 0; k < n; k++) {
-		struct item *i = calloc(1, sizeof *i);
-
-		sl_buf_init(&body, MAX_BODY);
-		if (i)
-			i->number = strtoull(names[k]->d_name, NULL, 16);
-		if (!i || q->n_items >= (uint64_t)q->conf->queue || !read_file(q, i, &body) ||
-		    !insert(q, i))
-			free(i);
-		sl_buf_free(&body);
-		free(names[k]);
-	}
-	if (n >= 0)
-		free(names);
+	if (!i)
+		return;
+	i->file = *file;
+	sl_buf_init(&i->held, SPOOL_MAX_BODY);
+	if (!insert(q, i))
+		free(i);
 }
 
 /* The spool is this process's from here on. */
 static void take_over(struct queue *q)
 {
-	char path[MAX_PATH_LEN + 8];
-
-	(void)snprintf(path, sizeof path, "%s/.lock", q->dir);
-	q->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
-	while (!is_over(q) && flock(q->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	while (!is_over(q) && (q->lock_fd = spool_lock(q->dir)) < 0)
 		wait_until(q, now_ms() + LOCK_WAIT_MS);
-	load(q);
+	spool_each(q->dir, on_left, q);
 }
 
 /* Nobody else takes items out: i stays while the lock is not held. */
 static void send_one(struct queue *q, struct post *p, struct item *i)
 {
 	struct post_answer a = {.status = 410}; /* what cannot be read cannot be sent */
+	struct spooled file = i->file;
 	struct sl_buf body;
 	char id[32];
 
-	sl_buf_init(&body, MAX_BODY);
-	(void)snprintf(id, sizeof id, "msg_%016llx", (unsigned long long)i->number);
+	sl_buf_init(&body, SPOOL_MAX_BODY);
+	sl_buf_str(&body, sl_buf_view(&i->held));
+	(void)snprintf(id, sizeof id, "msg_%016llx", (unsigned long long)i->file.number);
 	(void)pthread_mutex_unlock(&q->lock);
-	if (read_file(q, i, &body))
+	if (body.len > 0 ? spool_open(&body, &file) : spool_read(q->dir, &file, &body))
 		post_send(p, sl_str_c(id), sl_buf_view(&body), &a);
 	(void)pthread_mutex_lock(&q->lock);
 	if (!is_over(q) || a.status > 0)
@@ -336,74 +254,98 @@ static void *run(void *arg)
 
 /* ---- the loop's side */
 
-static void write_body(const struct sl_webhook_event *e, uint64_t number, struct sl_buf *b)
+/* What could not be written is, once the disk takes it. */
+static void spill(struct queue *q)
 {
-	char key[KEY_LEN];
-
-	(void)sl_str_copy(key, sizeof key, e->key);
-	for (char *c = key; *c; c++)
-		if ((unsigned char)*c <= ' ')
-			*c = '_';
-	sl_buf_printf(b,
-		      "%llu %s\n{\"id\":\"msg_%016llx\",\"type\":", (unsigned long long)e->unix_ms,
-		      key, (unsigned long long)number);
-	sl_buf_json(b, e->name);
-	sl_buf_printf(b, ",\"unix_ms\":%llu,\"data\":%.*s}\n", (unsigned long long)e->unix_ms,
-		      SL_FMT(e->json));
+	for (struct item *i = q->first; i && q->n_held > 0; i = i->next) {
+		if (i->held.len == 0)
+			continue;
+		if (spool_write(q->dir, i->file.number, &i->held))
+			return;
+		q->n_held -= i->held.len;
+		sl_buf_free(&i->held);
+		sl_buf_init(&i->held, SPOOL_MAX_BODY);
+	}
 }
 
-static struct item *make_item(struct queue *q, const struct sl_webhook_event *e)
+/* As a file, or behind others in memory. 0 or errno */
+static int keep(struct queue *q, struct item *i)
+{
+	int rc = q->n_held > 0 ? ENOSPC : spool_write(q->dir, i->file.number, &i->held);
+
+	if (rc == 0) {
+		sl_buf_reset(&i->held);
+		return 0;
+	}
+	if (q->n_held + i->held.len > HELD_MAX)
+		return rc;
+	if (q->n_held == 0)
+		complain(q, "the spool cannot be written, events wait in memory: ", strerror(rc));
+	q->n_held += i->held.len;
+	return 0;
+}
+
+static int put(struct queue *q, const struct sl_webhook_event *e)
 {
 	struct item *i = calloc(1, sizeof *i);
-	struct sl_buf b;
 	int rc;
 
 	if (!i)
-		return NULL;
-	sl_buf_init(&b, MAX_BODY);
-	i->number = e->number;
-	i->unix_ms = e->unix_ms;
-	write_body(e, i->number, &b);
-	rc = sl_buf_ok(&b) < 0 ? -SL_ENOMEM : write_file(q, i->number, &b);
-	sl_buf_free(&b);
-	if (rc == 0) {
-		(void)sl_str_copy(i->key, sizeof i->key, e->key);
-		return i;
+		return ENOMEM;
+	sl_buf_init(&i->held, SPOOL_MAX_BODY);
+	i->file = spool_make(e, &i->held);
+	rc = sl_buf_ok(&i->held) < 0 ? ENOMEM : keep(q, i);
+	if (rc == 0 && insert(q, i)) {
+		(void)pthread_cond_signal(&q->wake);
+		return 0;
 	}
+	q->n_held -= rc == 0 ? i->held.len : 0;
+	sl_buf_free(&i->held);
 	free(i);
-	return NULL;
+	return rc;
 }
 
 static bool has(const struct queue *q, uint64_t number)
 {
 	const struct item *i = q->first;
 
-	while (i && i->number != number)
+	if (q->last && q->last->file.number < number) /* as nearly always */
+		return false;
+	while (i && i->file.number != number)
 		i = i->next;
 	return i != NULL;
 }
 
-static void put(struct queue *q, const struct sl_webhook_event *e)
+static const char *put_or_why_not(struct queue *q, const struct sl_webhook_event *e)
 {
-	struct item *i = NULL;
+	int rc;
 
-	if (q->n_items < (uint64_t)q->conf->queue)
-		i = make_item(q, e);
-	if (i && insert(q, i)) {
-		(void)pthread_cond_signal(&q->wake);
-	} else {
-		q->counts.dropped++;
-		complain(q, "an event is given up: ",
-			 q->n_items < (uint64_t)q->conf->queue ? "the spool cannot be written"
-							       : "too many wait");
-	}
+	if (q->n_items >= (uint64_t)q->conf->queue)
+		return "too many wait";
+	rc = put(q, e);
+	return rc ? strerror(rc) : NULL;
 }
 
 void queue_put(struct queue *q, const struct sl_webhook_event *e)
 {
+	const char *why = NULL;
+
 	(void)pthread_mutex_lock(&q->lock);
-	if (!has(q, e->number)) /* else it is sent again, because our word was lost */
-		put(q, e);
+	if (!has(q, e->number)) { /* else it is sent again, because our word was lost */
+		spill(q);	  /* in order */
+		why = put_or_why_not(q, e);
+	}
+	if (why) {
+		q->counts.dropped++;
+		complain(q, "an event is given up: ", why);
+	}
+	(void)pthread_mutex_unlock(&q->lock);
+}
+
+void queue_tick(struct queue *q)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	spill(q);
 	(void)pthread_mutex_unlock(&q->lock);
 }
 
@@ -443,9 +385,9 @@ static int make_dir(struct queue *q)
 	if (snprintf(q->dir, sizeof q->dir, "%.*s/%s", SL_FMT(q->conf->spool), hex) >=
 	    (int)sizeof q->dir)
 		return -SL_ELIMIT;
-	if (mkdir(q->conf->spool.p, MODE_DIR) < 0 && errno != EEXIST)
+	if (mkdir(q->conf->spool.p, SPOOL_MODE_DIR) < 0 && errno != EEXIST)
 		return -SL_ESYS;
-	if (mkdir(q->dir, MODE_DIR) < 0 && errno != EEXIST)
+	if (mkdir(q->dir, SPOOL_MODE_DIR) < 0 && errno != EEXIST)
 		return -SL_ESYS;
 	return access(q->dir, W_OK | X_OK) < 0 ? -SL_ESYS : 0;
 }
@@ -502,8 +444,14 @@ void queue_close(struct queue *q)
 	(void)pthread_mutex_unlock(&q->lock);
 	if (q->runs)
 		(void)pthread_join(q->thread, NULL);
+	spill(q);
+	if (q->n_held > 0)
+		sl_log(SL_LOG_ERROR, "webhooks",
+		       "%s: the spool cannot be written; what waits in memory is lost",
+		       q->hook->url.p);
 	for (struct item *i = q->first, *next; i; i = next) {
 		next = i->next;
+		sl_buf_free(&i->held);
 		free(i); /* its file stays */
 	}
 	if (q->lock_fd >= 0)

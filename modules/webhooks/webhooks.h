@@ -3,7 +3,8 @@
  *
  *     webhooks.c  the descriptor, and the half in workers: events of the bus, to the process
  *     courier.c   the half in a process of its own: its life, and what comes to it
- *     queue.c     one receiver: what waits for it, on disk, and its thread
+ *     queue.c     one receiver: what waits for it, and its thread
+ *     spool.c     what waits, as files
  *     post.c      one request (libcurl)
  *     sign.c      what stands in its headers; pure
  */
@@ -56,9 +57,32 @@ SL_MUST_CHECK int queue_open(const struct webhooks_conf *conf, const struct hook
 			     struct queue **ret_queue);
 void queue_close(struct queue *q); /* what waits stays on disk; accepts NULL */
 void queue_put(struct queue *q, const struct sl_webhook_event *e);
+/* By the clock: what the disk did not take is tried again. */
+void queue_tick(struct queue *q);
 void queue_count(struct queue *q, struct queue_counts *sum); /* adds */
 /* What went wrong since it was asked last; false: nothing */
 bool queue_complaint(struct queue *q, char *dst, size_t cap);
+
+/* ---- spool.c */
+enum { SPOOL_MAX_PATH = 1024, SPOOL_MAX_BODY = 1 << 17, SPOOL_MODE_DIR = 0750 };
+struct spooled { /* a file */
+	uint64_t number, unix_ms;
+	char key[64]; /* events of one key keep their order */
+};
+/* Appends what the event's file holds. */
+struct spooled spool_make(const struct sl_webhook_event *e, struct sl_buf *text);
+/* Leaves the body of what a file holds. false: it is none */
+bool spool_open(struct sl_buf *text, struct spooled *ret_file);
+/* All or nothing. 0 or errno */
+SL_MUST_CHECK int spool_write(const char *dir, uint64_t number, const struct sl_buf *text);
+void spool_remove(const char *dir, uint64_t number);
+/* Of file->number. false: it cannot be read */
+bool spool_read(const char *dir, struct spooled *file, struct sl_buf *body);
+/* All that there are, in the order of their numbers */
+void spool_each(const char *dir, void (*fn)(void *arg, const struct spooled *file), void *arg);
+/* A descriptor while which is open the directory is this process's; -1: it is another's, or there is
+ * no file for it now */
+int spool_lock(const char *dir);
 
 /* ---- post.c */
 struct post;
