@@ -13,6 +13,7 @@
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
  *     rtc_rtcp.c     reports and feedback, both ways
+ *     rtc_bye.c      streams that their sender ends
  *     rtc_limit.c    how much the peer may send: REMB
  *     rtc_data.c     data channels
  *     rtc_stats.c    what became of packets
@@ -50,6 +51,7 @@ enum {
 	RTC_PACER_MS = 250, /* the longest that video may wait */
 	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
 	RTC_KEY_FRAME_MS = 500, /* between two requests for one encoding */
+	RTC_GOODBYE_MS = 300, /* of a stream; what comes until then left before */
 	RTC_SILENT_MS = 2000, /* of a path; then its address may have become somebody else's */
 	RTC_IP_OVERHEAD = 28,	     /* IPv4 and UDP */
 	RTC_WIRE_OVERHEAD = RTC_IP_OVERHEAD + 16, /* and the tag: what a packet is on the wire */
@@ -79,7 +81,10 @@ struct rtc_stream {
 	uint64_t asked_ms;     /* newest request for a key frame */
 	uint8_t fir_seq;
 	bool wants_key_frame; /* lost for good: ask as soon as the limit lets */
-	bool over; /* the peer has said goodbye to it, and nothing came since */
+	bool over; /* the peer has said goodbye to it, at over_ms, and nothing came since */
+	uint64_t over_ms;
+	uint64_t seq_base; /* of unwrapped numbers, above all of the streams before; * 65536 */
+	uint64_t seq_top;  /* newest, base included */
 	uint32_t n_plis;
 };
 
@@ -117,6 +122,7 @@ struct sl_rtc_media {
 	bool ours;	      /* made by sl_rtc_add */
 	bool sends;	      /* the peer does, as handler.track was told */
 	bool gone;
+	uint8_t over; /* encodings, as handler.ended was told */
 	struct rtc_out out;
 	uint8_t codec_of_pt[128]; /* index into j->codecs + 1; 0: unknown */
 };
@@ -297,6 +303,11 @@ void rtc_tell_estimate(struct sl_rtc *c);
 /* A packet for reduced-size RTCP; NULL: nothing can be sent now. Taken by the second. */
 struct sl_packet *rtc_rtcp_begin(struct sl_rtc *c, struct sl_rtcp_writer *w);
 void rtc_rtcp_finish(struct sl_rtc *c, struct sl_rtcp_writer *w, struct sl_packet *p);
+
+/* ---- rtc_bye.c */
+void rtc_bye_take(struct sl_rtc *c, const struct sl_rtcp_block *b);
+/* One came of a stream, or an encoding, that was over. */
+void rtc_bye_packet(struct sl_rtc *c, struct rtc_stream *s);
 
 /* ---- rtc_limit.c */
 /* A section was agreed upon: it may need our estimate. */

@@ -44,9 +44,29 @@ void rtc_streams_free(struct sl_rtc *c)
 
 void rtc_streams_renew(struct sl_rtc *c)
 {
-	for (unsigned i = c->n_streams; i-- > 0;)
-		if (!c->streams[i]->media->sends)
-			free_stream(c, i);
+	for (unsigned i = c->n_streams; i-- > 0;) {
+		if (c->streams[i]->media->sends)
+			continue;
+		c->streams[i]->media->over = 0;
+		free_stream(c, i);
+	}
+}
+
+/* A place for another stream. Who takes a new SSRC again and again has ended those before. */
+static bool has_place(struct sl_rtc *c)
+{
+	unsigned oldest = c->n_streams;
+
+	if (c->n_streams < RTC_MAX_STREAMS)
+		return true;
+	for (unsigned i = 0; i < c->n_streams; i++)
+		if (c->streams[i]->over && (oldest == c->n_streams ||
+					    c->streams[i]->over_ms < c->streams[oldest]->over_ms))
+			oldest = i;
+	if (oldest == c->n_streams)
+		return false;
+	free_stream(c, oldest);
+	return true;
 }
 
 /* ---- whose is a new SSRC? */
@@ -155,19 +175,47 @@ static bool enlist(struct sl_rtc *c, struct rtc_stream *s)
 	return true;
 }
 
+/* The newest stream of an encoding, one that is not over before one that is; NULL: none yet */
+static struct rtc_stream *stream_of(struct sl_rtc *c, const struct sl_rtc_media *m,
+				    unsigned encoding)
+{
+	struct rtc_stream *best = NULL;
+
+	for (unsigned i = 0; i < c->n_streams; i++) {
+		struct rtc_stream *s = c->streams[i];
+
+		if (s->rtx || s->media != m || s->encoding != encoding)
+			continue;
+		if (!best || (best->over && !s->over) ||
+		    (best->over == s->over && s->seq_top > best->seq_top))
+			best = s;
+	}
+	return best;
+}
+
+/* A sender that takes another SSRC counts from anywhere (RFC 3550 section 8.2): for who sees
+ * encodings only, its numbers go on above those before, and its pictures begin anew. */
+static void go_on_numbering(struct sl_rtc *c, struct rtc_stream *s)
+{
+	const struct rtc_stream *before = s->rtx ? NULL : stream_of(c, s->media, s->encoding);
+
+	if (!before)
+		return;
+	s->seq_base = (before->seq_top | 0xffff) + 1;
+	s->wants_key_frame = s->media->j->kind == SL_MEDIA_VIDEO;
+}
+
 static struct rtc_stream *add_stream(struct sl_rtc *c, const struct sl_rtp *rtp)
 {
 	struct rtc_stream *s;
 	struct place at;
 	unsigned codec;
 
-	if (c->n_streams == RTC_MAX_STREAMS)
-		return NULL;
 	if (!by_signalled(c, rtp->ssrc, &at) && !by_extensions(c, rtp, &at) &&
 	    !by_payload_type(c, rtp->pt, &at))
 		return NULL;
 	codec = at.media->codec_of_pt[rtp->pt & 127];
-	if (codec == 0)
+	if (codec == 0 || !has_place(c))
 		return NULL;
 	s = calloc(1, sizeof *s);
 	if (!s)
@@ -181,6 +229,7 @@ static struct rtc_stream *add_stream(struct sl_rtc *c, const struct sl_rtp *rtp)
 		free(s);
 		return NULL;
 	}
+	go_on_numbering(c, s);
 	if (!enlist(c, s)) {
 		rtp_recv_free(s->recv);
 		free(s);
@@ -190,17 +239,6 @@ static struct rtc_stream *add_stream(struct sl_rtc *c, const struct sl_rtp *rtp)
 }
 
 /* ---- retransmissions (RFC 4588 section 4) */
-
-static struct rtc_stream *repaired_by(struct sl_rtc *c, const struct rtc_stream *rtx)
-{
-	for (unsigned i = 0; i < c->n_streams; i++) {
-		struct rtc_stream *s = c->streams[i];
-
-		if (!s->rtx && s->media == rtx->media && s->encoding == rtx->encoding)
-			return s;
-	}
-	return NULL;
-}
 
 static uint8_t original_pt(const struct sl_rtc_media *m, uint8_t rtx_pt)
 {
@@ -251,6 +289,9 @@ static void deliver(struct sl_rtc *c, struct rtc_stream *s, const struct sl_rtp 
 	verdict = rtp_recv_packet(s->recv, rtp, recovered, rtc_now_ns(c), &in.seq);
 	if (verdict == RTP_DUPLICATE || verdict == RTP_TOO_OLD || codec == 0)
 		return;
+	in.seq += s->seq_base;
+	if (in.seq > s->seq_top)
+		s->seq_top = in.seq;
 	in.codec = (uint8_t)m->j->codecs[codec - 1].id;
 	if (recovered)
 		rtc_count(c, RTC_recovered);
@@ -324,12 +365,15 @@ void rtc_recv_rtp(struct sl_rtc *c, struct sl_packet *p)
 		rtc_count(c, RTC_rtp_unknown);
 		return;
 	}
-	s->over = false;
+	if (s->over || s->media->over)
+		rtc_bye_packet(c, s);
+	if (c->closing)
+		return;
 	if (!s->rtx) {
 		deliver(c, s, rtp, false);
 		return;
 	}
-	original = repaired_by(c, s);
+	original = stream_of(c, s->media, s->encoding);
 	if (!original || !undo_rtx(p, rtp, original, original_pt(s->media, rtp->pt)))
 		return;
 	rtp->packet = p;

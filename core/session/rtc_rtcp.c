@@ -76,21 +76,6 @@ static void on_extended_report(struct sl_rtc *c, const struct sl_rtcp_block *b)
 		measure_rtt(c, c->told.at_ns, dlrr);
 }
 
-static void on_bye(struct sl_rtc *c, const struct sl_rtcp_block *b)
-{
-	uint32_t ssrc;
-
-	for (unsigned i = 0; sl_rtcp_read_bye(b, i, &ssrc) == 0; i++) {
-		struct rtc_stream *s = rtc_stream_find(c, ssrc);
-
-		if (!s)
-			continue;
-		s->over = true;
-		s->wants_key_frame = false;
-		rtc_count(c, RTC_byes);
-	}
-}
-
 static void on_reports(struct sl_rtc *c, const struct sl_rtcp_block *b)
 {
 	struct sl_rtcp_report r;
@@ -185,7 +170,7 @@ static void on_block(struct sl_rtc *c, const struct sl_rtcp_block *b)
 		on_extended_report(c, b);
 		break;
 	case SL_RTCP_BYE:
-		on_bye(c, b);
+		rtc_bye_take(c, b);
 		break;
 	default:
 		break; /* SDES names nobody we do not know */

@@ -289,6 +289,10 @@ static bool is_used(const struct sl_rtc *c, uint32_t ssrc)
 	for (unsigned i = 0; i < c->n_media; i++)
 		if (c->media[i]->j->ours.media == ssrc || c->media[i]->j->ours.rtx == ssrc)
 			return true;
+	/* Nor one of the peer's, which would take it for a loop (RFC 3550 section 8.2). */
+	for (unsigned i = 0; i < c->n_streams; i++)
+		if (c->streams[i]->ssrc == ssrc)
+			return true;
 	return ssrc == 0 || ssrc == c->ssrc;
 }
 

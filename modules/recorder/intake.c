@@ -215,6 +215,14 @@ static void put(struct wtrack *t, const struct rpacket *head, const void *data)
 		intake_tick(t, sl_loop_ns(w->w->loop));
 }
 
+/* Nothing is waited for: what it did not repeat by now, it will not. */
+static void sender_paused(struct wtrack *t)
+{
+	intake_pause(t);
+	if (t->room->recording)
+		recording_track_paused(t->room->recording, t);
+}
+
 /* The worker had to drop: nobody knows of which tracks. Video has noticed by its numbers; so will
  * audio, with the next packet. */
 static void note_dropped(uint32_t n)
@@ -242,6 +250,11 @@ void intake_media(struct writer *w, uint32_t from, struct sl_reader *r)
 		if (head.encoding == PACKET_GONE && !r->failed) {
 			if (t && t->owner == from)
 				wtrack_end(t);
+			continue;
+		}
+		if (head.encoding == PACKET_PAUSE && !r->failed) {
+			if (t && t->owner == from)
+				sender_paused(t);
 			continue;
 		}
 		if (!r->failed && t && t->room->recording && t->room->recording->state == REC_ON)

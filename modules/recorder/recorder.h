@@ -118,7 +118,7 @@ enum record_message {
 	MSG_GONE,      /* u64 id */
 	MSG_CLOCK,     /* u64 id, u8 encoding, u64 ntp, u32 ts */
 	MSG_MEDIA,     /* u64 number of the batch, u32 dropped before, then packets: u64 id,
-			  u64 arrival ns, u64 seq, u8 encoding or PACKET_GONE, u8 codec, lstr */
+			  u64 arrival ns, u64 seq, u8 encoding or PACKET_..., u8 codec, lstr */
 	MSG_CONTROL,   /* u64 peer, verb, room, peer name */
 	MSG_HELLO,     /* a worker wants to know the rooms that are recorded */
 	MSG_ASK,       /* u64 number, u8 enum record_verb, room, id of a recording, its directory */
@@ -135,6 +135,7 @@ enum record_state { STATE_OFF, STATE_ON, STATE_PAUSED };
 enum {
 	PACKET_HEAD = 8 + 8 + 8 + 1 + 1 + 2, /* id, arrival ns, seq, encoding, codec, length */
 	PACKET_GONE = 255,		     /* instead of an encoding: the track has ended */
+	PACKET_PAUSE = 254, /* its sender says that nothing comes, for now; older writers skip it */
 };
 
 /* Frees b. false: it could not be sent; state is told again by the clock, and the rest is told by who

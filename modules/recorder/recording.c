@@ -304,6 +304,25 @@ static void cut_of(struct recording *rec, struct wtrack *t)
 		series_cut(t->raw);
 }
 
+/* Its own files are whole now, and watchers have the last of it; in the room's the others go on. */
+void recording_track_paused(struct recording *rec, struct wtrack *t)
+{
+	struct sl_buf b;
+
+	if (!t->joined)
+		return;
+	release_held(rec, INT64_MAX);
+	if (t->own)
+		series_cut(t->own);
+	if (t->raw)
+		series_cut(t->raw);
+	if (t->hls)
+		hls_cut(t->hls);
+	begin_note(&b, "track-pause", recording_now(rec));
+	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
+	recording_note(rec, &b);
+}
+
 void recording_leave(struct recording *rec, struct wtrack *t)
 {
 	struct sl_buf b;

@@ -179,18 +179,28 @@ void spool_packet(struct spool *s, const struct sl_media *m, uint64_t now_ns)
 	s->open->n++;
 }
 
-bool spool_gone(struct spool *s, uint64_t track_id, uint64_t now_ns)
+static bool put_mark(struct spool *s, uint64_t track_id, uint8_t mark, uint64_t now_ns)
 {
 	uint8_t *p = reserve(s, PACKET_HEAD, now_ns);
 
 	if (!p)
 		return false;
 	write_head(p, track_id, now_ns, 0);
-	p[24] = PACKET_GONE;
+	p[24] = mark;
 	p[25] = 0;
 	sl_put16(p + 26, 0);
 	spool_flush(s);
 	return true;
+}
+
+bool spool_gone(struct spool *s, uint64_t track_id, uint64_t now_ns)
+{
+	return put_mark(s, track_id, PACKET_GONE, now_ns);
+}
+
+bool spool_pause(struct spool *s, uint64_t track_id, uint64_t now_ns)
+{
+	return put_mark(s, track_id, PACKET_PAUSE, now_ns);
 }
 
 uint64_t spool_newest(const struct spool *s)

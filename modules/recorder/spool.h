@@ -26,6 +26,8 @@ size_t spool_bytes(const struct spool *s);
 void spool_packet(struct spool *s, const struct sl_media *m, uint64_t now_ns);
 /* The track's last word, behind its packets. false: there is no room */
 bool spool_gone(struct spool *s, uint64_t track_id, uint64_t now_ns);
+/* Behind its packets so far: its sender has ended it, and may go on. false: there is no room */
+bool spool_pause(struct spool *s, uint64_t track_id, uint64_t now_ns);
 /* The number of the newest batch; and whether one up to it is still kept */
 uint64_t spool_newest(const struct spool *s);
 bool spool_keeps(const struct spool *s, uint64_t number);

@@ -49,6 +49,7 @@ struct tap_track {
 	struct tap_room *room; /* NULL: not recorded */
 	uint32_t told;	       /* the writer that knows it */
 	bool mixed;	       /* by the mixer, out of the others */
+	bool over;	       /* as sl_track.over, at the newest change */
 	uint8_t encoding;
 	struct keyask ask; /* of the encoding that is waited for */
 	uint64_t window_ms;
@@ -381,8 +382,13 @@ static int on_change(void *ctx, struct sl_track *k)
 	struct tap *t = ctx;
 	struct tap_track *tt = find_track(t, k->id);
 
-	if (tt)
-		tell_track(t, tt);
+	if (!tt)
+		return SL_OK;
+	/* In its place among the packets. Without room for it, the file ends by its silence. */
+	if (k->over && !tt->over && tt->room && tt->room->spool)
+		(void)spool_pause(tt->room->spool, k->id, sl_loop_ns(t->w->loop));
+	tt->over = k->over;
+	tell_track(t, tt);
 	return SL_OK;
 }
 

@@ -185,6 +185,8 @@ void intake_watch(struct wtrack *t);
 int recording_start(struct wroom *room, struct recording **ret_rec);
 void recording_join(struct recording *rec, struct wtrack *t);
 void recording_leave(struct recording *rec, struct wtrack *t);
+/* Its sender has said that nothing comes, for now. */
+void recording_track_paused(struct recording *rec, struct wtrack *t);
 void recording_pause(struct recording *rec, bool paused);
 void recording_mute(struct recording *rec, const struct wtrack *t);
 /* Makes and locks DIR/.open. -SL_EAGAIN: a living process has it; -SL_ESYS with errno */

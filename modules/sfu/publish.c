@@ -164,6 +164,35 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 		publish_clock(t, encoding, clock);
 }
 
+/* The section's encodings as they are now, told wherever the track is. */
+static void tell_ended(struct track *t, uint32_t ended)
+{
+	bool over = sl_rtc_media_is_over(t->in), changed = over != t->over;
+
+	track_ended(t, ended, over);
+	if (changed)
+		shown_changed(t);
+	trunk_track(t);
+}
+
+static void on_ended(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	struct track *t = sl_rtc_media_data(m);
+
+	(void)arg;
+	if (t)
+		tell_ended(t, t->ended | 1u << encoding);
+}
+
+static void on_resumed(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	struct track *t = sl_rtc_media_data(m);
+
+	(void)arg;
+	if (t)
+		tell_ended(t, t->ended & ~(1u << encoding));
+}
+
 static void on_state(void *arg, struct sl_rtc *c, enum sl_rtc_state state, const char *why)
 {
 	struct participant *p = arg;
@@ -214,6 +243,8 @@ static const struct sl_rtc_handler handler = {
 	.track = on_track,
 	.rtp = on_rtp,
 	.clock = on_clock,
+	.ended = on_ended,
+	.resumed = on_resumed,
 	.channel = on_channel,
 	.channel_closed = on_channel_closed,
 	.channel_writable = on_channel_writable,

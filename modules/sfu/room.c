@@ -317,6 +317,23 @@ void track_mute(struct track *t, bool muted)
 			say_muted(p, t);
 }
 
+/* What has ended is not waited for until it looks stale. Others may be shown a last picture, or
+ * nothing: they are told why it stands still. */
+void track_ended(struct track *t, uint32_t ended, bool over)
+{
+	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
+		if (ended & ~(uint32_t)t->ended & 1u << e)
+			t->rate[e].last_ms = 0;
+	t->ended = (uint8_t)ended;
+	if (t->over == over)
+		return;
+	t->over = over;
+	if (over)
+		cache_forget(t);
+	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)
+		say_paused(sub->participant, sub);
+}
+
 void track_codec_changed(struct track *t)
 {
 	for (struct sub *sub = t->subs; sub; sub = sub->next_of_track)

@@ -67,12 +67,16 @@ static void tell(struct participant *p, json_t *msg)
 static json_t *track_json(const struct track *t)
 {
 	char id[ID_CHARS], peer[ID_CHARS];
+	json_t *o;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i}", "id", id_text(id, t->id), "peer",
-			 id_text(peer, t->publisher->id), "kind",
-			 t->kind == SL_MEDIA_AUDIO ? "audio" : "video", "source",
-			 source_name(t->source), "name", t->name, "muted", t->muted || t->silenced,
-			 "encodings", (int)t->n_encodings);
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i}", "id", id_text(id, t->id), "peer",
+		      id_text(peer, t->publisher->id), "kind",
+		      t->kind == SL_MEDIA_AUDIO ? "audio" : "video", "source",
+		      source_name(t->source), "name", t->name, "muted", t->muted || t->silenced,
+		      "encodings", (int)t->n_encodings);
+	if (o && t->over) /* else `paused` messages say it, one subscriber's way being its own */
+		(void)json_object_set_new(o, "paused", json_true());
+	return o;
 }
 
 /* ---- the publishing connection */
@@ -162,7 +166,7 @@ void say_paused(struct participant *to, const struct sub *sub)
 	char id[ID_CHARS];
 
 	tell(to, json_pack("{s:s, s:s, s:b}", "type", "paused", "id", id_text(id, sub->track->id),
-			   "paused", sub->paused));
+			   "paused", sub->paused || sub->track->over));
 }
 
 void say_speakers(struct participant *to, const struct room *r, const uint64_t *ids, unsigned n)

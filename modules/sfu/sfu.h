@@ -168,6 +168,8 @@ struct track {
 	uint8_t kind, source; /* enum sl_media_kind, enum source */
 	uint8_t codec;	      /* newest seen, or announced */
 	bool muted, silenced; /* by its publisher; by an admin: nothing is forwarded */
+	bool over;	      /* its publisher has said goodbye to all of it, for now */
+	uint8_t ended;	      /* to these encodings */
 	unsigned n_encodings;
 	char name[MAX_NAME + 1], params[160], rids[SL_RTC_MAX_ENCODINGS][17];
 	struct sl_rtp_ext_map ext; /* ids in its packets, for workers that are sent them */
@@ -268,6 +270,8 @@ void track_remove(struct track *t);
 void track_silence(struct track *t, bool silenced);
 /* By its publisher */
 void track_mute(struct track *t, bool muted);
+/* Which encodings its publisher has ended by now; over: there is no other */
+void track_ended(struct track *t, uint32_t ended, bool over);
 /* Its subscribers are offered it anew. */
 void track_codec_changed(struct track *t);
 /* These encodings, which were not made or not fetched until now, are to come. */

@@ -24,6 +24,7 @@ static void describe(struct sl_track *pub, const struct track *t)
 	pub->codec = t->codec;
 	pub->params = sl_str_c(t->params);
 	pub->muted = t->muted || t->silenced;
+	pub->over = t->over;
 	pub->n_encodings = t->n_encodings;
 	for (unsigned i = 0; i < t->n_encodings; i++)
 		pub->rids[i] = sl_str_c(t->rids[i]);

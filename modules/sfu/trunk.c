@@ -93,7 +93,8 @@ static void put_track(struct sl_buf *b, const struct track *t)
 	sl_buf_u8(b, t->kind);
 	sl_buf_u8(b, t->source);
 	sl_buf_u8(b, t->codec);
-	sl_buf_u8(b, (uint8_t)(t->muted | t->silenced << 1));
+	/* Workers of a generation before look at the first two bits only. */
+	sl_buf_u8(b, (uint8_t)(t->muted | t->silenced << 1 | t->over << 2 | t->ended << 4));
 	sl_buf_u8(b, (uint8_t)t->n_encodings);
 	sl_buf_lstr(b, sl_str_c(t->name));
 	sl_buf_lstr(b, sl_str_c(t->params));
@@ -435,6 +436,7 @@ static void read_track(struct track *t, struct sl_reader *r)
 	flags = sl_read_u8(r);
 	t->muted = flags & 1;
 	t->silenced = flags & 2;
+	track_ended(t, flags >> 4, flags & 4);
 	if (t->muted || t->silenced)
 		cache_forget(t);
 	t->n_encodings = sl_read_u8(r);

@@ -309,6 +309,8 @@ void leg_copy_end(struct leg *l);
 SL_MUST_CHECK int leg_track_media(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
 				  const struct leg_format *f);
 void leg_track_clock(struct leg *l, const struct sl_rtc_clock *clock);
+/* Its party has ended what it sends, for now, or goes on. */
+void leg_track_over(struct leg *l, bool over);
 void leg_track_second(struct leg *l);
 void leg_track_end(struct leg *l);
 

@@ -95,6 +95,32 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 		leg_video_clock(l, clock);
 }
 
+/* What is in the jitter buffer is still heard; what comes one day is another stream. */
+static void tell_over(struct leg *l, const struct sl_rtc_media *m, bool over)
+{
+	if (l->video && m == l->video->media) {
+		leg_video_over(l, over);
+		return;
+	}
+	if (l->closed || m != l->media)
+		return;
+	if (!over)
+		leg_hear_restart(l);
+	leg_track_over(l, over);
+}
+
+static void on_ended(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	(void)encoding; /* there is one */
+	tell_over(arg, m, true);
+}
+
+static void on_resumed(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	(void)encoding;
+	tell_over(arg, m, false);
+}
+
 static void on_key_frame(void *arg, struct sl_rtc_media *m)
 {
 	struct leg *l = arg;
@@ -131,6 +157,8 @@ static const struct sl_rtc_handler handler = {
 	.rtp = on_rtp,
 	.clock = on_clock,
 	.rtcp = on_rtcp,
+	.ended = on_ended,
+	.resumed = on_resumed,
 	.key_frame = on_key_frame,
 	.negotiate = on_negotiate};
 

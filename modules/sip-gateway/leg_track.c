@@ -73,6 +73,14 @@ void leg_track_clock(struct leg *l, const struct sl_rtc_clock *clock)
 		sl_track_clock(&l->track, 0, clock);
 }
 
+void leg_track_over(struct leg *l, bool over)
+{
+	if (!l->shown || l->track.over == over)
+		return;
+	l->track.over = over;
+	sl_track_changed(&l->track);
+}
+
 /* Sender reports of plain RTP are asked for. */
 void leg_track_second(struct leg *l)
 {

@@ -232,6 +232,18 @@ void leg_video_clock(struct leg *l, const struct sl_rtc_clock *clock)
 		sl_track_clock(&v->track, 0, clock);
 }
 
+void leg_video_over(struct leg *l, bool over)
+{
+	struct leg_video *v = l->video;
+
+	if (!over)
+		l->video->stream++; /* what comes now is another */
+	if (!v->shown || v->track.over == over)
+		return;
+	v->track.over = over;
+	sl_track_changed(&v->track);
+}
+
 static int show(struct leg *l, const struct sl_rtp *rtp, uint64_t seq,
 		const struct leg_video_format *f)
 {

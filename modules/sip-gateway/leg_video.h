@@ -114,6 +114,8 @@ void leg_video_ask(struct leg *l);
 void leg_video_second(struct leg *l);
 void leg_video_end(struct leg *l); /* its track */
 void leg_video_clock(struct leg *l, const struct sl_rtc_clock *clock);
+/* Its party has ended what it sends, for now, or goes on. */
+void leg_video_over(struct leg *l, bool over);
 
 /* ---- leg_video_out.c */
 void leg_video_relay(struct leg *from, struct leg *to, const struct sl_rtp *rtp, uint64_t seq,

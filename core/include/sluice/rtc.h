@@ -75,6 +75,11 @@ struct sl_rtc_handler {
 		      const struct sl_rtc_clock *clock);
 	/* For who looks on: the connection has read it, or says it */
 	void (*rtcp)(void *arg, struct sl_rtc *c, const struct sl_rtc_rtcp *rtcp);
+	/* The peer says goodbye to what it sends there (RFC 3550 section 6.6), which may go on one day;
+	 * the section stays agreed upon. Of simulcast, one encoding may be all. */
+	void (*ended)(void *arg, struct sl_rtc_media *m, unsigned encoding);
+	/* It goes on: what comes next is new. */
+	void (*resumed)(void *arg, struct sl_rtc_media *m, unsigned encoding);
 	/* The peer asks for a key frame of what we send there. */
 	void (*key_frame)(void *arg, struct sl_rtc_media *m);
 	void (*estimate)(void *arg, struct sl_rtc *c, const struct sl_rtc_estimate *e);
@@ -166,6 +171,8 @@ SL_API struct sl_str sl_rtc_media_mid(const struct sl_rtc_media *m);
 SL_API struct sl_str sl_rtc_media_track(const struct sl_rtc_media *m);
 SL_API struct sl_str sl_rtc_media_stream(const struct sl_rtc_media *m);
 SL_API unsigned sl_rtc_media_encodings(const struct sl_rtc_media *m);
+/* The peer has said goodbye to all that came there. */
+SL_API bool sl_rtc_media_is_over(const struct sl_rtc_media *m);
 SL_API struct sl_str sl_rtc_media_rid(const struct sl_rtc_media *m, unsigned encoding);
 /* Opaque for the caller */
 SL_API void sl_rtc_media_set_data(struct sl_rtc_media *m, void *data);

@@ -38,6 +38,7 @@ struct sl_track {
 	/* W: who looks on, in place: all encodings are to be made, also those that nobody is shown
 	 */
 	bool wants_all;
+	bool over; /* its sender has said goodbye to it (RTCP BYE), for now: nothing comes */
 };
 
 /* One packet of a track. */

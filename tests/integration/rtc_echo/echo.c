@@ -16,6 +16,8 @@ enum { MAX_SECTIONS = 8 };
 struct section { /* of the publisher, and where it is sent back */
 	struct sl_rtc_media *in, *out;
 	uint64_t packets, sent, last_seq;
+	unsigned n_ended, n_resumed;
+	bool over;
 	unsigned codec;
 };
 
@@ -84,6 +86,26 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 		sl_rtc_set_clock(s->out, clock);
 }
 
+static void on_ended(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	struct section *s = section_of(arg, m);
+
+	if (!s || encoding != 0)
+		return;
+	s->n_ended++;
+	s->over = sl_rtc_media_is_over(m);
+}
+
+static void on_resumed(void *arg, struct sl_rtc_media *m, unsigned encoding)
+{
+	struct section *s = section_of(arg, m);
+
+	if (!s || encoding != 0)
+		return;
+	s->n_resumed++;
+	s->over = sl_rtc_media_is_over(m);
+}
+
 static void on_message(void *arg, struct sl_rtc *c, uint16_t channel, bool text, struct sl_str data)
 {
 	struct echo *e = arg;
@@ -97,6 +119,8 @@ static const struct sl_rtc_handler publisher = {.state = on_state,
 						.track = on_track,
 						.rtp = on_rtp,
 						.clock = on_clock,
+						.ended = on_ended,
+						.resumed = on_resumed,
 						.message = on_message};
 
 /* ---- player */
@@ -215,11 +239,15 @@ static void on_state_get(void *arg, struct sl_http_req *r)
 		      e->n_messages, (unsigned long long)estimate.target_bps, estimate.rtt_us);
 	for (unsigned i = 0; i < e->n_sections; i++)
 		sl_buf_printf(
-			&b, "%s{\"packets\":%llu,\"sent\":%llu,\"codec\":\"%s\",\"encodings\":%u}",
+			&b,
+			"%s{\"packets\":%llu,\"sent\":%llu,\"seq\":%llu,\"codec\":\"%s\","
+			"\"encodings\":%u,\"ended\":%u,\"resumed\":%u,\"over\":%s}",
 			i ? "," : "", (unsigned long long)e->sections[i].packets,
 			(unsigned long long)e->sections[i].sent,
+			(unsigned long long)e->sections[i].last_seq,
 			sl_codec_name(e->sections[i].codec),
-			sl_rtc_media_encodings(e->sections[i].in));
+			sl_rtc_media_encodings(e->sections[i].in), e->sections[i].n_ended,
+			e->sections[i].n_resumed, e->sections[i].over ? "true" : "false");
 	sl_buf_printf(&b, "]}");
 	respond(e, r, 0, &b, "");
 }
