@@ -154,6 +154,14 @@ static void on_record(void *arg, struct sl_str json)
 		sl_log(SL_LOG_WARN, "sip-gateway", "a call record was not published");
 }
 
+static uint32_t on_newest(void *arg)
+{
+	const struct aux *a = arg;
+	uint32_t owner = sl_aux_owner(a->w, "sip-gateway");
+
+	return owner == sl_worker_owner(a->w) ? 0 : owner;
+}
+
 static uint64_t on_unix_ms(void *arg)
 {
 	(void)arg;
@@ -322,6 +330,7 @@ int aux_start(struct sl_worker *w, void *conf, void **ret_ctx)
 				  .record = on_record,
 				  .unix_ms = on_unix_ms,
 				  .show = on_show,
+				  .newest = on_newest,
 				  .arg = a};
 	a->timer = (struct sl_timer){.fn = on_timer, .arg = a};
 	a->settle = (struct sl_timer){.fn = on_settled, .arg = a};

@@ -254,6 +254,35 @@ static void drop_elsewhere(struct browser *b, struct elsewhere *e)
 	free(e);
 }
 
+void browser_call_is_here(struct stack *s, uint64_t peer, struct sl_str call)
+{
+	struct browser *b = browser_find(s, peer);
+	struct elsewhere *e = b ? find_elsewhere(b, call) : NULL;
+
+	if (e)
+		drop_elsewhere(b, e);
+}
+
+/* Of a call that is not here: where it is; 0: here, or nowhere */
+static uint32_t owner_of(const struct said *m, struct sl_str call)
+{
+	const struct elsewhere *e = browser_party(m, call) ? NULL : find_elsewhere(m->b, call);
+
+	return e ? e->owner : 0;
+}
+
+/* Two calls are joined by the process that has both. */
+static bool waits_for_call(const struct said *m, struct sl_str data)
+{
+	struct sl_str other = sl_json_get_str(m->json, "to_call");
+	uint32_t of_one = owner_of(m, m->call), of_other = owner_of(m, other);
+
+	if (other.len == 0 || of_one == of_other)
+		return false;
+	return of_one ? move_for_signal(m->s, of_one, m->b->peer, m->call, data)
+		      : move_for_signal(m->s, of_other, m->b->peer, other, data);
+}
+
 static bool pass_on(struct stack *s, uint32_t owner, enum wire_type type, struct sl_str data)
 {
 	sl_buf_reset(&s->out);
@@ -293,6 +322,8 @@ static void dispatch(const struct said *m, struct sl_str data)
 			return;
 		}
 	}
+	if (sl_str_eq(type, SL_STR("transfer")) && waits_for_call(m, data))
+		return;
 	p = browser_party(m, m->call);
 	if (p)
 		browser_on_verb(p, m, type);

@@ -206,6 +206,20 @@ void calls_flow_gone(struct stack *s, const struct sip_flow *flow)
 		find_other_way(c, flow);
 }
 
+void call_leave(struct call *c)
+{
+	call_forget(c);
+	call_hide(c);
+	siprec_end(c);
+	for (struct party *p = c->parties; p; p = p->next) {
+		p->state = PARTY_ENDED;
+		party_discharge(p);
+	}
+	c->stack->n_calls--;
+	sl_gauge_add(&c->stack->m[M_CALLS], -1);
+	call_free(c);
+}
+
 void calls_end_all(struct stack *s)
 {
 	struct call *next;

@@ -89,8 +89,10 @@ struct party {
 	struct strans *unacked;	 /* answered with an offer of ours, or with 200: until its ACK */
 	struct ctrans *inviting; /* our INVITE, first or again */
 	struct ctrans *updating; /* our UPDATE */
+	struct ctrans *informing; /* our newest INFO that asks for a key frame */
 	char *offer;		 /* owned: what its INVITE offered, or what ours does */
 	char *answer;		 /* owned: what we answered to it */
+	char *described;	 /* owned: its newest description; NULL: none, or another process had it */
 	char *headers;		 /* owned: more lines for our INVITE */
 	char *body_type;	 /* owned: of what our INVITE says; NULL: a description */
 	char *session;		 /* owned: lines about session timers for our answer */
@@ -188,6 +190,8 @@ void call_room_ended(struct call *c, struct party *p, unsigned end, struct sl_st
 /* Where its media shall be: the phones of a room belong together. */
 void call_place(struct call *c, uint32_t preferred);
 struct party *call_other(const struct call *c, const struct party *p);
+/* It is another process' now: nobody is told, and it is gone at once. From the top of the loop only */
+void call_leave(struct call *c);
 /* Frees it when everything has ended. */
 void call_settle(struct call *c);
 /* Its callee has answered, and whatever else has to come before its caller hears of it. */
@@ -267,6 +271,10 @@ void transfer_to(struct party *p, struct sl_str number, struct sl_str uri);
 void transfer_join(struct party *p, struct party *q);
 /* The call's transfer has succeeded (200), failed (others), or rings (180). */
 void transfer_progress(struct call *c, unsigned status);
+/* Whom a value of Replaces names: our side of that dialog. NULL: none here */
+struct party *transfer_find(const struct stack *s, struct sl_str value);
+/* That value within a Refer-To, unescaped; NULL: there is none. To be freed */
+char *transfer_replaces_in(struct sl_str refer_to);
 /* An INVITE that replaces a dialog: true: taken care of */
 bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *t,
 		       const struct auth_who *who);
@@ -320,6 +328,8 @@ void keep_init(struct call *c);
 /* Something that a process after this one has to know has changed. */
 void call_keep(struct call *c);
 void call_forget(struct call *c);
+/* To another process, which takes it over as it is */
+SL_MUST_CHECK int call_give(struct call *c, uint32_t to);
 /* Until it is answered, its caller is told by the process that follows that nothing came of it. */
 void keep_words(struct call *c, const struct strans *t);
 

@@ -7,6 +7,8 @@
  * the last moment may be missing, so CSeq goes on with a step. A call of which a side cannot be
  * taken over, because it was still being set up, ends with a cause.
  */
+#include "account.h"
+#include "call_impl.h"
 #include "event.h"
 #include "siprec.h"
 
@@ -105,6 +107,7 @@ static void put_party(struct sl_buf *b, const struct party *p)
 	put_text(b, p->display);
 	sl_buf_lstr(b, p->user ? p->user->conf->name : SL_STR_NULL);
 	sl_buf_lstr(b, p->trunk ? p->trunk->conf->name : SL_STR_NULL);
+	put_text(b, p->account ? p->account->contact : NULL);
 	sl_buf_u64(b, p->begun_ms);
 	sl_buf_u64(b, p->ringing_ms);
 	sl_buf_u64(b, p->answered_ms);
@@ -207,6 +210,18 @@ static void on_keep(struct alarm *alarm)
 		(void)s->io->tell(s->io->arg, c->worker, WIRE_KEEP, &s->out);
 }
 
+int call_give(struct call *c, uint32_t to)
+{
+	struct stack *s = c->stack;
+	int rc;
+
+	sl_buf_reset(&s->out);
+	sl_buf_u32(&s->out, s->owner);
+	put_call(&s->out, c);
+	rc = sl_buf_ok(&s->out);
+	return rc < 0 ? rc : s->io->tell(s->io->arg, to, WIRE_CALL, &s->out);
+}
+
 void keep_init(struct call *c)
 {
 	c->keep = (struct alarm){.fn = on_keep, .arg = c};
@@ -286,7 +301,8 @@ void binding_forget(struct binding *b)
 struct kept_from {
 	struct stack *s;
 	struct sl_reader r;
-	uint32_t owner; /* that has died */
+	uint32_t owner; /* that has died, or has given it */
+	bool given;
 };
 
 static bool take_text(struct kept_from *k, char **field)
@@ -329,7 +345,10 @@ static int read_client(struct kept_from *k, struct party *p)
 		return -SL_EPARSE;
 	if (!browser_find(k->s, m.peer) && !browser_find_or_make(k->s, &m))
 		return -SL_ENOMEM;
-	browser_say(p, browser_message("restored", p->tag));
+	if (k->given)
+		browser_call_is_here(k->s, p->peer, sl_str_c(p->tag));
+	else
+		browser_say(p, browser_message("restored", p->tag));
 	return 0;
 }
 
@@ -364,6 +383,7 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 	(void)sl_str_copy(p->display, sizeof p->display, sl_read_lstr(&k->r));
 	p->user = stack_user(k->s, sl_read_lstr(&k->r));
 	p->trunk = trunk_by_name(k->s, sl_read_lstr(&k->r));
+	p->account = account_ref(account_find(k->s, sl_read_lstr(&k->r)));
 	p->begun_ms = sl_read_u64(&k->r);
 	p->ringing_ms = sl_read_u64(&k->r);
 	p->answered_ms = sl_read_u64(&k->r);
@@ -479,6 +499,16 @@ static int read_call(struct kept_from *k, struct call *c)
 	return rc;
 }
 
+/* For what is left of its time */
+static void go_on(struct call *c)
+{
+	uint64_t max = c->stack->conf->max_duration, gone = stack_now(c->stack) - c->answered_ms;
+
+	if (max)
+		call_arm(c, &c->longest, gone < max ? max - gone : 0);
+	call_keep(c);
+}
+
 static void take_call(struct kept_from *k)
 {
 	struct call *c = call_restored(k->s);
@@ -488,9 +518,18 @@ static void take_call(struct kept_from *k)
 	if (read_call(k, c) < 0)
 		call_end(c, "node", 503);
 	else
-		call_keep(c);
+		go_on(c);
 	call_users_changed(c); /* another worker may have told of those who watch them before */
 	call_show(c);
+}
+
+void stack_given(struct stack *s, struct sl_str data)
+{
+	struct kept_from k = {.s = s, .r = sl_reader(data.p, data.len), .given = true};
+
+	k.owner = sl_read_u32(&k.r);
+	if (sl_read_u8(&k.r) == KEPT_CALL)
+		take_call(&k);
 }
 
 void stack_kept(struct stack *s, struct sl_str data)

@@ -81,6 +81,8 @@ void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct 
 		then(p, rc, SL_STR("the media of this call is gone"));
 		return;
 	}
+	if (verb == WIRE_LEG_ANSWER || verb == WIRE_LEG_ACCEPT)
+		(void)keep_text(&p->described, text); /* else what it said before counts */
 	p->asks[i].seq = m.seq;
 	p->asks[i].then = then;
 	p->asks[i].answers = verb == WIRE_LEG_ANSWER;
@@ -204,9 +206,11 @@ void party_tell_listener(struct party *p)
 
 	if (!from)
 		return;
-	if (from->state == PARTY_UP)
+	if (from->state == PARTY_UP && party_worker(from) == party_worker(p))
 		party_leg_tell(p, WIRE_LEG_HEARD_BY, from->leg, SL_STR_NULL);
-	else if (from->offer)
+	else if (from->described) /* its leg is nobody's on another worker */
+		party_leg_tell(p, WIRE_LEG_HEARD_BY, 0, sl_str_c(from->described));
+	else if (from->state != PARTY_UP && from->offer)
 		party_leg_tell(p, WIRE_LEG_HEARD_BY, 0, sl_str_c(from->offer));
 }
 

@@ -220,7 +220,8 @@ void party_free(struct party *p)
 {
 	char *const texts[] = {p->call_id, p->remote_tag, p->local, p->remote,
 			       p->target,  p->routes,	  p->offer, p->answer,
-			       p->headers, p->session,	  p->stats, p->body_type};
+			       p->headers, p->session,	  p->stats, p->body_type,
+			       p->described};
 	struct stack *s = p->call->stack;
 
 	session_stop(p);
@@ -237,6 +238,7 @@ void party_free(struct party *p)
 		strans_release(p->unacked);
 	ctrans_release(p->inviting);
 	ctrans_release(p->updating);
+	ctrans_release(p->informing);
 	account_unref(p->account);
 	for (size_t i = 0; i < SL_ARRAY_LEN(texts); i++)
 		free(texts[i]);

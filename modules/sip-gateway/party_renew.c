@@ -117,7 +117,7 @@ void party_reinvite(struct party *p)
 {
 	struct sl_buf b;
 
-	if (p->state != PARTY_UP || p->asking || p->answers)
+	if (p->state != PARTY_UP || p->asking || p->answers || p->updating)
 		return;
 	if (!p->allows_update && p->kind == PARTY_RECORDER) {
 		siprec_say(p->call->siprec);

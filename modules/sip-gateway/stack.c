@@ -104,27 +104,14 @@ static bool is_outside(const struct sip_msg *m)
 	return m->peek.to_tag.len == 0;
 }
 
-/* After a reload, what the process that follows has taken over may still be said to us. */
-static bool pass_to_successor(struct stack *s, const struct sip_msg *m)
-{
-	if (!s->successor)
-		return false;
-	sl_buf_reset(&s->out);
-	sl_buf_u64(&s->out, stack_now(s));
-	wire_put_flow(&s->out, &m->flow);
-	sl_buf_str(&s->out, m->raw);
-	return sl_buf_ok(&s->out) == 0 &&
-	       s->io->tell(s->io->arg, s->successor, WIRE_RECEIVED, &s->out) == 0;
-}
-
 static void on_dialog_request(struct stack *s, const struct sip_msg *m)
 {
 	bool subscribe = message_is(m, "SUBSCRIBE"), notify = message_is(m, "NOTIFY");
 
 	if ((subscribe && watch_refresh(s, m)) || (notify && follow_notified(s, m)))
 		return;
-	if ((subscribe || notify) && !party_by_tag(s, m->peek.to_tag) && pass_to_successor(s, m))
-		return;
+	if (!party_by_tag(s, m->peek.to_tag) && move_pass_on(s, m))
+		return; /* the process that follows has taken it over */
 	calls_request(s, m);
 }
 
@@ -190,6 +177,8 @@ static void on_request(struct stack *s, const struct sip_msg *m)
 		return;
 	}
 	if (message_is(m, "CANCEL") && on_cancel(s, m))
+		return;
+	if (move_for_request(s, m))
 		return;
 	on_new_request(s, m);
 }
@@ -287,7 +276,6 @@ static void take(struct stack *s, struct sl_str data,
 
 void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str data)
 {
-	(void)from;
 	switch (type) {
 	case WIRE_RECEIVED:
 		on_received(s, data);
@@ -313,6 +301,15 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		break;
 	case WIRE_KEPT:
 		stack_kept(s, data);
+		break;
+	case WIRE_CALL:
+		stack_given(s, data);
+		break;
+	case WIRE_ASK_CALL:
+		move_asked(s, from, data);
+		break;
+	case WIRE_CALL_ASKED:
+		move_answered(s, data);
 		break;
 	case WIRE_BINDING:
 		bindings_import(s, data);
@@ -426,7 +423,6 @@ bool stack_is_idle(const struct stack *s)
 void stack_drain(struct stack *s, uint32_t successor)
 {
 	s->draining = true;
-	s->successor = successor;
 	if (!successor)
 		return;
 	trunks_export(s, successor);
@@ -468,6 +464,7 @@ void stack_free(struct stack *s)
 	if (!s)
 		return;
 	calls_end_all(s);
+	move_free(s);
 	browsers_end(s);
 	texts_free(s);
 	watches_free(s);

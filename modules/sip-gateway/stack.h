@@ -9,7 +9,7 @@
  *     auth.c       who asks                                registrar.c  REGISTER
  *     location.c   bindings                                trunk.c      PBXs and carriers
  *     locate.c     servers of a name (RFC 3263)            hops.c       which of a trunk's is used
- *     ring.c       INVITEs that outlive this process
+ *     ring.c       INVITEs that outlive this process       move.c       calls that go to another
  */
 #ifndef SIP_STACK_H
 #define SIP_STACK_H
@@ -53,6 +53,8 @@ struct stack_io {
 	 * told to calls_evict when it shall end. */
 	struct sl_session *(*show)(void *arg, struct call *c, struct sl_str label,
 				   const struct sl_addr *remote);
+	/* The process that new work goes to; 0: this one, or none */
+	uint32_t (*newest)(void *arg);
 	void *arg;
 };
 
@@ -76,7 +78,6 @@ struct stack {
 	struct sl_htab watches;	 /* by our tag: watch.c */
 	struct sl_htab follows;	 /* by our tag: follow.c */
 	uint32_t n_watches;
-	uint32_t successor; /* of a process that drains; 0: none */
 	uint64_t last_kept;	 /* number of what workers keep */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
@@ -91,6 +92,10 @@ struct stack {
 	struct parked *parked; /* owned: browser_pass.c */
 	uint32_t n_parked;
 	struct alarm unpark;
+	struct wanted *wanted; /* owned: move.c */
+	uint32_t n_wanted;
+	uint64_t last_wanted;
+	bool wants_no_more; /* what is being done has asked for calls already */
 };
 
 /* Calls that have begun in a second. */
@@ -385,11 +390,26 @@ void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, en
 void stack_keep_end(struct stack *s, struct kept_place *k);
 void stack_forget(struct stack *s, struct kept_place *k);
 void stack_kept(struct stack *s, struct sl_str data);
+/* The same of a process that lives, and has given the call away */
+void stack_given(struct stack *s, struct sl_str data);
 /* ring.c: an INVITE that has to be cancelled then */
 void ring_keep(struct ctrans *t, uint32_t worker);
 void ring_take(struct stack *s, struct sl_reader *r);
 void binding_keep(struct binding *b);
 void binding_forget(struct binding *b);
+
+/* ---- move.c: calls that go to another process */
+/* m wants two calls to become one, and another process has one of them, or is to have both: it is
+ * taken care of, now or when that is here. */
+bool move_for_request(struct stack *s, const struct sip_msg *m);
+/* The same of what a client without SIP says: owner has its call of that name. */
+bool move_for_signal(struct stack *s, uint32_t owner, uint64_t peer, struct sl_str call,
+		     struct sl_str signal);
+/* m is said to the process that follows; false: there is none */
+bool move_pass_on(struct stack *s, const struct sip_msg *m);
+void move_asked(struct stack *s, uint32_t from, struct sl_str data);
+void move_answered(struct stack *s, struct sl_str data);
+void move_free(struct stack *s);
 
 /* ---- calls */
 void calls_invite(struct stack *s, const struct sip_msg *m);

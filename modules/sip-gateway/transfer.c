@@ -96,7 +96,7 @@ static void unescape(char *s)
 }
 
 /* "call-id;to-tag=x;from-tag=y": the dialog as its peer sees it, so that to-tag is ours. */
-static struct party *find_replaced(const struct stack *s, struct sl_str value)
+struct party *transfer_find(const struct stack *s, struct sl_str value)
 {
 	struct sl_str to, from, rest = value, id = sl_str_trim(sl_str_split(&rest, ';'));
 	struct party *p;
@@ -113,7 +113,7 @@ static struct party *find_replaced(const struct stack *s, struct sl_str value)
 	return p->remote_tag && sl_str_eq(sl_str_c(p->remote_tag), from) ? p : NULL;
 }
 
-static char *replaces_of(struct sl_str refer_to)
+char *transfer_replaces_in(struct sl_str refer_to)
 {
 	struct sl_str uri = sip_uri_of(refer_to), item;
 	const char *q = uri.len ? memchr(uri.p, '?', uri.len) : NULL;
@@ -302,9 +302,9 @@ void transfer_refer(struct party *p, struct strans *t, const struct sip_msg *m)
 	party_put_contact(p, &headers);
 	strans_reply(t, &(struct strans_reply){.status = 202, .headers = sl_buf_view(&headers)});
 	sl_buf_free(&headers);
-	replaces = replaces_of(refer_to);
+	replaces = transfer_replaces_in(refer_to);
 	if (replaces)
-		transfer_join(p, find_replaced(p->call->stack, sl_str_c(replaces)));
+		transfer_join(p, transfer_find(p->call->stack, sl_str_c(replaces)));
 	else
 		transfer_to(p, sip_user_of(sip_uri_of(refer_to)), sip_uri_of(refer_to));
 	free(replaces);
@@ -320,7 +320,7 @@ bool transfer_replaces(struct stack *s, const struct sip_msg *m, struct strans *
 
 	if (value.len == 0)
 		return false;
-	q = find_replaced(s, value);
+	q = transfer_find(s, value);
 	if (who->kind == AUTH_STRANGER)
 		strans_answer(t, 403);
 	else if (!q || q->call->over || q->state == PARTY_ENDED)

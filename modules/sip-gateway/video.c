@@ -133,8 +133,8 @@ static void answer_waiting(struct party *p)
 
 static bool adds_video(const struct party *p, const struct party *other, struct sl_str offer)
 {
-	return !p->has_video && other && other->state == PARTY_UP && other->leg &&
-	       may_have(p) && may_have(other) && sdp_has_video(offer);
+	return !p->has_video && other && other->state == PARTY_UP && other->leg && may_have(p) &&
+	       may_have(other) && sdp_has_video(offer);
 }
 
 void video_take_offer(struct party *p, struct sl_str offer, leg_then_fn *then)
@@ -195,6 +195,9 @@ static void on_info_answer(void *arg, struct ctrans *t, const struct sip_msg *re
 	struct party *p = arg;
 
 	(void)t;
+	if (status < 200)
+		return;
+	p->informing = NULL;
 	if (resp && (status == 405 || status == 415 || status == 501))
 		p->no_fast_update = true;
 }
@@ -207,11 +210,13 @@ void video_ask_by_info(struct party *p)
 	    (p->fast_update_ms && now - p->fast_update_ms < FAST_UPDATE_MS))
 		return;
 	p->fast_update_ms = now;
-	party_request(p, "INFO", SL_STR_NULL, "application/media_control+xml",
-		      SL_STR("<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n"
-			     "<media_control><vc_primitive><to_encoder><picture_fast_update/>"
-			     "</to_encoder></vc_primitive></media_control>\r\n"),
-		      on_info_answer);
+	ctrans_release(p->informing); /* what it says to the one before is late */
+	p->informing = party_request(
+		p, "INFO", SL_STR_NULL, "application/media_control+xml",
+		SL_STR("<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n"
+		       "<media_control><vc_primitive><to_encoder><picture_fast_update/>"
+		       "</to_encoder></vc_primitive></media_control>\r\n"),
+		on_info_answer);
 }
 
 static bool has_word(struct sl_str text, struct sl_str word)

@@ -42,6 +42,9 @@ enum wire_type {
 	WIRE_FOLLOW,	   /* follow.c: what a client wants to know at its PBX */
 	WIRE_MAILBOX,	   /* presence.c: messages that wait for a user */
 	WIRE_PUBLICATION,  /* publish.c: what a user says of itself */
+	WIRE_CALL,	   /* move.c: u32: our owner word; a call that is the reader's from now on */
+	WIRE_ASK_CALL,	   /* u64: comes back; how a call is named (u8), and its name */
+	WIRE_CALL_ASKED,   /* u64: as asked; u8: it has been given */
 };
 
 enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_N_TRANSPORTS };
