@@ -28,14 +28,42 @@ void intake_ask_key(struct wtrack *t)
 		sl_count(&w->m[M_key_frames]);
 }
 
+/* What RTP times count in (RFC 3551, RFC 7587); told: by the worker, where no codec says it */
+static uint32_t clock_of(unsigned codec, uint32_t told)
+{
+	switch (codec) {
+	case SL_CODEC_OPUS:
+		return 48000;
+	case SL_CODEC_PCMU:
+	case SL_CODEC_PCMA:
+	case SL_CODEC_G722:
+		return 8000;
+	default:
+		return told;
+	}
+}
+
+/* A sender may go on in another codec with each packet, and with another clock. */
+static void follow_clock(struct wtrack *t, unsigned codec)
+{
+	uint32_t hz = clock_of(codec, t->hz);
+
+	if (hz == t->hz)
+		return;
+	t->hz = hz;
+	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
+		timeline_set_clock(&t->line[i], hz);
+}
+
 static void on_frame(void *arg, const struct frame *f)
 {
 	struct wtrack *t = arg;
 	struct recording *rec = t->room->recording;
 	bool restarted;
-	int64_t at = timeline_map(&t->line[t->encoding], &t->peer->clock, f->ts, f->arrival_ns,
-				  &restarted);
+	int64_t at;
 
+	follow_clock(t, f->codec);
+	at = timeline_map(&t->line[t->encoding], &t->peer->clock, f->ts, f->arrival_ns, &restarted);
 	if (!rec)
 		return;
 	if (t->lost_now > 0 || restarted)

@@ -112,6 +112,12 @@ void timeline_restart(struct timeline *t)
 	t->early.ntp = 0;
 }
 
+void timeline_set_clock(struct timeline *t, uint32_t hz)
+{
+	t->hz = hz;
+	timeline_restart(t);
+}
+
 /* A sender that stalls and then sends what has gathered is none: its times go on as they were. */
 static bool is_restart(const struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 {

@@ -43,6 +43,8 @@ void timeline_init(struct timeline *t, uint32_t hz);
 /* Goes on where another process has been: its frame of RTP time ts had this time. */
 void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns);
 void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock);
+/* Packets follow whose times count in another clock, and begin at their arrival. */
+void timeline_set_clock(struct timeline *t, uint32_t hz);
 /* Another stream's packets follow. */
 void timeline_restart(struct timeline *t);
 /* Of a packet, in order. *ret_restarted: its RTP time has nothing to do with those before. */

@@ -9,6 +9,8 @@
 #include <sluice/crypto.h>
 #include <sluice/track.h>
 
+enum { MAX_FORMATS = 16 }; /* of a section, that are looked at */
+
 /* ---- tracks out of sections */
 
 /* What the client says of a section: {"mid", "source", "name"}; NULL: nothing. */
@@ -41,6 +43,23 @@ static void learn_encodings(struct track *t, const struct sl_rtc_media *m)
 	for (unsigned i = 0; i < t->n_encodings; i++)
 		(void)sl_str_copy(t->rids[i], sizeof t->rids[i], sl_rtc_media_rid(m, i));
 	sl_rtc_media_extensions(m, &t->ext);
+}
+
+/* The codec that packets are in, or will be, with what was agreed on about it. RTP counts in its
+ * clock: G.711 in 8000 a second where Opus has 48000. */
+static void learn_codec(struct track *t, const struct sl_rtc_media *m, enum sl_codec_id codec)
+{
+	struct sl_rtc_format list[MAX_FORMATS];
+	unsigned n = sl_rtc_media_formats(m, list, MAX_FORMATS);
+
+	t->codec = (uint8_t)codec;
+	(void)sl_str_copy(t->params, sizeof t->params, sl_rtc_media_params(m, codec));
+	for (unsigned i = 0; i < n; i++) {
+		if (list[i].codec != codec || list[i].clock_hz == 0)
+			continue;
+		t->clock_hz = list[i].clock_hz;
+		return;
+	}
 }
 
 static uint32_t grant_for(const struct track *t)
@@ -88,8 +107,7 @@ static int begin_track(struct participant *p, struct sl_rtc_media *m)
 	}
 	t->in = m;
 	learn_encodings(t, m);
-	t->codec = sl_rtc_media_codec(m);
-	(void)sl_str_copy(t->params, sizeof t->params, sl_rtc_media_params(m, t->codec));
+	learn_codec(t, m, sl_rtc_media_codec(m));
 	rc = shown_begin(t);
 	if (rc < 0) {
 		track_remove(t);
@@ -135,9 +153,7 @@ static void on_rtp(void *arg, const struct sl_rtc_in *in)
 	sfu_count(p->room->sfu, M_packets_in);
 	p->idle_since_ms = 0;
 	if (t->codec != in->codec && in->codec != SL_CODEC_RED) {
-		t->codec = in->codec;
-		(void)sl_str_copy(t->params, sizeof t->params,
-				  sl_rtc_media_params(in->media, in->codec));
+		learn_codec(t, in->media, in->codec);
 		trunk_track(t);
 		track_codec_changed(t);
 		shown_changed(t);

@@ -22,6 +22,7 @@ static void describe(struct sl_track *pub, const struct track *t)
 	pub->name = sl_str_c(t->name);
 	pub->source = source_name(t->source);
 	pub->codec = t->codec;
+	pub->clock_hz = t->clock_hz;
 	pub->params = sl_str_c(t->params);
 	pub->muted = t->muted || t->silenced;
 	pub->over = t->over;
@@ -48,7 +49,6 @@ int shown_begin(struct track *t)
 		.room = {t->room->name, t->room->name_len},
 		.peer_name = sl_str_c(shown->peer_name),
 		.kind = t->kind,
-		.clock_hz = t->clock_hz,
 		.ask_key_frame = ask_key_frame,
 		.arg = t,
 	};

@@ -105,6 +105,7 @@ static void put_track(struct sl_buf *b, const struct track *t)
 		sl_buf_u16(b, t->rate[i].width);
 		sl_buf_u16(b, t->rate[i].height);
 	}
+	sl_buf_u32(b, t->clock_hz);
 }
 
 void trunk_track(const struct track *t)
@@ -449,11 +450,13 @@ static void read_track(struct track *t, struct sl_reader *r)
 		memcpy(t->ext.id, ext.p, ext.len);
 	for (unsigned i = 0; i < t->n_encodings; i++)
 		(void)sl_str_copy(t->rids[i], sizeof t->rids[i], sl_read_lstr(r));
-	/* Workers of a generation before end here. */
+	/* Workers of generations before end here, or behind the sizes. */
 	for (unsigned i = 0; r->p < r->end && i < t->n_encodings; i++) {
 		t->rate[i].width = sl_read_u16(r);
 		t->rate[i].height = sl_read_u16(r);
 	}
+	if (r->p < r->end)
+		t->clock_hz = sl_read_u32(r);
 }
 
 static void tell_room(struct track *t, bool is_new, bool was_muted)

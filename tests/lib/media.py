@@ -96,7 +96,7 @@ class Participant:
 
     def __init__(self, url, room, name, tracks=(), data=False, token=None, codec=None):
         self.url, self.room, self.name = url + (f"?token={token}" if token else ""), room, name
-        self.tracks, self.data, self.codec = list(tracks), data, codec  # of pictures: "video/H264"; None: whatever is agreed upon
+        self.tracks, self.data, self.codec = list(tracks), data, codec  # "video/H264", "audio/PCMU"; None: whatever is agreed upon
         self.pub = self.sub = self.channel = None
         self.heard = {}   # type -> [message, ...]
         self.frames = {}  # track id -> [frame, ...]
@@ -140,8 +140,8 @@ class Participant:
         self.pub = aiortc.RTCPeerConnection()
         for track in self.tracks:
             t = self.pub.addTransceiver(track, direction="sendonly")
-            if self.codec and track.kind == "video":
-                t.setCodecPreferences([c for c in aiortc.RTCRtpSender.getCapabilities("video").codecs if c.mimeType in (self.codec, "video/rtx")])
+            if self.codec and self.codec.startswith(track.kind):
+                t.setCodecPreferences([c for c in aiortc.RTCRtpSender.getCapabilities(track.kind).codecs if c.mimeType in (self.codec, "video/rtx")])
         if self.data:
             self.channel = self.pub.createDataChannel("room")
             self.channel.on("message", self.got.append)

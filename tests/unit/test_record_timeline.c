@@ -153,6 +153,31 @@ TEST(another_stream_begins_at_its_arrival)
 	CHECK(!restarted);
 }
 
+TEST(another_clock_begins_at_its_arrival_and_counts_in_its_own)
+{
+	struct timeline t = begin(48000);
+	struct sl_rtc_clock sent = report(8 * S, 960);
+
+	map(&t, 0, 10 * S);
+	timeline_report(&t, &sent);
+	CHECK_INT(map(&t, 960, 10 * S + 20 * MS), 10 * S + 20 * MS);
+	timeline_set_clock(&t, 8000);
+	CHECK_INT(map(&t, 1000000, 10 * S + 40 * MS), 10 * S + 40 * MS);
+	CHECK(restarted);
+	CHECK_INT(map(&t, 1000160, 10 * S + 65 * MS), 10 * S + 60 * MS);
+	CHECK(!restarted);
+}
+
+TEST(a_clock_set_before_anything_came_is_no_restart)
+{
+	struct timeline t = begin(48000);
+
+	timeline_set_clock(&t, 8000);
+	CHECK_INT(map(&t, 160, 10 * S), 10 * S);
+	CHECK_INT(map(&t, 320, 10 * S + 20 * MS), 10 * S + 20 * MS);
+	CHECK(!restarted);
+}
+
 TEST(thirty_hours_of_pictures_keep_their_time_over_two_wraps)
 {
 	struct timeline t = begin(90000);
