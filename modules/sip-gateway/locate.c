@@ -2,6 +2,10 @@
  * sip-gateway/locate.c: NAPTR says which transports there are, SRV which hosts and ports, A and
  * AAAA which addresses; each step that has no answer falls back to the next (RFC 3263 section 4.1
  * and 4.2).
+ *
+ * Without a transport that is wished for, and without NAPTR, SRV records say which there are: UDP,
+ * TCP, and last TLS, so that a domain that offers nothing else is found, and no call of one that
+ * does waits for a certificate. NAPTR puts TLS where the domain wants it, which is first as a rule.
  */
 #include "locate.h"
 
@@ -212,6 +216,7 @@ void locate_naptr(struct locate *l, const struct locate_naptr *records, unsigned
 	if (l->n_sets == 0 && !l->want.secure) {
 		add_default_set(l, SIP_UDP);
 		add_default_set(l, SIP_TCP);
+		add_default_set(l, SIP_TLS);
 	}
 	if (l->n_sets == 0)
 		add_default_set(l, SIP_TLS);

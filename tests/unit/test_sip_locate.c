@@ -115,10 +115,76 @@ TEST(without_any_record_the_name_itself_is_a_host)
 	locate_srv(&l, NULL, 0);
 	CHECK(asks(LOCATE_SRV, "_sip._tcp.c"));
 	locate_srv(&l, NULL, 0);
+	CHECK(asks(LOCATE_SRV, "_sips._tcp.c"));
+	locate_srv(&l, NULL, 0);
 	CHECK(asks(LOCATE_ADDRESSES, "c"));
 	addresses("192.0.2.9");
 	CHECK(asks(LOCATE_DONE, ""));
 	CHECK(hop_is(0, SIP_UDP, "192.0.2.9:5060"));
+}
+
+TEST(a_domain_that_has_tls_alone_is_found_behind_the_others)
+{
+	begin("f", -1);
+	locate_naptr(&l, NULL, 0);
+	CHECK(asks(LOCATE_SRV, "_sip._udp.f"));
+	locate_srv(&l, NULL, 0);
+	CHECK(asks(LOCATE_SRV, "_sip._tcp.f"));
+	locate_srv(&l, NULL, 0);
+	CHECK(asks(LOCATE_SRV, "_sips._tcp.f"));
+	locate_srv(&l, &(struct locate_srv){1, 1, 5071, SL_STR_INIT("host.f")}, 1);
+	CHECK(asks(LOCATE_ADDRESSES, "host.f"));
+	addresses("192.0.2.9");
+	CHECK(asks(LOCATE_DONE, "")); /* the bare name is nobody's where there are records */
+	CHECK_INT(l.hops.n, 1);
+	CHECK(hop_is(0, SIP_TLS, "192.0.2.9:5071"));
+}
+
+TEST(tls_comes_last_without_naptr_and_by_its_order_with_one)
+{
+	const struct locate_naptr sips = {10, 10, SL_STR_INIT("s"), SL_STR_INIT("SIPS+D2T"),
+					  SL_STR_INIT("_sips._tcp.g")};
+	const struct locate_naptr both[] = {
+		{20, 10, SL_STR_INIT("s"), SL_STR_INIT("SIP+D2U"), SL_STR_INIT("_sip._udp.g")},
+		sips};
+	const struct locate_srv at = {1, 1, 5060, SL_STR_INIT("host.g")};
+
+	begin("g", -1);
+	locate_naptr(&l, NULL, 0);
+	while (!asks(LOCATE_DONE, "")) {
+		if (l.asks == LOCATE_SRV)
+			locate_srv(&l, &at, 1);
+		else
+			addresses("192.0.2.9");
+	}
+	CHECK_INT(l.hops.n, 3);
+	CHECK(hop_is(0, SIP_UDP, "192.0.2.9:5060") && hop_is(1, SIP_TCP, "192.0.2.9:5060"));
+	CHECK(hop_is(2, SIP_TLS, "192.0.2.9:5060"));
+
+	begin("g", -1);
+	locate_naptr(&l, both, 2);
+	CHECK(asks(LOCATE_SRV, "_sips._tcp.g"));
+	locate_srv(&l, &at, 1);
+	addresses("192.0.2.9");
+	CHECK(asks(LOCATE_SRV, "_sip._udp.g"));
+	locate_srv(&l, NULL, 0);
+	CHECK(asks(LOCATE_DONE, "")); /* what NAPTR does not name is not asked for */
+	CHECK_INT(l.hops.n, 1);
+	CHECK(hop_is(0, SIP_TLS, "192.0.2.9:5060"));
+}
+
+/* A transport that is wished for is all there is (section 4.1). */
+TEST(who_wants_a_transport_asks_for_its_records_alone)
+{
+	begin("h", SIP_TCP);
+	CHECK(asks(LOCATE_SRV, "_sip._tcp.h"));
+	locate_srv(&l, NULL, 0);
+	CHECK(asks(LOCATE_ADDRESSES, "h"));
+	addresses("192.0.2.9");
+	CHECK(asks(LOCATE_DONE, ""));
+	CHECK(hop_is(0, SIP_TCP, "192.0.2.9:5060"));
+	begin("h", SIP_TLS);
+	CHECK(asks(LOCATE_SRV, "_sips._tcp.h"));
 }
 
 TEST(who_wants_tls_gets_nothing_else)
