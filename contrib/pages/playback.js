@@ -31,6 +31,7 @@ function piecesOf(track, segments) {
 	const own = all.filter(s => !isRoom(s.file));
 	return (own.length ? own : all)
 		.map(s => ({file: s.file, sealed: s.sealed, start: seconds(s.start_ms), end: seconds(s.end_ms),
+			from: seconds(s.tracks.find(t => t.id === track.id).start_ms ?? s.start_ms), // a room's file may show a picture later than others
 			index: s.tracks.length > 1 ? s.tracks.findIndex(t => t.id === track.id) : -1}))
 		.sort((a, b) => a.start - b.start);
 }
@@ -224,7 +225,7 @@ class Picture extends Track {
 	}
 
 	pieceAt(time) {
-		return this.pieces.findLast(p => p.start <= time + NEAR_S);
+		return this.pieces.findLast(p => p.from <= time + NEAR_S) ?? this.pieces.find(p => p.start <= time + NEAR_S);
 	}
 
 	isMuted(time) {

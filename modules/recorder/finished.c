@@ -37,6 +37,9 @@ void head_write(const struct file_head *h, uint64_t hidden, struct sl_buf *b)
 		if (h->streams[i].width)
 			sl_buf_printf(b, ",\"width\":%u,\"height\":%u", h->streams[i].width,
 				      h->streams[i].height);
+		if (h->streams[i].first_ns)
+			sl_buf_printf(b, ",\"start_ms\":%lld",
+				      (long long)(h->streams[i].first_ns / (int64_t)SL_NS_PER_MS));
 		sl_buf_str(b, SL_STR("}"));
 		comma = ",";
 	}
@@ -140,16 +143,17 @@ struct disk_file *finished_begin(struct recording *rec, const struct file_head *
 	return file;
 }
 
-void finished_end(struct disk_file *file, const struct series *s)
+void finished_end(const struct segment *g)
 {
-	struct finished *f = disk_file_arg(file);
+	struct finished *f = disk_file_arg(g->file);
 
-	f->n_bytes = s->at;
-	f->n_frames = s->n_frames;
-	f->end_ns = s->end_ns;
+	f->head = g->head;
+	f->n_bytes = g->at;
+	f->n_frames = g->n_frames;
+	f->end_ns = g->end_ns;
 	f->next = f->rec->finished;
 	f->rec->finished = f;
-	disk_file_end(file);
+	disk_file_end(g->file);
 }
 
 /* ---- how far it is, for a successor */
@@ -164,8 +168,10 @@ static void write_length(const char *name, uint64_t bytes, struct sl_buf *b, con
 
 void series_write_length(const struct series *s, struct sl_buf *b, const char **comma)
 {
-	if (s && s->file)
-		write_length(s->head.name, s->flushed_at, b, comma);
+	if (s && s->now)
+		write_length(s->now->head.name, s->now->flushed_at, b, comma);
+	for (const struct segment *g = s ? s->late : NULL; g; g = g->next)
+		write_length(g->head.name, g->flushed_at, b, comma);
 }
 
 void series_write_finished(const struct recording *rec, struct sl_buf *b, const char **comma)

@@ -14,7 +14,8 @@
  *                   saved.c     what of them is in files, told to workers and successors
  *                   room.c      rooms, their tracks, their recording
  *                   recording.c one recording: its directory, journal and manifest
- *                   segment.c   series of files: of a track, of a room
+ *                   series.c    series of files: of a track, of a room
+ *                   segment.c   one file of them
  *                   member.c    what is known of a stream in them
  *                   finished.c  their way to a name and a line
  *                   hls.c       for watching while it is recorded

@@ -293,11 +293,12 @@ static void drop_series(struct series **s)
 	series_free(gone);
 }
 
-/* All files with something of the track end, so that what is said of it is said of them. */
+/* All files with something of the track end, so that what is said of it is said of them; but for
+ * the room's, as long as pictures of others need it. */
 static void cut_of(struct recording *rec, struct wtrack *t)
 {
 	if (rec->room_series)
-		series_cut_of(rec->room_series, t);
+		series_leave(rec->room_series, t);
 	if (t->own)
 		series_cut(t->own);
 	if (t->raw)

@@ -222,7 +222,7 @@ void notify_upload(struct writer *w, const char *dir);
 void notify_tick(struct writer *w);
 void notify_free(struct writer *w);
 
-/* ---- segment.c */
+/* ---- series.c */
 struct series;
 struct series *series_new(struct recording *rec, const char *label, enum container_id container);
 /* A frame that series_frame will be given once those before it have come */
@@ -230,10 +230,12 @@ void series_expect(struct series *s, struct wtrack *t, const struct frame *f);
 void series_frame(struct series *s, struct wtrack *t, const struct frame *f, int64_t at_ns);
 void series_packet(struct series *s, const struct wtrack *t, const struct rpacket *p,
 		   int64_t at_ns);
-void series_forget(struct series *s, struct wtrack *t);
 void series_flush(struct series *s, int64_t now_ns);
 void series_cut(struct series *s);  /* the open file ends */
-void series_cut_of(struct series *s, const struct wtrack *t); /* if the track is in the series */
+/* No frames of the track come any more. It stays known, and how far its files are, until it is
+ * forgotten. */
+void series_leave(struct series *s, const struct wtrack *t);
+void series_forget(struct series *s, const struct wtrack *t);
 void series_free(struct series *s); /* with it; accepts NULL */
 
 /* Names and lengths of files that a crash would leave without theirs, as members of an object: the
