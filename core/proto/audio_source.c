@@ -128,7 +128,8 @@ int sl_audio_source_put(struct sl_audio_source *s, const struct sl_audio_packet 
 						.payload = p->payload,
 						.ts = p->ts,
 						.seq = p->seq,
-						.codec = (uint8_t)p->codec};
+						.codec = (uint8_t)p->codec,
+						.untimed = p->untimed};
 	int err = 0;
 
 	if (p->codec != SL_CODEC_CN && sl_audio_codec_hz(p->codec, p->clock_hz) == 0)

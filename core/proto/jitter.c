@@ -141,6 +141,12 @@ static int64_t base_of(const struct sl_jitter *j)
 	return j->base[1];
 }
 
+/* How late it is by the fastest way, when it is taken out; ns. */
+static int64_t delay_of(const struct sl_jitter *j, uint64_t ts, uint64_t now_ns)
+{
+	return (int64_t)(now_ns - ns_of(j, ts)) - base_of(j);
+}
+
 static void learn_base(struct sl_jitter *j, int64_t transit, uint64_t now_ns)
 {
 	if (j->base_set[0] && now_ns - j->base_turn_ns > BASE_WINDOW_MS * SL_NS_PER_MS) {
@@ -286,9 +292,10 @@ enum sl_jitter_verdict sl_jitter_put(struct sl_jitter *j, const struct sl_jitter
 	}
 	if (slot_of(j, seq))
 		return refuse(j, p->packet, &j->stats.duplicates, SL_JITTER_DUPLICATE);
-	if (!j->begun || is_after_idle(j, seq, now_ns))
+	if (!j->begun || (!p->untimed && is_after_idle(j, seq, now_ns)))
 		begin(j, seq, ts, now_ns);
-	learn(j, ts, now_ns);
+	if (!p->untimed || !j->base_set[0])
+		learn(j, ts, now_ns);
 	if (seq < j->next_seq && !(j->holding && seq + SL_JITTER_SLOTS > j->newest_seq))
 		return refuse(j, p->packet, &j->stats.late, SL_JITTER_LATE);
 	if (seq < j->next_seq) { /* came second, but is the first */
@@ -357,7 +364,7 @@ static uint64_t ts_of(const struct sl_jitter *j, const struct slot *s)
  */
 static int adjust_for(struct sl_jitter *j, uint64_t ts, uint64_t now_ns, uint64_t pending_ns)
 {
-	int64_t spare_ns = (int64_t)(now_ns - ns_of(j, ts)) - base_of(j);
+	int64_t spare_ns = delay_of(j, ts, now_ns);
 	int64_t spare_ms = spare_ns / (int64_t)SL_NS_PER_MS;
 	int64_t delay_ms = (spare_ns + (int64_t)pending_ns) / (int64_t)SL_NS_PER_MS;
 
@@ -435,13 +442,23 @@ static void pause_until(struct sl_jitter *j, uint64_t ts, const struct when *whe
 		j->next_ts = ts;
 }
 
-/* More waits than any network needs (a stall that ended in a burst): the oldest goes. */
-static struct slot *trim(struct sl_jitter *j)
+/* More waits than any network needs, and the head is late by as much. Who makes up for a stall of
+ * its own takes out what was due then, with all that came meanwhile behind it: nothing is late. */
+static bool is_too_much(const struct sl_jitter *j, const struct slot *head, const struct when *when)
 {
-	uint64_t most = (uint64_t)(j->o.max_ms + SLACK_MS) * j->o.clock_hz / 1000;
+	const uint32_t most_ms = j->o.max_ms + SLACK_MS;
+	const uint64_t ts = ts_of(j, head);
+
+	return j->newest_ts > ts + (uint64_t)most_ms * j->o.clock_hz / 1000 &&
+	       delay_of(j, ts, when->now_ns) > (int64_t)(most_ms * SL_NS_PER_MS);
+}
+
+/* After a stall that ended in a burst the oldest go. */
+static struct slot *trim(struct sl_jitter *j, const struct when *when)
+{
 	struct slot *head = oldest(j);
 
-	while (head && j->waiting > 1 && (head->empty || j->newest_ts > ts_of(j, head) + most)) {
+	while (head && j->waiting > 1 && (head->empty || is_too_much(j, head, when))) {
 		if (!head->empty) {
 			j->stats.dropped++;
 			j->next_ts = ts_of(j, head) + j->frame;
@@ -457,7 +474,7 @@ static struct slot *trim(struct sl_jitter *j)
 
 static void get_next(struct sl_jitter *j, const struct when *when, struct sl_jitter_out *out)
 {
-	struct slot *head = trim(j);
+	struct slot *head = trim(j, when);
 
 	if (head && head->empty && head->seq == j->next_seq) {
 		take_out(j, head);

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 
 enum {
-	CATCH_UP_MS = 100, /* later than that, time that was missed is not made up for */
-	MOST_EFFORT = 5,   /* of `auto` */
+	MOST_EFFORT = 5, /* of `auto` */
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
 	ADAPT_TICKS = 50,
@@ -78,18 +77,22 @@ uintptr_t mixer_new_feed(struct mixer *m)
 
 static void arm(struct mixer *m)
 {
-	uint64_t now = sl_loop_ns(m->w->loop);
-	uint64_t left = m->tick_ns > now ? m->tick_ns - now : 0;
+	struct sl_loop *loop = m->w->loop;
 
-	sl_timer_set(m->w->loop, &m->tick, (left + SL_NS_PER_MS - 1) / SL_NS_PER_MS);
+	sl_timer_set(loop, &m->tick, sl_pace_wait_ms(&m->pace, sl_loop_ns(loop)));
 }
 
 void mixer_tick_on(struct mixer *m)
 {
 	if (sl_timer_pending(&m->tick))
 		return;
-	m->tick_ns = sl_loop_ns(m->w->loop) + MIX_MS * SL_NS_PER_MS;
+	sl_pace_begin(&m->pace, MIX_MS, sl_loop_ns(m->w->loop));
 	arm(m);
+}
+
+bool mixer_is_stalled(const struct mixer *m, uint64_t now_ns)
+{
+	return sl_timer_pending(&m->tick) && sl_pace_is_stalled(&m->pace, now_ns);
 }
 
 /* Speech first, beauty second: under load encoders make less effort, be it ours or that of others
@@ -131,7 +134,7 @@ static void run(struct mixer *m)
 
 	for (struct room *r = m->ticking; r; r = next) {
 		next = r->tick_next;
-		room_tick(r, m->tick_ns);
+		room_tick(r, m->pace.due_ns);
 	}
 	for (struct phone *p = m->prompting; p; p = next_phone) {
 		next_phone = p->next_prompting;
@@ -143,20 +146,18 @@ static void run(struct mixer *m)
 	}
 }
 
-/* What was missed is made up for, so that a stall of the process costs the listener no sample. */
+/* One at a time, also when more is to be made up for: the loop has its turn between. */
 static void on_tick(struct sl_timer *t)
 {
 	struct mixer *m = t->arg;
 	uint64_t now = sl_loop_ns(m->w->loop);
 
 	mixer_count(m, M_wakeups);
-	if (now > m->tick_ns + MIX_MS * SL_NS_PER_MS)
-		m->n_late++;
-	if (now > m->tick_ns + CATCH_UP_MS * SL_NS_PER_MS)
-		m->tick_ns = now;
-	while ((m->ticking || m->prompting) && m->tick_ns <= now) {
+	m->n_late += sl_pace_is_late(&m->pace, now);
+	sl_count_n(&m->m[M_left_out_ms], sl_pace_skip(&m->pace, now));
+	if ((m->ticking || m->prompting) && sl_pace_is_due(&m->pace, now)) {
 		run(m);
-		m->tick_ns += MIX_MS * SL_NS_PER_MS;
+		sl_pace_step(&m->pace);
 	}
 	if (m->ticking || m->prompting)
 		arm(m);

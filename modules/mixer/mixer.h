@@ -23,6 +23,7 @@
 #include <sluice/hash.h>
 #include <sluice/mixer.h>
 #include <sluice/module.h>
+#include <sluice/pace.h>
 #include <sluice/regex.h>
 #include <sluice/room.h>
 #include <sluice/signal.h>
@@ -59,6 +60,8 @@ struct mixer_conf {
 	X(refused, COUNTER, "Phones that did not: a wrong PIN, a full room.")                      \
 	X(wrong_pins, COUNTER, "PINs that were wrong.")                                            \
 	X(wakeups, COUNTER, "Times that the clock of mixing has woken a worker.")                  \
+	X(left_out_ms, COUNTER,                                                                    \
+	  "Time that was not mixed, in ms: the worker had stood still for longer.")                \
 	X(mixed, COUNTER, "Frames of 20 ms that were mixed for a room.")                           \
 	X(decoded, COUNTER, "Frames of a voice that were decoded.")                                \
 	X(skipped, COUNTER, "Packets that were not decoded: silent, or not among the loudest.")    \
@@ -95,7 +98,7 @@ struct mixer {
 	struct room *unsettled;	 /* rooms to look after: to be freed, or in want of an ear */
 	struct sl_timer tick;
 	struct sl_post settle;
-	uint64_t tick_ns; /* when the next is due */
+	struct sl_pace pace;
 	uintptr_t last_feed;
 	bool adaptive;
 	unsigned n_late; /* ticks that came late since effort was adapted */
@@ -332,6 +335,8 @@ void rooms_free(struct mixer *m);
 
 /* ---- mixer.c */
 void mixer_tick_on(struct mixer *m);
+/* What is read now may have come some while ago. */
+bool mixer_is_stalled(const struct mixer *m, uint64_t now_ns);
 uintptr_t mixer_new_feed(struct mixer *m);
 const struct room_conf *mixer_rules(const struct mixer_conf *c, struct sl_str room);
 

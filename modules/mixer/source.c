@@ -108,14 +108,17 @@ void source_restart(struct source *s)
 
 void source_put(struct source *s, unsigned hz, const struct sl_audio_packet *p, uint64_t now_ns)
 {
+	struct sl_audio_packet packet = *p;
+
 	if (!need_audio(s, hz))
 		return;
+	packet.untimed = mixer_is_stalled(s->mixer, now_ns);
 	if (s->skips)
 		sl_audio_source_restart(s->audio);
 	s->skips = false;
 	if (p->packet)
 		sl_packet_ref(p->packet);
-	if (sl_audio_source_put(s->audio, p, now_ns) < 0)
+	if (sl_audio_source_put(s->audio, &packet, now_ns) < 0)
 		return; /* released all the same */
 }
 

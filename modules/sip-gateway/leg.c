@@ -12,7 +12,6 @@
 #include <sluice/module.h>
 
 enum {
-	CATCH_UP_MS = 500, /* later than that, time that was missed is not made up for */
 	BUSY_PERMILLE = 700,
 	IDLE_PERMILLE = 450,
 	MOST_EFFORT = 5, /* of `auto` */
@@ -74,10 +73,9 @@ void leg_tell_state(struct leg *l, enum leg_state state, const char *why)
 
 static void arm_tick(struct legs *all)
 {
-	uint64_t now = sl_loop_ns(all->w->loop);
-	uint64_t left = all->tick_ns > now ? all->tick_ns - now : 0;
+	struct sl_loop *loop = all->w->loop;
 
-	sl_timer_set(all->w->loop, &all->tick, (left + SL_NS_PER_MS - 1) / SL_NS_PER_MS);
+	sl_timer_set(loop, &all->tick, sl_pace_wait_ms(&all->pace, sl_loop_ns(loop)));
 }
 
 void leg_tick_on(struct leg *l)
@@ -94,7 +92,7 @@ void leg_tick_on(struct leg *l)
 	all->ticking[l->phase] = l;
 	if (all->n_ticking++ > 0)
 		return;
-	all->tick_ns = sl_loop_ns(all->w->loop) + TICK_MS * SL_NS_PER_MS;
+	sl_pace_begin(&all->pace, TICK_MS, sl_loop_ns(all->w->loop));
 	arm_tick(all);
 }
 
@@ -120,33 +118,23 @@ static void run_phase(struct legs *all)
 	for (; l; l = next) {
 		next = l->tick_next;
 		if (leg_is_made(l))
-			leg_make(l, all->tick_ns);
+			leg_make(l, all->pace.due_ns);
 		else
 			tick_off(l);
 	}
 }
 
-/*
- * What was missed is made up for, so that a stall of the process (a host that takes its CPU away
- * for a tenth of a second is nothing rare) costs the listener no sample and the stream's times stay
- * those of the clock. Each leg has one turn, then the loop has one: what waits in the sockets is
- * read before it would be concealed.
- */
+/* One step at a time, also when more is to be made up for: the loop reads between. */
 static void on_tick(struct sl_timer *t)
 {
 	struct legs *all = t->arg;
 	uint64_t now = sl_loop_ns(all->w->loop);
-	uint64_t behind = now > all->tick_ns ? now - all->tick_ns : 0;
 
-	if (behind > TICK_MS * SL_NS_PER_MS)
-		all->n_late++;
-	if (behind > CATCH_UP_MS * SL_NS_PER_MS) {
-		sl_count_n(&all->m[M_MEDIA_LEFT_OUT], behind / SL_NS_PER_MS - CATCH_UP_MS);
-		all->tick_ns = now - CATCH_UP_MS * SL_NS_PER_MS;
-	}
-	for (unsigned i = 0; i < N_PHASES && all->n_ticking > 0 && all->tick_ns <= now; i++) {
+	all->n_late += sl_pace_is_late(&all->pace, now);
+	sl_count_n(&all->m[M_MEDIA_LEFT_OUT], sl_pace_skip(&all->pace, now));
+	if (all->n_ticking > 0 && sl_pace_is_due(&all->pace, now)) {
 		run_phase(all);
-		all->tick_ns += TICK_MS * SL_NS_PER_MS;
+		sl_pace_step(&all->pace);
 	}
 	if (all->n_ticking > 0)
 		arm_tick(all);

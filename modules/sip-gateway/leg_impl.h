@@ -24,6 +24,7 @@
 
 #include <sluice/audio.h>
 #include <sluice/line.h>
+#include <sluice/pace.h>
 #include <sluice/rtc.h>
 #include <sluice/sdp_plain.h>
 #include <sluice/track.h>
@@ -174,7 +175,7 @@ struct legs {
 	unsigned n, n_ticking, next_phase;
 	struct sl_timer tick, second;
 	struct sl_post bury;
-	uint64_t tick_ns; /* when the next tick is due */
+	struct sl_pace pace; /* of the ticks */
 	uint64_t n_ticks, n_seconds;
 	uint64_t cpu_ns;
 	bool adaptive;

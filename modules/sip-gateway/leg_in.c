@@ -70,7 +70,9 @@ void leg_decode(struct leg *l, const struct sl_rtp *rtp, const struct leg_format
 		.ts = rtp->ts,
 		.seq = rtp->seq,
 		.payload = {(const char *)sl_rtp_payload(rtp), rtp->payload_len},
-		.packet = rtp->packet};
+		.packet = rtp->packet,
+		.untimed =
+			l->all->n_ticking > 0 && sl_pace_is_stalled(&l->all->pace, leg_now_ns(l))};
 
 	sl_packet_ref(rtp->packet);
 	if (sl_audio_source_put(l->source, &p, rtp->packet->time_ns) < 0)

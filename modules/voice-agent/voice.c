@@ -9,14 +9,14 @@
  */
 #include "agent.h"
 
+#include <sluice/pace.h>
 #include <stdlib.h>
 
 enum {
 	TURN_MS = 20,
 	PREBUFFER_MS = 40,
-	SOON_MS = 500,	   /* a longer pause was meant */
-	QUIET_TURNS = 5,   /* without sound from the room */
-	CATCH_UP_MS = 100, /* later than that, time that was missed is not made up for */
+	SOON_MS = 500,	 /* a longer pause was meant */
+	QUIET_TURNS = 5, /* without sound from the room */
 	OPUS_BYTES_MS = 16,
 	MAX_HZ_MS = SL_AUDIO_MAX_HZ / 1000,
 };
@@ -28,7 +28,8 @@ struct voice {
 	struct speech speech;
 	struct sl_timer timer;
 	struct sl_resampler *up, *down; /* to and from the mixer; NULL: equal rates */
-	uint64_t due_ms, turns, heard_turn;
+	struct sl_pace pace;
+	uint64_t turns, heard_turn;
 	uint64_t first_ms, dry_ms; /* when what waits began to; when nothing more did */
 	int ahead_ms;		   /* given to the room beyond this turn */
 	bool flows;
@@ -225,22 +226,21 @@ static void send_silence(struct voice *v)
 static void on_turn(struct sl_timer *t)
 {
 	struct voice *v = t->arg;
-	const uint64_t now = sl_loop_ms(v->m->w->loop);
+	struct sl_loop *loop = v->m->w->loop;
+	const uint64_t now = sl_loop_ns(loop);
 
-	if (now > v->due_ms + TURN_MS)
-		sl_count(&v->m->m[M_late_turns]);
-	if (now > v->due_ms + CATCH_UP_MS)
-		v->due_ms = now;
+	sl_count_n(&v->m->m[M_late_turns], sl_pace_is_late(&v->pace, now));
+	(void)sl_pace_skip(&v->pace, now); /* the agent has said it; it is heard later */
+	sl_pace_step(&v->pace);
 	v->turns++;
-	v->due_ms += TURN_MS;
-	sl_timer_set(v->m->w->loop, &v->timer, v->due_ms > now ? v->due_ms - now : 0);
-	say_turn(v, now);
+	sl_timer_set(loop, &v->timer, sl_pace_wait_ms(&v->pace, now));
+	say_turn(v, now / SL_NS_PER_MS);
 	send_silence(v);
 }
 
 void voice_start(struct voice *v)
 {
-	v->due_ms = sl_loop_ms(v->m->w->loop) + TURN_MS;
+	sl_pace_begin(&v->pace, TURN_MS, sl_loop_ns(v->m->w->loop));
 	sl_timer_set(v->m->w->loop, &v->timer, TURN_MS);
 }
 

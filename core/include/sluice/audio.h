@@ -181,6 +181,7 @@ struct sl_audio_packet {
 	uint16_t seq;
 	struct sl_str payload; /* borrowed from packet */
 	void *packet; /* released once, unless NULL */
+	bool untimed; /* this process stood still: when the network brought it is not known */
 };
 /* -SL_EUNSUPP: no codec of ours; the packet is released in any case */
 SL_API SL_MUST_CHECK int sl_audio_source_put(struct sl_audio_source *s,
