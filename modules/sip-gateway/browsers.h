@@ -41,9 +41,9 @@ struct said {
 
 /* ---- browsers.c */
 struct browser *browser_find(const struct stack *s, uint64_t peer);
-/* The party that the message is about; NULL: none here */
 /* A call of its that another process had has come over. */
 void browser_call_is_here(struct stack *s, uint64_t peer, struct sl_str call);
+/* The party that the message is about; NULL: none here */
 struct party *browser_party(const struct said *m, struct sl_str call);
 
 /* It has given a wrong password, here or at a PBX: its address is told so to the guard. */
