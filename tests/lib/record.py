@@ -119,11 +119,11 @@ def onsets(path, kind):
                 samples = numpy.abs(frame.to_ndarray()).reshape(-1)
                 samples = samples / (32768 if samples.dtype == numpy.int16 else 1)
                 loud = samples > 0.2
-                n = len(samples) // frame.samples
-                for i in range(0, len(samples), 48 * n):
-                    on = loud[i:i + 48 * n].any()
+                n, ms = len(samples) // frame.samples, frame.sample_rate // 1000
+                for i in range(0, len(samples), ms * n):
+                    on = loud[i:i + ms * n].any()
                     if on and not before:
-                        out.append(frame.time + i / n / 48000)
+                        out.append(frame.time + i / n / frame.sample_rate)
                     quiet = 0 if on else quiet + 1 if out else 100
                     before = quiet < 100
             else:
@@ -138,8 +138,8 @@ def apart(r, picture, sound, since_ms):
     """Of each flash of a track since then: how many ms later its beep begins in the other track, sorted."""
     times = {picture: [], sound: []}
     for x in r.segments:
-        id = x["tracks"][0]["id"]
-        if len(x["tracks"]) == 1 and id in times:
+        id = x["tracks"][0]["id"] if len(x["tracks"]) == 1 else None
+        if id in times:
             times[id].extend(x["start_ms"] + 1000 * o for o in onsets(r.file(x), r.kinds[id]))
     return sorted(min((b - a for b in times[sound]), key=abs) for a in times[picture] if a > since_ms)
 
