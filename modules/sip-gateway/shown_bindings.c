@@ -3,7 +3,10 @@
  * and our clients have registered at PBXs.
  *
  * They are asked for and are not in the node's table of sessions: 50 000 of them would fill it, and
- * a registration has no media.
+ * a registration has no media. Who asks gets a page at a time, and with it the place where the next
+ * begins, so that signalling waits for a few hundred lines at most, and memory is that of a page
+ * however many there are. What comes and goes between two pages may be missed, or told of twice
+ * where clients without SIP are concerned, whose table has no order.
  */
 #include "account.h"
 
@@ -12,7 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SECOND = 1000 };
+enum {
+	SECOND = 1000,
+	PAGE_LINES = 500, /* and a user's contacts are never divided */
+	PAGE_USERS = 50000, /* looked at for one page: most may have nothing */
+};
 
 /* One line of the answer. */
 struct shown {
@@ -26,6 +33,13 @@ struct answer {
 	struct sl_str user; /* empty: all */
 	bool json;
 	unsigned n;
+};
+
+/* Where a page begins: users in the order of the configuration, then accounts, then trunks. As
+ * text: "owner.part.at"; the owner word tells a process from the one that follows. */
+enum part { USERS, ACCOUNTS, TRUNKS, N_PARTS };
+struct place {
+	uint64_t part, at;
 };
 
 static void transport_name(char dst[8], const struct sip_flow *f)
@@ -112,46 +126,118 @@ static void put_user(struct stack *s, struct answer *a, const struct user *u)
 								   SECOND});
 }
 
-/* Clients without SIP, as subscribers of a PBX */
-static void put_accounts(struct stack *s, struct answer *a)
+static bool is_full(const struct answer *a)
 {
-	for (struct sl_hnode *n = sl_htab_first(&s->accounts); n;
-	     n = sl_htab_next(&s->accounts, n)) {
+	return a->n >= PAGE_LINES;
+}
+
+/* Each of these goes on at *at and says where it has stopped; true: at its end */
+static bool put_users(struct stack *s, struct answer *a, uint64_t *at)
+{
+	uint64_t end = *at + PAGE_USERS;
+
+	for (; *at < s->conf->users.n; ++*at) {
+		if (is_full(a) || *at == end)
+			return false;
+		put_user(s, a, &s->all_users[*at]);
+	}
+	return true;
+}
+
+/* Clients without SIP, as subscribers of a PBX */
+static bool put_accounts(struct stack *s, struct answer *a, uint64_t *at)
+{
+	struct sl_hnode *n = sl_htab_first(&s->accounts);
+
+	for (uint64_t i = 0; n && i < *at; i++)
+		n = sl_htab_next(&s->accounts, n);
+	for (; n; n = sl_htab_next(&s->accounts, n), ++*at) {
 		const struct account *x = SL_CONTAINER(n, struct account, node);
 
+		if (is_full(a))
+			return false;
 		if (x->registered)
 			put(a, &(struct shown){.user = sl_str_c(x->user),
 					       .pbx = x->trunk->conf->name,
 					       .contact = sl_str_c(x->contact),
 					       .flow = &x->trunk->flow});
 	}
+	return true;
 }
 
-static void put_trunks(struct stack *s, struct answer *a)
+static bool put_trunks(struct stack *s, struct answer *a, uint64_t *at)
 {
-	for (size_t i = 0; i < s->conf->trunks.n; i++) {
-		const struct trunk *t = &s->trunks[i];
+	for (; *at < s->conf->trunks.n; ++*at) {
+		const struct trunk *t = &s->trunks[*at];
 
+		if (is_full(a))
+			return false;
 		if (t->registered)
 			put(a, &(struct shown){.user = t->conf->user,
 					       .pbx = t->conf->name,
 					       .flow = t->hops.n ? &t->flow : NULL});
 	}
+	return true;
 }
 
-static void list(struct stack *s, struct answer *a)
+/* What stands at the place, and behind it, as far as a page goes */
+static void put_page(struct stack *s, struct answer *a, struct place *p)
 {
-	if (a->json)
-		sl_buf_str(a->out, SL_STR("{\"registrations\":["));
+	static bool (*const parts[N_PARTS])(struct stack *s, struct answer *a, uint64_t *at) = {
+		[USERS] = put_users, [ACCOUNTS] = put_accounts, [TRUNKS] = put_trunks};
+
+	if (a->user.len > 0 && p->part == USERS) {
+		const struct user *u = stack_user(s, a->user);
+
+		if (u)
+			put_user(s, a, u);
+		p->part++;
+	}
+	for (; p->part < N_PARTS; p->part++, p->at = 0)
+		if (!parts[p->part](s, a, &p->at))
+			return;
+}
+
+/* "-": the beginning. -SL_ENOENT: it is another process' */
+static int read_place(const struct stack *s, struct sl_str text, struct place *ret_place)
+{
+	struct sl_str owner = sl_str_split(&text, '.'), part = sl_str_split(&text, '.');
+	uint64_t whose;
+
+	*ret_place = (struct place){0};
+	if (sl_str_eq(owner, SL_STR("-")))
+		return 0;
+	if (sl_str_u64(owner, &whose) < 0 || sl_str_u64(part, &ret_place->part) < 0 ||
+	    sl_str_u64(text, &ret_place->at) < 0 || whose != s->owner)
+		return -SL_ENOENT;
+	return 0;
+}
+
+/* words: text or json, the place, and perhaps a user. The first line tells the place of what
+ * follows, or "-" where nothing does. */
+static int page(struct stack *s, struct sl_str words, struct sl_buf *out)
+{
+	struct sl_str how = sl_str_split(&words, ' '), from = sl_str_split(&words, ' ');
+	struct sl_buf lines;
+	struct answer a = {.out = &lines, .user = sl_str_trim(words)};
+	struct place p;
+
+	if (read_place(s, from, &p) < 0) {
+		sl_buf_str(out, SL_STR("a reload has come between two pages; ask again\n"));
+		return -SL_ENOENT;
+	}
+	a.json = sl_str_eq(how, SL_STR("json"));
+	sl_buf_init(&lines, 0);
+	put_page(s, &a, &p);
+	if (p.part < N_PARTS)
+		sl_buf_printf(out, "%u.%" PRIu64 ".%" PRIu64 "\n", s->owner, p.part, p.at);
 	else
-		sl_buf_str(a->out, SL_STR("user             pbx          over remote               "
-					  "    expires  contact, agent\n"));
-	for (size_t i = 0; i < s->conf->users.n; i++)
-		put_user(s, a, &s->all_users[i]);
-	put_accounts(s, a);
-	put_trunks(s, a);
-	if (a->json)
-		sl_buf_str(a->out, SL_STR("]}\n"));
+		sl_buf_str(out, SL_STR("-\n"));
+	sl_buf_str(out, sl_buf_view(&lines));
+	if (sl_buf_ok(&lines) < 0)
+		out->failed = true;
+	sl_buf_free(&lines);
+	return 0;
 }
 
 /* Its phone is not told, and comes back with its next REGISTER. */
@@ -181,16 +267,13 @@ static int end(struct stack *s, struct sl_str name, struct sl_str contact, struc
 
 int registrations_asked(struct stack *s, struct sl_str words, struct sl_buf *answer)
 {
-	struct sl_str verb = sl_str_split(&words, ' '), first = sl_str_split(&words, ' ');
-	struct answer a = {.out = answer, .user = sl_str_trim(words)};
+	struct sl_str verb = sl_str_split(&words, ' '), name;
 
-	if (sl_str_eq(verb, SL_STR("end")) && first.len > 0)
-		return end(s, first, sl_str_trim(words), answer);
-	if (!sl_str_eq(verb, SL_STR("list"))) {
-		sl_buf_str(answer, SL_STR("list and end are known\n"));
-		return -SL_ENOENT;
-	}
-	a.json = sl_str_eq(first, SL_STR("json"));
-	list(s, &a);
-	return 0;
+	if (sl_str_eq(verb, SL_STR("page")))
+		return page(s, words, answer);
+	name = sl_str_split(&words, ' ');
+	if (sl_str_eq(verb, SL_STR("end")) && name.len > 0)
+		return end(s, name, sl_str_trim(words), answer);
+	sl_buf_str(answer, SL_STR("page and end are known\n"));
+	return -SL_ENOENT;
 }

@@ -310,7 +310,7 @@ void binding_put(const struct binding *b, struct sl_buf *out);
 /* What was written so long ago */
 void binding_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms);
 
-/* ---- what the operator asks (shown_bindings.c): "list text|json [USER]", "end USER [CONTACT]".
+/* ---- what the operator asks (shown_bindings.c): "page text|json PLACE [USER]", "end USER [CONTACT]".
  * -SL_ENOENT: refused, and answer says why */
 int registrations_asked(struct stack *s, struct sl_str words, struct sl_buf *answer);
 
