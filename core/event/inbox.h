@@ -36,7 +36,7 @@ int inbox_open(struct inbox **ret_inbox, void *segment, size_t bytes, unsigned n
 	       size_t ring_bytes, const int *wake_fds, uint32_t self_owner);
 void inbox_close(struct inbox *in);
 /* Reader side: what was sent to predecessors of this slot is skipped; then fn is called from the
- * loop, at most 256 messages a tick. */
+ * loop, at most 256 messages a tick, and none once they have taken 2 ms. */
 int inbox_listen(struct inbox *in, struct sl_loop *l, inbox_fn *fn, void *arg);
 /* Hands out now what was sent before, for a reader that is about to leave. Not from within fn. */
 void inbox_read(struct inbox *in);

@@ -8,6 +8,7 @@
 #include "event/loop.h"
 #include "os/os.h"
 
+#include <sluice/clock.h>
 #include <unistd.h>
 
 #define N_SLOTS 3
@@ -236,6 +237,34 @@ TEST(a_tick_hears_a_bounded_number_and_the_next_one_goes_on)
 	CHECK_INT(h.n, 256);
 	CHECK_INT(loop_tick(n.loop[0], -1), 0);
 	CHECK_INT(h.n, 300);
+	node_free(&n);
+}
+
+static void on_dear_message(void *arg, const struct inbox_msg *msg)
+{
+	uint64_t end = sl_clock_ns() + SL_NS_PER_MS;
+	struct heard *h = arg;
+
+	while (sl_clock_ns() < end)
+		;
+	h->numbers[h->n++] = msg->type;
+}
+
+TEST(messages_that_take_long_are_spread_over_ticks_in_their_order)
+{
+	struct heard h = {0};
+	struct node n;
+
+	node_new(&n);
+	for (uint16_t i = 0; i < 20; i++)
+		CHECK_INT(inbox_send(n.in[1], owner(0, 1), 7, i, NULL, 0), 0);
+	CHECK_INT(inbox_listen(n.in[0], n.loop[0], on_dear_message, &h), 0);
+	CHECK_INT(loop_tick(n.loop[0], -1), 0);
+	CHECK(h.n >= 1 && h.n <= 3);
+	while (h.n < 20)
+		CHECK_INT(loop_tick(n.loop[0], -1), 0);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK_INT(h.numbers[i], i);
 	node_free(&n);
 }
 
