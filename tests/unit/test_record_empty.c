@@ -2,23 +2,13 @@
  * Files of several streams of which some never came: their heads name the others alone, and each
  * byte stays at its place.
  */
+#include "lib/mux_file.h"
 #include "lib/test.h"
 #include "modules/recorder/ebml.h"
 #include "modules/recorder/empty.h"
 #include "modules/recorder/mux.h"
 
-static uint8_t file[1 << 16];
-static size_t file_len;
 static unsigned n_patches;
-
-static void on_bytes(void *arg, uint64_t at, struct sl_str bytes)
-{
-	(void)arg;
-	sl_assert(at + bytes.len <= sizeof file);
-	memcpy(file + at, bytes.p, bytes.len);
-	if (at + bytes.len > file_len)
-		file_len = at + bytes.len;
-}
 
 static void on_patch(void *arg, uint64_t at, const uint8_t *bytes, size_t len)
 {

@@ -3,6 +3,7 @@
  * files.
  */
 #include <sluice/crypto.h>
+#include "lib/mux_file.h"
 #include "lib/test.h"
 #include "modules/recorder/container.h"
 #include "modules/recorder/envelope.h"
@@ -11,19 +12,8 @@
 
 #include <ctype.h>
 
-static uint8_t file[1 << 20];
-static size_t file_len;
 static size_t flushed[64];
 static unsigned n_flushed;
-
-static void on_bytes(void *arg, uint64_t at, struct sl_str bytes)
-{
-	(void)arg;
-	sl_assert(at + bytes.len <= sizeof file);
-	memcpy(file + at, bytes.p, bytes.len);
-	if (at + bytes.len > file_len)
-		file_len = at + bytes.len;
-}
 
 /* Two seconds of sound, flushed four times a second */
 static void write_file(const char *name)
