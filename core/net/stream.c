@@ -453,11 +453,6 @@ const struct sl_addr *sl_conn_local(const struct sl_conn *c)
 	return &c->local;
 }
 
-struct sl_worker *sl_conn_worker(const struct sl_conn *c)
-{
-	return conn_net(c)->worker;
-}
-
 const char *sl_conn_tls_doubt(const struct sl_conn *c)
 {
 	return c->tls ? tls_connect_doubt(c->tls) : NULL;

@@ -469,16 +469,6 @@ const char *sl_dtls_reason(const struct sl_dtls *s)
 	return s->reason;
 }
 
-struct sl_str sl_dtls_protocol(const struct sl_dtls *s)
-{
-	const unsigned char *name = NULL;
-	unsigned len = 0;
-
-	if (s->ssl)
-		SSL_get0_alpn_selected(s->ssl, &name, &len);
-	return (struct sl_str){(const char *)name, len};
-}
-
 struct sl_str sl_dtls_server_name(const struct sl_dtls *s)
 {
 	const char *name = s->ssl ? SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name) : NULL;

@@ -41,8 +41,6 @@ void gcm_free(struct gcm *g);
 void gcm_seal(struct gcm *g, const struct gcm_job *job);
 /* False: the tag does not fit, and the data are of no use now. */
 SL_MUST_CHECK bool gcm_open(struct gcm *g, const struct gcm_sealed *sealed);
-/* Of the library in use, for people */
-const char *gcm_library(void);
 
 /* ---- for gcm_evp.c and gcm_mb.c, whose objects begin with this */
 struct gcm {

@@ -120,8 +120,3 @@ bool gcm_open(struct gcm *g, const struct gcm_sealed *sealed)
 {
 	return g->ops->open(g, sealed);
 }
-
-const char *gcm_library(void)
-{
-	return best()->name;
-}

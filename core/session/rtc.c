@@ -333,11 +333,6 @@ struct sl_session *sl_rtc_session(const struct sl_rtc *c)
 	return c->session;
 }
 
-void *sl_rtc_arg(const struct sl_rtc *c)
-{
-	return c->arg;
-}
-
 enum sl_rtc_state sl_rtc_get_state(const struct sl_rtc *c)
 {
 	return c->state;

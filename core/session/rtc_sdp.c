@@ -478,11 +478,6 @@ struct sl_str sl_rtc_media_mid(const struct sl_rtc_media *m)
 	return sl_str_c(m->j->mid);
 }
 
-struct sl_str sl_rtc_media_track(const struct sl_rtc_media *m)
-{
-	return sl_str_c(m->j->their_track);
-}
-
 struct sl_str sl_rtc_media_stream(const struct sl_rtc_media *m)
 {
 	return sl_str_c(m->j->their_stream);

@@ -39,7 +39,6 @@ SL_API const struct sl_addr *sl_conn_local(const struct sl_conn *c);
 SL_API bool sl_conn_is_proxied(const struct sl_conn *c);
 /* This host's own address: local, but for a proxied connection */
 SL_API struct sl_addr sl_conn_bound(const struct sl_conn *c);
-SL_API struct sl_worker *sl_conn_worker(const struct sl_conn *c);
 /* Decrypted by the core */
 SL_API bool sl_conn_is_tls(const struct sl_conn *c);
 /* The name in the hello of a connection decrypted by the core; empty: none, or not TLS */

@@ -138,8 +138,6 @@ SL_API void sl_dtls_close(struct sl_dtls *s);
 SL_API enum sl_dtls_state sl_dtls_state(const struct sl_dtls *s);
 /* Of the end, for a log: a few plain words, never NULL */
 SL_API const char *sl_dtls_reason(const struct sl_dtls *s);
-/* "stun.turn", as the peer asked for it in ALPN; p NULL: it asked for none */
-SL_API struct sl_str sl_dtls_protocol(const struct sl_dtls *s);
 /* What the active side asked for in SNI; empty: nothing */
 SL_API struct sl_str sl_dtls_server_name(const struct sl_dtls *s);
 /* Gives record buffers back until the next datagram, 33 kB of 73 */

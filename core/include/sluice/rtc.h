@@ -118,7 +118,6 @@ SL_API SL_MUST_CHECK int sl_rtc_open(struct sl_worker *w, const struct sl_rtc_op
 /* Says goodbye where it can; no callback any more. Accepts NULL */
 SL_API void sl_rtc_close(struct sl_rtc *c, const char *why);
 SL_API struct sl_session *sl_rtc_session(const struct sl_rtc *c);
-SL_API void *sl_rtc_arg(const struct sl_rtc *c);
 SL_API enum sl_rtc_state sl_rtc_get_state(const struct sl_rtc *c);
 
 /* ---- descriptions (RFC 8829). err: a sentence for the peer's author, room for 160 bytes. */
@@ -167,8 +166,7 @@ SL_API void sl_rtc_remove(struct sl_rtc_media *m);
 SL_API struct sl_rtc *sl_rtc_media_rtc(const struct sl_rtc_media *m);
 SL_API enum sl_media_kind sl_rtc_media_kind(const struct sl_rtc_media *m);
 SL_API struct sl_str sl_rtc_media_mid(const struct sl_rtc_media *m);
-/* Of what the peer sends: the ids in its msid; how many encodings, and their rids (may be empty) */
-SL_API struct sl_str sl_rtc_media_track(const struct sl_rtc_media *m);
+/* Of what the peer sends: its stream's id in msid; how many encodings, and their rids (may be empty) */
 SL_API struct sl_str sl_rtc_media_stream(const struct sl_rtc_media *m);
 SL_API unsigned sl_rtc_media_encodings(const struct sl_rtc_media *m);
 /* The peer has said goodbye to all that came there. */
