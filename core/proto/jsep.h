@@ -36,6 +36,7 @@ enum jsep_feedback {
 	JSEP_FB_FIR = 4,
 	JSEP_FB_REMB = 8,
 	JSEP_FB_TWCC = 16,
+	JSEP_FB_TMMBR = 32, /* agreed to, never offered: see jsep_local.c */
 };
 
 struct jsep_codec {

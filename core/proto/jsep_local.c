@@ -163,6 +163,8 @@ static int choose_codecs(const struct jsep *j, struct section *s)
 	}
 	for (unsigned i = 0; i < n_from && n < JSEP_MAX_CODECS; i++) {
 		codecs[n] = from[i];
+		/* It bounds one stream, and what we send has one estimate for all: REMB, or none */
+		codecs[n].feedback &= (uint8_t)~JSEP_FB_TMMBR;
 		if (codecs[n].id == SL_CODEC_RED ||
 		    (number(&numbers, &codecs[n]) && !has_pt(codecs, n, codecs[n].pt)))
 			n++;

@@ -97,6 +97,7 @@ static uint8_t feedback_of(struct sl_str text)
 		{SL_STR_INIT("nack"), JSEP_FB_NACK},
 		{SL_STR_INIT("nack pli"), JSEP_FB_PLI},
 		{SL_STR_INIT("ccm fir"), JSEP_FB_FIR},
+		{SL_STR_INIT("ccm tmmbr"), JSEP_FB_TMMBR},
 		{SL_STR_INIT("goog-remb"), JSEP_FB_REMB},
 		{SL_STR_INIT("transport-cc"), JSEP_FB_TWCC},
 	};

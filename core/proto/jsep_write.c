@@ -89,7 +89,7 @@ static void put_feedback(struct sl_buf *b, const struct jsep_codec *c)
 	} table[] = {
 		{JSEP_FB_REMB, "goog-remb"}, {JSEP_FB_TWCC, "transport-cc"},
 		{JSEP_FB_FIR, "ccm fir"},    {JSEP_FB_NACK, "nack"},
-		{JSEP_FB_PLI, "nack pli"},
+		{JSEP_FB_PLI, "nack pli"},   {JSEP_FB_TMMBR, "ccm tmmbr"},
 	};
 
 	for (unsigned i = 0; i < SL_ARRAY_LEN(table); i++)

@@ -7,7 +7,8 @@
  */
 #include "proto/rtc_caps.h"
 
-#define VIDEO_FB (JSEP_FB_NACK | JSEP_FB_PLI | JSEP_FB_FIR | JSEP_FB_REMB | JSEP_FB_TWCC)
+#define VIDEO_FB                                                                                   \
+	(JSEP_FB_NACK | JSEP_FB_PLI | JSEP_FB_FIR | JSEP_FB_REMB | JSEP_FB_TWCC | JSEP_FB_TMMBR)
 #define VIDEO(id_, pt_, ...)                                                                       \
 	{                                                                                          \
 		.id = SL_CODEC_##id_, .pt = pt_, .rtx_pt = (pt_) + 1, .channels = 1,               \

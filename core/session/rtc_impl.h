@@ -14,7 +14,7 @@
  *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
  *     rtc_rtcp.c     reports and feedback, both ways
  *     rtc_bye.c      streams that their sender ends
- *     rtc_limit.c    how much the peer may send: REMB
+ *     rtc_limit.c    how much the peer may send: REMB, TMMBR
  *     rtc_data.c     data channels
  *     rtc_stats.c    what became of packets
  *
@@ -299,6 +299,8 @@ void rtc_recv_rtcp(struct sl_rtc *c, struct sl_packet *p);
 void rtc_rtcp_tick(struct sl_rtc *c);
 uint64_t rtc_rtcp_next_ms(const struct sl_rtc *c);
 void rtc_tell_estimate(struct sl_rtc *c);
+/* The section that we send on under this SSRC; NULL */
+struct sl_rtc_media *rtc_sent_as(struct sl_rtc *c, uint32_t ssrc);
 
 /* A packet for reduced-size RTCP; NULL: nothing can be sent now. Taken by the second. */
 struct sl_packet *rtc_rtcp_begin(struct sl_rtc *c, struct sl_rtcp_writer *w);
@@ -313,6 +315,8 @@ void rtc_bye_packet(struct sl_rtc *c, struct rtc_stream *s);
 /* A section was agreed upon: it may need our estimate. */
 void rtc_limit_need(struct sl_rtc *c, const struct jsep_media *j);
 void rtc_limit_packet(struct sl_rtc *c, const struct sl_rtp *rtp, uint32_t wire_bytes);
+/* The peer bounds what we send (TMMBR). */
+void rtc_limit_bounded(struct sl_rtc *c, const struct sl_rtcp_block *b, uint32_t sender);
 void rtc_limit_tick(struct sl_rtc *c);
 uint64_t rtc_limit_next_ns(const struct sl_rtc *c);
 

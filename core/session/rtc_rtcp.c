@@ -19,7 +19,7 @@ enum {
 
 /* ---- in */
 
-static struct sl_rtc_media *sent_as(struct sl_rtc *c, uint32_t ssrc)
+struct sl_rtc_media *rtc_sent_as(struct sl_rtc *c, uint32_t ssrc)
 {
 	for (unsigned i = 0; i < c->n_media; i++)
 		if (c->media[i]->ours && c->media[i]->j->ours.media == ssrc)
@@ -81,7 +81,7 @@ static void on_reports(struct sl_rtc *c, const struct sl_rtcp_block *b)
 	struct sl_rtcp_report r;
 
 	for (unsigned i = 0; sl_rtcp_read_report(b, i, &r) == 0; i++) {
-		struct sl_rtc_media *m = sent_as(c, r.ssrc);
+		struct sl_rtc_media *m = rtc_sent_as(c, r.ssrc);
 
 		if (!m)
 			continue;
@@ -127,7 +127,11 @@ static void on_transport_feedback(struct sl_rtc *c, const struct sl_rtcp_block *
 			rtc_tell_estimate(c);
 		return;
 	}
-	m = sent_as(c, media);
+	if (b->count == SL_RTCP_TMMBR) {
+		rtc_limit_bounded(c, b, sender);
+		return;
+	}
+	m = rtc_sent_as(c, media);
 	if (b->count == SL_RTCP_NACK && m)
 		on_nack(c, b, m);
 }
@@ -141,13 +145,13 @@ static void on_payload_feedback(struct sl_rtc *c, const struct sl_rtcp_block *b)
 	if (sl_rtcp_read_feedback(b, &sender, &media) < 0)
 		return;
 	if (b->count == SL_RTCP_PLI)
-		key_frame_wanted(c, sent_as(c, media));
+		key_frame_wanted(c, rtc_sent_as(c, media));
 	else if (b->count == SL_RTCP_AFB && sl_rtcp_read_remb(b, &bps) == 0)
 		bwe_remb(c->bwe, bps, rtc_now_ns(c));
 	for (unsigned i = 0;
 	     b->count == SL_RTCP_FIR && !c->closing && sl_rtcp_read_fir(b, i, &ssrc, &seq) == 0;
 	     i++)
-		key_frame_wanted(c, sent_as(c, ssrc));
+		key_frame_wanted(c, rtc_sent_as(c, ssrc));
 }
 
 static void on_block(struct sl_rtc *c, const struct sl_rtcp_block *b)

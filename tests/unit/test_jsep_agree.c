@@ -133,6 +133,20 @@ TEST(feedback_is_what_both_can)
 	CHECK(!strstr(answer(), "rpsi"));
 }
 
+TEST(who_is_bounded_by_tmmbr_alone_is_agreed_with_and_nobody_is_offered_it)
+{
+	const struct jsep_media *m =
+		hear(VIDEO "96", "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 ccm tmmbr\r\n");
+	struct jsep_side b = jsep_side("bbbb", &rtc_caps);
+
+	CHECK_INT(m->codecs[0].feedback, JSEP_FB_TMMBR);
+	CHECK(strstr(answer(), "a=rtcp-fb:96 ccm tmmbr\r\n"));
+	jsep_side_add(&b, SL_MEDIA_VIDEO, JSEP_SEND);
+	CHECK_INT(jsep_side_offer(&b), 0);
+	CHECK(strstr(jsep_text(&b), "goog-remb") && !strstr(jsep_text(&b), "tmmbr"));
+	jsep_side_free(&b);
+}
+
 #define EXT_VIDEO "a=rtpmap:96 VP8/90000\r\n"
 #define MID_URI "urn:ietf:params:rtp-hdrext:sdes:mid"
 #define ORIENTATION "urn:3gpp:video-orientation"
