@@ -308,6 +308,8 @@ int siprec_restore(struct call *c, const struct siprec_taken *t)
 	for (unsigned i = 0; i < SIPREC_STREAMS; i++) {
 		r->leg[i] = t->leg[i];
 		r->source[i] = t->source[i];
+		if (r->source[i].heard)
+			r->source[i].what = siprec_what_is_heard(c);
 	}
 	r->view = t->view;
 	(void)sl_str_copy(r->boundary, sizeof r->boundary, t->boundary);

@@ -15,6 +15,7 @@
 struct siprec_source {
 	const struct party *party; /* NULL: nobody yet */
 	bool heard;		   /* what it hears of this node; else what it says */
+	uint64_t what;		   /* of the two: tells echo from room, and rooms apart */
 };
 
 struct siprec {

@@ -23,6 +23,8 @@ SL_MUST_CHECK int siprec_draw_id(char dst[SIPREC_ID + 1]);
 uint64_t siprec_unix_ms(const struct siprec *r);
 /* Who talks now; true: the recorder has to be told */
 bool siprec_take_sources(struct siprec *r);
+/* Tells what the caller hears of this node from what it has heard before; 0: nothing */
+uint64_t siprec_what_is_heard(const struct call *c);
 /* What its legs copy from now on */
 void siprec_command_legs(struct siprec *r);
 /* The call's room tells who is in it, from the beginning. */

@@ -89,12 +89,26 @@ static const struct dial_target *builtin_of(const struct call *c)
 	return c->builtin && c->next_target > 0 ? &c->plan.targets[c->next_target - 1] : NULL;
 }
 
+static bool is_in_room(const struct call *c)
+{
+	const struct dial_target *t = builtin_of(c);
+
+	return t && t->kind == DIAL_ROOM;
+}
+
+/* An announcement may be followed by a room, whose people are others. */
+uint64_t siprec_what_is_heard(const struct call *c)
+{
+	const struct dial_target *t = builtin_of(c);
+
+	return t ? sl_hash(t->name, strlen(t->name)) ^ (unsigned)t->kind : 0;
+}
+
 void siprec_watch_room(struct siprec *r)
 {
-	const struct dial_target *t = builtin_of(r->call);
-
-	if (t && t->kind == DIAL_ROOM)
-		party_leg_tell(r->call->a, WIRE_LEG_PEOPLE, 0, sl_str_c(t->name));
+	if (is_in_room(r->call))
+		party_leg_tell(r->call->a, WIRE_LEG_PEOPLE, 0,
+			       sl_str_c(builtin_of(r->call)->name));
 }
 
 /* A name for people as the user part of an address (RFC 3261 section 25.1) */
@@ -201,7 +215,7 @@ void siprec_people(struct call *c, struct sl_str list)
 	bool changed;
 	uint64_t id;
 
-	if (!r || c->over || !r->source[1].heard)
+	if (!r || c->over || !r->source[1].heard || !is_in_room(c))
 		return;
 	changed = members_leave(r, list);
 	while (next_member(&rest, &id, &name)) {
@@ -218,7 +232,7 @@ void siprec_people(struct call *c, struct sl_str list)
 
 static bool is_same(const struct siprec_source *a, const struct siprec_source *b)
 {
-	return a->party == b->party && a->heard == b->heard;
+	return a->party == b->party && a->heard == b->heard && a->what == b->what;
 }
 
 /* What there is to be recorded of a call; returns how many. */
@@ -229,7 +243,8 @@ static unsigned sources_of(const struct call *c, struct siprec_source list[SIPRE
 	if (c->a)
 		list[n++] = (struct siprec_source){.party = c->a};
 	if (c->a && c->builtin)
-		list[n++] = (struct siprec_source){.party = c->a, .heard = true};
+		list[n++] = (struct siprec_source){
+			.party = c->a, .heard = true, .what = siprec_what_is_heard(c)};
 	else if (c->b)
 		list[n++] = (struct siprec_source){.party = c->b};
 	return n;
