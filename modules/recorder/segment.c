@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define SEAM_NS (60 * (int64_t)SL_NS_PER_MS)
+#define WAV_SEAM_NS (30 * (int64_t)SL_NS_PER_MS) /* a lost packet of 20 ms is none yet */
 
 static void on_bytes(void *arg, uint64_t at, struct sl_str bytes)
 {
@@ -136,8 +137,10 @@ struct segment *segment_open_packets(struct series *s, int64_t at_ns)
 
 /* ---- frames */
 
-/* WAV has no times: what is missing is filled, up to a while */
-static void fill_silence(struct segment *g, const struct member *m, int64_t at_ns)
+/* WAV has no times, but samples that are counted: what is missing is filled. A clock that is set
+ * right to and fro fills nothing, for that would not be taken back, and the file become longer than
+ * what it holds. Returns where the next sample is. */
+static int64_t fill_silence(struct segment *g, const struct member *m, int64_t at_ns)
 {
 	static const uint8_t ulaw[160] = {[0 ... 159] = 0xff}, alaw[160] = {[0 ... 159] = 0xd5},
 			     zeros[160];
@@ -147,12 +150,15 @@ static void fill_silence(struct segment *g, const struct member *m, int64_t at_n
 	struct sl_str data = {(const char *)silence, 160};
 	int64_t step = 160 * (int64_t)SL_NS_PER_S / m->hz / (m->codec == SL_CODEC_L16 ? 2 : 1);
 
-	while (g->end_ns + step + step / 2 < at_ns) {
+	if (at_ns <= g->end_ns + WAV_SEAM_NS)
+		return g->end_ns;
+	while (g->end_ns + step / 2 < at_ns) {
 		if (mux_frame(g->mux, (unsigned)m->stream, data, g->end_ns - g->head.begin_ns, step,
 			      true) < 0)
-			return;
+			break;
 		g->end_ns += step;
 	}
+	return g->end_ns;
 }
 
 /* Ogg counts samples: packets follow each other without a seam, or leave a gap that is worth one.
@@ -185,7 +191,7 @@ bool segment_frame(struct segment *g, struct member *m, const struct frame *f, i
 
 	at_ns = without_seam(g, m, at_ns);
 	if (g->container == &containers[CONTAINER_WAV])
-		fill_silence(g, m, at_ns);
+		at_ns = fill_silence(g, m, at_ns);
 	if (mux_frame(g->mux, (unsigned)m->stream, f->data,
 		      at_ns > g->head.begin_ns ? at_ns - g->head.begin_ns : 0, duration,
 		      f->key) < 0)
