@@ -17,9 +17,10 @@ RATES = {"opus": (48000, 2), "g711": (8000, 1), "g722": (16000, 1)}
 
 class Baresip:
     """One baresip with a tone instead of a microphone; what it hears is written to files. video: the module of a codec ("vp8", "avcodec" for
-    H.264): then it has a moving picture instead of a camera, and sees()."""
+    H.264): then it has a moving picture instead of a camera, and sees(). beeps: a file of sound instead of the
+    tone; the picture may flash with it (flash())."""
 
-    def __init__(self, s, user, hz, codec, more=(), account="", contacts=(), video=None):
+    def __init__(self, s, user, hz, codec, more=(), account="", contacts=(), video=None, beeps=None):
         """more: modules of applications; account: parameters of it; contacts: lines."""
         self.dir = tempfile.mkdtemp(prefix="baresip-", dir=os.environ.get("TEST_TMP"))
         sound = self.tone(hz, *RATES[codec])
@@ -27,7 +28,7 @@ class Baresip:
             f.write(f"<sip:{user}@127.0.0.1:{s.port('sip')}>;auth_pass=secret;answermode=manual;regint=300{account}\n")
         with open(os.path.join(self.dir, "contacts"), "w") as f:
             f.writelines(f"{line}\n" for line in contacts)
-        self.more = list(more)
+        self.more, self.beeps = list(more), beeps
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.data = b""
         for _ in range(5):  # it listens at the next port, too, which may be somebody's
@@ -42,6 +43,9 @@ class Baresip:
         modules = ["account", "ctrl_tcp", "menu", "aufile", "aubridge", "sndfile", "uuid", codec, *self.more]
         seen = ["video_source fakevideo,nil", "video_display fakevideo,nil", "video_size 352x288", "video_fps 25", "video_bitrate 400000"] if video else []
         modules += ["fakevideo", video] if video else []
+        if self.beeps:
+            sound = self.beeps
+            modules += ["avfilter"] if video else []
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write("\n".join([
                 f"sip_listen 127.0.0.1:{free_port()}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
@@ -78,6 +82,10 @@ class Baresip:
             data = f.read()
         rates = re.findall(r"efps=[0-9.]+/([0-9.]+)", data[since:].decode(errors="replace"))
         return float(rates[-1]) if b"receiving with resolution" in data and rates else 0
+
+    def flash(self, when):
+        """Its picture is white when an expression of libavfilter says so, else black; by a clock of its own."""
+        self.command("avfilter", f"drawbox=w=iw:h=ih:color=black:t=fill,drawbox=w=iw:h=ih:color=white:t=fill:enable='{when}'")
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()

@@ -62,9 +62,12 @@ class Capture:
         self.sent = self.origin = None  # the newest frame's time, without and with the offset that RTP times have
 
 
+WHITE = f"lt(mod(t,1),{LENGTH})"  # for libavfilter
+
+
 def film(path, seconds, *codecs):
     """The same as a file, for who plays one instead of a camera: 20 pictures a second, and a square that moves, so that there is something to send."""
-    white = f"lt(mod(t\\,1)\\,{LENGTH})"
+    white = WHITE.replace(",", "\\,")
     picture = ("color=black:s=320x240:r=20,drawbox=x='mod(t*100\\,300)':y=200:w=20:h=20:color=gray:t=fill,"
                f"drawbox=w=iw:h=ih:color=white:t=fill:enable='{white}',format=yuv420p")
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", f"aevalsrc='0.6*sin(2000*PI*t)*{white}':s=48000",
