@@ -7,6 +7,7 @@ from record import onsets, packets
 PACKET = 6  # an enhanced packet block
 HEAD = 28 + 28  # its own, and IP and UDP
 PACKET_S = 0.02  # of a telephone's
+BEFORE_KEY = 50
 
 
 def dumped(path):
@@ -36,16 +37,17 @@ def arrivals(r, track):
 
 def marks(r, track):
     """Of each flash or beep of a track: (when its files have it, when its frame came), in ms of the recording."""
-    came, out, before = arrivals(r, track), [], 0
-    for x in r.segments:
-        if [t["id"] for t in x["tracks"]] != [track["id"]] or "-room." in x["file"]:
-            continue
-        times = [i * PACKET_S for i in range(x["frames"])] if x["container"] == "wav" else packets(r.file(x))  # WAV has samples alone
-        for at in onsets(r.file(x), track["kind"]):
-            n = max(i for i, t in enumerate(times) if t <= at + 0.0005)
-            out.append((x["start_ms"] + 1000 * at, came[before + n] + 1000 * (at - times[n])))
-        before += len(times)
-    assert before == len(came), (track, before, len(came))
+    files = [x for x in r.segments if [t["id"] for t in x["tracks"]] == [track["id"]] and "-room." not in x["file"]]
+    # WAV has samples alone
+    times = [[i * PACKET_S for i in range(x["frames"])] if x["container"] == "wav" else packets(r.file(x)) for x in files]
+    came, out = arrivals(r, track), []
+    at = len(came) - sum(map(len, times))  # those before the first key frame are in no file
+    assert 0 <= at <= BEFORE_KEY, (track, len(came), at)
+    for x, own in zip(files, times):
+        for mark in onsets(r.file(x), track["kind"]):
+            n = max(i for i, t in enumerate(own) if t <= mark + 0.0005)
+            out.append((x["start_ms"] + 1000 * mark, came[at + n] + 1000 * (mark - own[n])))
+        at += len(own)
     return out
 
 
