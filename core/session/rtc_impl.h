@@ -51,7 +51,8 @@ enum {
 	RTC_PACER_MS = 250, /* the longest that video may wait */
 	RTC_REPORT_MS = 1000,  /* sender and receiver reports */
 	RTC_KEY_FRAME_MS = 500, /* between two requests for one encoding */
-	RTC_GOODBYE_MS = 300, /* of a stream; what comes until then left before */
+	RTC_GOODBYE_MS = 1000, /* of a stream; what comes until then left before. Who begins and ends
+				* by turns is told of no faster, either */
 	RTC_SILENT_MS = 2000, /* of a path; then its address may have become somebody else's */
 	RTC_IP_OVERHEAD = 28,	     /* IPv4 and UDP */
 	RTC_WIRE_OVERHEAD = RTC_IP_OVERHEAD + 16, /* and the tag: what a packet is on the wire */

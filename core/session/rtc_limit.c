@@ -62,12 +62,14 @@ static unsigned limited_streams(const struct sl_rtc *c, uint32_t ssrcs[RTC_MAX_S
 	return n;
 }
 
+enum { MAX_TMMBRS = 32 }; /* of 20 bytes each, so that all fit one packet */
+
 /* Equal parts: which stream has how much to show, the peer knows, but has no way to divide one sum
- * by. Each is a message of 20 bytes. */
+ * by. */
 static void put_tmmbrs(struct sl_rtc *c, struct sl_rtcp_writer *w, const struct remb_say *say,
 		       const uint32_t *ssrcs, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && i < MAX_TMMBRS; i++)
 		sl_rtcp_put_tmmb(w, SL_RTCP_TMMBR, c->ssrc, ssrcs[i], say->bps / n, say->overhead);
 }
 

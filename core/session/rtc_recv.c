@@ -23,15 +23,19 @@ struct rtc_stream *rtc_stream_find(struct sl_rtc *c, uint32_t ssrc)
 	return NULL;
 }
 
+/* What SRTP knows of it stays, so that its packets cannot be replayed. */
+static void drop_stream(struct sl_rtc *c, unsigned i)
+{
+	rtp_recv_free(c->streams[i]->recv);
+	free(c->streams[i]);
+	c->streams[i] = c->streams[--c->n_streams];
+}
+
 static void free_stream(struct sl_rtc *c, unsigned i)
 {
-	struct rtc_stream *s = c->streams[i];
-
 	if (c->in)
-		srtp_in_forget(c->in, s->ssrc);
-	rtp_recv_free(s->recv);
-	free(s);
-	c->streams[i] = c->streams[--c->n_streams];
+		srtp_in_forget(c->in, c->streams[i]->ssrc);
+	drop_stream(c, i);
 }
 
 void rtc_streams_free(struct sl_rtc *c)
@@ -65,7 +69,7 @@ static bool has_place(struct sl_rtc *c)
 			oldest = i;
 	if (oldest == c->n_streams)
 		return false;
-	free_stream(c, oldest);
+	drop_stream(c, oldest);
 	return true;
 }
 
@@ -115,32 +119,46 @@ static bool is_rtx(const struct sl_rtc_media *m, uint8_t pt)
 	return pt != 0 && rtx_pt_at(m, pt) == pt;
 }
 
-/* Under the ids of this section; p NULL: not there */
-static struct sl_str said_in(const struct sl_rtc_media *m, const struct sl_rtp *rtp,
-			     enum sl_rtp_ext ext)
+/* An extension by the ids of one section. They are the same for all as a rule: then the packet is
+ * walked once, however many sections a hostile peer has made. */
+struct said {
+	const struct sl_rtp *rtp;
+	uint8_t id; /* 0: of none yet */
+	struct sl_str value; /* p NULL: not there */
+};
+
+static struct sl_str said_in(struct said *s, const struct sl_rtc_media *m, enum sl_rtp_ext ext)
 {
-	return sl_rtp_ext_find(rtp, m->j->ext.id[ext]);
+	uint8_t id = m->j->ext.id[ext];
+
+	if (id != s->id)
+		*s = (struct said){s->rtp, id, sl_rtp_ext_find(s->rtp, id)};
+	return s->value;
 }
 
 /* What another section calls otherwise might read as a mid: the payload type has to fit, too. */
-static bool names_section(const struct sl_rtc_media *m, const struct sl_rtp *rtp)
+static bool names_section(const struct sl_rtc_media *m, struct said *s)
 {
-	struct sl_str mid = said_in(m, rtp, SL_RTP_EXT_MID);
+	struct sl_str mid;
 
-	return m->sends && mid.len > 0 && m->codec_of_pt[rtp->pt & 127] &&
-	       sl_str_eq(sl_str_c(m->j->mid), mid);
+	if (!m->sends || !m->codec_of_pt[s->rtp->pt & 127])
+		return false;
+	mid = said_in(s, m, SL_RTP_EXT_MID);
+	return mid.len > 0 && sl_str_eq(sl_str_c(m->j->mid), mid);
 }
 
 static bool by_extensions(struct sl_rtc *c, const struct sl_rtp *rtp, struct place *ret)
 {
+	struct said said = {.rtp = rtp};
+
 	for (unsigned i = 0; i < c->n_media; i++) {
 		struct sl_rtc_media *m = c->media[i];
 		struct sl_str rid, repaired;
 
-		if (!names_section(m, rtp))
+		if (!names_section(m, &said))
 			continue;
-		repaired = said_in(m, rtp, SL_RTP_EXT_REPAIRED_RID);
-		rid = repaired.len > 0 ? repaired : said_in(m, rtp, SL_RTP_EXT_RID);
+		repaired = said_in(&said, m, SL_RTP_EXT_REPAIRED_RID);
+		rid = repaired.len > 0 ? repaired : said_in(&said, m, SL_RTP_EXT_RID);
 		*ret = (struct place){m, 0, repaired.len > 0 || is_rtx(m, rtp->pt)};
 		return m->j->n_rids == 0 || has_rid(m->j, rid, &ret->encoding);
 	}
