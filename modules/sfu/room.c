@@ -347,7 +347,7 @@ void track_asked(struct track *t, uint32_t mask)
 			t->asked_ms[e] = sfu_now_ms(t->room->sfu);
 }
 
-void track_ask_key(struct track *t, unsigned encoding)
+static void ask_key_now(struct track *t, unsigned encoding)
 {
 	sfu_count(t->room->sfu, M_key_frames);
 	if (t->in)
@@ -356,4 +356,29 @@ void track_ask_key(struct track *t, unsigned encoding)
 		trunk_key(t, encoding);
 	else if (t->publisher->member)
 		member_ask_key(t);
+}
+
+/* Clients ask as often as they like, a hundred times in one packet; a request goes to another
+ * worker, or to a module, at most ten times a second, and then none is forgotten. */
+void track_ask_key(struct track *t, unsigned encoding)
+{
+	uint64_t now = sfu_now_ms(t->room->sfu);
+
+	if (encoding >= SL_RTC_MAX_ENCODINGS)
+		return;
+	if (t->key_asked_ms[encoding] != 0 && now - t->key_asked_ms[encoding] < TICK_MS) {
+		t->key_waits |= (uint8_t)(1u << encoding);
+		steward_wake(t->room);
+		return;
+	}
+	t->key_waits &= (uint8_t)~(1u << encoding);
+	t->key_asked_ms[encoding] = now;
+	ask_key_now(t, encoding);
+}
+
+void track_tick_keys(struct track *t)
+{
+	for (unsigned e = 0; t->key_waits && e < SL_RTC_MAX_ENCODINGS; e++)
+		if (t->key_waits & 1u << e)
+			track_ask_key(t, e);
 }

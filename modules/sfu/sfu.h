@@ -198,6 +198,8 @@ struct track {
 	bool dirty;
 	struct track *next_dirty;
 	uint64_t key_repeat_ms[SL_RTC_MAX_ENCODINGS]; /* no repeated request before that */
+	uint64_t key_asked_ms[SL_RTC_MAX_ENCODINGS];  /* newest request that went out */
+	uint8_t key_waits; /* encodings that are asked for with a tick */
 	bool audible;	 /* audio: among those that are forwarded */
 	uint8_t loudest; /* audio: since the last tick, in -dBov */
 };
@@ -278,6 +280,8 @@ void track_codec_changed(struct track *t);
 void track_asked(struct track *t, uint32_t mask);
 /* Asks its publisher, wherever that is. */
 void track_ask_key(struct track *t, unsigned encoding);
+/* Asks for what had to wait. */
+void track_tick_keys(struct track *t);
 void rooms_free(struct sfu *s);
 
 /* ---- verbs.c */

@@ -489,6 +489,7 @@ static void tick_room(struct room *r)
 			t->audible = speakers_audible(r->speakers, t->id);
 		else
 			look_for_changes(t);
+		track_tick_keys(t);
 		if (t->in && t->kind == SL_MEDIA_VIDEO)
 			tell_publisher(t);
 		share_levels(t);
