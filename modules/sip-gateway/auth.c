@@ -14,7 +14,7 @@ static void put_challenge(struct strans *t, struct sl_buf *b, bool stale)
 	bool one = t->flow.transport == SIP_WS || t->flow.transport == SIP_WSS;
 	char nonce[DIGEST_NONCE];
 
-	digest_nonce(nonce, &s->nonce_key, s->io->unix_ms(s->io->arg) / 1000);
+	digest_nonce(nonce, &s->nonce_key, &t->flow.remote, s->io->unix_ms(s->io->arg) / 1000);
 	for (size_t i = 0; i < (one ? 1 : list->n); i++) {
 		int32_t a = *SL_LIST_AT(*list, int32_t, i);
 
@@ -85,8 +85,8 @@ enum auth_verdict auth_request(struct strans *t, const struct sip_msg *m, struct
 		challenge(t, false);
 		return AUTH_ANSWERED;
 	}
-	rc = digest_nonce_check(&s->nonce_key, d.nonce, s->io->unix_ms(s->io->arg) / 1000,
-				s->conf->nonce_lifetime / 1000);
+	rc = digest_nonce_check(&s->nonce_key, &m->flow.remote, d.nonce,
+				s->io->unix_ms(s->io->arg) / 1000, s->conf->nonce_lifetime / 1000);
 	if (rc < 0) {
 		challenge(t, rc == -SL_ETIMEOUT);
 		return AUTH_ANSWERED;

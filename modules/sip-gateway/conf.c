@@ -288,7 +288,7 @@ const struct sl_directive sip_directives[] = {
 	     .doc = "A message whose User-Agent matches gets no answer."),
 	MAIN(rate, SL_T_INT, .dflt = "50", .min = 0, .max = 1000000,
 	     .doc = "New requests a second that a worker takes from one source; trunks are not "
-		    "counted. 0: no limit."),
+		    "counted. Twenty times as many within dialogs, and as responses. 0: no limit."),
 	MAIN(burst, SL_T_INT, .dflt = "200", .min = 1, .max = 1000000,
 	     .doc = "So many at once before rate counts."),
 	MAIN(auth_failures, SL_T_INT, .dflt = "20", .min = 0, .max = 1000000,

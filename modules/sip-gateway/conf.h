@@ -129,6 +129,7 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(TEXTS_REFUSED, texts_refused, COUNTER, "Texts that nobody took, or that were refused.")  \
 	X(WATCHES, watches, GAUGE, "Subscriptions to presence, calls and mailboxes of users.")     \
 	X(RETRANSMISSIONS, retransmissions, COUNTER, "Messages sent again over UDP.")              \
+	X(FORGOTTEN, forgotten, COUNTER, "Answered requests forgotten early, for too many.")        \
 	X(TIMEOUTS, timeouts, COUNTER, "Requests that nobody answered.")                           \
 	X(TRUNKS_UP, trunks_up, GAUGE, "Trunks that answer, or are registered where they should.") \
 	X(RECORDERS, recorders, GAUGE, "Calls that a recorder listens to (SIPREC).")               \

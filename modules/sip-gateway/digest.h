@@ -8,6 +8,7 @@
 #ifndef SIP_DIGEST_H
 #define SIP_DIGEST_H
 
+#include <sluice/addr.h>
 #include <sluice/buf.h>
 #include "conf.h"
 
@@ -29,10 +30,11 @@ void digest_response(char ret_hex[DIGEST_HEX], const struct digest *d, enum sip_
 struct digest_key {
 	uint8_t bytes[32];
 };
-void digest_nonce(char ret_nonce[DIGEST_NONCE], const struct digest_key *key, uint64_t now_s);
+void digest_nonce(char ret_nonce[DIGEST_NONCE], const struct digest_key *key,
+		  const struct sl_addr *who, uint64_t now_s);
 /* 0; -SL_ETIMEOUT: ours, but too old: challenge with stale=true; -SL_EAUTH: not ours */
-SL_MUST_CHECK int digest_nonce_check(const struct digest_key *key, struct sl_str nonce,
-				     uint64_t now_s, uint64_t lifetime_s);
+SL_MUST_CHECK int digest_nonce_check(const struct digest_key *key, const struct sl_addr *who,
+				     struct sl_str nonce, uint64_t now_s, uint64_t lifetime_s);
 /* Are these credentials those of the password? Constant time. */
 bool digest_matches(const struct digest *d, struct sl_str password, struct sl_str method);
 

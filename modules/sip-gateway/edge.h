@@ -88,7 +88,7 @@ struct edge {
 	struct sl_htab clients; /* browser.c: those here that have registered */
 	struct sl_htab conns;	/* edge_conn.by_id */
 	uint32_t last_id;
-	struct sl_rate *requests, *failures;
+	struct sl_rate *requests, *further, *failures; /* guard.c */
 	struct edge_block blocked[EDGE_BLOCKED];
 	struct sl_addr known[EDGE_KNOWN]; /* by hash of the address without its port */
 	struct edge_sticky sticky[EDGE_STICKY];

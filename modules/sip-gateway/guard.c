@@ -4,11 +4,17 @@
  *
  * Three judgements, cheapest first: a source that guessed passwords is blocked for a while;
  * programs that scan mostly say their name; and a source may send only so many requests a second
- * before the stack has looked at one of them.
+ * before the stack has looked at one of them. What claims to belong to a dialog or a transaction
+ * may be all of an office's calls, so there may be more of it, but not any number: a tag is
+ * invented as fast as a Call-ID.
  */
 #include "edge.h"
 
-enum { N_SOURCES = 16384, SECONDS = 1000 };
+enum {
+	N_SOURCES = 16384,
+	SECONDS = 1000,
+	FURTHER = 20, /* so many times what a source may begin, within dialogs and as responses */
+};
 
 int guard_open(struct edge *e)
 {
@@ -17,6 +23,9 @@ int guard_open(struct edge *e)
 
 	if (c->rate > 0)
 		rc = sl_rate_new((unsigned)c->rate, (unsigned)c->burst, N_SOURCES, &e->requests);
+	if (rc == 0 && c->rate > 0)
+		rc = sl_rate_new((unsigned)c->rate * FURTHER, (unsigned)c->burst * FURTHER,
+				 N_SOURCES, &e->further);
 	if (rc == 0 && c->auth_failures > 0) /* one a second is forgiven */
 		rc = sl_rate_new(1, (unsigned)c->auth_failures, N_SOURCES, &e->failures);
 	return rc;
@@ -25,6 +34,7 @@ int guard_open(struct edge *e)
 void guard_close(struct edge *e)
 {
 	sl_rate_free(e->requests);
+	sl_rate_free(e->further);
 	sl_rate_free(e->failures);
 }
 
@@ -100,10 +110,10 @@ bool guard_allows(struct edge *e, const struct sip_flow *flow, const struct sip_
 		sl_count(&e->m[M_SCANNERS]);
 		return false;
 	}
-	if (m->status || m->to_tag.len > 0 || !e->requests)
+	if (!e->requests || is_trunk(e, &flow->remote))
 		return true;
-	if (is_trunk(e, &flow->remote) ||
-	    sl_rate_allow(e->requests, &flow->remote, sl_loop_ms(e->w->loop)))
+	if (sl_rate_allow(m->status || m->to_tag.len > 0 ? e->further : e->requests, &flow->remote,
+			  sl_loop_ms(e->w->loop)))
 		return true;
 	sl_count(&e->m[M_RATE_LIMITED]);
 	return false;

@@ -157,6 +157,21 @@ struct sl_str sip_hostport_of(struct sl_str uri)
 
 /* ---- lines */
 
+/* A CR alone, a NUL and their like end a line or a string for some readers and not for others. What
+ * is within a line of two is a fold, which both take for a blank (section 7.3.1). */
+static bool is_clean(struct sl_str line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		unsigned char c = (unsigned char)line.p[i];
+
+		if ((c >= ' ' && c != 0x7f) || c == '\t' || c == '\n')
+			continue;
+		if (c != '\r' || i + 1 == line.len || line.p[i + 1] != '\n')
+			return false;
+	}
+	return true;
+}
+
 /* The next line of the head, folded continuations included (section 7.3.1), without its end. False:
  * no complete line is left. */
 static bool next_line(struct sl_str *rest, struct sl_str *ret_line)
@@ -412,11 +427,11 @@ static int read_head(struct sip_peek *m, struct head *h, struct sl_str message)
 	unsigned n = 0;
 	int err;
 
-	if (!next_line(&rest, &line))
+	if (!next_line(&rest, &line) || !is_clean(line))
 		return -SL_EPARSE;
 	err = read_start(m, line);
 	while (err == 0) {
-		if (!next_line(&rest, &line))
+		if (!next_line(&rest, &line) || !is_clean(line))
 			return -SL_EPARSE;
 		if (line.len == 0)
 			break;

@@ -66,6 +66,10 @@ struct stack {
 	struct digest_key nonce_key;
 	struct alarms alarms;
 	struct sl_htab strans, ctrans; /* by key, by branch name */
+	/* strans.c: those that only wait for repetitions, the oldest first */
+	struct strans *done, **done_last;
+	uint32_t n_done;
+	size_t done_bytes;
 	struct sl_htab dialogs;	       /* by our tag */
 	struct sl_htab legs;	       /* parties by leg */
 	struct sl_htab users;	       /* struct user by name */
@@ -162,6 +166,8 @@ struct strans {
 	char *to;		       /* owned: value of To as it came */
 	char to_tag[SIP_NAME_LEN + 1]; /* ours; empty: To has one */
 	struct alarm resend, end;
+	struct strans *done_next; /* in stack.done */
+	struct strans **done_at;  /* who points to it there; NULL: it is not in it */
 	uint32_t interval, cseq;
 	uint16_t status; /* of the newest response */
 	bool invite, acked, has_tag;

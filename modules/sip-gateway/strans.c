@@ -5,6 +5,10 @@
  * An INVITE's failure is repeated until its ACK, over UDP; its success is repeated until the dialog
  * has seen an ACK, over anything (section 13.3.1.4). Reliable provisional responses are repeated
  * until their PRACK (RFC 3262).
+ *
+ * What was refused, or is not an INVITE, waits half a minute for its repetitions. Anybody may send
+ * such things, in the name of any address, so that there is a bound on how many wait, and the
+ * oldest is forgotten for a new one: it would be refused again.
  */
 #include "stack.h"
 
@@ -63,12 +67,61 @@ struct strans *strans_find(struct stack *s, const struct sip_msg *m)
 	return find(s, m, message_is(m, "CANCEL") ? "CANCEL" : key_method(m, method));
 }
 
+/* ---- those that are done */
+
+enum { MAX_DONE = 32768, MAX_DONE_BYTES = 64 << 20 };
+
+static size_t bytes_of(const struct strans *t)
+{
+	return sizeof *t + t->echo.cap + t->routes.cap + t->last.cap;
+}
+
+static void leave_done(struct strans *t)
+{
+	struct stack *s = t->stack;
+
+	if (!t->done_at)
+		return;
+	*t->done_at = t->done_next;
+	if (t->done_next)
+		t->done_next->done_at = t->done_at;
+	else
+		s->done_last = t->done_at;
+	t->done_at = NULL;
+	s->n_done--;
+	s->done_bytes -= bytes_of(t);
+}
+
+/* Called when t has been answered for good; nobody but the table may know it any more. */
+static void enter_done(struct strans *t)
+{
+	struct stack *s = t->stack;
+
+	if (!s->done)
+		s->done_last = &s->done;
+	t->done_at = s->done_last;
+	*t->done_at = t;
+	s->done_last = &t->done_next;
+	s->n_done++;
+	s->done_bytes += bytes_of(t);
+}
+
+/* Before a new one */
+static void make_room(struct stack *s)
+{
+	while (s->done && (s->n_done >= MAX_DONE || s->done_bytes >= MAX_DONE_BYTES)) {
+		sl_count(&s->m[M_FORGOTTEN]);
+		strans_free(s->done);
+	}
+}
+
 /* ---- life */
 
 void strans_free(struct strans *t)
 {
 	if (!t)
 		return;
+	leave_done(t);
 	if (t->fn)
 		t->fn(t->arg, t, STRANS_GONE);
 	sl_htab_remove(&t->stack->strans, &t->node);
@@ -84,6 +137,8 @@ void strans_free(struct strans *t)
 
 static void send_last(struct strans *t)
 {
+	if (t->last.len == 0)
+		return;
 	(void)stack_send(t->stack, &t->flow, sl_buf_view(&t->last)); /* the peer asks again */
 }
 
@@ -139,9 +194,11 @@ static int fill(struct strans *t, const struct sip_msg *m)
 
 int strans_new(struct stack *s, const struct sip_msg *m, struct strans **ret_trans)
 {
-	struct strans *t = calloc(1, sizeof *t);
+	struct strans *t;
 	int rc;
 
+	make_room(s);
+	t = calloc(1, sizeof *t);
 	if (!t)
 		return -SL_ENOMEM;
 	t->stack = s;
@@ -218,10 +275,13 @@ void strans_reply(struct strans *t, const struct strans_reply *r)
 	t->unacked_provisional = r->reliable;
 	write_reply(t, r);
 	if (sl_buf_ok(&t->last) < 0)
-		return; /* nothing is said; the peer's patience ends it */
-	send_last(t);
+		sl_buf_free(&t->last); /* nothing is said; the peer's patience ends it */
+	else
+		send_last(t);
 	if (r->status >= 200) {
 		arm_final(t);
+		if (!t->invite || r->status >= 300)
+			enter_done(t);
 	} else if (r->reliable) {
 		t->interval = SIP_T1;
 		arm(t, &t->resend, t->interval);
@@ -257,8 +317,7 @@ void strans_again(struct strans *t, const struct sip_msg *m)
 		arm(t, &t->end, sip_flow_is_reliable(&t->flow) ? 0 : SIP_T4);
 		return;
 	}
-	if (t->last.len > 0)
-		send_last(t);
+	send_last(t);
 }
 
 void strans_release(struct strans *t)

@@ -80,6 +80,11 @@ TEST(what_would_be_read_in_two_ways_is_refused)
 	CHECK_INT(sip_peek(&m, SL_STR("BYE sip:bob@example.org SIP/2.0\r\n" HEAD "\r\n")),
 		  -SL_EPARSE);
 	CHECK_INT(sip_peek(&m, SL_STR(INVITE)), -SL_EPARSE); /* no end */
+	CHECK_INT(sip_peek(&m, SL_STR(INVITE "X: a\rTo: <sip:else@h>\r\n\r\n")), -SL_EPARSE);
+	CHECK_INT(sip_peek(&m, SL_STR(INVITE "X: a\r\r\n\r\n")), -SL_EPARSE);
+	CHECK_INT(sip_peek(&m, SL_STR(INVITE "X: a\0b\r\n\r\n")), -SL_EPARSE);
+	CHECK_INT(sip_peek(&m, SL_STR(INVITE "X: a\x1b[2J\r\n\r\n")), -SL_EPARSE);
+	CHECK_INT(sip_peek(&m, SL_STR(INVITE "X: a\n\tb\r\n c \303\266\r\n\r\n")), 0);
 }
 
 TEST(the_torture_messages_are_told_apart)
