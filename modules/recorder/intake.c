@@ -55,6 +55,21 @@ static void follow_clock(struct wtrack *t, unsigned codec)
 		timeline_set_clock(&t->line[i], hz);
 }
 
+/* Behind a crash workers send again what was not confirmed, some of which has its place in a file.
+ * It may have come late, all at once, which says nothing of the sender's clock: were it heeded,
+ * what follows would be as late. */
+static int64_t time_of(struct wtrack *t, const struct frame *f, bool *ret_restarted)
+{
+	const struct saved *last = track_saved_last(&t->before);
+	struct timeline *line = &t->line[t->encoding];
+
+	*ret_restarted = false;
+	if (!t->resumed || !saved_has(last, t, f->seq, f->arrival_ns))
+		return timeline_map(line, &t->peer->clock, f->ts, f->arrival_ns, ret_restarted);
+	return last->encoding == t->encoding && last->ssrc == t->ssrc ? timeline_past(line, f->ts)
+								      : (int64_t)f->arrival_ns;
+}
+
 static void on_frame(void *arg, const struct frame *f)
 {
 	struct wtrack *t = arg;
@@ -63,7 +78,7 @@ static void on_frame(void *arg, const struct frame *f)
 	int64_t at;
 
 	follow_clock(t, f->codec);
-	at = timeline_map(&t->line[t->encoding], &t->peer->clock, f->ts, f->arrival_ns, &restarted);
+	at = time_of(t, f, &restarted);
 	if (!rec)
 		return;
 	if (t->lost_now > 0 || restarted)
@@ -208,6 +223,14 @@ static void resume_stream(struct wtrack *t, const struct rpacket *head)
 		reorder_resume(&t->order, heard->seq + 1);
 }
 
+/* The stream that a killed writer was at: its time goes on, whatever was before it. */
+static bool is_resumed(const struct wtrack *t)
+{
+	const struct saved *last = track_saved_last(&t->before);
+
+	return t->resumed && last->encoding == t->encoding && last->ssrc == t->ssrc;
+}
+
 static void change_stream(struct wtrack *t, const struct rpacket *head, uint32_t ssrc)
 {
 	bool again = t->has_stream && head->encoding == t->encoding, first = !t->has_stream;
@@ -222,7 +245,7 @@ static void change_stream(struct wtrack *t, const struct rpacket *head, uint32_t
 		sl_log(SL_LOG_ERROR, "recorder", "out of memory");
 	if (first)
 		resume_stream(t, head);
-	if (again)
+	if (again && !is_resumed(t))
 		timeline_restart(&t->line[t->encoding]);
 }
 

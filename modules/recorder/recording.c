@@ -237,7 +237,7 @@ static void resume(const struct recording *rec, struct wtrack *t)
 	const struct saved *last;
 
 	saved_resume(rec, t);
-	last = t->before.own.known ? &t->before.own : &t->before.room;
+	last = track_saved_last(&t->before);
 	t->resumed = last->known && last->encoding < SL_RTC_MAX_ENCODINGS;
 	if (!t->resumed)
 		return;

@@ -12,7 +12,7 @@
 #define JUMP_NS (300 * (int64_t)SL_NS_PER_MS)
 #define JUMP_AFTER_NS (1 * SL_NS_PER_S)
 #define RESTART_NS (3 * (int64_t)SL_NS_PER_S)
-#define BACK_NS (400 * (int64_t)SL_NS_PER_MS) /* more than pictures are out of order */
+#define BACK_NS (400 * (int64_t)SL_NS_PER_MS)  /* more than pictures are out of order */
 #define EARLIEST_NS (5 * (int64_t)SL_NS_PER_S) /* before its arrival: longer is no delay */
 #define LATEST_NS (500 * (int64_t)SL_NS_PER_MS)
 #define MAX_REPORT_AGE_S 60
@@ -103,7 +103,18 @@ static void begin(struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 
 void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns)
 {
+	struct sl_rtc_clock early = t->early;
+
+	t->early.ntp = 0;
 	begin(t, sl_unwrap32(&t->unwrap, ts), (uint64_t)at_ns);
+	t->resumed = true;
+	if (early.ntp)
+		timeline_report(t, &early);
+}
+
+int64_t timeline_past(const struct timeline *t, uint32_t ts)
+{
+	return t->anchor_ns + ticks_ns(t, t->anchor_ts, near(t, ts));
 }
 
 void timeline_restart(struct timeline *t)
@@ -115,16 +126,18 @@ void timeline_restart(struct timeline *t)
 void timeline_set_clock(struct timeline *t, uint32_t hz)
 {
 	t->hz = hz;
-	timeline_restart(t);
+	if (!t->resumed) /* the process before may have counted in this one already */
+		timeline_restart(t);
 }
 
-/* A sender that stalls and then sends what has gathered is none: its times go on as they were. */
+/* A sender that stalls and then sends what has gathered is none: its times go on as they were. Nor
+ * is a picture out of order, however late it comes. */
 static bool is_restart(const struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 {
 	int64_t media = ticks_ns(t, t->last_ts, ts);
 	int64_t real = (int64_t)(arrival_ns - t->last_arrival_ns);
 
-	return media - real > RESTART_NS || (media < 0 && media - real < -BACK_NS);
+	return media - real > RESTART_NS || (media < -BACK_NS && media - real < -BACK_NS);
 }
 
 static bool is_plausible(int64_t at, uint64_t arrival_ns)
@@ -189,7 +202,7 @@ int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, ui
 	int64_t at, early;
 
 	*ret_restarted = t->started && (t->anew || is_restart(t, ts, arrival_ns));
-	t->anew = false;
+	t->anew = t->resumed = false;
 	if (*ret_restarted) {
 		t->unwrap = (struct sl_unwrap){0};
 		ts = sl_unwrap32(&t->unwrap, ts32);

@@ -16,9 +16,9 @@
 /* The sender's clock against ours: zeroed to begin with. */
 struct peer_clock {
 	bool known;
-	int64_t offset_ns;   /* least of arrival - sender's time over the last windows */
-	int64_t least[2];    /* of the window before, and this one */
-	uint64_t window_ns;  /* this one's beginning */
+	int64_t offset_ns;  /* least of arrival - sender's time over the last windows */
+	int64_t least[2];   /* of the window before, and this one */
+	uint64_t window_ns; /* this one's beginning */
 };
 void peer_clock_add(struct peer_clock *c, uint64_t arrival_ns, int64_t sender_ns);
 
@@ -29,10 +29,11 @@ struct timeline {
 	uint64_t anchor_ts, last_ts, last_arrival_ns;
 	int64_t anchor_ns;
 	uint64_t report_ts;
-	int64_t report_ns;	 /* the sender's time of report_ts */
+	int64_t report_ns;	   /* the sender's time of report_ts */
 	struct sl_rtc_clock early; /* a report from before the first packet; ntp 0: none */
-	uint64_t wrong_since_ns; /* far from what reports say; 0: not */
-	bool anew; /* the next packet has nothing to do with those before */
+	uint64_t wrong_since_ns;   /* far from what reports say; 0: not */
+	bool resumed;		   /* and nothing has come since */
+	bool anew;		   /* the next packet has nothing to do with those before */
 	unsigned n_restarts;
 };
 
@@ -42,6 +43,8 @@ void peer_clock_resume(struct peer_clock *c, int64_t offset_ns, uint64_t now_ns)
 void timeline_init(struct timeline *t, uint32_t hz);
 /* Goes on where another process has been: its frame of RTP time ts had this time. */
 void timeline_resume(struct timeline *t, uint32_t ts, int64_t at_ns);
+/* Of a packet whose time that process had told: it changes nothing. */
+int64_t timeline_past(const struct timeline *t, uint32_t ts);
 void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock);
 /* Packets follow whose times count in another clock, and begin at their arrival. */
 void timeline_set_clock(struct timeline *t, uint32_t hz);

@@ -38,6 +38,12 @@ struct track_saved {
 	struct saved heard; /* all packets up to it came, or are counted as lost */
 };
 
+/* Whose time the track goes on from */
+static inline const struct saved *track_saved_last(const struct track_saved *s)
+{
+	return s->own.known ? &s->own : &s->room;
+}
+
 struct writer {
 	struct sl_worker *w;
 	const struct recorder_conf *conf;

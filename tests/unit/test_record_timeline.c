@@ -141,6 +141,77 @@ TEST(what_is_read_again_behind_a_crash_is_no_time_that_runs_back)
 	CHECK(!restarted);
 }
 
+enum { N_STEPS = 400, STEP_MS = 20 };
+
+/* A sender of sound on a loaded machine: what it sends in the second from 3 s on comes at its end,
+ * all at once; else with up to 9 ms of jitter */
+static int64_t arrival_of(int n)
+{
+	int64_t sent = (int64_t)n * STEP_MS;
+	int64_t came = sent >= 3000 && sent < 4000 ? 4000 : sent + n * 7 % 9;
+
+	return (100000 + came) * MS;
+}
+
+static uint32_t ts_of(int n)
+{
+	return 4294900000u + (uint32_t)n * STEP_MS * 48;
+}
+
+static void step(struct timeline *t, int n, int64_t *ret_at)
+{
+	struct sl_rtc_clock r = report((int64_t)n * STEP_MS * MS, ts_of(n));
+
+	if (n % 50 == 25)
+		timeline_report(t, &r);
+	*ret_at = map(t, ts_of(n), arrival_of(n));
+	CHECK(!restarted);
+}
+
+/* Whatever of what the first had placed comes to it again. */
+TEST(a_process_that_is_killed_at_any_step_leaves_no_hole_behind_it)
+{
+	for (int kill = 1; kill < N_STEPS - 1; kill++) {
+		struct timeline t = begin(48000);
+		int64_t at = 0, before = 0;
+
+		for (int n = 0; n <= kill; n++)
+			step(&t, n, &at);
+		timeline_init(&t, 48000);
+		timeline_resume(&t, ts_of(kill), at);
+		for (int n = kill > 75 ? kill - 75 : 0; n <= kill; n++)
+			before = timeline_past(&t, ts_of(n));
+		CHECK_INT(before, at);
+		for (int n = kill + 1; n < N_STEPS && n < kill + 100; n++, before = at) {
+			step(&t, n, &at);
+			CHECK(at - before > 12 * MS && at - before < 28 * MS);
+		}
+	}
+}
+
+TEST(a_picture_out_of_order_that_comes_late_is_no_clock_that_runs_back)
+{
+	struct timeline t = begin(90000);
+
+	(void)map(&t, 900000, 10 * S);
+	(void)map(&t, 906000, 10 * S + 67 * MS);
+	CHECK_INT(map(&t, 903000, 10 * S + 700 * MS), 10 * S + 33333333);
+	CHECK(!restarted);
+}
+
+TEST(a_clock_that_is_learnt_behind_a_crash_was_the_one_before_it)
+{
+	struct timeline t = begin(48000);
+
+	timeline_resume(&t, 8000, 10 * S);
+	timeline_set_clock(&t, 8000);
+	CHECK_INT(map(&t, 8160, 10 * S + 300 * MS), 10 * S + 20 * MS);
+	CHECK(!restarted);
+	timeline_set_clock(&t, 48000);
+	(void)map(&t, 9000, 10 * S + 320 * MS);
+	CHECK(restarted);
+}
+
 TEST(another_stream_begins_at_its_arrival)
 {
 	struct timeline t = begin(48000);
