@@ -32,6 +32,8 @@ struct mux {
 	struct sl_buf units; /* of a frame without its parameter sets, where a file has them once */
 	uint8_t codec[MUX_MAX_STREAMS];
 	bool sets_apart;
+	bool keeps; /* Matroska: a sound until the next frame, of any stream */
+	int kept;   /* its stream; -1: none */
 	int64_t last_dts[MUX_MAX_STREAMS];
 	bool begun;
 };
@@ -269,6 +271,8 @@ int mux_open(const struct mux_opts *o, struct mux **ret_mux)
 	m->sink = o->sink;
 	m->arg = o->arg;
 	m->sets_apart = o->container == &containers[CONTAINER_MP4];
+	m->keeps = o->container == &containers[CONTAINER_MATROSKA];
+	m->kept = -1;
 	sl_buf_init(&m->run, 0);
 	sl_buf_init(&m->units, 0);
 	m->packet = av_packet_alloc();
@@ -324,11 +328,30 @@ int mux_frame(struct mux *m, unsigned stream, struct sl_str data, int64_t at_ns,
 	p->duration = av_rescale_q(duration_ns, nanoseconds, s->time_base);
 	p->flags = key ? AV_PKT_FLAG_KEY : 0;
 	rc = av_write_frame(m->format, p);
+	m->kept = m->keeps && s->codecpar->codec_type == AVMEDIA_TYPE_AUDIO ? (int)stream : -1;
 	return rc < 0 ? -SL_EPARSE : 0;
+}
+
+/* A packet without bytes makes Matroska's muxer let go of the sound that it keeps for a cluster
+ * with a picture; nothing of it is written. */
+static void let_go(struct mux *m)
+{
+	AVPacket *p = m->packet;
+
+	if (m->kept < 0)
+		return;
+	av_packet_unref(p);
+	if (av_new_packet(p, 0) < 0)
+		return; /* the next frame does it */
+	p->stream_index = m->kept;
+	p->dts = p->pts = m->last_dts[m->kept];
+	m->kept = -1;
+	(void)av_write_frame(m->format, p); /* what fails here fails again later */
 }
 
 void mux_flush(struct mux *m)
 {
+	let_go(m);
 	if (m->format->oformat->flags & AVFMT_ALLOW_FLUSH)
 		(void)av_write_frame(m->format, NULL); /* what fails here fails again later */
 	/* Else a fragment would begin where the one before seemed to end. A picture's length is not

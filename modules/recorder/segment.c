@@ -173,7 +173,6 @@ static int64_t without_seam(const struct segment *g, const struct member *m, int
 static void note_written(struct member *m, const struct frame *f, int64_t at_ns, int64_t duration)
 {
 	m->n_frames++;
-	m->second = m->newest;
 	m->newest = (struct saved){.known = true,
 				   .encoding = f->encoding,
 				   .ssrc = f->ssrc,
@@ -196,11 +195,6 @@ bool segment_frame(struct segment *g, struct member *m, const struct frame *f, i
 		      at_ns > g->head.begin_ns ? at_ns - g->head.begin_ns : 0, duration,
 		      f->key) < 0)
 		return false;
-	/* A packet of sound waits there for the next of any stream, over flushes, too. */
-	g->held =
-		g->container == &containers[CONTAINER_MATROSKA] && m->track->kind == SL_MEDIA_AUDIO
-			? m
-			: NULL;
 	note_written(m, f, at_ns, duration);
 	if (*first == 0 && at_ns > g->head.begin_ns)
 		*first = at_ns;
@@ -221,7 +215,6 @@ void segment_close(struct segment *g)
 {
 	mux_close(g->mux);
 	g->mux = NULL;
-	g->held = NULL;
 }
 
 void segment_end(struct segment *g)

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 
 enum { SILENT_TICKS = 12 };
-#define LATE_NS (10 * (int64_t)SL_NS_PER_S) /* for a key frame that is asked for again and again   \
-					     */
+#define LATE_NS                                                                                    \
+	(10 * (int64_t)SL_NS_PER_S) /* for a key frame that is asked for again and again           \
+				     */
 
 struct series *series_new(struct recording *rec, const char *label, enum container_id container)
 {
@@ -32,23 +33,16 @@ struct series *series_new(struct recording *rec, const char *label, enum contain
 
 /* ---- how far it is */
 
-/* What was flushed is what a successor leaves out. While a file keeps back a sound that goes on in
- * another, that is what it was: of what came since nothing counts yet. */
+/* What was flushed is what a successor leaves out. */
 static void note_flushed(struct series *s)
 {
-	for (const struct segment *g = s->late; g; g = g->next)
-		if (g->held)
-			return;
 	for (struct segment *g = s->late; g; g = g->next)
 		g->flushed_at = g->at;
 	if (s->now)
 		s->now->flushed_at = s->now->at;
 	s->flushed = s->newest;
-	for (unsigned i = 0; i < s->n_members; i++) {
-		struct member *m = &s->members[i];
-
-		m->flushed = m->file && m->file->held == m ? m->second : m->newest;
-	}
+	for (unsigned i = 0; i < s->n_members; i++)
+		s->members[i].flushed = s->members[i].newest;
 }
 
 static void flush(struct series *s)
@@ -79,17 +73,13 @@ static bool is_used(const struct series *s, const struct segment *g)
 	return false;
 }
 
-/* Late files that nobody waits in any more get their names, once it is said how far they are; which
- * can be said when no other keeps anything back. */
+/* Late files that nobody waits in any more get their names, once it is said how far they are. */
 static void end_late(struct series *s)
 {
 	unsigned n = 0;
 
-	for (const struct segment *g = s->late; g; g = g->next) {
-		if (g->held && is_used(s, g))
-			return; /* until its next picture, or the next tick */
+	for (const struct segment *g = s->late; g; g = g->next)
 		n += !is_used(s, g);
-	}
 	if (n == 0)
 		return;
 	for (struct segment *g = s->late; g; g = g->next)

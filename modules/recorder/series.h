@@ -33,7 +33,6 @@ struct segment {	      /* a file that is being written */
 	struct file_head head;
 	int64_t end_ns, late_ns; /* late: since when another is the series' */
 	uint64_t at, flushed_at, n_frames;
-	const struct member *held; /* whose newest frame libavformat's Matroska keeps back */
 	bool webm;
 };
 
@@ -49,8 +48,8 @@ struct member { /* a stream of the series */
 		     * begin there; -1: it has, or is not named there */
 	bool fresh; /* known before its first frame is written: the next file has it */
 	int64_t end_ns;
-	uint64_t n_frames;		      /* in all files, of a killed writer's too */
-	struct saved second, newest, flushed; /* of its packets in files */
+	uint64_t n_frames;	      /* in all files, of a killed writer's too */
+	struct saved newest, flushed; /* of its packets in files */
 };
 
 struct series {

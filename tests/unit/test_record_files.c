@@ -57,6 +57,28 @@ TEST(every_flush_is_a_file_and_between_two_the_earlier_counts)
 	}
 }
 
+static unsigned count_frames(size_t len)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i + 3 <= len; i++)
+		n += memcmp(file + i, "\xfc\xff\xfe", 3) == 0;
+	return n;
+}
+
+/* libavformat's Matroska would keep the last sound until the next one comes, if one does. */
+TEST(a_flush_leaves_no_frame_behind)
+{
+	static const char *const names[] = {"x.mkv", "x.webm", "x.mp4", "x.ogg"};
+
+	for (unsigned k = 0; k < SL_ARRAY_LEN(names); k++) {
+		write_file(names[k]);
+		for (unsigned i = 1; i < n_flushed; i++)
+			CHECK_INT(count_frames(flushed[i]), i * 12);
+		CHECK_INT(count_frames(file_len), 100);
+	}
+}
+
 /* The times that fragments' heads (tfdt, of version 1) say, in microseconds, as text */
 static const char *fragment_times(void)
 {
