@@ -47,7 +47,9 @@ static size_t find_bare(struct sl_str s, char c)
 bool sip_list_next(struct sl_str *rest, struct sl_str *ret_item)
 {
 	while (rest->len > 0) {
-		size_t comma = find_bare(*rest, ','), open = find_bare(*rest, '<');
+		size_t comma = find_bare(*rest, ',');
+		/* No further: else a list of commas is read to its end for each of them. */
+		size_t open = find_bare((struct sl_str){rest->p, comma}, '<');
 		struct sl_str item;
 
 		if (open < comma) {
@@ -468,15 +470,6 @@ int sip_peek(struct sip_peek *ret_peek, struct sl_str message)
 
 /* ---- streams */
 
-static size_t blank_prefix(struct sl_str s)
-{
-	size_t n = 0;
-
-	while (n < s.len && (s.p[n] == '\r' || s.p[n] == '\n'))
-		n++;
-	return n;
-}
-
 static int frame_blank(struct sl_str s, enum sip_frame_kind *ret_kind, size_t *ret_len)
 {
 	if (sl_str_starts(s, SL_STR("\r\n\r\n"))) {
@@ -520,7 +513,7 @@ int sip_frame(struct sl_str stream, enum sip_frame_kind *ret_kind, size_t *ret_l
 	*ret_len = 0;
 	if (stream.len == 0)
 		return 0;
-	if (blank_prefix(stream) > 0)
+	if (stream.p[0] == '\r' || stream.p[0] == '\n')
 		return frame_blank(stream, ret_kind, ret_len);
 	if (sip_judge(stream) < 0)
 		return -SL_EPARSE;

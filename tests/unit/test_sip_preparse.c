@@ -3,6 +3,7 @@
  * fuzz corpus as files: good_* are well-formed, bad_* are not, odd_* may be taken or left.
  */
 #include <dirent.h>
+#include <time.h>
 
 #include "lib/test.h"
 #include "modules/sip-gateway/preparse.h"
@@ -161,6 +162,49 @@ TEST(first_bytes_are_judged)
 	CHECK_INT(sip_judge(SL_STR("GET /x HTTP/1.1")), -1);
 	CHECK_INT(sip_judge(SL_STR("\x16\x03\x01")), -1);
 	CHECK_INT(sip_judge(SL_STR("SSH-2.0-x")), 0);
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* By CPU time, which the machine's load does not change: each was more than a second. */
+TEST(what_repeats_a_sign_is_read_once)
+{
+	static char much[SIP_MAX_MESSAGE];
+	struct sl_str rest = {much, sizeof much}, item;
+	uint64_t begun = cpu_ms();
+	enum sip_frame_kind kind;
+	unsigned n_frames = 0;
+	size_t n;
+
+	memset(much, '\n', sizeof much);
+	for (; rest.len > 0 && sip_frame(rest, &kind, &n) == 0 && n > 0; n_frames++) {
+		rest.p += n;
+		rest.len -= n;
+	}
+	CHECK_INT(n_frames, sizeof much);
+	memset(much, ',', sizeof much);
+	rest = (struct sl_str){much, sizeof much};
+	CHECK(!sip_list_next(&rest, &item));
+	CHECK(cpu_ms() - begun < 300);
+}
+
+TEST(a_list_has_its_commas_outside_of_brackets_and_quotes)
+{
+	struct sl_str rest = SL_STR("\"a,<b\" <sip:x@y;p=1,2>;q=1, , sip:z@w,<sip:v@u>"), item;
+
+	CHECK(sip_list_next(&rest, &item));
+	CHECK_STR(item, "\"a,<b\" <sip:x@y;p=1,2>;q=1");
+	CHECK(sip_list_next(&rest, &item));
+	CHECK_STR(item, "sip:z@w");
+	CHECK(sip_list_next(&rest, &item));
+	CHECK_STR(item, "<sip:v@u>");
+	CHECK(!sip_list_next(&rest, &item));
 }
 
 TEST(values_are_taken_apart)
