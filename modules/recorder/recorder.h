@@ -13,12 +13,14 @@
  *                   intake.c    packets to frames, at their times
  *                   saved.c     what of them is in files, told to workers and successors
  *                   room.c      rooms, their tracks, their recording
- *                   recording.c one recording: its directory, journal and manifest
+ *                   recording.c one recording: its directory, journal and life
+ *                   recording_begin.c, recording_frames.c, recording_manifest.c: its
+ *                   directory, its frames, what it says of itself
  *                   series.c    series of files: of a track, of a room
  *                   segment.c   one file of them
  *                   member.c    what is known of a stream in them
  *                   finished.c  their way to a name and a line
- *                   hls.c       for watching while it is recorded
+ *                   hls.c       for watching while it is recorded, hls_playlist.c as players know it
  *                   recover.c   what a crash has left
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done

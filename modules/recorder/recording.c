@@ -1,6 +1,6 @@
 /*
- * recorder/recording.c: one recording of a room: its directory, what its tracks write, its journal
- * and its manifest.
+ * recorder/recording.c: one recording of a room: its directory, who takes part, its journal, its
+ * life. What its manifest says is recording_manifest.c, what becomes of frames recording_frames.c.
  *
  * The directory is DIR/<room>/<when>-<random>/. The journal grows by a line for everything that
  * happens, a segment's when the disk has it; the manifest says who and what was there, is small and
@@ -8,6 +8,7 @@
  * writes the recording holds a lock on it, so that the writer of a new generation leaves it alone.
  */
 #include "hls.h"
+#include "recording.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,25 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MS ((int64_t)SL_NS_PER_MS)
-#define CRASH_GAP_NS (100 * MS) /* a longer one is told */
-
-struct held {
-	struct held *next;
-	struct wtrack *track;
-	struct frame frame;
-	int64_t at_ns;
-	char data[];
-};
-
 int64_t recording_now(const struct recording *rec)
 {
 	return (int64_t)(sl_loop_ns(rec->writer->w->loop) - rec->t0_ns);
-}
-
-static long long to_ms(int64_t ns)
-{
-	return (long long)(ns / MS);
 }
 
 /* ---- journal, events */
@@ -57,10 +42,10 @@ void recording_note(struct recording *rec, struct sl_buf *members)
 	rec->manifest_due = true;
 }
 
-static void begin_note(struct sl_buf *b, const char *type, int64_t at_ns)
+void recording_begin_note(struct sl_buf *b, const char *type, int64_t at_ns)
 {
 	sl_buf_init(b, 0);
-	sl_buf_printf(b, "\"type\":\"%s\",\"at_ms\":%lld", type, to_ms(at_ns));
+	sl_buf_printf(b, "\"type\":\"%s\",\"at_ms\":%lld", type, recording_ms(at_ns));
 }
 
 void recording_publish(const struct recording *rec, const char *what, struct sl_str members)
@@ -72,119 +57,6 @@ void recording_publish(const struct recording *rec, const char *what, struct sl_
 				 .members = members};
 
 	notify(rec->writer, &n);
-}
-
-/* ---- manifest */
-
-static void describe_track(const struct recording *rec, const struct wtrack *t, struct sl_buf *b)
-{
-	(void)rec;
-	sl_buf_printf(b,
-		      "{\"id\":\"%016llx\",\"participant\":\"%016llx\",\"kind\":\"%s\",\"source\":",
-		      (unsigned long long)t->id, (unsigned long long)t->peer->id,
-		      t->kind == SL_MEDIA_VIDEO ? "video" : "audio");
-	sl_buf_json(b, sl_str_c(t->source));
-	sl_buf_str(b, SL_STR(",\"name\":"));
-	sl_buf_json(b, sl_str_c(t->name));
-	sl_buf_printf(b, ",\"label\":\"%s\",\"codec\":\"%s\",\"clock_hz\":%u", t->label,
-		      sl_codec_name(t->codec), t->hz);
-	if (t->first_ns >= 0)
-		sl_buf_printf(b, ",\"start_ms\":%lld,\"end_ms\":%lld", to_ms(t->first_ns),
-			      to_ms(t->last_end_ns));
-	sl_buf_printf(b, ",\"packets\":%llu,\"lost\":%llu,\"frames\":%llu,\"gaps\":%llu}",
-		      (unsigned long long)t->n_packets, (unsigned long long)t->n_lost,
-		      (unsigned long long)t->n_frames, (unsigned long long)t->n_gaps);
-}
-
-static void add_items(struct sl_buf *b, const struct sl_buf *past)
-{
-	sl_buf_str(b, sl_buf_view(past));
-}
-
-static void write_tracks(const struct recording *rec, struct sl_buf *b)
-{
-	const char *comma = rec->past_tracks.len > 0 ? "," : "";
-
-	sl_buf_str(b, SL_STR("\"tracks\":["));
-	add_items(b, &rec->past_tracks);
-	for (const struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
-		if (!t->joined)
-			continue;
-		sl_buf_printf(b, "%s\n  ", comma);
-		describe_track(rec, t, b);
-		comma = ",";
-	}
-	sl_buf_str(b, SL_STR("]"));
-}
-
-static void write_time(uint64_t unix_ms, struct sl_buf *b)
-{
-	time_t seconds = (time_t)(unix_ms / 1000);
-	char text[40] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	sl_buf_printf(b, "\"%s.%03uZ\"", text, (unsigned)(unix_ms % 1000));
-}
-
-static const char *state_name(const struct recording *rec)
-{
-	return rec->state == REC_ENDING && rec->n_pending == 0 ? rec->end_state : "recording";
-}
-
-static void describe(struct recording *rec, struct sl_buf *ret_text)
-{
-	struct sl_buf b;
-
-	sl_buf_init(&b, 0);
-	sl_buf_printf(&b, "{\"version\":1,\n\"id\":\"%s\",\n\"room\":", rec->id);
-	sl_buf_json(&b, rec->room_name);
-	sl_buf_str(&b, SL_STR(",\n\"started\":"));
-	write_time(rec->unix_ms, &b);
-	sl_buf_printf(&b, ",\n\"started_unix_ms\":%llu,\n\"started_monotonic_ns\":%llu,\n",
-		      (unsigned long long)rec->unix_ms, (unsigned long long)rec->t0_ns);
-	sl_buf_printf(&b, "\"state\":\"%s\",\n\"reason\":", state_name(rec));
-	sl_buf_json(&b, sl_str_c(rec->reason));
-	sl_buf_printf(&b, ",\n\"duration_ms\":%llu,\n\"participants\":[",
-		      (unsigned long long)(((rec->end_ns ? rec->end_ns
-							 : sl_loop_ns(rec->writer->w->loop)) -
-					    rec->t0_ns) /
-					   SL_NS_PER_MS));
-	add_items(&b, &rec->past_people);
-	sl_buf_str(&b, SL_STR("],\n"));
-	write_tracks(rec, &b);
-	sl_buf_printf(&b,
-		      ",\n\"segments\":%u,\n\"bytes\":%llu,\n\"files\":%u,\n\"journal\":{\"file\":"
-		      "\"%s\",\"lines\":%llu,\"chain\":\"%s\"}\n}\n",
-		      rec->n_segments, (unsigned long long)rec->bytes, rec->n_labels, JOURNAL_NAME,
-		      (unsigned long long)rec->journal.n_lines, rec->journal.chain);
-	*ret_text = b;
-}
-
-void recording_write_manifest(struct recording *rec)
-{
-	struct sl_buf b;
-
-	describe(rec, &b);
-	if (sl_buf_ok(&b) == 0)
-		disk_put(rec->writer->disk, rec->dir, MANIFEST_NAME, sl_buf_view(&b));
-	sl_buf_free(&b);
-	rec->manifest_due = false;
-}
-
-/* Who is told that it has begun may ask for it at once. A disk that does not take this takes no
- * recording either. 0 or errno */
-static int write_first_manifest(struct recording *rec)
-{
-	struct sl_buf b;
-	int rc = ENOMEM;
-
-	describe(rec, &b);
-	if (sl_buf_ok(&b) == 0)
-		rc = disk_put_now(rec->dir, MANIFEST_NAME, sl_buf_view(&b));
-	sl_buf_free(&b);
-	return rc;
 }
 
 /* ---- who takes part */
@@ -203,7 +75,7 @@ static void add_person(struct recording *rec, const struct wpeer *p)
 	sl_buf_printf(&rec->past_people,
 		      "%s\n  {\"id\":\"%s\",\"name\":", rec->past_people.len > 0 ? "," : "", id);
 	sl_buf_json(&rec->past_people, sl_str_c(p->name));
-	sl_buf_printf(&rec->past_people, ",\"joined_ms\":%lld}", to_ms(recording_now(rec)));
+	sl_buf_printf(&rec->past_people, ",\"joined_ms\":%lld}", recording_ms(recording_now(rec)));
 }
 
 static void make_label(struct wtrack *t)
@@ -271,15 +143,13 @@ void recording_join(struct recording *rec, struct wtrack *t)
 		t->raw = series_new(rec, raw, CONTAINER_PCAPNG);
 	if (conf->hls)
 		t->hls = hls_new(rec, t);
-	begin_note(&b, "track", recording_now(rec));
+	recording_begin_note(&b, "track", recording_now(rec));
 	sl_buf_str(&b, SL_STR(",\"track\":"));
-	describe_track(rec, t, &b);
+	recording_describe_track(t, &b);
 	recording_note(rec, &b);
 	if (t->muted)
 		recording_mute(rec, t);
 }
-
-static void release_held(struct recording *rec, int64_t until_ns);
 
 /* Cutting one tells a successor how far all of them are: none of them may be gone while another is
  * cut. */
@@ -312,14 +182,14 @@ void recording_track_paused(struct recording *rec, struct wtrack *t)
 
 	if (!t->joined)
 		return;
-	release_held(rec, INT64_MAX);
+	recording_release(rec, INT64_MAX);
 	if (t->own)
 		series_cut(t->own);
 	if (t->raw)
 		series_cut(t->raw);
 	if (t->hls)
 		hls_cut(t->hls);
-	begin_note(&b, "track-pause", recording_now(rec));
+	recording_begin_note(&b, "track-pause", recording_now(rec));
 	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
 	recording_note(rec, &b);
 }
@@ -330,7 +200,7 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 
 	if (!t->joined)
 		return;
-	release_held(rec, INT64_MAX);
+	recording_release(rec, INT64_MAX);
 	cut_of(rec, t);
 	saved_leave(rec, t);
 	t->joined = false;
@@ -342,8 +212,8 @@ void recording_leave(struct recording *rec, struct wtrack *t)
 		hls_end(t->hls);
 	t->hls = NULL;
 	sl_buf_str(&rec->past_tracks, rec->past_tracks.len > 0 ? SL_STR(",\n  ") : SL_STR("\n  "));
-	describe_track(rec, t, &rec->past_tracks);
-	begin_note(&b, "track-end", recording_now(rec));
+	recording_describe_track(t, &rec->past_tracks);
+	recording_begin_note(&b, "track-end", recording_now(rec));
 	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
 	recording_note(rec, &b);
 }
@@ -352,7 +222,7 @@ void recording_mute(struct recording *rec, const struct wtrack *t)
 {
 	struct sl_buf b;
 
-	begin_note(&b, t->muted ? "mute" : "unmute", recording_now(rec));
+	recording_begin_note(&b, t->muted ? "mute" : "unmute", recording_now(rec));
 	sl_buf_printf(&b, ",\"id\":\"%016llx\"", (unsigned long long)t->id);
 	recording_note(rec, &b);
 }
@@ -361,10 +231,10 @@ void recording_standstill(struct recording *rec, const struct wtrack *t, const c
 {
 	struct sl_buf b;
 
-	begin_note(&b, "standstill", recording_now(rec));
+	recording_begin_note(&b, "standstill", recording_now(rec));
 	sl_buf_printf(
 		&b, ",\"id\":\"%016llx\",\"since_ms\":%lld,\"reason\":", (unsigned long long)t->id,
-		to_ms((int64_t)(t->written_ms * SL_NS_PER_MS) - (int64_t)rec->t0_ns));
+		recording_ms((int64_t)(t->written_ms * SL_NS_PER_MS) - (int64_t)rec->t0_ns));
 	sl_buf_json(&b, sl_str_c(reason));
 	recording_note(rec, &b);
 	sl_log(SL_LOG_WARN, "recorder", "%s in recording %s: packets come, but no picture: %s",
@@ -382,177 +252,15 @@ void recording_gap(struct recording *rec, struct wtrack *t, int64_t to_ns, uint6
 		to = t->last_end_ns;
 	t->n_gaps++;
 	sl_count(&rec->writer->m[M_gaps]);
-	begin_note(&b, "gap", t->last_end_ns);
+	recording_begin_note(&b, "gap", t->last_end_ns);
 	sl_buf_printf(&b, ",\"id\":\"%016llx\",\"to_ms\":%lld,\"lost\":%llu",
-		      (unsigned long long)t->id, to_ms(to), (unsigned long long)lost);
+		      (unsigned long long)t->id, recording_ms(to), (unsigned long long)lost);
 	recording_note(rec, &b);
-}
-
-/* ---- frames */
-
-static void hold(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns)
-{
-	struct held *h = malloc(sizeof *h + f->data.len), **link = &rec->held;
-
-	if (!h)
-		return;
-	*h = (struct held){.track = t, .frame = *f, .at_ns = at_ns};
-	memcpy(h->data, f->data.p, f->data.len);
-	h->frame.data.p = h->data;
-	series_expect(rec->room_series, t, f);
-	while (*link && (*link)->at_ns <= at_ns)
-		link = &(*link)->next;
-	h->next = *link;
-	*link = h;
-}
-
-static void release_held(struct recording *rec, int64_t until_ns)
-{
-	while (rec->held && rec->held->at_ns <= until_ns) {
-		struct held *h = rec->held;
-
-		rec->held = h->next;
-		series_frame(rec->room_series, h->track, &h->frame, h->at_ns);
-		free(h);
-	}
-}
-
-static bool has_room_series(struct recording *rec)
-{
-	if (!rec->room_series && rec->writer->conf->room)
-		rec->room_series = series_new(rec, "room",
-					      rec->writer->conf->container ? CONTAINER_MP4
-									   : CONTAINER_MATROSKA);
-	return rec->room_series != NULL;
-}
-
-static bool is_stuck(struct recording *rec)
-{
-	struct writer *w = rec->writer;
-
-	if (!rec->failed && !disk_is_full(w->disk))
-		return false;
-	sl_count(&w->m[M_frames_dropped]);
-	return true;
-}
-
-static void place(struct wtrack *t, const struct frame *f, int64_t at)
-{
-	t->last_ns = t->last_end_ns = at;
-	if (f->codec == SL_CODEC_OPUS)
-		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;
-}
-
-/* Frames that a killed writer had written are left out; the room's file was later than others. */
-static bool was_written(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at)
-{
-	const struct track_saved *before = &t->before;
-	bool in_room = saved_has(&before->room, t, f->seq, f->arrival_ns);
-
-	if (!before->own.known)
-		return in_room;
-	if (!saved_has(&before->own, t, f->seq, f->arrival_ns))
-		return false;
-	if (!in_room && !t->mixed && has_room_series(rec))
-		hold(rec, t, f, at);
-	return true;
-}
-
-static void note_crash(struct recording *rec, struct wtrack *t, int64_t at)
-{
-	if (t->resumed && at > t->last_end_ns + CRASH_GAP_NS)
-		recording_gap(rec, t, at + (int64_t)rec->t0_ns, 0);
-	t->resumed = false;
-}
-
-void recording_frame(struct recording *rec, struct wtrack *t, const struct frame *f, int64_t at_ns)
-{
-	int64_t at = at_ns - (int64_t)rec->t0_ns;
-
-	if (rec->state != REC_ON || !t->joined || at < 0 || f->data.len == 0)
-		return;
-	if (is_stuck(rec)) {
-		if (t->kind == SL_MEDIA_VIDEO)
-			t->frames.wants_key = true;
-		return;
-	}
-	if (was_written(rec, t, f, at))
-		return;
-	note_crash(rec, t, at);
-	if (t->first_ns < 0)
-		t->first_ns = at;
-	if (at < t->last_ns + MS && t->last_ns > 0) /* a clock that was set right never runs back */
-		at = t->last_ns + MS;
-	place(t, f, at);
-	rec->last_media_ms = sl_loop_ms(rec->writer->w->loop);
-	if (t->own)
-		series_frame(t->own, t, f, at);
-	if (t->hls)
-		hls_frame(t->hls, f, at);
-	if (!t->own && !rec->writer->conf->room) /* for watching alone */
-		t->n_frames++;
-	if (!t->mixed && has_room_series(rec))
-		hold(rec, t, f, at);
-}
-
-void recording_packet(struct recording *rec, struct wtrack *t, const struct rpacket *p)
-{
-	if (rec->state == REC_ON && t->joined && !is_stuck(rec) &&
-	    !saved_has(&t->before.raw, t, p->seq, p->arrival_ns))
-		series_packet(t->raw, t, p, (int64_t)(p->arrival_ns - rec->t0_ns));
 }
 
 /* ---- life */
 
-static void make_id(struct recording *rec)
-{
-	time_t seconds = (time_t)(rec->unix_ms / 1000);
-	uint8_t noise[4] = {0};
-	char when[24] = "", hex[9];
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		(void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm);
-	(void)!sl_random(noise, sizeof noise); /* the time alone is nearly always enough */
-	sl_hex_encode(hex, noise, sizeof noise);
-	(void)snprintf(rec->id, sizeof rec->id, "%s-%s", when, hex);
-}
-
-static int set_room_name(struct recording *rec, struct sl_str name)
-{
-	char *p = malloc(name.len + 1);
-
-	if (!p)
-		return -SL_ENOMEM;
-	if (name.len > 0)
-		memcpy(p, name.p, name.len);
-	p[name.len] = '\0';
-	rec->room_name = (struct sl_str){p, name.len};
-	return 0;
-}
-
-int recording_lock(const char *dir, int *ret_fd)
-{
-	char path[MAX_PATH_LEN + 16];
-	int fd, rc = disk_make_dir(dir);
-
-	errno = rc;
-	if (rc)
-		return -SL_ESYS;
-	(void)snprintf(path, sizeof path, "%s/%s", dir, OPEN_NAME);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -SL_ESYS;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		rc = errno == EWOULDBLOCK ? -SL_EAGAIN : -SL_ESYS;
-		close(fd);
-		return rc;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-static void free_recording(struct recording *rec)
+void recording_free(struct recording *rec)
 {
 	saved_end(rec);
 	if (rec->lines)
@@ -566,73 +274,10 @@ static void free_recording(struct recording *rec)
 	free(rec);
 }
 
-static void remove_dir(const struct recording *rec)
-{
-	static const char *const names[] = {MANIFEST_NAME ".new", MANIFEST_NAME, OPEN_NAME};
-	char path[MAX_PATH_LEN + 40];
-
-	for (unsigned i = 0; i < SL_ARRAY_LEN(names); i++) {
-		(void)snprintf(path, sizeof path, "%s/%s", rec->dir, names[i]);
-		(void)unlink(path); /* told by rmdir */
-	}
-	(void)rmdir(rec->dir); /* stays empty, at the worst */
-}
-
-/* Its directory with what a successor and readers need; or nothing */
-static int begin_dir(struct recording *rec)
-{
-	struct sl_buf b;
-	int rc;
-
-	journal_begin(&rec->journal, sl_str_c(rec->id));
-	rc = recording_lock(rec->dir, &rec->lock_fd) < 0 ? errno : write_first_manifest(rec);
-	if (rc) {
-		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be made: %s", rec->dir,
-		       disk_sentence(rc));
-		rec->writer->disk_error = rc;
-		remove_dir(rec);
-		return -SL_ESYS;
-	}
-	begin_note(&b, "start", 0);
-	sl_buf_printf(&b, ",\"id\":\"%s\"", rec->id);
-	recording_note(rec, &b);
-	return 0;
-}
-
-int recording_start(struct wroom *room, struct recording **ret_rec)
-{
-	struct writer *w = room->writer;
-	struct recording *rec = calloc(1, sizeof *rec);
-	char safe[64];
-	int rc = rec ? set_room_name(rec, (struct sl_str){room->name, room->name_len}) : -SL_ENOMEM;
-
-	if (rc < 0) {
-		free(rec);
-		return rc;
-	}
-	rec->writer = w;
-	rec->room = room;
-	rec->lock_fd = -1;
-	rec->t0_ns = sl_loop_ns(w->w->loop);
-	rec->unix_ms = sl_clock_unix_ns() / SL_NS_PER_MS;
-	rec->last_media_ms = sl_loop_ms(w->w->loop);
-	sl_buf_init(&rec->past_tracks, 0);
-	sl_buf_init(&rec->past_people, 0);
-	make_id(rec);
-	safe_name(safe, sizeof safe, rec->room_name);
-	rc = snprintf(rec->dir, sizeof rec->dir, "%.*s/%s/%s", SL_FMT(w->conf->dir), safe, rec->id);
-	if (rc >= (int)sizeof rec->dir || begin_dir(rec) < 0) {
-		free_recording(rec);
-		return -SL_ESYS;
-	}
-	*ret_rec = rec;
-	return 0;
-}
-
 /* All open files end; what comes next begins others. */
 static void cut_all(struct recording *rec)
 {
-	release_held(rec, INT64_MAX);
+	recording_release(rec, INT64_MAX);
 	if (rec->room_series)
 		series_cut(rec->room_series);
 	for (struct wtrack *t = rec->room ? rec->room->tracks : NULL; t; t = t->next) {
@@ -662,7 +307,7 @@ void recording_vanished(struct recording *rec)
 		recording_stop(rec, errno);
 		return;
 	}
-	begin_note(&b, "vanished", recording_now(rec));
+	recording_begin_note(&b, "vanished", recording_now(rec));
 	recording_note(rec, &b);
 	hls_vanished(rec);
 	cut_all(rec);
@@ -679,7 +324,7 @@ void recording_pause(struct recording *rec, bool paused)
 			intake_pause(t);
 	cut_all(rec);
 	rec->state = paused ? REC_PAUSED : REC_ON;
-	begin_note(&b, paused ? "pause" : "resume", recording_now(rec));
+	recording_begin_note(&b, paused ? "pause" : "resume", recording_now(rec));
 	recording_note(rec, &b);
 	for (struct wtrack *t = rec->room->tracks; t; t = t->next)
 		t->frames.wants_key = t->kind == SL_MEDIA_VIDEO;
@@ -704,7 +349,7 @@ void recording_end(struct recording *rec, const char *end_state, const char *rea
 	(void)sl_str_copy(rec->end_state, sizeof rec->end_state, sl_str_c(end_state));
 	(void)sl_str_copy(rec->reason, sizeof rec->reason, sl_str_c(reason));
 	rec->room = NULL;
-	begin_note(&b, "end", recording_now(rec));
+	recording_begin_note(&b, "end", recording_now(rec));
 	sl_buf_str(&b, SL_STR(",\"reason\":"));
 	sl_buf_json(&b, sl_str_c(reason));
 	recording_note(rec, &b);
@@ -758,7 +403,7 @@ static void finish(struct recording *rec)
 	recording_publish(rec, rec->end_state, sl_buf_view(&b));
 	sl_buf_free(&b);
 	notify_upload(rec->writer, rec->dir);
-	free_recording(rec);
+	recording_free(rec);
 }
 
 void recording_tick(struct recording *rec)
@@ -770,7 +415,8 @@ void recording_tick(struct recording *rec)
 			finish(rec);
 		return;
 	}
-	release_held(rec, now - HOLD_MS * MS - (int64_t)rec->writer->conf->wait * MS);
+	recording_release(rec, now - HOLD_MS * (int64_t)SL_NS_PER_MS -
+				       (int64_t)rec->writer->conf->wait * (int64_t)SL_NS_PER_MS);
 	for (struct wtrack *t = rec->room->tracks; t; t = t->next) {
 		if (t->own)
 			series_flush(t->own, now);
