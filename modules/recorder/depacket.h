@@ -78,6 +78,8 @@ bool frame_parameters(const struct frame *f, struct sl_buf *out);
 void without_sets(enum sl_codec_id codec, struct sl_str data, struct sl_buf *out);
 /* sprop-parameter-sets of H.264, sprop-vps, -sps, -pps of H.265, with start codes */
 void sdp_parameters(enum sl_codec_id codec, struct sl_str params, struct sl_buf *out);
+/* What a key frame says, or else its description: true: it is not what was known, and is now */
+bool parameters_learn(const struct frame *f, struct sl_str described, struct sl_buf *known);
 /* The size that such parameter sets of H.264 or H.265 tell; false: none */
 bool sets_size(enum sl_codec_id codec, struct sl_str sets, uint16_t *ret_width,
 	       uint16_t *ret_height);

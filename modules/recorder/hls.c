@@ -228,24 +228,6 @@ static void end_stream(struct hls *h)
 
 /* ---- what comes */
 
-static bool set_parameters(struct hls *h, const struct frame *f)
-{
-	struct sl_buf now;
-	bool changed;
-
-	sl_buf_init(&now, 0);
-	if (!frame_parameters(f, &now) && h->track)
-		sdp_parameters(f->codec, sl_str_c(h->track->params), &now);
-	changed = now.len > 0 && !sl_str_eq(sl_buf_view(&now), sl_buf_view(&h->parameters));
-	if (changed) {
-		sl_buf_free(&h->parameters);
-		h->parameters = now;
-	} else {
-		sl_buf_free(&now);
-	}
-	return changed;
-}
-
 /* true: it is not what it was */
 static bool learn(struct hls *h, const struct frame *f)
 {
@@ -260,7 +242,9 @@ static bool learn(struct hls *h, const struct frame *f)
 		changed = changed || (width && (width != h->width || height != h->height));
 		h->width = width ? width : h->width;
 		h->height = width ? height : h->height;
-		changed = set_parameters(h, f) || changed;
+		changed = parameters_learn(f, sl_str_c(h->track ? h->track->params : ""),
+					   &h->parameters) ||
+			  changed;
 	}
 	h->codec = f->codec;
 	if (changed)

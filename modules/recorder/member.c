@@ -16,26 +16,6 @@ static bool learn_audio(struct member *m, const struct frame *f)
 	return true;
 }
 
-static bool set_parameters(struct member *m, const struct frame *f)
-{
-	struct sl_buf now;
-	bool changed;
-
-	sl_buf_init(&now, 0);
-	if (!frame_parameters(f, &now))
-		sdp_parameters(f->codec, sl_str_c(m->track->params), &now);
-	if (m->width == 0) /* told in the description alone */
-		(void)sets_size(f->codec, sl_buf_view(&now), &m->width, &m->height);
-	changed = now.len > 0 && !sl_str_eq(sl_buf_view(&now), sl_buf_view(&m->parameters));
-	if (changed) {
-		sl_buf_free(&m->parameters);
-		m->parameters = now;
-	} else {
-		sl_buf_free(&now);
-	}
-	return changed;
-}
-
 static bool learn_video(struct member *m, const struct frame *f)
 {
 	uint16_t width = f->width, height = f->height;
@@ -51,7 +31,10 @@ static bool learn_video(struct member *m, const struct frame *f)
 		m->width = width;
 		m->height = height;
 	}
-	return set_parameters(m, f) || changed;
+	changed = parameters_learn(f, sl_str_c(m->track->params), &m->parameters) || changed;
+	if (m->width == 0) /* told in the description alone */
+		(void)sets_size(f->codec, sl_buf_view(&m->parameters), &m->width, &m->height);
+	return changed;
 }
 
 bool member_learn(struct member *m, const struct frame *f)

@@ -95,6 +95,25 @@ void sdp_parameters(enum sl_codec_id codec, struct sl_str params, struct sl_buf 
 			add_sprop(value, out);
 }
 
+bool parameters_learn(const struct frame *f, struct sl_str described, struct sl_buf *known)
+{
+	struct sl_buf now;
+	bool changed;
+
+	sl_buf_init(&now, 0);
+	if (!frame_parameters(f, &now))
+		sdp_parameters(f->codec, described, &now);
+	changed = now.len > 0 && sl_buf_ok(&now) == 0 &&
+		  !sl_str_eq(sl_buf_view(&now), sl_buf_view(known));
+	if (changed) {
+		sl_buf_free(known);
+		*known = now;
+	} else {
+		sl_buf_free(&now);
+	}
+	return changed;
+}
+
 /* The core reads the size out of a packet. */
 static bool unit_size(struct sl_codec_state *s, enum sl_codec_id codec, struct sl_str unit,
 		      struct sl_frame_info *info)
