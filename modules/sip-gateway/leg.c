@@ -128,10 +128,12 @@ static void run_phase(struct legs *all)
 static void on_tick(struct sl_timer *t)
 {
 	struct legs *all = t->arg;
-	uint64_t now = sl_loop_ns(all->w->loop);
+	uint64_t now = sl_loop_ns(all->w->loop), left_out;
 
 	all->n_late += sl_pace_is_late(&all->pace, now);
-	sl_count_n(&all->m[M_MEDIA_LEFT_OUT], sl_pace_skip(&all->pace, now));
+	left_out = sl_pace_skip(&all->pace, now);
+	if (left_out > 0 && all->m) /* not there where another module has legs */
+		sl_count_n(&all->m[M_MEDIA_LEFT_OUT], left_out);
 	if (all->n_ticking > 0 && sl_pace_is_due(&all->pace, now)) {
 		run_phase(all);
 		sl_pace_step(&all->pace);
