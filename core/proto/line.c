@@ -171,11 +171,6 @@ static uint32_t mid_ntp(uint64_t ntp)
 	return (uint32_t)(ntp >> 16);
 }
 
-static uint64_t ntp_of_ns(uint64_t ns)
-{
-	return (ns / SL_NS_PER_S) << 32 | ((ns % SL_NS_PER_S) << 32) / SL_NS_PER_S;
-}
-
 static enum sl_line_verdict drop(uint64_t *count)
 {
 	++*count;
@@ -200,7 +195,7 @@ static enum sl_line_verdict receive_rtcp(struct sl_line *l, struct sl_line_in *i
 		if (b.type == SL_RTCP_SR)
 			read_sr(l, &b, now_ns);
 		if (b.type == SL_RTCP_SR || b.type == SL_RTCP_RR)
-			read_reports(l, &b, mid_ntp(ntp_of_ns(now_ns)));
+			read_reports(l, &b, mid_ntp(sl_ntp_of_ns(now_ns)));
 		line_read_feedback(l, &b, in);
 	}
 	in->rtcp = (struct sl_str){(const char *)data, len};
@@ -353,8 +348,8 @@ static uint32_t ts_at(const struct sl_line *l, uint64_t now_ns)
 void line_begin_report(struct sl_line *l, struct sl_rtcp_writer *w, uint64_t now_ns, uint8_t *dst)
 {
 	struct sl_rtcp_sr sr = {.ssrc = l->o.ssrc,
-				.ntp = ntp_of_ns(now_ns),
-				.ts = ts_at(l, now_ns),
+				.ntp = sl_ntp_of_ns(now_ns),
+				.ts = ts_at(l, now_ns + l->lag_ns),
 				.packets = (uint32_t)l->stats.packets_out,
 				.bytes = (uint32_t)l->stats.bytes_out};
 	struct sl_rtcp_report report;
@@ -409,6 +404,16 @@ void sl_line_get_stats(const struct sl_line *l, struct sl_line_stats *ret_stats)
 	rtp_recv_get_stats(l->recv, &s);
 	ret_stats->lost_in += s.lost;
 	ret_stats->jitter_in_us = s.jitter_us;
+}
+
+struct sl_str sl_line_cname(const struct sl_line *l)
+{
+	return sl_str_c(l->cname);
+}
+
+void sl_line_set_lag(struct sl_line *l, uint64_t ns)
+{
+	l->lag_ns = ns;
 }
 
 void sl_line_clock(const struct sl_line *l, uint64_t *ret_ntp, uint32_t *ret_ts)

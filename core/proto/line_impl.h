@@ -36,6 +36,7 @@ struct sl_line {
 
 	uint32_t out_ts, out_clock;
 	uint64_t out_ns;
+	uint64_t lag_ns; /* from capture to when it goes out */
 	uint8_t fir_out, fir_in; /* numbers of requests (RFC 5104 section 4.3.1.1) */
 	bool fir_heard;
 	unsigned feedback;    /* enum sl_plain_feedback */

@@ -314,7 +314,7 @@ static bool may_ask_time(const struct sl_rtc *c)
 static void put_question(struct sl_rtc *c, struct sl_rtcp_writer *w)
 {
 	uint64_t now = rtc_now_ns(c);
-	uint64_t ntp = now / SL_NS_PER_S << 32 | ((now % SL_NS_PER_S) << 32) / SL_NS_PER_S;
+	uint64_t ntp = sl_ntp_of_ns(now);
 
 	if (!may_ask_time(c))
 		return;

@@ -6,6 +6,7 @@
  *     source.c    a voice: packets in, samples out, how loud it is
  *     phone.c     a phone: the interface, its place in the room, digits
  *     speak.c     what a phone says, as a track of the room
+ *     lips.c      when that was said or shown: lip sync
  *     picture.c   what a phone's camera shows, as another; and whom it is shown
  *     choir.c     what phones hear: one encoding for all who listen, own ones for who talks
  *     record.c    recordings that a phone begins and ends
@@ -197,6 +198,10 @@ void speak_relay(struct phone *p, const struct sl_audio_packet *packet);
 void speak_frame(struct phone *p, const int16_t *pcm, unsigned hz, uint64_t now_ns);
 void speak_close(struct phone *p);
 
+/* ---- lips.c */
+void phone_clock(struct sl_mixer_phone *self, enum sl_media_kind kind, uint32_t ts, uint64_t ns);
+unsigned phone_delay_ms(const struct sl_mixer_phone *self);
+
 /* ---- picture.c */
 struct picture; /* of one phone; NULL: it has to do with none */
 int phone_watch(struct sl_mixer_phone *self, const struct sl_room_watch *w);
@@ -204,6 +209,8 @@ void phone_ask_picture(struct sl_mixer_phone *self);
 void phone_show(struct sl_mixer_phone *self, const struct sl_mixer_shot *shot);
 void phone_cover(struct sl_mixer_phone *self, bool covered);
 unsigned phone_cameras(void *self, struct sl_str room, enum sl_codec_id *ret_codecs, unsigned max);
+/* Its camera's track, and the time that one of the phone's has there; NULL: there is none */
+struct sl_room_source *picture_camera(const struct phone *p, uint32_t *io_ts);
 /* It is in its room now. */
 void picture_enter(struct phone *p);
 /* Its tracks went with the member. */

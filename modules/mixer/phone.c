@@ -544,4 +544,6 @@ const struct sl_mixer_iface phone_iface = {
 	.cover = phone_cover,
 	.cameras = phone_cameras,
 	.peer = phone_peer,
+	.clock = phone_clock,
+	.delay_ms = phone_delay_ms,
 };

@@ -114,6 +114,16 @@ void picture_ask(struct phone *p, struct sl_room_source *source)
 		p->handler->key_frame(p->arg);
 }
 
+struct sl_room_source *picture_camera(const struct phone *p, uint32_t *io_ts)
+{
+	const struct picture *x = p->picture;
+
+	if (!x || !x->camera || x->sent_ns == 0)
+		return NULL;
+	*io_ts += x->ts_offset;
+	return x->camera;
+}
+
 static void close_camera(struct phone *p)
 {
 	struct picture *x = p->picture;

@@ -191,6 +191,7 @@ static void on_second(struct sl_timer *t)
 		leg_track_second(l);
 		leg_copy_second(l);
 		leg_video_second(l);
+		leg_sync_second(l);
 		if (l->line && (all->n_seconds + l->phase) % REPORT_S == 0)
 			leg_port_report(l, false);
 		check_silence(l);

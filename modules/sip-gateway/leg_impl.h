@@ -9,6 +9,7 @@
  *     leg_out.c      what goes out: one stream of numbers and times, whoever feeds it
  *     leg_make.c     what is encoded here: the other side's speech, tones, digits
  *     leg_room.c     its place in a room
+ *     leg_sync.c     when what is heard was captured, and what goes out: lip sync
  *     leg_heard.c    how much of its party's sound the other one hears
  *     leg_keys.c     keys in descriptions
  *     leg_video*.c   video (leg_video.h)
@@ -32,6 +33,7 @@
 #include "leg.h"
 #include "leg_keys.h"
 #include "leg_video.h"
+#include "strand.h"
 
 enum {
 	TICK_MS = 10,
@@ -136,6 +138,8 @@ struct leg {
 	enum sl_codec_id codec_in;
 	unsigned stream; /* counts SSRCs and jumps */
 	uint64_t heard_ns;
+	uint32_t heard_ts; /* of the newest sound */
+	struct strand strand; /* its sound */
 
 	/* made */
 	struct leg_out out;
@@ -294,6 +298,13 @@ void leg_room_second(struct leg *l);
 void leg_heard_describe(struct leg *l);
 /* Who hears it has changed */
 void leg_heard_sync(struct leg *l);
+
+/* ---- leg_sync.c */
+void leg_sync_sound(struct leg *l, const struct sl_rtp *rtp, const struct leg_format *f);
+void leg_sync_picture(struct leg *l, const struct sl_rtp *rtp);
+/* A sender report of a browser's */
+void leg_sync_report(struct leg *l, bool picture, const struct sl_rtc_clock *clock);
+void leg_sync_second(struct leg *l);
 
 /* ---- leg_copy.c */
 void leg_copy_hear(struct leg *from, uintptr_t feed, const struct sl_rtp *rtp, uint64_t seq,

@@ -262,6 +262,7 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 	}
 	if (f->codec != SL_CODEC_CN)
 		l->codec_in = f->codec;
+	leg_sync_sound(l, rtp, f);
 	leg_room_hear(l, rtp, f);
 	if (!to || to->closed)
 		return;
@@ -274,6 +275,7 @@ void leg_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq, const struc
 void leg_hear_restart(struct leg *l)
 {
 	l->stream++;
+	strand_restart(&l->strand);
 	l->event = (struct sl_event_in){0};
 	if (l->source)
 		sl_audio_source_restart(l->source);

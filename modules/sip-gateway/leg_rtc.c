@@ -89,10 +89,15 @@ static void on_clock(void *arg, struct sl_rtc_media *m, unsigned encoding,
 {
 	struct leg *l = arg;
 
-	if (m == l->media && encoding == 0)
-		leg_track_clock(l, clock);
-	else if (l->video && m == l->video->media)
+	bool picture = l->video && m == l->video->media;
+
+	if (m != l->media && !picture)
+		return;
+	leg_sync_report(l, picture, clock);
+	if (picture)
 		leg_video_clock(l, clock);
+	else if (encoding == 0)
+		leg_track_clock(l, clock);
 }
 
 /* What is in the jitter buffer is still heard; what comes one day is another stream. */

@@ -16,17 +16,15 @@ enum {
 
 /* ---- life */
 
-static int open_line(struct leg_video *v)
+/* Sound and pictures are one source's (RFC 3550 section 6.5.1). */
+static int open_line(const struct leg *l, struct leg_video *v)
 {
-	struct sl_line_opts o = {0};
-	char cname[24];
-	uint8_t random[12];
+	struct sl_line_opts o = {.cname = sl_line_cname(l->line)};
+	uint8_t random[4];
 
 	if (sl_random(random, sizeof random) < 0)
 		return -SL_ESYS;
-	sl_hex_encode(cname, random, 8);
-	o.ssrc = sl_get32(random + 8);
-	o.cname = sl_str_c(cname);
+	o.ssrc = sl_get32(random);
 	return sl_line_new(&v->line, &o);
 }
 
@@ -44,7 +42,7 @@ int leg_video_need(struct leg *l)
 	if (sl_random(random, sizeof random) < 0)
 		rc = -SL_ESYS;
 	else if (l->line)
-		rc = open_line(v);
+		rc = open_line(l, v);
 	if (rc < 0) {
 		free(v);
 		return rc;
@@ -275,6 +273,7 @@ void leg_video_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq)
 		return;
 	v->heard_ns = leg_now_ns(l);
 	v->codec_in = f->codec;
+	leg_sync_picture(l, rtp);
 	if (rtp->payload_len > 0 && show(l, rtp, seq, f) == SL_DROP)
 		return;
 	if (l->phone) {
@@ -292,6 +291,7 @@ void leg_video_hear(struct leg *l, const struct sl_rtp *rtp, uint64_t seq)
 void leg_video_hear_restart(struct leg *l)
 {
 	l->video->stream++;
+	strand_restart(&l->video->strand);
 }
 
 /* ---- once a second */
@@ -307,19 +307,6 @@ static void tell_wanted(struct leg *l)
 	sl_rtc_set_wanted(l->rtc, bps + bps / 2 + LEAST_BPS);
 }
 
-/* What is sent gets a clock of ours, so that a browser lines up sound and pictures that left at one
- * time. */
-static void tell_clock(struct sl_rtc_media *m, uint64_t sent_ns, uint32_t ts)
-{
-	const struct sl_rtc_clock clock = {
-		.ntp = (sent_ns / SL_NS_PER_S) << 32 |
-		       ((sent_ns % SL_NS_PER_S) << 32) / SL_NS_PER_S,
-		.ts = ts};
-
-	if (m && sent_ns)
-		sl_rtc_set_clock(m, &clock);
-}
-
 void leg_video_second(struct leg *l)
 {
 	struct leg_video *v = l->video;
@@ -331,8 +318,6 @@ void leg_video_second(struct leg *l)
 		leg_video_ask(l);
 	leg_video_room_second(l);
 	if (l->rtc) {
-		tell_clock(v->media, v->out_stream.sent_ns, v->out_stream.ts);
-		tell_clock(l->media, l->out.sent_ns, l->out.ts);
 		tell_wanted(l);
 	} else if (v->line) {
 		sl_line_clock(v->line, &clock.ntp, &clock.ts);

@@ -24,6 +24,7 @@
 #include <sluice/track.h>
 #include <sluice/udp.h>
 #include "leg_keys.h"
+#include "strand.h"
 
 enum { LEG_VIDEO_FORMATS = 12, LEG_VIDEO_PARAMS = 160 };
 
@@ -87,6 +88,8 @@ struct leg_video {
 	enum sl_codec_id codec_in;
 	unsigned stream; /* counts SSRCs and jumps */
 	uint64_t heard_ns, asked_ns;
+	uint32_t heard_ts;    /* of the newest picture */
+	struct strand strand; /* its pictures */
 	bool asks; /* for a key frame, as soon as the limit lets */
 	uint32_t n_asked_in, n_asked_out;
 

@@ -26,6 +26,9 @@ struct sl_line_opts {
 SL_API SL_MUST_CHECK int sl_line_new(struct sl_line **ret_line, const struct sl_line_opts *o);
 SL_API void sl_line_free(struct sl_line *l); /* accepts NULL */
 
+/* Lines of one party have one, so that their reports are known to belong together */
+SL_API struct sl_str sl_line_cname(const struct sl_line *l);
+
 /* ---- what was described */
 struct sl_line_remote {
 	struct sl_addr rtp, rtcp; /* family 0: not known, wait for packets */
@@ -84,6 +87,9 @@ SL_API bool sl_line_is_mux(const struct sl_line *l);
 /* Seals; dst has room for the payload and SL_LINE_OVERHEAD. Returns bytes. */
 SL_API SL_MUST_CHECK int sl_line_send(struct sl_line *l, const struct sl_line_out *out,
 				      uint64_t now_ns, uint8_t *dst);
+/* How long ago what goes out was captured when it does: reports heed it, so that a listener lines up
+ * what comes on different lines. */
+SL_API void sl_line_set_lag(struct sl_line *l, uint64_t ns);
 /* A report, every five seconds; bye: the last. Its NTP time is now_ns. dst: SL_LINE_RTCP_MAX. */
 SL_API SL_MUST_CHECK int sl_line_report(struct sl_line *l, uint64_t now_ns, bool bye, uint8_t *dst);
 /* The same in two steps, for who looks at it in between: plain bytes, and these as they are sent.

@@ -104,6 +104,11 @@ struct sl_mixer_iface {
 			    unsigned max);
 	/* Its id as a peer of the room (<sluice/signal.h>); 0: it is in none (yet), or only listens */
 	uint64_t (*peer)(const struct sl_mixer_phone *p);
+	/* What it says (audio), or its camera shows (video), with this RTP time, was captured when this
+	 * worker's clock had ns, or would have come then: what the room is told for lip sync. */
+	void (*clock)(struct sl_mixer_phone *p, enum sl_media_kind kind, uint32_t ts, uint64_t ns);
+	/* How long what it hears of the loudest was kept here */
+	unsigned (*delay_ms)(const struct sl_mixer_phone *p);
 };
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef SLUICE_RTP_H
 #define SLUICE_RTP_H
 
+#include <sluice/clock.h>
 #include <sluice/packet.h>
 
 #define SL_RTP_HEADER 12
@@ -145,6 +146,12 @@ static inline bool sl_ts_after(uint32_t a, uint32_t b)
 }
 /* Unwraps: the 64-bit number nearest to *last with these low bits; *last moves forward only. A
  * zeroed state takes the first number as 65536 + seq, so that what came before fits. */
+/* A time as reports have it (RFC 3550 section 4): 32.32, of whatever clock ns are */
+static inline uint64_t sl_ntp_of_ns(uint64_t ns)
+{
+	return ns / SL_NS_PER_S << 32 | ((ns % SL_NS_PER_S) << 32) / SL_NS_PER_S;
+}
+
 struct sl_unwrap {
 	uint64_t last;
 	bool started;
