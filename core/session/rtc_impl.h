@@ -105,6 +105,7 @@ struct rtc_out {
 	uint16_t rtx_seq;
 	uint64_t used;
 	uint64_t packets, bytes, retransmitted;
+	uint8_t pt; /* of the newest packet */
 	struct srtp_out_stream rtx_stream;
 	struct sl_rtc_clock clock; /* source's clock ... */
 	uint64_t clock_ns;	   /* ... at this time of ours; 0: not known */

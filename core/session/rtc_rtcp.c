@@ -258,8 +258,13 @@ static unsigned collect_reports(struct sl_rtc *c, struct sl_rtcp_report *reports
 	return n;
 }
 
+/* Of what is sent now: formats of one section may have several (Opus, G.711). */
 static uint32_t clock_hz(const struct sl_rtc_media *m)
 {
+	unsigned i = m->codec_of_pt[m->out.pt & 127];
+
+	if (i > 0)
+		return m->j->codecs[i - 1].clock_hz;
 	return m->j->n_codecs > 0 ? m->j->codecs[0].clock_hz : 90000;
 }
 

@@ -191,6 +191,7 @@ static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
 		bwe_sent(c->bwe, c->twcc_seq++, len + RTC_WIRE_OVERHEAD, c->probe, rtc_now_ns(c));
 		count_cluster(c, len + RTC_WIRE_OVERHEAD);
 	}
+	m->out.pt = out->pt;
 	m->out.packets++;
 	m->out.bytes += len;
 	c->session->stats->packets_out++;

@@ -86,7 +86,8 @@ static int64_t since(uint64_t sent_ns, int64_t captured_ns)
 	return lag > 0 && lag < LAG_MAX_NS ? lag : 0;
 }
 
-/* Of what is decoded here: what the jitter buffer keeps, and a packet that is longer than a frame */
+/* Of what is decoded here: what the jitter buffer keeps, and a packet that is longer than a frame
+ */
 static int64_t made_lag(const struct leg *l)
 {
 	struct sl_audio_source_stats s;
@@ -124,7 +125,8 @@ static int64_t picture_lag(const struct leg *l)
 
 static void tell_browser(struct sl_rtc_media *m, uint64_t sent_ns, uint32_t ts, int64_t lag_ns)
 {
-	const struct sl_rtc_clock clock = {.ntp = sl_ntp_of_ns(sent_ns - (uint64_t)lag_ns), .ts = ts};
+	const struct sl_rtc_clock clock = {.ntp = sl_ntp_of_ns(sent_ns - (uint64_t)lag_ns),
+					   .ts = ts};
 
 	if (m && sent_ns)
 		sl_rtc_set_clock(m, &clock);

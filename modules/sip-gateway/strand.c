@@ -3,7 +3,8 @@
  */
 #include "strand.h"
 
-#define WINDOW_NS (10 * SL_NS_PER_S) /* half of how long the fastest packet counts: clocks drift */
+#define WINDOW_NS (10 * SL_NS_PER_S)   /* half of how long the fastest packet counts: clocks drift \
+					*/
 #define STEP_NS ((int64_t)SL_NS_PER_S) /* more is no jitter: times began anew, or stood still */
 #define REPORT_NEAR_NS (60 * (int64_t)SL_NS_PER_S)
 #define BEHIND_MAX_NS (2 * (int64_t)SL_NS_PER_S) /* no encoder is slower; two clocks are told */

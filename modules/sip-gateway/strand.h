@@ -16,7 +16,7 @@ struct strand { /* zeroed at first */
 	bool known;
 	uint32_t hz;
 	struct sl_unwrap ts;
-	int64_t least[2]; /* ns from RTP time to arrival: of the window before, and of this one */
+	int64_t least[2];   /* ns from RTP time to arrival: of the window before, and of this one */
 	uint64_t window_ns; /* when this one began */
 	bool reported;
 	uint32_t report_ts; /* of the newest report, */
@@ -31,8 +31,8 @@ void strand_packet(struct strand *s, uint32_t ts, uint32_t hz, uint64_t now_ns);
 void strand_report(struct strand *s, const struct sl_rtc_clock *clock);
 /* When something of this time gets here, the fast way. False: nothing is known */
 bool strand_time(const struct strand *s, uint32_t ts, int64_t *ret_ns);
-/* How much longer, in ns, what s brings is under way than what the other one does. 0: the sender has
- * not told, or what it tells makes no sense */
+/* How much longer, in ns, what s brings is under way than what the other one does. 0: the sender
+ * has not told, or what it tells makes no sense */
 int64_t strand_behind(const struct strand *s, const struct strand *other);
 
 #endif
