@@ -37,23 +37,46 @@ struct wanted {
 
 /* ---- giving */
 
-static bool party_is_still(const struct party *p)
+static bool is_inviting(const struct party *p)
+{
+	return p->inviting && p->inviting->state <= CTRANS_PROCEEDING;
+}
+
+static bool asks_its_leg(const struct party *p)
 {
 	for (unsigned i = 0; i < LEG_ASKS; i++)
 		if (p->asks[i].seq)
+			return true;
+	return false;
+}
+
+/* Nothing is being said to it: the answer would come to us. */
+static bool recorder_is_still(const struct siprec *r)
+{
+	if (!r->up || r->asks || r->answering || r->unwritten)
+		return false;
+	for (unsigned i = 0; i < SIPREC_STREAMS; i++)
+		if (r->leg[i] && (asks_its_leg(r->leg[i]) || is_inviting(r->leg[i])))
 			return false;
+	return true;
+}
+
+static bool party_is_still(const struct party *p)
+{
+	if (asks_its_leg(p))
+		return false;
 	if (p->state == PARTY_ENDED)
 		return true;
 	return p->state == PARTY_UP && p->leg && !p->asking && !p->answers && !p->unacked &&
-	       !p->updating && !p->offers && !p->waiting && !p->texting &&
-	       (!p->inviting || p->inviting->state > CTRANS_PROCEEDING);
+	       !p->updating && !p->offers && !p->waiting && !p->texting && !is_inviting(p);
 }
 
 static bool is_still(const struct call *c)
 {
 	if (c->over || !c->answered || c->transfer.by || !c->a || (!c->b && !c->builtin))
 		return false;
-	if ((c->siprec && !c->siprec->up) || (c->span.leg[0] && !c->span.up) || c->span.asks)
+	if ((c->siprec && !recorder_is_still(c->siprec)) || c->span.asks ||
+	    (c->span.leg[0] && !c->span.up))
 		return false;
 	for (const struct party *p = c->parties; p; p = p->next)
 		if (p->kind != PARTY_SPAN && p->kind != PARTY_RECORDER && !party_is_still(p))
