@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_TEXT = 64 << 20, GIVE_UP_MS = 20000 };
+enum { MAX_TEXT = 1 << 30, GIVE_UP_MS = 20000 }; /* bytes; as sluice record reads, too */
 
 struct orphan {
 	struct orphan *next;
@@ -33,21 +33,34 @@ static char *slurp(const char *path, size_t *ret_len)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	char *text = NULL;
+	size_t len = 0;
 	ssize_t n = -1;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size < MAX_TEXT)
 		text = malloc((size_t)st.st_size + 1);
-	if (text)
-		n = read(fd, text, (size_t)st.st_size);
+	while (text && ((n = read(fd, text + len, (size_t)st.st_size - len)) > 0 ||
+			(n < 0 && errno == EINTR)))
+		len += n > 0 ? (size_t)n : 0;
 	if (fd >= 0)
 		close(fd);
 	if (n < 0) {
 		free(text);
 		return NULL;
 	}
-	text[n] = '\0';
-	*ret_len = (size_t)n;
+	text[len] = '\0';
+	*ret_len = len;
 	return text;
+}
+
+/* Never over another. File systems know one way or the other: some have no links, others cannot
+ * refuse to replace. 0 or errno */
+static int give_name(const char *part, const char *path)
+{
+	if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	return link(part, path) < 0 ? errno : 0;
 }
 
 /* Repairs PATH.part and gives it its name. known: bytes that count (of a sealed file: of its text);
@@ -73,11 +86,11 @@ static int repair(const char *path, const char *name, uint64_t known,
 		rc = errno;
 	if (rc == 0)
 		rc = disk_hash(fd, ret_result->sha256, &ret_result->bytes);
-	if (rc == 0 && link(part, path) < 0) /* never over another */
-		rc = errno;
+	if (rc == 0)
+		rc = give_name(part, path);
 	close(fd);
 	if (rc == 0 || rc == ENODATA)
-		(void)unlink(part);
+		(void)unlink(part); /* which a link has left */
 	return rc;
 }
 
