@@ -2,7 +2,8 @@
  * recorder/recorder.h: what the halves of the recorder share.
  *
  *     recorder.c    the descriptor                 conf.c      directives that a table cannot check
- *     in workers:   tap.c       packets of recorded tracks to the writer
+ *     in workers:   tap.c       packets of recorded tracks to the writer: tap_tracks.c these,
+ *                   tap_writers.c what writers say
  *                   spool.c     kept until they are in files
  *                   ended.c     tracks that have ended before that
  *                   control.c   what clients say and are told
