@@ -33,22 +33,32 @@ struct text {
 };
 
 /* ---- text.c */
-/* {"type":"text","number":...,"text":...,"ref":...} */
-void texts_said(const struct said *m);
-/* One of its requests has an answer: a final status */
-void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
-/* Outside of any call, to a room that its sender is in by one; false: it is not */
-bool text_to_room(const struct text *x, const char *room);
-/* Within a call: for who is at the other end of it */
-void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
-/* 0, or the status to refuse it with: not plain text, or longer than this node takes */
-unsigned text_check(const struct stack *s, const struct sip_msg *m);
-/* One more in this second, of one that counts them? */
-bool text_is_too_fast(const struct stack *s, struct rate *r);
+void text_free(struct text *x);
+/* Tries its next targets. With none left, and none waited for, its sender is told, and it is freed.
+ */
+void text_proceed(struct text *x);
+/* What came of a text of its that it calls ref */
+void text_tell_client(const struct stack *s, uint64_t peer, const char *ref, unsigned status);
 /* Forgets what waits for an answer, before accounts and transactions are freed. */
 void texts_free(struct stack *s);
 /* One of its requests will have no answer */
 void text_abandoned(struct text *x);
+/* One of its requests has an answer: a final status */
+void text_answered(struct text *x, const struct trunk *trunk, unsigned status);
+
+/* ---- text_call.c */
+/* Outside of any call, to a room that its sender is in by one; false: it is not */
+bool text_to_room(const struct text *x, const char *room);
+/* Within a call: for who is at the other end of it */
+void texts_in_call(struct party *p, struct strans *t, const struct sip_msg *m);
+
+/* ---- text_in.c */
+/* {"type":"text","number":...,"text":...,"ref":...} */
+void texts_said(const struct said *m);
+/* 0, or the status to refuse it with: not plain text, or longer than this node takes */
+unsigned text_check(const struct stack *s, const struct sip_msg *m);
+/* One more in this second, of one that counts them? */
+bool text_is_too_fast(const struct stack *s, struct rate *r);
 
 /* ---- text_out.c: one more request for x; negative: it cannot be sent, and nothing is told */
 SL_MUST_CHECK int text_to_binding(struct text *x, const struct user *u, const struct binding *b);
