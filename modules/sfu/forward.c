@@ -10,13 +10,16 @@
  */
 #include "sfu.h"
 
+#include <sluice/vla.h>
+
 enum {
 	NO_PT = 0xff,
 	KEY_REPEAT_MS = 200,
-	JUMP = 1000,	/* packets of audio that nobody would wait for: its publisher counts anew */
-	AWAY_MS = 1000, /* an encoding without packets for so long begins anew */
-	HOLD_SUBS = 8,	/* receivers from which on it is worth waiting for more packets, */
-	HOLD_ENOUGH = 16, /* up to so many, */
+	JUMP = 1000, /* packets of audio that nobody would wait for: its publisher counts anew */
+	MAX_TOLD_KBPS = 1000000,
+	AWAY_MS = 1000,	   /* an encoding without packets for so long begins anew */
+	HOLD_SUBS = 8,	   /* receivers from which on it is worth waiting for more packets, */
+	HOLD_ENOUGH = 16,  /* up to so many, */
 	HOLD_NS = 1000000, /* and for so long, as long as packets are not farther apart */
 };
 
@@ -54,6 +57,38 @@ static void count_rate(struct track *t, const struct pending *k, uint32_t bytes,
 	if (!k->info.key || k->info.width == 0)
 		return;
 	note_size(t, r, k->info.width << n_above(&k->info), k->info.height << n_above(&k->info));
+}
+
+static void note_layer(struct track *t, struct encoding_rate *r, const struct sl_vla *v, unsigned e)
+{
+	unsigned made = e < v->n_streams ? v->spatial[e] : 0;
+	uint64_t kbps = 0;
+
+	if (!made) {
+		r->last_ms = 0;
+		return;
+	}
+	for (unsigned s = 0; s < SL_VLA_SPATIAL; s++) {
+		const struct sl_vla_layer *l = &v->layers[e][s];
+
+		kbps += l->kbps;
+		if (v->sized && made >> s == 1) /* the largest */
+			note_size(t, r, l->width, l->height);
+	}
+	r->told_bps = kbps < MAX_TOLD_KBPS ? (uint32_t)kbps * 1000 : 0;
+}
+
+/* What its publisher says that it makes: sizes, also of pictures that are encrypted end to end;
+ * what an encoding will take that has not come so far; which has been given up, before it is
+ * missed. */
+static void note_layers(struct track *t, struct sl_str value)
+{
+	struct sl_vla v;
+
+	if (!value.p || sl_vla_read(value, &v) < 0)
+		return;
+	for (unsigned e = 0; e < t->n_encodings; e++)
+		note_layer(t, &t->rate[e], &v, e);
 }
 
 /* RFC 6464: one byte, V and the level in -dBov. */
@@ -123,8 +158,10 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 		return;
 	}
 	count_rate(t, k, rtp->len, sfu_now_ms(s));
-	if (t->kind == SL_MEDIA_VIDEO)
+	if (t->kind == SL_MEDIA_VIDEO) {
+		note_layers(t, sl_rtp_ext_value(rtp, SL_RTP_EXT_VIDEO_LAYERS_ALLOCATION));
 		cache_packet(t, k);
+	}
 	if (!t->subs && !t->links)
 		return;
 	sl_packet_ref(k->packet);

@@ -150,6 +150,7 @@ struct encoding_rate {
 	uint16_t width, height; /* of the newest key frame */
 	uint64_t begun_ms, last_ms; /* first packet since it was away; newest */
 	uint32_t usual_bps;	    /* of all its layers, when it was steady last; 0: never */
+	uint32_t told_bps;	    /* what its publisher aims at; 0: it does not say */
 };
 
 /* A worker that is sent a track, for the encodings of the mask. */

@@ -165,13 +165,15 @@ static bool is_smaller(const struct encoding_rate *rates, unsigned a, unsigned b
 	return (uint32_t)x->width * x->height < (uint32_t)y->width * y->height;
 }
 
-/* What it was when it came last, else what is usual; in no case more than the least of a larger
- * picture that comes: there it would be passed over for that one. */
+/* What it was when it came last, else what its publisher aims at or is usual; in no case more than
+ * the least of a larger picture that comes: there it would be passed over for that one. */
 static uint32_t guess_bps(const struct view *v, const struct track *t, unsigned e)
 {
 	static const uint32_t usual[SL_RTC_MAX_ENCODINGS] = {150000, 500000, 1700000, 2500000};
 	uint32_t bps = t->rate[e].usual_bps;
 
+	if (bps == 0)
+		bps = t->rate[e].told_bps;
 	if (bps == 0)
 		bps = t->n_encodings == 1 ? usual[1] : usual[e];
 	for (unsigned i = 0; i < v->n; i++)

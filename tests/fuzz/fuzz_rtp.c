@@ -3,6 +3,7 @@
  * written anew from its extensions reads the same.
  */
 #include <sluice/rtp.h>
+#include <sluice/vla.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,18 @@ static void rebuild(const struct sl_rtp *r)
 	}
 }
 
+/* Whatever is accepted names layers of its streams only. */
+static void layers(struct sl_str value)
+{
+	struct sl_vla v;
+
+	if (!value.p || sl_vla_read(value, &v) < 0)
+		return;
+	sl_assert(v.n_streams <= SL_VLA_STREAMS && (v.own < v.n_streams || v.n_streams == 0));
+	for (unsigned i = v.n_streams; i < SL_VLA_STREAMS; i++)
+		sl_assert(v.spatial[i] == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct sl_rtp_ext_map m = map();
@@ -57,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sl_assert(sl_str_eq(v, sl_rtp_ext_find(&r, i + 1)));
 		sl_assert(!v.p || ((const uint8_t *)v.p + v.len <= data + r.payload_at));
 	}
+	layers(sl_rtp_ext_value(&r, SL_RTP_EXT_VIDEO_LAYERS_ALLOCATION));
+	layers((struct sl_str){(const char *)data + r.payload_at, r.payload_len});
 	rebuild(&r);
 	return 0;
 }
