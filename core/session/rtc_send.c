@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 enum {
+	CSRC_BYTES = 4,
+	MAX_CSRCS = 15 * CSRC_BYTES,
 	MAX_EXT = 96 + SL_RTP_MAX_DD, /* bytes of a header's extension block */
 	PADDING_BYTES = 255,	      /* of a packet that only probes the way */
 	MIN_REPEAT_MS = 10,	      /* a packet is not repeated more often, whatever is asked */
@@ -38,8 +40,9 @@ static void put_send_time(struct sl_rtp_ext_writer *w, uint8_t id, uint64_t now_
 static void pass_through(struct sl_rtp_ext_writer *w, const struct sl_rtp_ext_map *map,
 			 const struct sl_rtp_out *out)
 {
-	static const uint8_t passed[] = {SL_RTP_EXT_AUDIO_LEVEL, SL_RTP_EXT_VIDEO_ORIENTATION,
-					 SL_RTP_EXT_PLAYOUT_DELAY, SL_RTP_EXT_ABS_CAPTURE_TIME};
+	static const uint8_t passed[] = {SL_RTP_EXT_AUDIO_LEVEL, SL_RTP_EXT_CSRC_AUDIO_LEVEL,
+					 SL_RTP_EXT_VIDEO_ORIENTATION, SL_RTP_EXT_PLAYOUT_DELAY,
+					 SL_RTP_EXT_ABS_CAPTURE_TIME};
 	uint8_t dd = map->id[SL_RTP_EXT_DEPENDENCY_DESCRIPTOR], descriptor[SL_RTP_MAX_DD];
 	struct sl_str v;
 
@@ -79,17 +82,28 @@ static size_t put_extensions(const struct sl_rtc_media *m, const struct sl_rtp_o
 	return len > 0 ? (size_t)len : 0;
 }
 
+/* Who is in a mix is said on as it came (RFC 3550 section 7.1: we mix nothing). */
+static size_t put_csrcs(const struct sl_rtp_out *out, uint8_t *dst)
+{
+	size_t bytes = out->src ? (size_t)CSRC_BYTES * out->src->n_csrcs : 0;
+
+	if (bytes > 0)
+		memcpy(dst, out->src->data + SL_RTP_HEADER, bytes);
+	return bytes;
+}
+
 static size_t put_header(const struct sl_rtc_media *m, const struct sl_rtp_out *out,
 			 const struct shape *shape, bool padding, uint8_t *dst)
 {
-	size_t ext = put_extensions(m, out, dst + SL_RTP_HEADER);
+	size_t csrcs = put_csrcs(out, dst + SL_RTP_HEADER);
+	size_t ext = put_extensions(m, out, dst + SL_RTP_HEADER + csrcs);
 
-	dst[0] = (uint8_t)(0x80 | (ext > 0 ? 0x10 : 0) | (padding ? 0x20 : 0));
+	dst[0] = (uint8_t)(0x80 | (ext > 0 ? 0x10 : 0) | (padding ? 0x20 : 0) | csrcs / CSRC_BYTES);
 	dst[1] = (uint8_t)((out->marker ? 0x80 : 0) | shape->pt);
 	sl_put16(dst + 2, shape->seq);
 	sl_put32(dst + 4, out->ts);
 	sl_put32(dst + 8, shape->ssrc);
-	return SL_RTP_HEADER + ext;
+	return SL_RTP_HEADER + csrcs + ext;
 }
 
 /* ---- bodies */
@@ -132,7 +146,7 @@ static bool fits(const struct sl_rtp_out *out)
 {
 	return !out->src || (out->cut <= out->src->payload_len &&
 			     (size_t)out->src->payload_len + out->patch_len + 2 + SL_RTP_HEADER +
-					     MAX_EXT + SRTP_MAX_OVERHEAD <=
+					     MAX_CSRCS + MAX_EXT + SRTP_MAX_OVERHEAD <=
 				     SL_PACKET_MAX + SL_PACKET_TAILROOM);
 }
 

@@ -3,11 +3,13 @@
  */
 #include "strand.h"
 
-#define WINDOW_NS (10 * SL_NS_PER_S)   /* half of how long the fastest packet counts: clocks drift \
-					*/
-#define STEP_NS ((int64_t)SL_NS_PER_S) /* more is no jitter: times began anew, or stood still */
+/* Half of how long the fastest packet counts: clocks drift */
+#define WINDOW_NS (10 * SL_NS_PER_S)
+/* More is no jitter: times began anew, or stood still */
+#define STEP_NS ((int64_t)SL_NS_PER_S)
+/* No encoder is slower: what is farther behind is told by two clocks */
+#define BEHIND_MAX_NS (2 * (int64_t)SL_NS_PER_S)
 #define REPORT_NEAR_NS (60 * (int64_t)SL_NS_PER_S)
-#define BEHIND_MAX_NS (2 * (int64_t)SL_NS_PER_S) /* no encoder is slower; two clocks are told */
 
 static int64_t time_of(const struct strand *s, uint64_t ts)
 {

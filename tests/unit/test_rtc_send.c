@@ -1,5 +1,5 @@
 /*
- * What goes to a peer beside media: padding of a probe, and where it may not go.
+ * What goes to a peer beside media: padding of a probe, and where it may not go; and who is in a mix.
  *
  * The connection is made by hand: keys, a flow over loopback, and one section of video.
  */
@@ -163,6 +163,41 @@ TEST(nothing_is_probed_before_a_stream_has_begun)
 	rtc_send_tick(&p.rtc);
 	CHECK_INT(p.rtc.probe, 0);
 	CHECK_INT(count_padding(&p), 0);
+	close_peer(&p);
+}
+
+/* From a mixer: two sources, and how loud each is (RFC 6465), under ids of its own */
+TEST(who_is_in_a_mix_is_said_on)
+{
+	static const uint8_t packet[] = {0x92, 96, 0, 7, 0, 0, 0, 9, 0, 0, 0x33, 0x33,
+					 0, 0, 0, 1, 0, 0, 0, 2, 0xbe, 0xde, 0, 1, 0x51, 20, 40, 0,
+					 'o', 'p', 'u', 's'};
+	const struct sl_rtp_ext_map theirs = {.id[SL_RTP_EXT_CSRC_AUDIO_LEVEL] = 5};
+	const struct sl_rtp_ext_map ours = {.id[SL_RTP_EXT_CSRC_AUDIO_LEVEL] = 9};
+	struct sl_rtp src, got;
+	uint8_t data[SL_PACKET_MAX];
+	size_t len;
+	ssize_t n;
+	struct peer p;
+
+	open_peer(&p);
+	p.rtc.probe = 0;
+	p.j.kind = SL_MEDIA_AUDIO;
+	p.j.ext_out = ours;
+	sl_assert(sl_rtp_parse(&src, packet, sizeof packet) == 0);
+	sl_rtp_ext_index(&src, &theirs);
+	CHECK_INT(sl_rtc_send(&p.media, &(struct sl_rtp_out){.src = &src, .seq = 1, .ts = 9, .pt = PT}), 0);
+	sl_assert(loop_tick(p.net.worker.loop, 0) == 0);
+	n = recv(p.fd, data, sizeof data, 0);
+	sl_assert(n > 0);
+	len = (size_t)n;
+	sl_assert(srtp_open_rtp(p.in, data, &len) == 0);
+	sl_assert(sl_rtp_parse(&got, data, len) == 0);
+	CHECK_INT(got.n_csrcs, 2);
+	CHECK_MEM(got.data + SL_RTP_HEADER, packet + SL_RTP_HEADER, 8);
+	sl_rtp_ext_index(&got, &ours);
+	CHECK(sl_str_eq(sl_rtp_ext_value(&got, SL_RTP_EXT_CSRC_AUDIO_LEVEL), SL_STR("\x14\x28")));
+	CHECK(sl_str_eq((struct sl_str){(const char *)sl_rtp_payload(&got), got.payload_len}, SL_STR("opus")));
 	close_peer(&p);
 }
 
