@@ -89,9 +89,7 @@ class Gateway(Ours):
     """Sluice between two telephones, or a room."""
 
     def __init__(self, workers=1):
-        super().__init__(CALL_CONF, overrides=(f"processes: {workers}",))
-        if workers > 1:
-            self.wrap = []
+        super().__init__(CALL_CONF, overrides=(f"processes: {workers}",), alone=workers == 1)
 
     def __enter__(self):
         super().__enter__()

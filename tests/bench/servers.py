@@ -173,8 +173,8 @@ class Ours(Sluice):
     """Sluice with one worker, unless overrides say otherwise."""
     name = "sluice"
 
-    def __init__(self, config, overrides=("processes: 1",), env=None):
-        super().__init__(config, overrides=overrides, env=env, wrap=pinned([]))
+    def __init__(self, config, overrides=("processes: 1",), env=None, alone=True):
+        super().__init__(config, overrides=overrides, env=env, wrap=pinned([]) if alone else [])
 
     @property
     def pid(self):
