@@ -7,8 +7,8 @@
  * What is older than SL_PACE_MAKE_UP_MS nobody waits for any more: it is left out, and that is
  * said.
  *
- * Knows no timer: its owner sets one for sl_pace_wait_ms() and, when that fires, calls
- * sl_pace_skip() and then makes a step at a time while sl_pace_is_due().
+ * Knows no timer: its owner sets one for sl_pace_wait_ms(), and when that fires calls
+ * sl_pace_skip(), makes one step if sl_pace_is_due(), and sets it again.
  */
 #ifndef SLUICE_PACE_H
 #define SLUICE_PACE_H
@@ -37,8 +37,8 @@ static inline bool sl_pace_is_late(const struct sl_pace *p, uint64_t now_ns)
 	return now_ns > p->due_ns + p->step_ns;
 }
 
-/* So far behind that what is read now came at any time: it tells nothing of the network's delays.
- */
+/* So far behind that what is read now may have come at any time, which says nothing of the
+ * network. */
 static inline bool sl_pace_is_stalled(const struct sl_pace *p, uint64_t now_ns)
 {
 	return now_ns > p->due_ns + SL_PACE_STALL_MS * SL_NS_PER_MS;
