@@ -7,6 +7,8 @@
  */
 #include "timeline.h"
 
+#include <string.h>
+
 #define WINDOW_NS (10 * (int64_t)SL_NS_PER_S)
 #define CLOCK_STEP_NS ((int64_t)SL_NS_PER_S)
 #define JUMP_NS (300 * (int64_t)SL_NS_PER_MS)
@@ -15,7 +17,7 @@
 #define BACK_NS (400 * (int64_t)SL_NS_PER_MS)  /* more than pictures are out of order */
 #define EARLIEST_NS (5 * (int64_t)SL_NS_PER_S) /* before its arrival: longer is no delay */
 #define LATEST_NS (500 * (int64_t)SL_NS_PER_MS)
-#define MAX_REPORT_AGE_S 60
+#define MAX_REPORT_AGE_NS (60 * (int64_t)SL_NS_PER_S)
 #define SLEW 50
 #define SLEW_BACK 3 /* for errors that can be heard or seen */
 #define FINE_NS (40 * (int64_t)SL_NS_PER_MS)
@@ -73,6 +75,62 @@ static uint64_t near(const struct timeline *t, uint32_t ts)
 	return sl_unwrap32(&copy, ts);
 }
 
+/* ---- reports */
+
+static bool is_known(const struct timeline *t, struct told report)
+{
+	for (unsigned i = 0; i < t->n_reports; i++)
+		if (t->reports[i].ts == report.ts && t->reports[i].ns == report.ns)
+			return true;
+	return false;
+}
+
+static void forget_oldest(struct timeline *t)
+{
+	t->n_reports--;
+	memmove(t->reports, t->reports + 1, t->n_reports * sizeof *t->reports);
+}
+
+/* What a report says of one moment, so that it can be compared with another */
+static int64_t of_moment(const struct timeline *t, const struct told *report, uint64_t ts)
+{
+	return report->ns + ticks_ns(t, report->ts, ts);
+}
+
+static bool is_between(int64_t x, int64_t from, int64_t to)
+{
+	return from <= to ? from <= x && x <= to : to <= x && x <= from;
+}
+
+/* Of three the middle one; where there are fewer, nobody can tell which is right, and the first is
+ * what times have been made of. */
+static struct told middle(const struct timeline *t)
+{
+	const struct told *a = &t->reports[0], *b = &t->reports[1], *c = &t->reports[2];
+	int64_t x, y, z;
+
+	if (t->n_reports < TIMELINE_REPORTS)
+		return *a;
+	x = of_moment(t, a, c->ts);
+	y = of_moment(t, b, c->ts);
+	z = of_moment(t, c, c->ts);
+	return is_between(y, x, z) ? *b : is_between(x, y, z) ? *a : *c;
+}
+
+/* One that a worker tells again, as it does of all encodings at once, is no second witness; nor is
+ * one from before a long silence, over which the clocks have drifted. */
+static void add_report(struct timeline *t, struct told report)
+{
+	if (is_known(t, report))
+		return;
+	while (t->n_reports > 0 && report.ns - t->reports[0].ns > MAX_REPORT_AGE_NS)
+		forget_oldest(t);
+	if (t->n_reports == TIMELINE_REPORTS)
+		forget_oldest(t);
+	t->reports[t->n_reports++] = report;
+	t->sender = middle(t);
+}
+
 void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock)
 {
 	uint64_t ts;
@@ -83,18 +141,18 @@ void timeline_report(struct timeline *t, const struct sl_rtc_clock *clock)
 		return;
 	}
 	ts = near(t, clock->ts);
-	age = ticks_ns(t, ts, t->last_ts) / (int64_t)SL_NS_PER_S;
-	if (age > MAX_REPORT_AGE_S || age < -MAX_REPORT_AGE_S)
+	age = ticks_ns(t, ts, t->last_ts);
+	if (age > MAX_REPORT_AGE_NS || age < -MAX_REPORT_AGE_NS)
 		return;
-	t->report_ts = ts;
-	t->report_ns = timeline_ntp_ns(clock->ntp);
-	t->has_report = true;
+	add_report(t, (struct told){ts, timeline_ntp_ns(clock->ntp)});
 }
+
+/* ---- packets */
 
 static void begin(struct timeline *t, uint64_t ts, uint64_t arrival_ns)
 {
 	t->started = true;
-	t->has_report = false;
+	t->n_reports = 0;
 	t->wrong_since_ns = 0;
 	t->anchor_ts = t->last_ts = ts;
 	t->anchor_ns = (int64_t)arrival_ns;
@@ -169,7 +227,7 @@ static int64_t bounded(struct timeline *t, int64_t error, int64_t elapsed, uint6
 /* Moves the anchor to the newest packet, nearer to what the reports say. */
 static void steer(struct timeline *t, struct peer_clock *c, uint64_t ts, uint64_t arrival_ns)
 {
-	int64_t sender = t->report_ns + ticks_ns(t, t->report_ts, ts);
+	int64_t sender = of_moment(t, &t->sender, ts);
 	int64_t at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts), error;
 
 	peer_clock_add(c, arrival_ns, sender);
@@ -190,7 +248,7 @@ static int64_t too_early(const struct timeline *t, int64_t at, uint64_t ts, uint
 
 	if (!is_plausible(at, arrival_ns))
 		return error;
-	if (t->has_report || error <= 0 || most <= 0)
+	if (t->n_reports > 0 || error <= 0 || most <= 0)
 		return 0;
 	return error < most ? error : most;
 }
@@ -214,7 +272,7 @@ int64_t timeline_map(struct timeline *t, struct peer_clock *c, uint32_t ts32, ui
 			timeline_report(t, &t->early);
 		t->early.ntp = 0;
 	}
-	if (t->has_report)
+	if (t->n_reports > 0)
 		steer(t, c, ts, arrival_ns);
 	at = t->anchor_ns + ticks_ns(t, t->anchor_ts, ts);
 	early = too_early(t, at, ts, arrival_ns);

@@ -5,8 +5,12 @@
  * A track begins at the time its first packet came. Sender reports tie RTP times to the sender's
  * clock, which all of a participant's tracks share, and the least delay that was seen ties that
  * clock to ours; so sound and picture of one participant keep together to the millisecond, and
- * participants to within the difference of their ways here. What is learnt is slewed in; a report
- * that makes no sense is left out. Sans-I/O.
+ * participants to within the difference of their ways here. What is learnt is slewed in.
+ *
+ * No report is believed alone: a sender that stalls between reading its clock and its RTP time
+ * sends one that is 90 ms off, and the next is right again. Of the last three the middle one
+ * counts, so that one wrong report changes nothing, a clock that was really set is followed with
+ * the second report that says so, and drift is followed with a report's delay. Sans-I/O.
  */
 #ifndef RECORDER_TIMELINE_H
 #define RECORDER_TIMELINE_H
@@ -22,14 +26,22 @@ struct peer_clock {
 };
 void peer_clock_add(struct peer_clock *c, uint64_t arrival_ns, int64_t sender_ns);
 
+struct told { /* by a sender report */
+	uint64_t ts;
+	int64_t ns; /* the sender's time of ts */
+};
+
+enum { TIMELINE_REPORTS = 3 };
+
 struct timeline {
 	uint32_t hz;
-	bool started, has_report;
+	bool started;
 	struct sl_unwrap unwrap;
 	uint64_t anchor_ts, last_ts, last_arrival_ns;
 	int64_t anchor_ns;
-	uint64_t report_ts;
-	int64_t report_ns;	   /* the sender's time of report_ts */
+	struct told reports[TIMELINE_REPORTS]; /* the oldest first */
+	unsigned n_reports;
+	struct told sender;	   /* the one of them that counts */
 	struct sl_rtc_clock early; /* a report from before the first packet; ntp 0: none */
 	uint64_t wrong_since_ns;   /* far from what reports say; 0: not */
 	bool resumed;		   /* and nothing has come since */
