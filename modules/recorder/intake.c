@@ -13,6 +13,7 @@ enum {
 	PAUSE_MS = 2000,       /* without a packet: what comes then begins anew */
 	STANDSTILL_MS = 10000, /* with packets, but without a frame in a file: is told */
 };
+#define STOOD_NS (300 * (int64_t)SL_NS_PER_MS) /* a picture, for longer: is a gap */
 
 void intake_ask_key(struct wtrack *t)
 {
@@ -70,6 +71,17 @@ static int64_t time_of(struct wtrack *t, const struct frame *f, bool *ret_restar
 								      : (int64_t)f->arrival_ns;
 }
 
+/* The encoding that was recorded has stalled, and its last picture stood until another's key frame
+ * came. Where pictures are rare, that is no longer than between any two. */
+static bool has_stood(const struct recording *rec, const struct wtrack *t, const struct frame *f,
+		      int64_t at_ns)
+{
+	int64_t stood = at_ns - (int64_t)rec->t0_ns - t->last_ns;
+
+	return t->kind == SL_MEDIA_VIDEO && f->encoding != t->last_encoding && stood > STOOD_NS &&
+	       stood > 2 * t->interval_ns;
+}
+
 static void on_frame(void *arg, const struct frame *f)
 {
 	struct wtrack *t = arg;
@@ -81,7 +93,7 @@ static void on_frame(void *arg, const struct frame *f)
 	at = time_of(t, f, &restarted);
 	if (!rec)
 		return;
-	if (t->lost_now > 0 || restarted)
+	if (t->lost_now > 0 || restarted || has_stood(rec, t, f, at))
 		recording_gap(rec, t, at, t->lost_now);
 	t->lost_now = 0;
 	t->codec = f->codec;

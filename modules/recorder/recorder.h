@@ -26,7 +26,7 @@
  *                   limits.c    space, quota, retention
  *                   ask.c       what HTTP clients want done
  *                   upload.c    to S3, in threads: delivery.c a recording, delivery_file.c a file
- *     pure:         timeline.c reorder.c depacket*.c parameters.c codec_name.c container.c
+ *     pure:         simulcast.c timeline.c reorder.c depacket*.c parameters.c codec_name.c container.c
  *                   ebml.c empty.c pcapng.c manifest.c
  *                   envelope.c sigv4.c s3_reply.c
  *     commands:     tool.c library.c export.c

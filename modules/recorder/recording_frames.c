@@ -68,6 +68,8 @@ static bool is_stuck(struct recording *rec)
 
 static void place(struct wtrack *t, const struct frame *f, int64_t at)
 {
+	t->interval_ns = t->last_ns > 0 ? at - t->last_ns : 0;
+	t->last_encoding = f->encoding;
 	t->last_ns = t->last_end_ns = at;
 	if (f->codec == SL_CODEC_OPUS)
 		t->last_end_ns += (int64_t)opus_samples(f->data) * (int64_t)SL_NS_PER_S / 48000;

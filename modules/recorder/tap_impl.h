@@ -10,6 +10,7 @@
 #include "ended.h"
 #include "keyask.h"
 #include "mix.h"
+#include "simulcast.h"
 #include "spool.h"
 
 #include <sluice/codec.h>
@@ -38,10 +39,8 @@ struct tap_track {
 	uint32_t told;	       /* the writer that knows it */
 	bool mixed;	       /* by the mixer, out of the others */
 	bool over;	       /* as sl_track.over, at the newest change */
-	uint8_t encoding;
+	struct simulcast simulcast;
 	struct keyask ask; /* of the encoding that is waited for */
-	uint64_t window_ms;
-	uint32_t bytes[SL_RTC_MAX_ENCODINGS], rate[SL_RTC_MAX_ENCODINGS];
 	struct sl_codec_state *state; /* of the encoding that is waited for */
 	uint8_t state_of;
 };

@@ -7,31 +7,7 @@
 
 #include <stdlib.h>
 
-enum { RATE_WINDOW_MS = 1000, NO_ENCODING = 255 };
-
 /* ---- which encoding */
-
-static void measure(struct tap_track *tt, const struct sl_media *m, uint64_t now_ms)
-{
-	tt->bytes[m->encoding] += m->rtp->len;
-	if (now_ms < tt->window_ms + RATE_WINDOW_MS)
-		return;
-	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++) {
-		tt->rate[i] = tt->bytes[i];
-		tt->bytes[i] = 0;
-	}
-	tt->window_ms = now_ms;
-}
-
-static unsigned best_of(const struct tap_track *tt)
-{
-	unsigned best = tt->encoding;
-
-	for (unsigned i = 0; i < SL_RTC_MAX_ENCODINGS; i++)
-		if (best == NO_ENCODING || tt->rate[i] > tt->rate[best])
-			best = i;
-	return best;
-}
 
 static bool begins_key_frame(struct tap_track *tt, const struct sl_media *m)
 {
@@ -52,26 +28,24 @@ static bool begins_key_frame(struct tap_track *tt, const struct sl_media *m)
 /* Is the packet of the encoding that is recorded, or does it make its own the one? */
 static bool choose(struct tap *t, struct tap_track *tt, const struct sl_media *m)
 {
+	uint64_t now_ms = sl_loop_ms(t->w->loop);
 	unsigned best;
 
 	if (m->encoding >= SL_RTC_MAX_ENCODINGS)
 		return false;
 	if (m->track->n_encodings < 2 || m->track->kind != SL_MEDIA_VIDEO) {
-		tt->encoding = m->encoding;
+		simulcast_choose(&tt->simulcast, m->encoding);
 		return true;
 	}
-	measure(tt, m, sl_loop_ms(t->w->loop));
-	best = best_of(tt);
-	if (tt->encoding == NO_ENCODING)
-		tt->encoding = m->encoding;
-	if (m->encoding == tt->encoding || m->encoding != best)
-		return m->encoding == tt->encoding;
+	best = simulcast_best(&tt->simulcast, m->encoding, m->rtp->len, now_ms);
+	if (m->encoding == tt->simulcast.chosen || m->encoding != best)
+		return m->encoding == tt->simulcast.chosen;
 	if (!begins_key_frame(tt, m)) {
-		if (keyask_due(&tt->ask, sl_loop_ms(t->w->loop)))
+		if (keyask_due(&tt->ask, now_ms))
 			sl_track_ask_key_frame(m->track, m->encoding);
 		return false;
 	}
-	tt->encoding = m->encoding;
+	simulcast_choose(&tt->simulcast, m->encoding);
 	tt->ask = (struct keyask){0};
 	return true;
 }
@@ -189,7 +163,7 @@ static void add_track(struct tap *t, struct sl_track *k, bool mixed)
 		return;
 	tt->track = k;
 	tt->mixed = mixed;
-	tt->encoding = tt->state_of = NO_ENCODING;
+	tt->simulcast.chosen = tt->state_of = SIMULCAST_NONE;
 	if (sl_htab_insert(&t->tracks, &tt->node, k->id) < 0) {
 		free(tt);
 		return;

@@ -115,6 +115,8 @@ struct wtrack {
 	/* In the recording: */
 	bool joined;
 	int64_t first_ns, last_ns, last_end_ns; /* since its beginning; first < 0: no frame yet */
+	int64_t interval_ns;  /* between the last two frames */
+	uint8_t last_encoding; /* of the last one */
 	uint64_t n_packets, n_frames, n_lost, n_gaps;
 	struct track_saved before; /* by the writer that was killed */
 	bool resumed;		   /* and nothing has come since */
