@@ -81,6 +81,8 @@ async function list(after) {
 			$('list').replaceChildren();
 		page.recordings.forEach(addRow);
 		next = page.next;
+		if (!page.recordings.length && next) // none of those that were looked at are for this token
+			return await list(next);
 		$('more').hidden = !next;
 		$('sign-in').hidden = true;
 		$('state').textContent = $('list').children.length ? '' : 'There are none.';

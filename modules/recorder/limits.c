@@ -5,6 +5,7 @@
  *
  * To look, and to remove, may take as long as the disk likes: a thread does it, round by round.
  */
+#include "shelf.h"
 #include "writer.h"
 
 #include <dirent.h>
@@ -22,8 +23,8 @@ enum { LOOK_MS = 2000, SCAN_MS = 60000, LAST_RESERVE = 8 };
 
 /* ---- what is there */
 
-struct kept { /* a finished recording */
-	char path[MAX_PATH_LEN];
+struct kept {	    /* a finished recording */
+	char *path; /* owned: there may be many, and most are short */
 	uint64_t bytes, ended_ms;
 };
 struct survey {
@@ -65,9 +66,9 @@ static void add(struct survey *s, const char *path, uint64_t bytes, uint64_t end
 		s->items = more;
 		s->cap = cap;
 	}
-	(void)sl_str_copy(s->items[s->n].path, MAX_PATH_LEN, sl_str_c(path));
-	s->items[s->n].bytes = bytes;
-	s->items[s->n++].ended_ms = ended_ms;
+	s->items[s->n] = (struct kept){strdup(path), bytes, ended_ms};
+	if (s->items[s->n].path)
+		s->n++; /* else it is seen the next time */
 }
 
 /* Only what has a manifest is ours. */
@@ -112,19 +113,10 @@ static void survey(struct survey *s, const char *dir, unsigned depth)
 
 static void remove_recording(const struct kept *k, const char *why)
 {
-	char path[MAX_PATH_LEN + 300];
-	DIR *d = opendir(k->path);
+	int rc = shelf_remove(k->path);
 
-	for (struct dirent *e; d && (e = readdir(d));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		(void)snprintf(path, sizeof path, "%s/%s", k->path, e->d_name);
-		(void)unlink(path); /* told by rmdir */
-	}
-	if (d)
-		closedir(d);
-	if (rmdir(k->path) < 0)
-		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be removed: %m", k->path);
+	if (rc)
+		sl_log(SL_LOG_ERROR, "recorder", "%s cannot be removed: %s", k->path, strerror(rc));
 	else
 		sl_log(SL_LOG_NOTICE, "recorder", "%s is removed: %s", k->path, why);
 }
@@ -170,6 +162,8 @@ static void clear(struct round *r)
 			continue;
 		s.bytes -= k->bytes;
 	}
+	for (size_t i = 0; i < s.n; i++)
+		free(s.items[i].path);
 	free(s.items);
 	r->used = s.bytes;
 }

@@ -30,7 +30,7 @@
  *                   ebml.c empty.c pcapng.c manifest.c
  *                   envelope.c sigv4.c s3_reply.c
  *     commands:     tool.c library.c export.c
- *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c (reads, in one)
+ *     libraries:    mux.c (libavformat)   disk.c, work.c (threads)   shelf.c, shelf_list.c (read, in one)
  *                   fetch.c (libcurl)  s3.c  digest.c (libcrypto)
  *
  * The halves talk by the channel "recorder". A worker tells of every track in rooms that could be

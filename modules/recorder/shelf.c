@@ -1,8 +1,8 @@
 /*
- * recorder/shelf.c: see shelf.h.
+ * recorder/shelf.c: see shelf.h: one recording, found, described and removed, and its files.
  *
- * The directory is the index: DIR/<room>/<id>, where ids begin with their time, so that names in
- * descending order are recordings from the newest on. Manifests are read for one page only.
+ * What a client names is looked up, never put together to a path unseen: ids have the letters of
+ * ids, names of files no slash and no dot in front, and links are not followed.
  */
 #include "shelf.h"
 
@@ -16,85 +16,16 @@
 #include "library.h"
 #include "manifest.h"
 
-enum { ID_MAX = 40 };
-
-struct name {
-	char *room; /* directory */
-	char id[ID_MAX];
-};
-struct names {
-	struct name *items;
-	size_t n, cap;
-};
-
 bool shelf_is_id(struct sl_str id)
 {
 	for (size_t i = 0; i < id.len; i++)
 		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f') ||
 		      id.p[i] == 'T' || id.p[i] == 'Z' || id.p[i] == '-'))
 			return false;
-	return id.len > 0 && id.len < ID_MAX && id.p[0] != '-';
+	return id.len > 0 && id.len < SHELF_ID && id.p[0] != '-';
 }
 
-/* ---- what is there */
-
-static void add_name(struct names *all, const char *room, const char *id)
-{
-	if (all->n == all->cap) {
-		size_t cap = all->cap ? 2 * all->cap : 256;
-		struct name *more = realloc(all->items, cap * sizeof *more);
-
-		if (!more)
-			return;
-		all->items = more;
-		all->cap = cap;
-	}
-	all->items[all->n].room = strdup(room);
-	(void)sl_str_copy(all->items[all->n].id, ID_MAX, sl_str_c(id));
-	if (all->items[all->n].room)
-		all->n++;
-}
-
-static void read_room(struct names *all, const char *dir, const char *room)
-{
-	char path[SHELF_PATH];
-	DIR *d = snprintf(path, sizeof path, "%s/%s", dir, room) < (int)sizeof path ? opendir(path)
-										    : NULL;
-
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (shelf_is_id(sl_str_c(e->d_name)))
-			add_name(all, room, e->d_name);
-	if (d)
-		closedir(d);
-}
-
-static int newest_first(const void *a, const void *b)
-{
-	const struct name *x = a, *y = b;
-	int by_id = strcmp(y->id, x->id);
-
-	return by_id ? by_id : strcmp(x->room, y->room);
-}
-
-static void read_names(struct names *all, const char *dir)
-{
-	DIR *d = opendir(dir);
-
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (e->d_name[0] != '.')
-			read_room(all, dir, e->d_name);
-	if (d)
-		closedir(d);
-	if (all->n > 0)
-		qsort(all->items, all->n, sizeof *all->items, newest_first);
-}
-
-static void free_names(struct names *all)
-{
-	for (size_t i = 0; i < all->n; i++)
-		free(all->items[i].room);
-	free(all->items);
-}
+/* ---- manifests */
 
 static void read_all(int fd, struct sl_buf *b)
 {
@@ -125,96 +56,12 @@ json_t *shelf_manifest(const char *path)
 	return o;
 }
 
-/* ---- the list */
-
-static bool is_wanted(const struct shelf_query *q, const json_t *manifest)
+bool shelf_is_wanted(const struct shelf_query *q, const json_t *manifest)
 {
 	struct sl_str room = sl_json_get_str(manifest, "room");
 
 	return room.p && (!q->room.p || sl_str_eq(q->room, room)) &&
 	       (!q->may || q->may(q->arg, room));
-}
-
-static bool is_open(const char *path)
-{
-	char name[SHELF_PATH + 40];
-
-	(void)snprintf(name, sizeof name, "%s/%s", path, OPEN_NAME);
-	return access(name, F_OK) == 0;
-}
-
-/* Only what a list needs: no tracks, and of people their names */
-static void summarize(const json_t *manifest, bool running, struct sl_buf *json)
-{
-	static const char *const members[] = {"id",	    "room",   "started",  "started_unix_ms",
-					      "state",	    "reason", "segments", "bytes",
-					      "duration_ms"};
-	json_t *o = json_object(), *names = json_array(), *person;
-	size_t i;
-
-	for (i = 0; i < SL_ARRAY_LEN(members); i++)
-		if (json_object_get(manifest, members[i]))
-			(void)json_object_set(o, members[i], json_object_get(manifest, members[i]));
-	json_array_foreach(json_object_get(manifest, "participants"), i, person)(void)
-		json_array_append(names, json_object_get(person, "name"));
-	(void)json_object_set_new(o, "participants", names);
-	(void)json_object_set_new(
-		o, "tracks",
-		json_integer((json_int_t)json_array_size(json_object_get(manifest, "tracks"))));
-	(void)json_object_set_new(o, "running", json_boolean(running));
-	sl_json_dump(o, json);
-	json_decref(o);
-}
-
-static bool list_one(const char *dir, const struct name *n, const struct shelf_query *q,
-		     const char *comma, struct sl_buf *json)
-{
-	char path[SHELF_PATH];
-	json_t *manifest;
-	bool wanted;
-
-	if (snprintf(path, sizeof path, "%s/%s/%s", dir, n->room, n->id) >= (int)sizeof path)
-		return false;
-	manifest = shelf_manifest(path);
-	wanted = is_wanted(q, manifest);
-	if (wanted) {
-		sl_buf_printf(json, "%s\n", comma);
-		summarize(manifest, is_open(path), json);
-	}
-	json_decref(manifest);
-	return wanted;
-}
-
-static bool is_after(const struct shelf_query *q, const struct name *n)
-{
-	return !q->after.p || sl_str_cmp(sl_str_c(n->id), q->after) < 0;
-}
-
-void shelf_list(const char *dir, const struct shelf_query *q, struct sl_buf *json)
-{
-	const char *last = NULL, *more = NULL;
-	struct names all = {0};
-	unsigned n = 0;
-
-	read_names(&all, dir);
-	sl_buf_str(json, SL_STR("{\"recordings\":["));
-	for (size_t i = 0; i < all.n && !more; i++) {
-		if (!is_after(q, &all.items[i]))
-			continue;
-		if (n == q->limit)
-			more = last;
-		else if (list_one(dir, &all.items[i], q, n > 0 ? "," : "", json)) {
-			last = all.items[i].id;
-			n++;
-		}
-	}
-	sl_buf_str(json, SL_STR("],\n\"next\":"));
-	if (more)
-		sl_buf_json(json, sl_str_c(more));
-	else
-		sl_buf_str(json, SL_STR("null"));
-	sl_buf_str(json, SL_STR("}\n"));
-	free_names(&all);
 }
 
 /* ---- one */
@@ -241,7 +88,7 @@ int shelf_find(const char *dir, struct sl_str id, const struct shelf_query *q,
 	if (!found)
 		return -SL_ENOENT;
 	manifest = shelf_manifest(ret_path);
-	found = is_wanted(q, manifest);
+	found = shelf_is_wanted(q, manifest);
 	json_decref(manifest);
 	return found ? 0 : -SL_ENOENT;
 }

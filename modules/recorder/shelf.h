@@ -7,7 +7,8 @@
 
 #include <sluice/json.h>
 
-enum { SHELF_PATH = 1024, SHELF_MAX_PAGE = 200 };
+/* LOOKS: manifests that are read for one page, at most */
+enum { SHELF_PATH = 1024, SHELF_ID = 40, SHELF_MAX_PAGE = 200, SHELF_MAX_LOOKS = 1000 };
 
 struct shelf_query {
 	struct sl_str room;  /* p NULL: of all rooms */
@@ -16,8 +17,12 @@ struct shelf_query {
 	bool (*may)(void *arg, struct sl_str room);
 	void *arg;
 };
-/* {"recordings":[...],"next":id or null}, newest first. */
+/* {"recordings":[...],"next":id or null}, newest first. Not all of a page need be for who asks:
+ * next goes on behind what was looked at, also where nothing was found. */
 void shelf_list(const char *dir, const struct shelf_query *q, struct sl_buf *json);
+
+/* In its room, and that may be seen; manifest may be NULL, which is not */
+bool shelf_is_wanted(const struct shelf_query *q, const json_t *manifest);
 
 /* An id that can be one; what else is asked for is not looked for. */
 bool shelf_is_id(struct sl_str id);
