@@ -3,248 +3,13 @@
  * sections 7, 18.3 and 25; RFC 7118; keep-alives of RFC 5626).
  *
  * The edge sees bytes of anybody. What it lets through is no proof of anything but that the stack's
- * parser is given something message-like of a bounded size. Folded lines are followed, compact
- * names are known, and a quoted string may hide any separator.
+ * parser is given something message-like of a bounded size.
  */
 #include "preparse.h"
-
-static bool is_token_char(char c)
-{
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-		return true;
-	return c != '\0' && strchr("-.!%*_+`'~", c) != NULL;
-}
-
-static bool is_token(struct sl_str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (!is_token_char(s.p[i]))
-			return false;
-	return s.len > 0;
-}
 
 static struct sl_str from_offset(struct sl_str s, size_t n)
 {
 	return n >= s.len ? SL_STR_NULL : (struct sl_str){s.p + n, s.len - n};
-}
-
-/* Position of c outside of quotes, or s.len. */
-static size_t find_bare(struct sl_str s, char c)
-{
-	bool quoted = false;
-
-	for (size_t i = 0; i < s.len; i++) {
-		if (quoted && s.p[i] == '\\')
-			i++;
-		else if (s.p[i] == '"')
-			quoted = !quoted;
-		else if (!quoted && s.p[i] == c)
-			return i;
-	}
-	return s.len;
-}
-
-bool sip_list_next(struct sl_str *rest, struct sl_str *ret_item)
-{
-	while (rest->len > 0) {
-		size_t comma = find_bare(*rest, ',');
-		/* No further: else a list of commas is read to its end for each of them. */
-		size_t open = find_bare((struct sl_str){rest->p, comma}, '<');
-		struct sl_str item;
-
-		if (open < comma) {
-			size_t close = open + find_bare(from_offset(*rest, open), '>');
-
-			comma = close + find_bare(from_offset(*rest, close), ',');
-		}
-		item = sl_str_trim((struct sl_str){rest->p, comma});
-		*rest = from_offset(*rest, comma + 1);
-		if (item.len == 0)
-			continue;
-		*ret_item = item;
-		return true;
-	}
-	return false;
-}
-
-/* ---- values of address headers */
-
-/* What stands behind the address: parameters of the header. */
-static struct sl_str params_of(struct sl_str value)
-{
-	size_t open = find_bare(value, '<');
-	size_t close;
-
-	if (open == value.len)
-		return from_offset(value, find_bare(value, ';'));
-	close = find_bare(from_offset(value, open), '>');
-	return from_offset(value, open + close + 1);
-}
-
-struct sl_str sip_uri_of(struct sl_str value)
-{
-	size_t open = find_bare(value, '<');
-	struct sl_str rest;
-
-	if (open == value.len)
-		return sl_str_trim((struct sl_str){value.p, find_bare(value, ';')});
-	rest = from_offset(value, open + 1);
-	return sl_str_trim((struct sl_str){rest.p, find_bare(rest, '>')});
-}
-
-bool sip_param(struct sl_str value, const char *name, struct sl_str *ret_value)
-{
-	struct sl_str rest = params_of(value);
-	struct sl_str wanted = sl_str_c(name);
-
-	while (rest.len > 0) {
-		size_t end = find_bare(rest, ';');
-		struct sl_str item = {rest.p, end};
-		size_t eq = find_bare(item, '=');
-
-		rest = from_offset(rest, end + 1);
-		if (!sl_str_eq_nocase(sl_str_trim((struct sl_str){item.p, eq}), wanted))
-			continue;
-		*ret_value = sl_str_trim(from_offset(item, eq + 1));
-		return true;
-	}
-	return false;
-}
-
-static bool has_scheme(struct sl_str uri, struct sl_str scheme)
-{
-	return uri.len > scheme.len && sl_str_eq_nocase((struct sl_str){uri.p, scheme.len}, scheme);
-}
-
-/* Behind the scheme, without URI parameters and headers; the user part may hold both signs. */
-static struct sl_str hier_part(struct sl_str uri)
-{
-	static const struct sl_str schemes[] = {SL_STR_INIT("sip:"), SL_STR_INIT("sips:")};
-
-	for (size_t i = 0; i < SL_ARRAY_LEN(schemes); i++)
-		if (has_scheme(uri, schemes[i]))
-			return from_offset(uri, schemes[i].len);
-	return SL_STR_NULL;
-}
-
-struct sl_str sip_user_of(struct sl_str uri)
-{
-	struct sl_str rest = hier_part(uri);
-	const char *at = rest.len ? memchr(rest.p, '@', rest.len) : NULL;
-	struct sl_str user;
-
-	if (!at) {
-		if (!has_scheme(uri, SL_STR("tel:")))
-			return SL_STR_NULL;
-		rest = from_offset(uri, 4);
-		return (struct sl_str){rest.p, find_bare(rest, ';')};
-	}
-	user = (struct sl_str){rest.p, (size_t)(at - rest.p)};
-	return sl_str_split(&user, ':'); /* a password may follow, and is not looked at */
-}
-
-struct sl_str sip_hostport_of(struct sl_str uri)
-{
-	struct sl_str rest = hier_part(uri);
-	const char *at = rest.len ? memchr(rest.p, '@', rest.len) : NULL;
-	size_t n = 0;
-
-	if (at)
-		rest = from_offset(rest, (size_t)(at - rest.p) + 1);
-	while (n < rest.len && rest.p[n] != ';' && rest.p[n] != '?')
-		n++;
-	rest.len = n;
-	return rest;
-}
-
-/* ---- lines */
-
-/* A CR alone, a NUL and their like end a line or a string for some readers and not for others. What
- * is within a line of two is a fold, which both take for a blank (section 7.3.1). */
-static bool is_clean(struct sl_str line)
-{
-	for (size_t i = 0; i < line.len; i++) {
-		unsigned char c = (unsigned char)line.p[i];
-
-		if ((c >= ' ' && c != 0x7f) || c == '\t' || c == '\n')
-			continue;
-		if (c != '\r' || i + 1 == line.len || line.p[i + 1] != '\n')
-			return false;
-	}
-	return true;
-}
-
-/* The next line of the head, folded continuations included (section 7.3.1), without its end. False:
- * no complete line is left. */
-static bool next_line(struct sl_str *rest, struct sl_str *ret_line)
-{
-	size_t i = 0;
-
-	while (i < rest->len) {
-		const char *nl = memchr(rest->p + i, '\n', rest->len - i);
-		size_t end;
-
-		if (!nl)
-			return false;
-		end = (size_t)(nl - rest->p);
-		i = end + 1;
-		if (end > 1 && i < rest->len && (rest->p[i] == ' ' || rest->p[i] == '\t'))
-			continue;
-		if (end > 0 && rest->p[end - 1] == '\r')
-			end--;
-		*ret_line = (struct sl_str){rest->p, end};
-		*rest = from_offset(*rest, i);
-		return true;
-	}
-	return false;
-}
-
-bool sip_header_next(struct sl_str *rest, struct sl_str *ret_name, struct sl_str *ret_value)
-{
-	struct sl_str line;
-
-	while (next_line(rest, &line) && line.len > 0) {
-		struct sl_str name = sl_str_trim(sl_str_split(&line, ':'));
-
-		if (line.p ==
-		    NULL) /* the first line of a response has no colon; a URI has no blank */
-			continue;
-		if (!is_token(name))
-			continue;
-		*ret_name = name;
-		*ret_value = sl_str_trim(line);
-		return true;
-	}
-	return false;
-}
-
-bool sip_header_is(struct sl_str name, const char *wanted)
-{
-	static const struct {
-		const char *name;
-		char compact;
-	} forms[] = {
-		{"Via", 'v'},
-		{"From", 'f'},
-		{"To", 't'},
-		{"Call-ID", 'i'},
-		{"Contact", 'm'},
-		{"Content-Type", 'c'},
-		{"Supported", 'k'},
-		{"Content-Length", 'l'},
-		{"Refer-To", 'r'},
-		{"Referred-By", 'b'},
-		{"Subject", 's'},
-		{"Event", 'o'},
-		{"Session-Expires", 'x'},
-	};
-
-	if (sl_str_eq_nocase(name, sl_str_c(wanted)))
-		return true;
-	for (size_t i = 0; name.len == 1 && i < SL_ARRAY_LEN(forms); i++)
-		if ((name.p[0] | 0x20) == forms[i].compact && strcmp(forms[i].name, wanted) == 0)
-			return true;
-	return false;
 }
 
 static int read_status(struct sip_peek *m, struct sl_str line)
@@ -259,17 +24,25 @@ static int read_status(struct sip_peek *m, struct sl_str line)
 	return 0;
 }
 
+static bool begins_status(struct sl_str line)
+{
+	const struct sl_str version = SL_STR("SIP/2.0");
+
+	return line.len > version.len &&
+	       sl_str_eq_nocase((struct sl_str){line.p, version.len}, version);
+}
+
 static int read_start(struct sip_peek *m, struct sl_str line)
 {
 	struct sl_str method, uri;
 
 	if (line.len > SIP_MAX_START_LINE)
 		return -SL_ELIMIT;
-	if (has_scheme(line, SL_STR("SIP/2.0")))
+	if (begins_status(line))
 		return read_status(m, line);
 	method = sl_str_split(&line, ' ');
 	uri = sl_str_split(&line, ' ');
-	if (!is_token(method) || method.len > SIP_MAX_METHOD || uri.len == 0)
+	if (!sip_is_token(method) || method.len > SIP_MAX_METHOD || uri.len == 0)
 		return -SL_EPARSE;
 	if (!sl_str_eq_nocase(line, SL_STR("SIP/2.0")))
 		return -SL_EPARSE;
@@ -295,7 +68,7 @@ static int read_cseq(struct sip_peek *m, struct sl_str value)
 	method = sl_str_trim(from_offset(value, n));
 	if (sl_str_u64((struct sl_str){value.p, n}, &number) < 0 || number > UINT32_MAX)
 		return -SL_EPARSE;
-	if (!is_token(method) || (m->method.len && !sl_str_eq(method, m->method)))
+	if (!sip_is_token(method) || (m->method.len && !sl_str_eq(method, m->method)))
 		return -SL_EPARSE;
 	m->cseq = (uint32_t)number;
 	m->method = method;
@@ -378,13 +151,14 @@ static void read_address(struct sl_str value, struct sl_str *ret_value, struct s
  * different readers (RFC 4475 section 3.3.8). */
 static int read_field(struct sip_peek *m, struct head *h, enum field f, struct sl_str value)
 {
+	struct sl_str first;
+
 	if (h->n_seen[f]++ > 0 && (f == F_FROM || f == F_TO || f == F_CALL_ID || f == F_CSEQ))
 		return -SL_EPARSE;
 	switch (f) {
 	case F_VIA:
-		if (h->n_seen[F_VIA] == 1)
-			(void)sip_param((struct sl_str){value.p, find_bare(value, ',')}, "branch",
-					&m->branch);
+		if (h->n_seen[F_VIA] == 1 && sip_list_next(&value, &first))
+			(void)sip_param(first, "branch", &m->branch);
 		return 0;
 	case F_FROM:
 		read_address(value, &m->from, &m->from_tag, &m->from_user);
@@ -418,7 +192,7 @@ static int read_header(struct sip_peek *m, struct head *h, struct sl_str line)
 {
 	struct sl_str name = sl_str_trim(sl_str_split(&line, ':'));
 
-	if (line.p == NULL || !is_token(name))
+	if (line.p == NULL || !sip_is_token(name))
 		return -SL_EPARSE;
 	return read_field(m, h, field_of(name), sl_str_trim(line));
 }
@@ -429,11 +203,11 @@ static int read_head(struct sip_peek *m, struct head *h, struct sl_str message)
 	unsigned n = 0;
 	int err;
 
-	if (!next_line(&rest, &line) || !is_clean(line))
+	if (!sip_line_next(&rest, &line) || !sip_line_is_clean(line))
 		return -SL_EPARSE;
 	err = read_start(m, line);
 	while (err == 0) {
-		if (!next_line(&rest, &line) || !is_clean(line))
+		if (!sip_line_next(&rest, &line) || !sip_line_is_clean(line))
 			return -SL_EPARSE;
 		if (line.len == 0)
 			break;
@@ -544,7 +318,7 @@ int sip_judge(struct sl_str first)
 
 	if (common > 0 && memcmp(first.p, response.p, common) == 0)
 		return common == response.len ? 1 : 0;
-	while (n < first.len && is_token_char(first.p[n]))
+	while (n < first.len && sip_is_token_char(first.p[n]))
 		n++;
 	if (n > SIP_MAX_METHOD || (n < first.len && (n == 0 || first.p[n] != ' ')))
 		return -1;

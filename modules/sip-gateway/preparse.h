@@ -8,7 +8,7 @@
 #ifndef SIP_PREPARSE_H
 #define SIP_PREPARSE_H
 
-#include <sluice/str.h>
+#include "syntax.h"
 
 enum {
 	SIP_MAX_MESSAGE = 60 * 1024, /* with what the channel puts before it, below its 64 KiB */
@@ -47,25 +47,5 @@ SL_MUST_CHECK int sip_frame(struct sl_str stream, enum sip_frame_kind *ret_kind,
 
 /* Do the first bytes begin a SIP message? 1: yes; 0: may be, more would tell; -1: no. */
 int sip_judge(struct sl_str first);
-
-/* Steps through the headers of a message, folded lines and all, from behind its first line: *rest
- * is the message at first. False at the end of the head. Names are as written, compact ones too. */
-bool sip_header_next(struct sl_str *rest, struct sl_str *ret_name, struct sl_str *ret_value);
-/* Is this header that one, in its long or its compact form? */
-bool sip_header_is(struct sl_str name, const char *wanted);
-
-/* Steps through a list of values with commas between them, which may stand in quotes and brackets.
- */
-bool sip_list_next(struct sl_str *rest, struct sl_str *ret_item);
-
-/* Value of a header parameter (";name=value"), behind the closing bracket of an address; false: not
- * there. Without "=" it is empty. */
-bool sip_param(struct sl_str value, const char *name, struct sl_str *ret_value);
-/* The URI within a name-addr or addr-spec, without parameters of the header. */
-struct sl_str sip_uri_of(struct sl_str value);
-/* The user part of a sip, sips or tel URI, as written; empty: none */
-struct sl_str sip_user_of(struct sl_str uri);
-/* The host[:port] of a sip or sips URI */
-struct sl_str sip_hostport_of(struct sl_str uri);
 
 #endif
