@@ -113,6 +113,7 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(SCANNERS, scanners, COUNTER, "Messages of scanners and of blocked sources; no answer.")  \
 	X(RATE_LIMITED, rate_limited, COUNTER, "Requests over the rate of their source; dropped.") \
 	X(AUTH_FAILURES, auth_failures, COUNTER, "Wrong passwords and unknown users.")             \
+	X(REPLAYS, replays, COUNTER, "Credentials that had been used before; asked for again.")     \
 	X(BLOCKED, blocked, COUNTER, "Sources that were blocked for guessing.")                    \
 	X(LEGS, legs, GAUGE, "Media legs.")                                                        \
 	X(MEDIA_LEFT_OUT, media_left_out_ms, COUNTER,                                              \

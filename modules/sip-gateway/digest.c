@@ -8,8 +8,6 @@
 
 #include <stdio.h>
 
-enum { NONCE_TIME = 8, NONCE_MAC = 16 };
-
 static const char *const tokens[SIP_N_ALGORITHMS] = {"MD5", "SHA-256", "SHA-512-256"};
 
 /* ---- parameters */
@@ -156,57 +154,6 @@ bool digest_matches(const struct digest *d, struct sl_str password, struct sl_st
 	       sl_mem_eq(d->response.p, expected, d->response.len);
 	sl_wipe(expected, sizeof expected);
 	return same;
-}
-
-/* ---- nonces: time in seconds, and a MAC of it and of who was asked, both in hexadecimal.
- *
- * What was overheard is of no use elsewhere, and nobody can fail in the name of an address at which
- * it does not hear the answers: that would have the address blocked. Ports change in NATs. */
-
-struct nonce_about {
-	char time[NONCE_TIME];
-	uint8_t family, ip[16];
-};
-
-static void nonce_mac(uint8_t mac[32], const struct digest_key *key, const char time[NONCE_TIME],
-		      const struct sl_addr *who)
-{
-	struct nonce_about about = {.family = who->family};
-
-	memcpy(about.time, time, sizeof about.time);
-	memcpy(about.ip, who->ip, who->family == 6 ? 16 : 4);
-	sl_hmac_sha256(mac, (struct sl_str){(const char *)key->bytes, sizeof key->bytes}, &about,
-		       sizeof about);
-}
-
-void digest_nonce(char ret_nonce[DIGEST_NONCE], const struct digest_key *key,
-		  const struct sl_addr *who, uint64_t now_s)
-{
-	uint8_t mac[32];
-	char time[NONCE_TIME + 1];
-
-	(void)snprintf(time, sizeof time, "%08x", (unsigned)(now_s & UINT32_MAX));
-	nonce_mac(mac, key, time, who);
-	memcpy(ret_nonce, time, NONCE_TIME);
-	sl_hex_encode(ret_nonce + NONCE_TIME, mac, NONCE_MAC);
-}
-
-int digest_nonce_check(const struct digest_key *key, const struct sl_addr *who,
-		       struct sl_str nonce, uint64_t now_s, uint64_t lifetime_s)
-{
-	char expected[DIGEST_NONCE];
-	uint8_t time[4];
-	uint32_t made;
-	size_t n;
-
-	if (nonce.len != DIGEST_NONCE - 1 ||
-	    sl_hex_decode(time, sizeof time, (struct sl_str){nonce.p, NONCE_TIME}, &n) < 0)
-		return -SL_EAUTH;
-	made = sl_get32(time);
-	digest_nonce(expected, key, who, made);
-	if (!sl_mem_eq(expected, nonce.p, nonce.len))
-		return -SL_EAUTH;
-	return (uint32_t)now_s - made > lifetime_s ? -SL_ETIMEOUT : 0;
 }
 
 /* ---- headers */

@@ -2,13 +2,11 @@
  * sip-gateway/digest.h: HTTP digest as SIP uses it (RFC 8760 over RFC 7616 and RFC 2617), both
  * sides.
  *
- * Sans-I/O. Nonces are not remembered: each says when it was made, sealed with a key of the node,
- * so that every process of it, now and after a reload, knows its own.
+ * Sans-I/O. Which nonces are good is said in nonce.h.
  */
 #ifndef SIP_DIGEST_H
 #define SIP_DIGEST_H
 
-#include <sluice/addr.h>
 #include <sluice/buf.h>
 #include "conf.h"
 
@@ -22,19 +20,11 @@ SL_MUST_CHECK int digest_parse(struct digest *ret_digest, struct sl_str value);
 /* -SL_EUNSUPP: not one of ours */
 SL_MUST_CHECK int digest_algorithm(const struct digest *d, enum sip_algorithm *ret_algorithm);
 
-enum { DIGEST_HEX = 65, DIGEST_NONCE = 41 };
+enum { DIGEST_HEX = 65 };
 /* The response for what d says (qop, nc, cnonce when they are there), in hexadecimal. */
 void digest_response(char ret_hex[DIGEST_HEX], const struct digest *d, enum sip_algorithm a,
 		     struct sl_str password, struct sl_str method);
 
-struct digest_key {
-	uint8_t bytes[32];
-};
-void digest_nonce(char ret_nonce[DIGEST_NONCE], const struct digest_key *key,
-		  const struct sl_addr *who, uint64_t now_s);
-/* 0; -SL_ETIMEOUT: ours, but too old: challenge with stale=true; -SL_EAUTH: not ours */
-SL_MUST_CHECK int digest_nonce_check(const struct digest_key *key, const struct sl_addr *who,
-				     struct sl_str nonce, uint64_t now_s, uint64_t lifetime_s);
 /* Are these credentials those of the password? Constant time. */
 bool digest_matches(const struct digest *d, struct sl_str password, struct sl_str method);
 

@@ -8,8 +8,6 @@
 #include "event.h"
 #include "text.h"
 
-#include <sluice/crypto.h>
-
 #include <stdlib.h>
 
 enum { LATE_REFUSED_MS = 1000 };
@@ -389,9 +387,9 @@ int stack_new(const struct sip_conf *conf, const struct stack_io *io, const stru
 	s->owner = owner;
 	sl_buf_init(&s->out, 64 * 1024);
 	browsers_begin(s);
-	sl_hmac_sha256(s->nonce_key.bytes, (struct sl_str){(const char *)node_key, 32}, "sip nonce",
-		       9);
-	rc = open_users(s);
+	rc = nonces_open(&s->nonces, node_key, owner);
+	if (rc == 0)
+		rc = open_users(s);
 	if (rc == 0)
 		rc = trunks_open(s);
 	if (rc < 0) {
@@ -485,6 +483,6 @@ void stack_free(struct stack *s)
 	free(s->all_users);
 	alarms_free(&s->alarms);
 	sl_buf_free(&s->out);
-	sl_wipe(&s->nonce_key, sizeof s->nonce_key);
+	nonces_close(&s->nonces);
 	free(s);
 }

@@ -6,7 +6,8 @@
  *
  *     stack.c      what comes in, to whom it goes          alarm.c      timers
  *     strans.c     server transactions (RFC 3261 s. 17.2)  ctrans.c     client transactions (17.1)
- *     auth.c       who asks                                registrar.c  REGISTER
+ *     auth.c       who asks                                nonce.c      how often, and when
+ *     registrar.c  REGISTER
  *     location.c   bindings                                trunk.c      PBXs and carriers
  *     locate.c     servers of a name (RFC 3263)            hops.c       which of a trunk's is used
  *     ring.c       INVITEs that outlive this process       move.c       calls that go to another
@@ -21,6 +22,7 @@
 #include "digest.h"
 #include "locate.h"
 #include "message.h"
+#include "nonce.h"
 #include "wire.h"
 
 struct call;
@@ -63,7 +65,7 @@ struct stack {
 	const struct stack_io *io;
 	const struct sl_meter *m;
 	uint32_t owner; /* our owner word: in names */
-	struct digest_key nonce_key;
+	struct nonces nonces;
 	struct alarms alarms;
 	struct sl_htab strans, ctrans; /* by key, by branch name */
 	/* strans.c: those that only wait for repetitions, the oldest first */
