@@ -150,15 +150,12 @@ static bool is_caller(const struct call *c, const struct browser *b)
 
 unsigned browsers_call(struct call *c, struct sl_str name)
 {
-	struct sl_htab *all = &c->stack->browsers;
+	const struct user *u = stack_user(c->stack, name);
 	unsigned n = 0;
 
-	for (struct sl_hnode *h = sl_htab_first(all); h; h = sl_htab_next(all, h)) {
-		const struct browser *b = SL_CONTAINER(h, struct browser, node);
-
-		if (b->user && sl_str_eq(b->user->conf->name, name) && !is_caller(c, b))
+	for (const struct browser *b = u ? u->browsers : NULL; b; b = b->next_of_user)
+		if (!is_caller(c, b))
 			n += call_browser(c, b) == 0;
-	}
 	return n;
 }
 

@@ -226,7 +226,7 @@ void browsers_import(struct stack *s, struct sl_str data)
 		return;
 	u = stack_user(s, sl_read_lstr(&r));
 	if (!b->user)
-		b->user = u;
+		browser_belongs(b, u);
 	take_calls(b, &r);
 	if (sl_read_u8(&r) && !b->account && !r.failed)
 		b->account = account_import(s, b->peer, &r);

@@ -54,6 +54,22 @@ struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *
 	return b;
 }
 
+void browser_belongs(struct browser *b, struct user *u)
+{
+	if (b->user)
+		*b->of_user = b->next_of_user;
+	if (b->user && b->next_of_user)
+		b->next_of_user->of_user = b->of_user;
+	b->user = u;
+	if (!u)
+		return;
+	b->next_of_user = u->browsers;
+	b->of_user = &u->browsers;
+	if (u->browsers)
+		u->browsers->of_user = &b->next_of_user;
+	u->browsers = b;
+}
+
 /* What it has said and wanted to know as a device of this user */
 static void leave_user(struct stack *s, struct browser *b)
 {
@@ -61,7 +77,7 @@ static void leave_user(struct stack *s, struct browser *b)
 
 	if (!u)
 		return;
-	b->user = NULL;
+	browser_belongs(b, NULL);
 	publications_client_left(s, u, b->peer);
 	watches_client_left(s, b->peer);
 	user_changed(u, CHANGED_PRESENCE);
@@ -104,16 +120,12 @@ static void answer_register(const struct said *m, const struct user *u, unsigned
 	browser_tell(m->s, m->b->peer, browser_with_status(json, status, reason));
 }
 
-static bool has_room(const struct stack *s, const struct browser *b, const struct user *u)
+static bool has_room(const struct browser *b, const struct user *u)
 {
 	int64_t n = u->n_bindings;
 
-	for (struct sl_hnode *h = sl_htab_first(&s->browsers); h;
-	     h = sl_htab_next(&s->browsers, h)) {
-		const struct browser *other = SL_CONTAINER(h, struct browser, node);
-
-		n += other != b && other->user == u;
-	}
+	for (const struct browser *other = u->browsers; other; other = other->next_of_user)
+		n += other != b;
 	return n < u->conf->max_contacts;
 }
 
@@ -140,13 +152,13 @@ void browser_suspect(struct stack *s, uint64_t peer)
 
 static void register_user(const struct said *m, struct user *u)
 {
-	if (!has_room(m->s, m->b, u)) {
+	if (!has_room(m->b, u)) {
 		answer_register(m, NULL, 403, "This user has too many devices.");
 		return;
 	}
 	if (m->b->user != u)
 		leave_user(m->s, m->b);
-	m->b->user = u;
+	browser_belongs(m->b, u);
 	user_changed(u, CHANGED_PRESENCE);
 	answer_register(m, u, 200, NULL);
 	if (u->mailbox)

@@ -23,7 +23,8 @@ struct browser {
 	struct sl_hnode node;
 	uint64_t peer;
 	uint32_t worker;	 /* that has its socket, as far as is known */
-	struct user *user;	 /* NULL: no user of this node */
+	struct user *user;	 /* NULL: no user of this node; W: browser_belongs */
+	struct browser *next_of_user, **of_user; /* among its devices; of_user: who points to it */
 	struct account *account; /* owned; NULL: registered at no PBX */
 	struct elsewhere *calls; /* owned */
 	struct sl_addr remote;	 /* of its socket; unset: not known */
@@ -46,6 +47,8 @@ void browser_call_is_here(struct stack *s, uint64_t peer, struct sl_str call);
 /* The party that the message is about; NULL: none here */
 struct party *browser_party(const struct said *m, struct sl_str call);
 
+/* It is a device of this user from now on; NULL: of none. */
+void browser_belongs(struct browser *b, struct user *u);
 /* It has given a wrong password, here or at a PBX: its address is told so to the guard. */
 void browser_suspect(struct stack *s, uint64_t peer);
 struct browser *browser_find_or_make(struct stack *s, const struct wire_signal *m);

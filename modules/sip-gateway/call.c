@@ -193,19 +193,6 @@ void calls_worker_gone(struct stack *s, uint32_t worker)
 			call_end(c, "node", 503);
 }
 
-static void find_other_way(struct call *c, const struct sip_flow *gone)
-{
-	for (struct party *p = c->parties; p; p = p->next)
-		if (p->kind != PARTY_BROWSER && p->trunk && sip_flow_same(&p->flow, gone))
-			p->flow = p->trunk->flow;
-}
-
-void calls_flow_gone(struct stack *s, const struct sip_flow *flow)
-{
-	for (struct call *c = s->first_call; c && flow->conn; c = c->next)
-		find_other_way(c, flow);
-}
-
 void call_leave(struct call *c)
 {
 	call_forget(c);

@@ -81,7 +81,8 @@ struct party {
 	struct sl_hnode by_tag;
 	bool in_table;
 	char tag[SIP_NAME_LEN + 1]; /* ours */
-	struct sip_flow flow;
+	struct sip_flow flow; /* W: party_reach */
+	struct tie way;	      /* to its connection */
 	char *call_id, *remote_tag, *local, *remote, *target, *routes; /* owned */
 	uint32_t cseq, remote_cseq;
 	struct strans *invite;	 /* its INVITE that began the call */
@@ -198,6 +199,8 @@ void call_settle(struct call *c);
 void call_go_on(struct call *c);
 /* May one more begin? Else the status to refuse with, counted */
 unsigned calls_admit(struct stack *s, const struct auth_who *who);
+/* What a request says of where it wants to go, from whom it has proved to come */
+struct dial_call dial_of(const struct sip_msg *m, const struct auth_who *who);
 int call_route(struct call *c, const struct dial_call *dial);
 void call_begin(struct call *c, struct party *caller);
 /* Calls a target beside what goes on, for a transfer; -SL_ENOENT: nobody there */
@@ -226,6 +229,8 @@ struct party *party_by_tag(const struct stack *s, struct sl_str tag);
 int party_dialog_from_request(struct party *p, const struct sip_msg *m);
 void party_on_invite_event(void *arg, struct strans *t, enum strans_event event);
 void party_put_contact(struct party *p, struct sl_buf *b);
+/* From now on it is reached by this flow. */
+void party_reach(struct party *p, const struct sip_flow *flow);
 /* A request within the dialog: lines up to and without Content-Length. branch is filled. */
 void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t cseq,
 		 char branch[SIP_NAME_LEN + 1]);

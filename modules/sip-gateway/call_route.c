@@ -46,7 +46,7 @@ static int call_binding(struct call *c, struct user *u, const struct binding *b,
 	if (!p)
 		return -SL_ENOMEM;
 	p->user = u;
-	p->flow = b->flow;
+	party_reach(p, &b->flow);
 	p->profile = (enum sip_profile)u->conf->profile;
 	if (p->profile == SIP_PROFILE_AUTO && is_webrtc_transport(b->flow.transport))
 		p->profile = SIP_PROFILE_WEBRTC;
@@ -93,7 +93,7 @@ static int call_trunk(struct call *c, const struct dial_target *t, const char *h
 		return -SL_ENOMEM;
 	p->trunk = trunk;
 	p->account = account_ref(account_for(c, trunk));
-	p->flow = trunk->flow;
+	party_reach(p, &trunk->flow);
 	p->profile = (enum sip_profile)trunk->conf->profile;
 	party_charge(p);
 	sl_buf_init(&uri, 2048);

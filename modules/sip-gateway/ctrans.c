@@ -61,6 +61,7 @@ void ctrans_free(struct ctrans *t)
 		*t->held_by = NULL;
 	uncount(t);
 	sl_htab_remove(&t->stack->ctrans, &t->node);
+	tie_cut(&t->stack->ties, &t->way);
 	alarm_cancel(&t->stack->alarms, &t->resend);
 	alarm_cancel(&t->stack->alarms, &t->end);
 	sl_buf_free(&t->request);
@@ -149,6 +150,8 @@ static void on_unsent(struct alarm *a)
 static void start(struct ctrans *t)
 {
 	t->interval = SIP_T1;
+	tie_set(&t->stack->ties, &t->way,
+		t->flow.conn ? tie_to_conn(&t->flow) : tie_to_remote(&t->flow));
 	if (send_request(t) < 0) {
 		t->end.fn = on_unsent;
 		arm(t, &t->end, 0);
@@ -157,6 +160,35 @@ static void start(struct ctrans *t)
 	if (!sip_flow_is_reliable(&t->flow))
 		arm(t, &t->resend, t->interval);
 	arm(t, &t->end, t->patience);
+}
+
+/* Nobody listens there by TCP: for a while it is not tried again. */
+static void go_back_to_udp(struct ctrans *t)
+{
+	struct trunk *trunk = trunk_by_peer(t->stack, t->flow.peer);
+
+	if (trunk) {
+		trunk->no_tcp_until_ms = stack_now(t->stack) + NO_TCP_MS;
+		trunk->flow.tcp_when_large = false;
+	}
+	t->was_udp = false;
+	set_transport(t, SIP_UDP);
+	start(t);
+}
+
+/* Its connection has ended or could not be made: what waits for a first answer there fails. */
+static void on_way_gone(struct tie *way)
+{
+	struct ctrans *t = SL_CONTAINER(way, struct ctrans, way);
+
+	if (t->state != CTRANS_CALLING)
+		return;
+	if (t->was_udp) {
+		go_back_to_udp(t);
+		return;
+	}
+	t->end.fn = on_unsent;
+	arm(t, &t->end, 0);
 }
 
 int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
@@ -182,6 +214,7 @@ int ctrans_new(struct stack *s, const struct sip_flow *flow, const char *name,
 	count(t);
 	t->resend = (struct alarm){.fn = on_resend, .arg = t};
 	t->end = (struct alarm){.fn = on_end, .arg = t};
+	t->way.fn = on_way_gone;
 	t->patience = SIP_PATIENCE;
 	choose_transport(t);
 	start(t);
@@ -194,47 +227,6 @@ void ctrans_hurry(struct ctrans *t, uint64_t ms)
 	t->patience = ms < SIP_PATIENCE ? ms : SIP_PATIENCE;
 	if (t->state == CTRANS_CALLING && t->end.fn == on_end)
 		arm(t, &t->end, t->patience);
-}
-
-/* Nobody listens there by TCP: for a while it is not tried again. */
-static void go_back_to_udp(struct ctrans *t)
-{
-	struct trunk *trunk = trunk_by_peer(t->stack, t->flow.peer);
-
-	if (trunk) {
-		trunk->no_tcp_until_ms = stack_now(t->stack) + NO_TCP_MS;
-		trunk->flow.tcp_when_large = false;
-	}
-	t->was_udp = false;
-	set_transport(t, SIP_UDP);
-	start(t);
-}
-
-static bool waits_on(const struct ctrans *t, const struct sip_flow *gone)
-{
-	if (t->state != CTRANS_CALLING || t->flow.transport != gone->transport)
-		return false;
-	if (t->flow.conn)
-		return sip_flow_same(&t->flow, gone);
-	return sl_addr_eq(&t->flow.remote, &gone->remote);
-}
-
-void ctrans_flow_gone(struct stack *s, const struct sip_flow *flow)
-{
-	if (flow->transport == SIP_UDP)
-		return;
-	for (struct sl_hnode *n = sl_htab_first(&s->ctrans); n; n = sl_htab_next(&s->ctrans, n)) {
-		struct ctrans *t = SL_CONTAINER(n, struct ctrans, node);
-
-		if (!waits_on(t, flow))
-			continue;
-		if (t->was_udp) {
-			go_back_to_udp(t);
-			continue;
-		}
-		t->end.fn = on_unsent;
-		arm(t, &t->end, 0);
-	}
 }
 
 void ctrans_on(struct ctrans *t, ctrans_fn *fn, void *arg)

@@ -302,7 +302,7 @@ void party_on_request(struct party *p, const struct sip_msg *m)
 		strans_answer(t, 500);
 		return;
 	}
-	p->flow = m->flow; /* the newest way to it: its address may have changed */
+	party_reach(p, &m->flow); /* the newest way to it: its address may have changed */
 	call_keep(p->call);
 	dispatch(p, t, m);
 }

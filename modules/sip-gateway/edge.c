@@ -50,11 +50,18 @@ struct edge_conn *edge_conn_new(struct edge *e, unsigned transport)
 	return c;
 }
 
+void edge_conn_forget(struct edge_conn *c)
+{
+	sl_htab_remove(&c->edge->conns, &c->by_id);
+	if (c->outgoing)
+		sl_htab_remove(&c->edge->outgoing, &c->by_remote);
+}
+
 void edge_conn_free(struct edge_conn *c)
 {
 	if (!c)
 		return;
-	sl_htab_remove(&c->edge->conns, &c->by_id);
+	edge_conn_forget(c);
 	sl_event_del(c->edge->w->loop, &c->connecting);
 	sl_timer_cancel(c->edge->w->loop, &c->patience);
 	sl_buf_free(&c->waiting);
@@ -336,6 +343,7 @@ void edge_stop(void *ctx)
 	if (e->channel)
 		sl_channel_close(e->channel);
 	sl_htab_free(&e->conns);
+	sl_htab_free(&e->outgoing);
 	sl_buf_free(&e->out);
 	free(e);
 }

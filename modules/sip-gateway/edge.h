@@ -34,7 +34,7 @@ struct edge;
 
 /* A stream that carries SIP. */
 struct edge_conn {
-	struct sl_hnode by_id;
+	struct sl_hnode by_id, by_remote; /* by_remote: of an outgoing one */
 	struct edge *edge;
 	uint32_t id;
 	uint8_t transport;
@@ -87,6 +87,7 @@ struct edge {
 	void *signal_self;
 	struct sl_htab clients; /* browser.c: those here that have registered */
 	struct sl_htab conns;	/* edge_conn.by_id */
+	struct sl_htab outgoing; /* edge_conn.by_remote */
 	uint32_t last_id;
 	struct sl_rate *requests, *further, *failures; /* guard.c */
 	struct edge_block blocked[EDGE_BLOCKED];
@@ -118,6 +119,8 @@ void edge_flow_gone(struct edge *e, const struct sip_flow *flow);
 struct edge_conn *edge_conn_new(struct edge *e, unsigned transport);
 struct edge_conn *edge_conn_find(struct edge *e, uint32_t id);
 void edge_conn_free(struct edge_conn *c);
+/* Out of the tables: nothing is sent there any more. */
+void edge_conn_forget(struct edge_conn *c);
 struct sip_flow edge_conn_flow(const struct edge_conn *c);
 int edge_conn_send(struct edge_conn *c, struct sl_str bytes);
 

@@ -3,6 +3,7 @@
  *
  *     event_path.c   the dialog of a subscription, of ours and of others
  *     watch.c        subscriptions to our users           notify.c   what they are told
+ *     watch_pass.c   the same over reloads and crashes
  *     presence.c     what there is to tell of a user      publish.c  what users say of themselves
  *     follow.c       subscriptions of clients at PBXs     event_say.c  messages to clients
  */
@@ -42,7 +43,8 @@ SL_MUST_CHECK int event_of(const struct sip_msg *m, enum event_package *ret_pack
 /* ---- watch.c */
 struct watch {
 	struct sl_hnode node;	    /* by path.tag */
-	struct watch *next;	    /* of the user's, while it has not ended */
+	struct watch *next, **at;   /* of the user's, while it has not ended; at: who points to it */
+	struct tie way;		    /* to its client, or its connection */
 	struct stack *stack;
 	struct user *of;	    /* NULL: of nobody any more */
 	enum event_package package;
@@ -68,11 +70,18 @@ void watch_free(struct watch *w);
 unsigned watch_by_client(struct browser *b, struct stack *s, struct user *u,
 			 enum event_package package, bool on);
 void watches_client_left(struct stack *s, uint64_t peer);
-void watches_flow_gone(struct stack *s, const struct sip_flow *flow);
+void watches_free(struct stack *s);
+/* For watch_pass.c. One that nobody knows yet; of: NULL: of nobody any more; NULL: no memory */
+struct watch *watch_new(struct stack *s, struct user *of, enum event_package package);
+/* From here on it is watch_free's, and it has been freed when this fails. */
+SL_MUST_CHECK int watch_enter(struct watch *w, struct user *by);
+SL_MUST_CHECK int watch_set_expiry(struct watch *w, uint64_t ms);
+struct watch *watch_by_tag(const struct stack *s, struct sl_str tag);
+
+/* ---- watch_pass.c */
 void watch_keep(struct watch *w);
 void watch_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms);
 void watches_export(struct stack *s, uint32_t to);
-void watches_free(struct stack *s);
 
 /* ---- notify.c: soon; what changes meanwhile is told with it */
 void watch_tell(struct watch *w);

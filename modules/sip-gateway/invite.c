@@ -15,12 +15,31 @@ static bool has_credentials(const struct sip_msg *m)
 	return m->peek.has_credentials;
 }
 
-/* Would a route take this call from anyone? */
-static bool is_open_to_all(struct stack *s, const struct sip_msg *m, struct sl_str called)
+struct sl_str called_of(const struct sip_msg *m)
 {
-	const struct dial_call dial = {.called = called,
-				       .caller = m->peek.from_user,
-				       .head = {m->raw.p, m->peek.head_len}};
+	struct sl_str user = sip_user_of(m->peek.uri);
+
+	return user.len > 0 ? user : m->peek.to_user;
+}
+
+struct dial_call dial_of(const struct sip_msg *m, const struct auth_who *who)
+{
+	return (struct dial_call){
+		.called = called_of(m),
+		.caller = who->user ? who->user->conf->name : m->peek.from_user,
+		.source = who->user    ? DIAL_FROM_USER
+			  : who->trunk ? DIAL_FROM_TRUNK
+				       : DIAL_FROM_STRANGER,
+		.trunk = who->trunk ? who->trunk->conf->name : SL_STR_NULL,
+		.head = {m->raw.p, m->peek.head_len},
+	};
+}
+
+/* Would a route take this call from anyone? */
+static bool is_open_to_all(struct stack *s, const struct sip_msg *m)
+{
+	const struct auth_who stranger = {.kind = AUTH_STRANGER};
+	const struct dial_call dial = dial_of(m, &stranger);
 	struct dial_result r;
 
 	return dialplan_route(s->conf, &dial, &r) == 0;
@@ -37,13 +56,6 @@ static bool is_own_phone(const struct stack *s, const struct sip_msg *m)
 	return false;
 }
 
-struct sl_str called_of(const struct sip_msg *m)
-{
-	struct sl_str user = sip_user_of(m->peek.uri);
-
-	return user.len > 0 ? user : m->peek.to_user;
-}
-
 enum auth_verdict calls_identify(struct stack *s, struct strans *t, const struct sip_msg *m,
 				 struct auth_who *ret_who)
 {
@@ -53,7 +65,7 @@ enum auth_verdict calls_identify(struct stack *s, struct strans *t, const struct
 		ret_who->kind = AUTH_TRUNK;
 		return AUTH_OK;
 	}
-	if (!has_credentials(m) && is_open_to_all(s, m, called_of(m))) {
+	if (!has_credentials(m) && is_open_to_all(s, m)) {
 		*ret_who = (struct auth_who){.kind = AUTH_STRANGER};
 		return AUTH_OK;
 	}
@@ -114,7 +126,7 @@ static struct party *new_caller(struct call *c, struct strans *t, const struct s
 	if (m->body_kind == BODY_NONE &&
 	    (m->flow.transport == SIP_WS || m->flow.transport == SIP_WSS))
 		p->profile = SIP_PROFILE_WEBRTC;
-	p->flow = m->flow;
+	party_reach(p, &m->flow);
 	return begin_dialog(p, t, m) == 0 ? p : NULL;
 }
 
@@ -141,15 +153,7 @@ static uint32_t preferred_worker(const struct auth_who *who)
 static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		  const struct auth_who *who)
 {
-	const struct dial_call dial = {
-		.called = called_of(m),
-		.caller = who->user ? who->user->conf->name : m->peek.from_user,
-		.source = who->user    ? DIAL_FROM_USER
-			  : who->trunk ? DIAL_FROM_TRUNK
-				       : DIAL_FROM_STRANGER,
-		.trunk = who->trunk ? who->trunk->conf->name : SL_STR_NULL,
-		.head = {m->raw.p, m->peek.head_len},
-	};
+	const struct dial_call dial = dial_of(m, who);
 	struct call *c = call_new(s);
 	struct party *p;
 	int rc;

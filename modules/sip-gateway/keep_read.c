@@ -29,11 +29,13 @@ static bool take_text(struct kept_from *k, char **field)
 
 static int read_dialog(struct kept_from *k, struct party *p)
 {
+	struct sip_flow flow;
 	uint8_t allows;
 	bool ok;
 
 	(void)sl_str_copy(p->tag, sizeof p->tag, sl_read_lstr(&k->r));
-	wire_get_flow(&k->r, &p->flow);
+	wire_get_flow(&k->r, &flow);
+	party_reach(p, &flow);
 	ok = take_text(k, &p->call_id) && take_text(k, &p->remote_tag) && take_text(k, &p->local) &&
 	     take_text(k, &p->remote) && take_text(k, &p->target) && take_text(k, &p->routes);
 	p->cseq = sl_read_u32(&k->r) + CSEQ_STEP;

@@ -2,17 +2,13 @@
  * sip-gateway/location.c: where users can be reached: contacts with the flow that they registered
  * over.
  *
- * A binding is one allocation, its texts behind it. It ends with its time, with its connection, or
- * when its user says so. When a newer process takes over, bindings go there one by one.
+ * A binding is one allocation, its texts behind it. All of it that can fail is done before anybody
+ * knows it, so that several come and go as one. It ends with its time, with its connection, or when
+ * its user says so. When a newer process takes over, bindings go there one by one.
  */
 #include "stack.h"
 
 #include <stdlib.h>
-
-static uint64_t flow_hash(const struct sip_flow *f)
-{
-	return ((uint64_t)f->worker << 32 | f->conn) * UINT64_C(0x9e3779b97f4a7c15);
-}
 
 static void unlink_binding(struct binding *b)
 {
@@ -34,8 +30,7 @@ void binding_free(struct binding *b)
 	binding_forget(b);
 	if (!b->user->bindings)
 		user_changed(b->user, CHANGED_PRESENCE);
-	if (b->on_flow)
-		sl_htab_remove(&b->stack->flows, &b->by_flow);
+	tie_cut(&b->stack->ties, &b->way);
 	alarm_cancel(&b->stack->alarms, &b->expiry);
 	free(b);
 }
@@ -45,19 +40,32 @@ static void on_expiry(struct alarm *a)
 	binding_free(a->arg);
 }
 
-/* A device with several flows has one contact on all of them (RFC 5626 section 4.2). */
-static bool is_same(const struct binding *b, const struct binding_text *t)
+static void on_way_gone(struct tie *way)
 {
-	if (t->instance.len > 0 && b->instance.len > 0)
-		return sl_str_eq(b->instance, t->instance);
-	return sl_str_eq(b->contact, t->contact);
+	binding_free(SL_CONTAINER(way, struct binding, way));
+}
+
+/* A device with several flows has one contact on all of them (RFC 5626 section 4.2). */
+bool binding_is_same(const struct binding_text *a, const struct binding_text *b)
+{
+	if (a->instance.len > 0 && b->instance.len > 0)
+		return sl_str_eq(a->instance, b->instance);
+	return sl_str_eq(a->contact, b->contact);
+}
+
+static struct binding_text text_of(const struct binding *b)
+{
+	return (struct binding_text){.contact = b->contact, .instance = b->instance};
 }
 
 struct binding *binding_find(const struct user *u, const struct binding_text *t)
 {
-	for (struct binding *b = u->bindings; b; b = b->next)
-		if (is_same(b, t))
+	for (struct binding *b = u->bindings; b; b = b->next) {
+		const struct binding_text have = text_of(b);
+
+		if (binding_is_same(&have, t))
 			return b;
+	}
 	return NULL;
 }
 
@@ -106,84 +114,59 @@ static struct binding *make(const struct binding_text *t)
 	return b;
 }
 
-static int link_binding(struct binding *b, uint64_t life_ms)
+int binding_new(struct stack *s, struct user *u, const struct binding_opts *o,
+		struct binding **ret_binding)
 {
-	struct stack *s = b->stack;
-	int rc = alarm_set(&s->alarms, &b->expiry, life_ms);
+	struct binding *b = make(&o->text);
+	int rc;
 
-	if (rc == 0 && b->flow.conn)
-		rc = sl_htab_insert(&s->flows, &b->by_flow, flow_hash(&b->flow));
+	if (!b)
+		return -SL_ENOMEM;
+	b->stack = s;
+	b->user = u;
+	b->flow = *o->flow;
+	b->way.fn = on_way_gone;
+	b->cseq = o->cseq;
+	b->expires_ms = stack_now(s) + o->life_ms;
+	b->expiry = (struct alarm){.fn = on_expiry, .arg = b};
+	rc = alarm_set(&s->alarms, &b->expiry, o->life_ms);
 	if (rc < 0) {
-		alarm_cancel(&s->alarms, &b->expiry);
+		free(b);
 		return rc;
 	}
-	b->on_flow = b->flow.conn != 0;
+	*ret_binding = b;
+	return 0;
+}
+
+void binding_drop(struct binding *b)
+{
+	if (!b)
+		return;
+	alarm_cancel(&b->stack->alarms, &b->expiry);
+	free(b);
+}
+
+void binding_enter(struct binding *b)
+{
+	const struct binding_text text = text_of(b);
+	struct binding *old = binding_find(b->user, &text);
+
 	if (!b->user->bindings)
 		user_changed(b->user, CHANGED_PRESENCE);
 	b->next = b->user->bindings;
 	b->user->bindings = b;
 	b->user->n_bindings++;
-	s->n_bindings++;
-	sl_gauge_add(&s->m[M_BINDINGS], 1);
-	return 0;
-}
-
-int binding_set(struct stack *s, struct user *u, const struct binding_text *t,
-		const struct sip_flow *flow, uint32_t cseq, uint64_t life_ms,
-		struct binding **ret_binding)
-{
-	struct binding *old = binding_find(u, t), *b;
-	int rc;
-
-	if (!old &&
-	    (u->n_bindings >= u->conf->max_contacts || s->n_bindings >= s->conf->max_bindings))
-		return -SL_ELIMIT;
-	b = make(t);
-	if (!b)
-		return -SL_ENOMEM;
-	b->stack = s;
-	b->user = u;
-	b->flow = *flow;
-	b->cseq = cseq;
-	b->expires_ms = stack_now(s) + life_ms;
-	b->expiry = (struct alarm){.fn = on_expiry, .arg = b};
-	rc = link_binding(b, life_ms);
-	if (rc < 0) {
-		free(b);
-		return rc;
-	}
+	b->stack->n_bindings++;
+	sl_gauge_add(&b->stack->m[M_BINDINGS], 1);
+	tie_set(&b->stack->ties, &b->way, tie_to_conn(&b->flow));
 	binding_free(old);
 	binding_keep(b);
-	*ret_binding = b;
-	return 0;
 }
 
-/* ---- flows that end */
-
-static bool on_flow(const struct sl_hnode *n, const void *key)
+bool bindings_have_room(const struct stack *s, const struct user *u, unsigned n)
 {
-	return sip_flow_same(&SL_CONTAINER(n, struct binding, by_flow)->flow, key);
-}
-
-void bindings_flow_gone(struct stack *s, const struct sip_flow *flow)
-{
-	struct sl_hnode *n;
-
-	while ((n = sl_htab_find(&s->flows, flow_hash(flow), on_flow, flow)))
-		binding_free(SL_CONTAINER(n, struct binding, by_flow));
-}
-
-void bindings_worker_gone(struct stack *s, uint32_t worker)
-{
-	struct sl_hnode *next;
-
-	for (struct sl_hnode *n = sl_htab_first(&s->flows); n; n = next) {
-		struct binding *b = SL_CONTAINER(n, struct binding, by_flow);
-
-		next = sl_htab_next(&s->flows, n);
-		if (b->flow.worker == worker)
-			binding_free(b);
-	}
+	return u->n_bindings + (int64_t)n <= u->conf->max_contacts &&
+	       s->n_bindings + (int64_t)n <= s->conf->max_bindings;
 }
 
 /* ---- from process to process */
@@ -232,19 +215,22 @@ void binding_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms)
 	struct user *u = stack_user(s, sl_read_lstr(r));
 	uint64_t life = sl_read_u64(r);
 	uint32_t cseq = sl_read_u32(r);
-	struct binding_text t;
+	struct binding_opts o = {.cseq = cseq, .life_ms = life - ago_ms};
 	struct sip_flow flow;
 	struct binding *b;
 
 	wire_get_flow(r, &flow);
-	t.contact = sl_read_lstr(r);
-	t.call_id = sl_read_lstr(r);
-	t.path = sl_read_lstr(r);
-	t.instance = sl_read_lstr(r);
-	t.agent = sl_read_lstr(r);
-	if (r->failed || !u || life <= ago_ms || binding_find(u, &t))
+	o.flow = &flow;
+	o.text.contact = sl_read_lstr(r);
+	o.text.call_id = sl_read_lstr(r);
+	o.text.path = sl_read_lstr(r);
+	o.text.instance = sl_read_lstr(r);
+	o.text.agent = sl_read_lstr(r);
+	if (r->failed || !u || life <= ago_ms || binding_find(u, &o.text))
 		return; /* what is here already is newer */
-	if (binding_set(s, u, &t, &flow, cseq, life - ago_ms, &b) < 0)
+	if (bindings_have_room(s, u, 1) && binding_new(s, u, &o, &b) == 0)
+		binding_enter(b);
+	else
 		sl_log(SL_LOG_WARN, "sip-gateway", "a registration of %.*s could not be taken over",
 		       SL_FMT(u->conf->name));
 }

@@ -48,6 +48,23 @@ int party_enter_table(struct party *p)
 	return rc;
 }
 
+/* A trunk is reached by a new connection when the one of its dialog has ended; a phone comes back
+ * by one of its own (find_flow). */
+static void on_way_gone(struct tie *way)
+{
+	struct party *p = SL_CONTAINER(way, struct party, way);
+
+	if (p->trunk)
+		party_reach(p, &p->trunk->flow);
+}
+
+void party_reach(struct party *p, const struct sip_flow *flow)
+{
+	p->flow = *flow;
+	p->way.fn = on_way_gone;
+	tie_set(&p->call->stack->ties, &p->way, tie_to_conn(flow));
+}
+
 /* The value of From or To without its tag, which we write ourselves */
 static struct sl_str without_tag(struct sl_str value)
 {
@@ -71,7 +88,7 @@ int party_dialog_from_request(struct party *p, const struct sip_msg *m)
 	     keep_text(&p->target, message_contact(m)) &&
 	     keep_text(&p->routes, sl_buf_view(&routes));
 	sl_buf_free(&routes);
-	p->flow = m->flow;
+	party_reach(p, &m->flow);
 	p->remote_cseq = m->peek.cseq;
 	p->cseq = 1;
 	p->allows_update = message_allows(m, "UPDATE");
@@ -104,7 +121,7 @@ void party_dialog_from_response(struct party *p, const struct sip_msg *m)
 	if (m->peek.status >= 200)
 		(void)keep_text(&p->routes, sl_buf_view(&routes));
 	sl_buf_free(&routes);
-	p->flow = m->flow;
+	party_reach(p, &m->flow);
 }
 
 void party_put_contact(struct party *p, struct sl_buf *b)
@@ -134,7 +151,7 @@ static void find_flow(struct party *p)
 			return;
 	for (const struct binding *b = p->user->bindings; b; b = b->next)
 		if (p->target && sl_str_eq(b->contact, sl_str_c(p->target)))
-			p->flow = b->flow;
+			party_reach(p, &b->flow);
 }
 
 void party_begin(struct party *p, struct sl_buf *b, const char *method, uint32_t cseq,
@@ -227,6 +244,7 @@ void party_free(struct party *p)
 	session_stop(p);
 	video_stop(p);
 	text_no_more(p);
+	tie_cut(&s->ties, &p->way);
 	if (p->in_table)
 		sl_htab_remove(&s->dialogs, &p->by_tag);
 	if (p->leg)

@@ -299,7 +299,7 @@ static bool try_next_hop(struct party *p, const struct ctrans *t)
 	hops_shun(trunk, &t->flow.remote);
 	if (++p->n_hops >= trunk->hops.n || sl_addr_eq(&trunk->flow.remote, &t->flow.remote))
 		return false;
-	p->flow = trunk->flow;
+	party_reach(p, &trunk->flow);
 	p->has_answered_challenge = false;
 	p->inviting = NULL;
 	return send_invite(p, NULL) == 0;

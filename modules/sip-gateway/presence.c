@@ -57,16 +57,9 @@ void user_dialogs(const struct stack *s, const struct user *u, struct event_dial
 
 /* ---- presence */
 
-static bool is_registered(const struct stack *s, const struct user *u)
+static bool is_registered(const struct user *u)
 {
-	const struct sl_htab *all = &s->browsers;
-
-	if (u->bindings)
-		return true;
-	for (struct sl_hnode *h = sl_htab_first(all); h; h = sl_htab_next(all, h))
-		if (SL_CONTAINER(h, struct browser, node)->user == u)
-			return true;
-	return false;
+	return u->bindings || u->browsers;
 }
 
 static bool talks(const struct stack *s, const struct user *u)
@@ -93,7 +86,7 @@ void user_presence(const struct stack *s, const struct user *u, struct event_pre
 			event_copy(p.note, sizeof p.note, sl_str_c(x->said.note));
 	}
 	if (!p.said)
-		p.open = is_registered(s, u);
+		p.open = is_registered(u);
 	p.said = true;
 	if (!p.activity[0] && talks(s, u))
 		event_copy(p.activity, sizeof p.activity, SL_STR("on-the-phone"));
@@ -117,15 +110,8 @@ void user_changed(struct user *u, unsigned what)
 
 static void tell_devices(const struct stack *s, const struct user *u)
 {
-	const struct sl_htab *all = &s->browsers;
-
-	for (struct sl_hnode *h = sl_htab_first(all); h; h = sl_htab_next(all, h)) {
-		const struct browser *b = SL_CONTAINER(h, struct browser, node);
-
-		if (b->user == u)
-			event_say_summary((struct stack *)s, b->peer, u->conf->name.p,
-					  &u->mailbox->said);
-	}
+	for (const struct browser *b = u->browsers; b; b = b->next_of_user)
+		event_say_summary((struct stack *)s, b->peer, u->conf->name.p, &u->mailbox->said);
 }
 
 static void put_mailbox(const struct user *u, struct sl_buf *b)

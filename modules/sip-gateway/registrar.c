@@ -12,7 +12,8 @@ enum { MAX_CONTACTS = 16, SECOND = 1000 };
 
 struct wanted {
 	struct binding_text text;
-	uint64_t life_ms; /* 0: remove */
+	uint64_t life_ms;     /* 0: remove */
+	struct binding *made; /* owned until it is entered */
 };
 
 struct registration {
@@ -98,6 +99,8 @@ static int read_contacts(struct registration *r)
 	}
 	if (r->star && (r->n > 0 || default_seconds(r) != 0))
 		return -SL_EPARSE; /* "*" removes all, and stands alone */
+	if (rc == 0 && (sl_buf_ok(&r->path) < 0 || sl_buf_ok(&r->keys) < 0))
+		return -SL_EPARSE; /* longer than anything that could be sent there */
 	return rc;
 }
 
@@ -107,30 +110,93 @@ static bool is_old(const struct registration *r, const struct binding *b)
 	return sl_str_eq(b->call_id, r->m->peek.call_id) && b->cseq >= r->m->peek.cseq;
 }
 
-static int apply_one(struct registration *r, struct wanted *w)
+static int check_order(const struct registration *r)
 {
-	struct binding *old = binding_find(r->user, &w->text), *b;
+	for (const struct binding *b = r->star ? r->user->bindings : NULL; b; b = b->next)
+		if (is_old(r, b))
+			return -SL_EEXIST;
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct binding *b = binding_find(r->user, &r->contacts[i].text);
 
-	if (old && is_old(r, old))
-		return -SL_EEXIST;
-	if (w->life_ms == 0) {
-		binding_free(old);
-		return 0;
+		if (b && is_old(r, b))
+			return -SL_EEXIST;
 	}
-	w->text.call_id = r->m->peek.call_id;
-	w->text.path = sl_buf_view(&r->path);
-	w->text.agent = r->m->peek.user_agent;
-	return binding_set(r->s, r->user, &w->text, &r->m->flow, r->m->peek.cseq, w->life_ms, &b);
+	return 0;
 }
 
-static int apply(struct registration *r)
+static bool is_named_again(const struct registration *r, unsigned i)
 {
+	for (unsigned k = i + 1; k < r->n; k++)
+		if (binding_is_same(&r->contacts[i].text, &r->contacts[k].text))
+			return true;
+	return false;
+}
+
+/* What there would be more than there is; of a contact that is named twice the last word counts. */
+static int check_room(const struct registration *r)
+{
+	int more = 0;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		bool is_there = binding_find(r->user, &r->contacts[i].text) != NULL;
+
+		if (!is_named_again(r, i))
+			more += (r->contacts[i].life_ms > 0) - is_there;
+	}
+	if (more > 0 && !bindings_have_room(r->s, r->user, (unsigned)more))
+		return -SL_ELIMIT;
+	return 0;
+}
+
+static int make_all(struct registration *r)
+{
+	struct binding_opts o = {.flow = &r->m->flow, .cseq = r->m->peek.cseq};
 	int rc = 0;
 
+	for (unsigned i = 0; rc == 0 && i < r->n; i++) {
+		struct wanted *w = &r->contacts[i];
+
+		if (w->life_ms == 0)
+			continue;
+		o.life_ms = w->life_ms;
+		o.text = w->text;
+		o.text.call_id = r->m->peek.call_id;
+		o.text.path = sl_buf_view(&r->path);
+		o.text.agent = r->m->peek.user_agent;
+		rc = binding_new(r->s, r->user, &o, &w->made);
+	}
+	return rc;
+}
+
+static void enter_all(struct registration *r)
+{
 	while (r->star && r->user->bindings)
 		binding_free(r->user->bindings);
-	for (unsigned i = 0; rc == 0 && i < r->n; i++)
-		rc = apply_one(r, &r->contacts[i]);
+	for (unsigned i = 0; i < r->n; i++) {
+		struct wanted *w = &r->contacts[i];
+
+		if (w->made)
+			binding_enter(w->made);
+		else
+			binding_free(binding_find(r->user, &w->text));
+	}
+}
+
+/* All of it or nothing (section 10.3, step 7): first whatever can fail. */
+static int apply(struct registration *r)
+{
+	int rc = check_order(r);
+
+	if (rc == 0)
+		rc = check_room(r);
+	if (rc == 0)
+		rc = make_all(r);
+	if (rc == 0) {
+		enter_all(r);
+		return 0;
+	}
+	for (unsigned i = 0; i < r->n; i++)
+		binding_drop(r->contacts[i].made);
 	return rc;
 }
 

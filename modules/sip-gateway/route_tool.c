@@ -61,7 +61,17 @@ static void print_passed_over(const struct sip_conf *conf, const struct dial_cal
 	}
 }
 
-static void print_target(const struct dial_target *t)
+/* What $1 made of it may be there or not, which no check of the configuration can tell. */
+static const char *doubt(const struct sip_conf *conf, const struct dial_target *t)
+{
+	if (t->kind == DIAL_USER && !sip_conf_user(conf, sl_str_c(t->name)))
+		return ", which is no user of this node (480)";
+	if (t->kind == DIAL_TRUNK && !sip_conf_trunk(conf, sl_str_c(t->name)))
+		return ", which is no trunk of this node (503)";
+	return "";
+}
+
+static void print_target(const struct sip_conf *conf, const struct dial_target *t)
 {
 	printf("  -> %s", dial_kind_name(t->kind));
 	if (t->kind == DIAL_REJECT)
@@ -72,7 +82,19 @@ static void print_target(const struct dial_target *t)
 		printf(", as %s", t->number);
 	if (t->weight)
 		printf(", with weight %u", t->weight);
-	putchar('\n');
+	puts(doubt(conf, t));
+}
+
+static void print_refusal(const struct sip_conf *conf, int rc)
+{
+	printf("nobody: the call is refused with %d\n", rc == -SL_EDENIED ? 403 : 404);
+	for (size_t i = 0; i < conf->trunks.n; i++) {
+		const struct trunk_conf *t = SL_LIST_AT(conf->trunks, struct trunk_conf, i);
+
+		if (t->accounts)
+			printf("but of a browser that is registered at %.*s it goes there\n",
+			       SL_FMT(t->name));
+	}
 }
 
 static int explain(const struct sip_conf *conf, const struct dial_call *call)
@@ -88,9 +110,9 @@ static int explain(const struct sip_conf *conf, const struct dial_call *call)
 		puts("no route matches; it is a name of this node");
 	}
 	for (unsigned i = 0; rc == 0 && i < r.n_targets; i++)
-		print_target(&r.targets[i]);
+		print_target(conf, &r.targets[i]);
 	if (rc < 0)
-		printf("nobody: the call is refused with %d\n", rc == -SL_EDENIED ? 403 : 404);
+		print_refusal(conf, rc);
 	return rc < 0;
 }
 

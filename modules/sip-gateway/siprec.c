@@ -81,7 +81,7 @@ static struct party *new_leg(struct siprec *r, struct trunk *t)
 	if (!p)
 		return NULL;
 	p->trunk = t;
-	p->flow = t->flow;
+	party_reach(p, &t->flow);
 	p->profile = (enum sip_profile)t->conf->profile;
 	(void)sl_str_copy(p->name, sizeof p->name, r->call->stack->conf->siprec.to);
 	return p;

@@ -4,7 +4,8 @@
  *
  * It acts through struct stack_io alone, so that tests drive it by texts in virtual time.
  *
- *     stack.c      what comes in, to whom it goes          alarm.c      timers
+ *     stack.c      life, users, messages of workers        incoming.c   SIP, and to whom it goes
+ *     alarm.c      timers                                  tie.c        what hangs on connections
  *     strans.c     server transactions (RFC 3261 s. 17.2)  ctrans.c     client transactions (17.1)
  *     auth.c       who asks                                nonce.c      how often, and when
  *     registrar.c  REGISTER
@@ -23,8 +24,10 @@
 #include "locate.h"
 #include "message.h"
 #include "nonce.h"
+#include "tie.h"
 #include "wire.h"
 
+struct browser;
 struct call;
 struct ctrans;
 struct party;
@@ -76,7 +79,7 @@ struct stack {
 	struct sl_htab legs;	       /* parties by leg */
 	struct sl_htab users;	       /* struct user by name */
 	struct user *all_users;
-	struct sl_htab flows; /* struct binding by connection */
+	struct sl_htab ties;  /* what hangs on connections and clients: tie.h */
 	uint32_t n_bindings;
 	struct trunk *trunks;	 /* conf->trunks.n */
 	struct sl_htab browsers; /* by peer: browsers.c */
@@ -115,6 +118,7 @@ struct user {
 	struct sl_hnode node;
 	const struct user_conf *conf;
 	struct binding *bindings;
+	struct browser *browsers; /* its devices without SIP */
 	uint32_t n_calls, n_bindings;
 	uint32_t worker; /* that has the media of its calls */
 	struct rate rate, texts;
@@ -146,6 +150,8 @@ static inline uint64_t stack_now(const struct stack *s)
 struct user *stack_user(const struct stack *s, struct sl_str name);
 /* A SIP message on a flow. Negative: it will not arrive. */
 int stack_send(struct stack *s, const struct sip_flow *flow, struct sl_str message);
+/* ---- incoming.c: raw is a message that the edge has let through */
+void incoming_message(struct stack *s, const struct sip_flow *flow, struct sl_str raw);
 /* The part of Via and Contact that says where we are on this flow: host:port */
 void stack_put_here(struct stack *s, struct sl_buf *b, const struct sip_flow *flow);
 
@@ -233,6 +239,7 @@ struct ctrans {
 	bool invite, cancel_wanted, cancelled;
 	bool unfinished; /* counted in stack.n_unfinished */
 	bool was_udp; /* went by TCP for its length alone */
+	struct tie way; /* to the connection that it went by, or the address */
 	struct kept_place kept; /* ring.c */
 	ctrans_fn *fn;
 	void *arg;
@@ -249,8 +256,6 @@ void ctrans_input(struct ctrans *t, const struct sip_msg *m);
 void ctrans_cancel(struct ctrans *t);
 /* Nobody answers for so long: as if for ever */
 void ctrans_hurry(struct ctrans *t, uint64_t ms);
-/* A connection has ended or could not be made: what waits for a first answer there fails. */
-void ctrans_flow_gone(struct stack *s, const struct sip_flow *flow);
 void ctrans_release(struct ctrans *t);
 void ctrans_free(struct ctrans *t);
 
@@ -284,8 +289,7 @@ void registrar_request(struct stack *s, const struct sip_msg *m);
 /* A contact of a user. */
 struct binding {
 	struct binding *next; /* of the user */
-	struct sl_hnode by_flow;
-	bool on_flow; /* by_flow is in the table */
+	struct tie way; /* it ends with its connection */
 	struct stack *stack;
 	struct user *user;
 	struct sip_flow flow;
@@ -299,17 +303,28 @@ struct binding {
 struct binding_text {
 	struct sl_str contact, call_id, path, instance, agent;
 };
-/* One that has this contact, or this instance and its registration (RFC 5626); NULL: none */
+/* Do they name one device, or one flow of it (RFC 5626)? By instance, else by contact */
+bool binding_is_same(const struct binding_text *a, const struct binding_text *b);
+/* The one that is the same; NULL: none */
 struct binding *binding_find(const struct user *u, const struct binding_text *t);
-/* Replaces the one that binding_find finds. -SL_ELIMIT: too many; -SL_ENOMEM */
-SL_MUST_CHECK int binding_set(struct stack *s, struct user *u, const struct binding_text *t,
-			      const struct sip_flow *flow, uint32_t cseq, uint64_t life_ms,
+/* Made, and not known to anybody before binding_enter, which replaces the same one and does not
+ * fail; binding_drop: it is not wanted, or NULL. -SL_ENOMEM */
+struct binding_opts {
+	struct binding_text text;
+	const struct sip_flow *flow;
+	uint32_t cseq;
+	uint64_t life_ms;
+};
+SL_MUST_CHECK int binding_new(struct stack *s, struct user *u, const struct binding_opts *o,
 			      struct binding **ret_binding);
+void binding_enter(struct binding *b);
+void binding_drop(struct binding *b);
+/* Is there room for n more of this user? */
+bool bindings_have_room(const struct stack *s, const struct user *u, unsigned n);
+/* One that has been entered */
 void binding_free(struct binding *b);
 /* Another flow to the same device has been registered since: that one is used. */
 bool binding_is_spare(const struct binding *b);
-void bindings_flow_gone(struct stack *s, const struct sip_flow *flow);
-void bindings_worker_gone(struct stack *s, uint32_t worker);
 /* For the process that follows, one message each */
 void bindings_export(struct stack *s, uint32_t to);
 void bindings_import(struct stack *s, struct sl_str data);
@@ -424,8 +439,6 @@ void calls_invite(struct stack *s, const struct sip_msg *m);
 void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
 void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
 void calls_leg_event(struct stack *s, struct sl_str data);
-/* Dialogs of trunks are reached by a new connection. */
-void calls_flow_gone(struct stack *s, const struct sip_flow *flow);
 /* Ends those whose media was there. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);

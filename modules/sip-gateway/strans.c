@@ -317,6 +317,8 @@ void strans_again(struct strans *t, const struct sip_msg *m)
 		arm(t, &t->end, sip_flow_is_reliable(&t->flow) ? 0 : SIP_T4);
 		return;
 	}
+	if (sip_flow_is_reliable(&m->flow)) /* over a stream nobody repeats but who lost the last */
+		t->flow = message_reply_flow(m);
 	send_last(t);
 }
 

@@ -175,17 +175,43 @@ int stream_preread(void *ctx, struct sl_conn *conn)
 
 /* One is used for all requests there. Over TLS, those of one trunk: another has another name to be
  * checked. */
+static bool leads_there(const struct sl_hnode *n, const void *key)
+{
+	const struct edge_conn *c = SL_CONTAINER(n, struct edge_conn, by_remote);
+	const struct sip_flow *flow = key;
+
+	return c->transport == flow->transport && sl_addr_eq(&c->remote, &flow->remote) &&
+	       (c->transport != SIP_TLS || c->peer == flow->peer);
+}
+
+static uint64_t remote_hash(const struct sl_addr *a)
+{
+	return sl_hash(a->ip, a->family == 6 ? 16 : 4) + a->port;
+}
+
 static struct edge_conn *find_outgoing(struct edge *e, const struct sip_flow *flow)
 {
-	for (struct sl_hnode *n = sl_htab_first(&e->conns); n; n = sl_htab_next(&e->conns, n)) {
-		struct edge_conn *c = SL_CONTAINER(n, struct edge_conn, by_id);
+	struct sl_hnode *n =
+		sl_htab_find(&e->outgoing, remote_hash(&flow->remote), leads_there, flow);
 
-		if (c->outgoing && c->transport == flow->transport &&
-		    sl_addr_eq(&c->remote, &flow->remote) &&
-		    (c->transport != SIP_TLS || c->peer == flow->peer))
-			return c;
+	return n ? SL_CONTAINER(n, struct edge_conn, by_remote) : NULL;
+}
+
+static struct edge_conn *new_outgoing(struct edge *e, const struct sip_flow *flow)
+{
+	struct edge_conn *c = edge_conn_new(e, flow->transport);
+
+	if (!c)
+		return NULL;
+	c->peer = flow->peer;
+	c->remote = flow->remote;
+	c->local = flow->local; /* where we listen, not where this one leaves from: for Contact */
+	if (sl_htab_insert(&e->outgoing, &c->by_remote, remote_hash(&c->remote)) < 0) {
+		edge_conn_free(c);
+		return NULL;
 	}
-	return NULL;
+	c->outgoing = true;
+	return c;
 }
 
 static const struct trunk_conf *find_trunk(const struct edge *e, uint32_t peer, size_t *ret_index)
@@ -298,13 +324,9 @@ int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str messa
 		return -SL_EUNSUPP;
 	if (c)
 		return edge_conn_send(c, message);
-	c = edge_conn_new(e, flow->transport);
+	c = new_outgoing(e, flow);
 	if (!c)
 		return -SL_ENOMEM;
-	c->outgoing = true;
-	c->peer = flow->peer;
-	c->remote = flow->remote;
-	c->local = flow->local; /* where we listen, not where this one leaves from: for Contact */
 	rc = begin_connect(c);
 	if (rc == 0)
 		return edge_conn_send(c, message);
@@ -315,7 +337,7 @@ int stream_send(struct edge *e, const struct sip_flow *flow, struct sl_str messa
 /* A connection that is closed says so later, when there is no edge any more. */
 static void detach(struct edge_conn *c)
 {
-	sl_htab_remove(&c->edge->conns, &c->by_id);
+	edge_conn_forget(c);
 	sl_buf_free(&c->waiting);
 	c->edge = NULL;
 	sl_conn_close(c->conn, SL_CLOSE_OURS);

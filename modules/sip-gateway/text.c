@@ -86,13 +86,10 @@ static void answer(struct text *x, unsigned status)
 
 static unsigned clients_take(const struct text *x, const struct user *u)
 {
-	struct sl_htab *all = &x->stack->browsers;
 	unsigned n = 0;
 
-	for (struct sl_hnode *h = sl_htab_first(all); h; h = sl_htab_next(all, h)) {
-		const struct browser *b = SL_CONTAINER(h, struct browser, node);
-
-		if (b->user != u || b->peer == x->peer)
+	for (const struct browser *b = u->browsers; b; b = b->next_of_user) {
+		if (b->peer == x->peer)
 			continue;
 		text_to_client(x, b->peer);
 		n++;

@@ -132,17 +132,8 @@ static void name_sender(struct text *x, const struct sip_msg *m, const struct au
 static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		  const struct auth_who *who)
 {
-	struct sl_str called = called_of(m);
-	struct text *x = text_new(s, m->body, called);
-	const struct dial_call dial = {
-		.called = called,
-		.caller = who->user ? who->user->conf->name : m->peek.from_user,
-		.source = who->user    ? DIAL_FROM_USER
-			  : who->trunk ? DIAL_FROM_TRUNK
-				       : DIAL_FROM_STRANGER,
-		.trunk = who->trunk ? who->trunk->conf->name : SL_STR_NULL,
-		.head = {m->raw.p, m->peek.head_len},
-	};
+	const struct dial_call dial = dial_of(m, who);
+	struct text *x = text_new(s, m->body, dial.called);
 	int rc;
 
 	if (!x) {

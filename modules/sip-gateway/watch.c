@@ -3,8 +3,7 @@
  * clients without SIP.
  *
  * Users may watch each other; a mailbox is its user's alone. A subscription ends with its time,
- * with its connection, when a NOTIFY finds nobody, and is handed on like a registration when this
- * process is followed by another.
+ * with its connection, or when a NOTIFY finds nobody.
  */
 #include "event.h"
 
@@ -21,21 +20,29 @@ static bool has_tag(const struct sl_hnode *n, const void *key)
 			 *(const struct sl_str *)key);
 }
 
-static struct watch *find(const struct stack *s, struct sl_str tag)
+struct watch *watch_by_tag(const struct stack *s, struct sl_str tag)
 {
 	struct sl_hnode *n = sl_htab_find(&s->watches, sl_hash(tag.p, tag.len), has_tag, &tag);
 
 	return n ? SL_CONTAINER(n, struct watch, node) : NULL;
 }
 
+static void link_watch(struct watch *w)
+{
+	w->next = w->of->watches;
+	w->at = &w->of->watches;
+	if (w->next)
+		w->next->at = &w->next;
+	w->of->watches = w;
+}
+
 static void unlink_watch(struct watch *w)
 {
-	struct watch **at = w->of ? &w->of->watches : NULL;
-
-	while (at && *at && *at != w)
-		at = &(*at)->next;
-	if (at && *at)
-		*at = w->next;
+	if (w->at)
+		*w->at = w->next;
+	if (w->at && w->next)
+		w->next->at = w->at;
+	w->at = NULL;
 	if (w->by)
 		w->by->n_watches--;
 	w->of = w->by = NULL;
@@ -46,6 +53,7 @@ void watch_free(struct watch *w)
 	struct stack *s = w->stack;
 
 	unlink_watch(w);
+	tie_cut(&s->ties, &w->way);
 	stack_forget(s, &w->kept);
 	ctrans_release(w->asking);
 	alarm_cancel(&s->alarms, &w->expiry);
@@ -71,7 +79,20 @@ static void on_expiry(struct alarm *a)
 	watch_end(a->arg, "timeout");
 }
 
-static struct watch *watch_new(struct stack *s, struct user *of, enum event_package package)
+/* It ends with its client, or its connection, in silence: nobody hears its last word. */
+static void on_way_gone(struct tie *way)
+{
+	watch_free(SL_CONTAINER(way, struct watch, way));
+}
+
+static void tie(struct watch *w)
+{
+	w->way.fn = on_way_gone;
+	tie_set(&w->stack->ties, &w->way,
+		w->peer ? tie_to_peer(w->peer) : tie_to_conn(&w->path.flow));
+}
+
+struct watch *watch_new(struct stack *s, struct user *of, enum event_package package)
 {
 	struct watch *w = calloc(1, sizeof *w);
 
@@ -85,8 +106,7 @@ static struct watch *watch_new(struct stack *s, struct user *of, enum event_pack
 	return w;
 }
 
-/* From here on it is watch_free's. */
-static int enter(struct watch *w, struct user *by)
+int watch_enter(struct watch *w, struct user *by)
 {
 	struct stack *s = w->stack;
 	int rc = sl_htab_insert(&s->watches, &w->node, sl_hash(w->path.tag, strlen(w->path.tag)));
@@ -99,14 +119,14 @@ static int enter(struct watch *w, struct user *by)
 	w->by = by;
 	if (by)
 		by->n_watches++;
-	w->next = w->of->watches;
-	w->of->watches = w;
+	link_watch(w);
+	tie(w);
 	s->n_watches++;
 	sl_gauge_add(&s->m[M_WATCHES], 1);
 	return 0;
 }
 
-static int set_expiry(struct watch *w, uint64_t ms)
+int watch_set_expiry(struct watch *w, uint64_t ms)
 {
 	w->expires_ms = stack_now(w->stack) + ms;
 	return alarm_set(&w->stack->alarms, &w->expiry, ms);
@@ -216,12 +236,12 @@ static void begin(struct stack *s, struct strans *t, const struct sip_msg *m,
 		strans_answer(t, 500);
 		return;
 	}
-	if (enter(w, who->user) < 0) {
+	if (watch_enter(w, who->user) < 0) {
 		strans_answer(t, 500);
 		return;
 	}
 	answer(w, t, wish->ms);
-	if (wish->ms == 0 || set_expiry(w, wish->ms) < 0)
+	if (wish->ms == 0 || watch_set_expiry(w, wish->ms) < 0)
 		watch_end(w, "timeout"); /* asked once */
 	else
 		watch_tell(w);
@@ -269,8 +289,9 @@ static void refresh(struct watch *w, struct strans *t, const struct sip_msg *m)
 	}
 	w->path.remote_cseq = m->peek.cseq;
 	event_path_refresh(&w->path, m);
+	tie(w);
 	answer(w, t, wish.ms);
-	if (wish.ms == 0 || set_expiry(w, wish.ms) < 0)
+	if (wish.ms == 0 || watch_set_expiry(w, wish.ms) < 0)
 		watch_end(w, "timeout");
 	else
 		watch_tell(w);
@@ -278,7 +299,7 @@ static void refresh(struct watch *w, struct strans *t, const struct sip_msg *m)
 
 bool watch_refresh(struct stack *s, const struct sip_msg *m)
 {
-	struct watch *w = find(s, m->peek.to_tag);
+	struct watch *w = watch_by_tag(s, m->peek.to_tag);
 	struct strans *t;
 
 	if (!w || w->peer || w->reason || !event_path_has(&w->path, m))
@@ -286,19 +307,6 @@ bool watch_refresh(struct stack *s, const struct sip_msg *m)
 	if (strans_new(s, m, &t) == 0)
 		refresh(w, t, m);
 	return true;
-}
-
-void watches_flow_gone(struct stack *s, const struct sip_flow *flow)
-{
-	struct sl_hnode *next;
-
-	for (struct sl_hnode *n = sl_htab_first(&s->watches); n; n = next) {
-		struct watch *w = SL_CONTAINER(n, struct watch, node);
-
-		next = sl_htab_next(&s->watches, n);
-		if (!w->peer && w->path.flow.conn && sip_flow_same(&w->path.flow, flow))
-			watch_free(w);
-	}
 }
 
 /* ---- of clients */
@@ -309,15 +317,6 @@ static struct watch *find_client(const struct user *u, uint64_t peer, enum event
 		if (w->peer == peer && w->package == package)
 			return w;
 	return NULL;
-}
-
-static unsigned count_client(const struct stack *s, uint64_t peer)
-{
-	unsigned n = 0;
-
-	for (struct sl_hnode *h = sl_htab_first(&s->watches); h; h = sl_htab_next(&s->watches, h))
-		n += SL_CONTAINER(h, struct watch, node)->peer == peer;
-	return n;
 }
 
 unsigned watch_by_client(struct browser *b, struct stack *s, struct user *u,
@@ -334,7 +333,7 @@ unsigned watch_by_client(struct browser *b, struct stack *s, struct user *u,
 	if (w || !on)
 		return 200;
 	if (s->n_watches >= (uint64_t)s->conf->max_watches ||
-	    count_client(s, b->peer) >= (uint64_t)s->conf->max_watches_user)
+	    tie_count(&s->ties, tie_to_peer(b->peer), on_way_gone) >= s->conf->max_watches_user)
 		return 503;
 	w = watch_new(s, u, package);
 	if (!w || sip_name_new(w->path.tag, s->owner) < 0) {
@@ -342,7 +341,7 @@ unsigned watch_by_client(struct browser *b, struct stack *s, struct user *u,
 		return 500;
 	}
 	w->peer = b->peer;
-	if (enter(w, NULL) < 0)
+	if (watch_enter(w, NULL) < 0)
 		return 500;
 	watch_tell(w);
 	return 200;
@@ -350,126 +349,7 @@ unsigned watch_by_client(struct browser *b, struct stack *s, struct user *u,
 
 void watches_client_left(struct stack *s, uint64_t peer)
 {
-	struct sl_hnode *next;
-
-	for (struct sl_hnode *n = sl_htab_first(&s->watches); n; n = next) {
-		struct watch *w = SL_CONTAINER(n, struct watch, node);
-
-		next = sl_htab_next(&s->watches, n);
-		if (w->peer == peer)
-			watch_free(w);
-	}
-}
-
-/* ---- from process to process */
-
-static void put(const struct watch *w, struct sl_buf *b)
-{
-	uint64_t now = stack_now(w->stack);
-
-	sl_buf_lstr(b, w->of->conf->name);
-	sl_buf_u8(b, (uint8_t)w->package);
-	sl_buf_lstr(b, sl_str_c(w->id));
-	sl_buf_lstr(b, w->by ? w->by->conf->name : SL_STR_NULL);
-	sl_buf_u64(b, w->peer);
-	sl_buf_u64(b, w->expires_ms > now ? w->expires_ms - now : 0);
-	sl_buf_u32(b, w->version);
-	event_path_put(&w->path, b);
-}
-
-void watch_keep(struct watch *w)
-{
-	struct stack *s = w->stack;
-
-	if (w->peer || w->reason)
-		return; /* clients register anew, and say so again */
-	stack_keep_begin(s, &w->kept, w->path.flow.worker, KEPT_WATCH);
-	put(w, &s->out);
-	stack_keep_end(s, &w->kept);
-}
-
-static struct watch *read_watch(struct stack *s, struct sl_reader *r, uint64_t *ret_life,
-				struct user **ret_by)
-{
-	struct user *of = stack_user(s, sl_read_lstr(r));
-	unsigned package = sl_read_u8(r);
-	struct watch *w = package < EVENT_N ? watch_new(s, of, (enum event_package)package) : NULL;
-	int rc;
-
-	if (!w)
-		return NULL;
-	(void)sl_str_copy(w->id, sizeof w->id, sl_read_lstr(r));
-	*ret_by = stack_user(s, sl_read_lstr(r));
-	w->peer = sl_read_u64(r);
-	*ret_life = sl_read_u64(r);
-	w->version = sl_read_u32(r);
-	rc = event_path_get(&w->path, r);
-	if (!w->peer ? rc == 0 : w->path.tag[0] && !r->failed)
-		return w;
-	event_path_free(&w->path);
-	free(w);
-	return NULL;
-}
-
-/* Of a user that is not there any more: its watcher hears that nothing will come. */
-static void say_no_resource(struct watch *w)
-{
-	struct stack *s = w->stack;
-
-	if (w->peer ||
-	    sl_htab_insert(&s->watches, &w->node, sl_hash(w->path.tag, strlen(w->path.tag))) < 0) {
-		event_path_free(&w->path);
-		free(w);
-		return;
-	}
-	s->n_watches++;
-	sl_gauge_add(&s->m[M_WATCHES], 1);
-	watch_end(w, "noresource");
-}
-
-void watch_take(struct stack *s, struct sl_reader *r, uint64_t ago_ms)
-{
-	struct user *by = NULL;
-	uint64_t life = 0;
-	struct watch *w = read_watch(s, r, &life, &by);
-
-	if (!w)
-		return;
-	if (!w->of) {
-		say_no_resource(w);
-		return;
-	}
-	if (find(s, sl_str_c(w->path.tag)) || (!w->peer && life <= ago_ms)) {
-		event_path_free(&w->path);
-		free(w);
-		return;
-	}
-	if (enter(w, by) < 0)
-		return;
-	if (!w->peer && set_expiry(w, life - ago_ms) < 0)
-		watch_end(w, "timeout");
-	else
-		watch_tell(w);
-}
-
-/* From now on they are the other's. */
-void watches_export(struct stack *s, uint32_t to)
-{
-	struct sl_hnode *next;
-
-	for (struct sl_hnode *n = sl_htab_first(&s->watches); n; n = next) {
-		struct watch *w = SL_CONTAINER(n, struct watch, node);
-
-		next = sl_htab_next(&s->watches, n);
-		if (w->reason)
-			continue;
-		sl_buf_reset(&s->out);
-		put(w, &s->out);
-		if (sl_buf_ok(&s->out) == 0)
-			(void)s->io->tell(s->io->arg, to, WIRE_WATCH,
-					  &s->out); /* lost: its next refresh is 481 */
-		watch_free(w);
-	}
+	tie_ended(&s->ties, tie_to_peer(peer));
 }
 
 void watches_free(struct stack *s)

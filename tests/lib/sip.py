@@ -17,6 +17,11 @@ T1 = 1.0  # seconds until a datagram that nothing answers is sent again: twice R
 rng = random.Random(7)
 
 
+def octets(text):
+    """What is sent may be text or, where it is no text, bytes."""
+    return text if isinstance(text, bytes) else text.encode()
+
+
 def token(n=8):
     return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(n))
 
@@ -59,7 +64,7 @@ class Udp:
         self.server, self.here = server, self.sock.getsockname()[:2]
 
     def send(self, text):
-        self.sock.sendto(text.encode(), self.server)
+        self.sock.sendto(octets(text), self.server)
 
     def recv(self, timeout):
         self.sock.settimeout(timeout)
@@ -82,7 +87,7 @@ class Tcp:
             self.sock, self.via = context.wrap_socket(self.sock), "TLS"
 
     def send(self, text):
-        self.sock.sendall(text.encode())
+        self.sock.sendall(octets(text))
 
     def recv(self, timeout):
         self.sock.settimeout(timeout)
@@ -122,7 +127,7 @@ class WebSocket:
         assert b" 101 " in self.answer.split(b"\r\n")[0], self.answer
 
     def send(self, text):
-        data, mask = text.encode(), os.urandom(4)
+        data, mask = octets(text), os.urandom(4)
         n = len(data)
         head = struct.pack("!BB", 0x81, 0x80 | n) if n < 126 else struct.pack("!BBH", 0x81, 0x80 | 126, n)
         self.sock.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
