@@ -10,14 +10,10 @@
  */
 #include "sfu.h"
 
-#include <sluice/vla.h>
-
 enum {
 	NO_PT = 0xff,
 	KEY_REPEAT_MS = 200,
 	JUMP = 1000, /* packets of audio that nobody would wait for: its publisher counts anew */
-	MAX_TOLD_KBPS = 1000000,
-	AWAY_MS = 1000,	   /* an encoding without packets for so long begins anew */
 	HOLD_SUBS = 8,	   /* receivers from which on it is worth waiting for more packets, */
 	HOLD_ENOUGH = 16,  /* up to so many, */
 	HOLD_NS = 1000000, /* and for so long, as long as packets are not farther apart */
@@ -25,57 +21,11 @@ enum {
 
 /* ---- in */
 
-/* Spatial layers above this one; each is twice as wide. */
-static unsigned n_above(const struct sl_frame_info *i)
+/* Other workers choose by the sizes what they fetch. */
+static void tell_size(struct track *t, bool resized)
 {
-	unsigned n = i->n_spatial < SL_MAX_SPATIAL ? i->n_spatial : SL_MAX_SPATIAL;
-
-	return n > i->spatial ? n - 1 - i->spatial : 0;
-}
-
-/* Of its largest picture */
-static void note_size(struct track *t, struct encoding_rate *r, unsigned width, unsigned height)
-{
-	if ((r->width == width && r->height == height) || width > UINT16_MAX || height > UINT16_MAX)
-		return;
-	r->width = (uint16_t)width;
-	r->height = (uint16_t)height;
-	if (t->publisher->here) /* others choose by it what they fetch */
+	if (resized && t->publisher->here)
 		trunk_track(t);
-}
-
-static void count_rate(struct track *t, const struct pending *k, uint32_t bytes, uint64_t now_ms)
-{
-	struct encoding_rate *r = &t->rate[k->encoding];
-	unsigned s = k->info.spatial < SL_MAX_SPATIAL ? k->info.spatial : SL_MAX_SPATIAL - 1;
-	unsigned l = k->info.temporal < SL_MAX_TEMPORAL ? k->info.temporal : SL_MAX_TEMPORAL - 1;
-
-	r->bytes[s][l] += bytes;
-	if (now_ms - r->last_ms >= AWAY_MS)
-		r->begun_ms = now_ms;
-	r->last_ms = now_ms;
-	if (!k->info.key || k->info.width == 0)
-		return;
-	note_size(t, r, k->info.width << n_above(&k->info), k->info.height << n_above(&k->info));
-}
-
-static void note_layer(struct track *t, struct encoding_rate *r, const struct sl_vla *v, unsigned e)
-{
-	unsigned made = e < v->n_streams ? v->spatial[e] : 0;
-	uint64_t kbps = 0;
-
-	if (!made) {
-		r->last_ms = 0;
-		return;
-	}
-	for (unsigned s = 0; s < SL_VLA_SPATIAL; s++) {
-		const struct sl_vla_layer *l = &v->layers[e][s];
-
-		kbps += l->kbps;
-		if (v->sized && made >> s == 1) /* the largest */
-			note_size(t, r, l->width, l->height);
-	}
-	r->told_bps = kbps < MAX_TOLD_KBPS ? (uint32_t)kbps * 1000 : 0;
 }
 
 /* What its publisher says that it makes: sizes, also of pictures that are encrypted end to end;
@@ -88,7 +38,7 @@ static void note_layers(struct track *t, struct sl_str value)
 	if (!value.p || sl_vla_read(value, &v) < 0)
 		return;
 	for (unsigned e = 0; e < t->n_encodings; e++)
-		note_layer(t, &t->rate[e], &v, e);
+		tell_size(t, encoding_told(&t->rate[e], &v, e));
 }
 
 /* RFC 6464: one byte, V and the level in -dBov. */
@@ -157,7 +107,7 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 		sfu_count(s, M_malformed);
 		return;
 	}
-	count_rate(t, k, rtp->len, sfu_now_ms(s));
+	tell_size(t, encoding_count(&t->rate[encoding], &k->info, rtp->len, sfu_now_ms(s)));
 	if (t->kind == SL_MEDIA_VIDEO) {
 		note_layers(t, sl_rtp_ext_value(rtp, SL_RTP_EXT_VIDEO_LAYERS_ALLOCATION));
 		cache_packet(t, k);

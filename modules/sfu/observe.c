@@ -35,22 +35,12 @@ static void sample_way(const struct sl_rtc *c, struct quality_sample *ret,
 	ret->rtt_us = way.rtt_us;
 }
 
-static uint64_t bps_of(const struct encoding_rate *r)
-{
-	uint64_t sum = 0;
-
-	for (unsigned s = 0; s < SL_MAX_SPATIAL; s++)
-		for (unsigned l = 0; l < SL_MAX_TEMPORAL; l++)
-			sum += r->bps[s][l];
-	return sum;
-}
-
 /* Of the encodings that somebody wants, and that have come: one that has ceased has become too much
  * for the publisher's line. */
 static void add_published(const struct track *t, struct quality_sample *up)
 {
 	for (unsigned e = 0; e < t->n_encodings; e++) {
-		uint64_t bps = bps_of(&t->rate[e]);
+		uint64_t bps = encoding_bps(&t->rate[e]);
 
 		if (!(t->told_mask >> e & 1) || t->rate[e].usual_bps == 0)
 			continue;

@@ -344,7 +344,7 @@ void track_asked(struct track *t, uint32_t mask)
 {
 	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
 		if (mask & 1u << e)
-			t->asked_ms[e] = sfu_now_ms(t->room->sfu);
+			t->rate[e].asked_ms = sfu_now_ms(t->room->sfu);
 }
 
 static void ask_key_now(struct track *t, unsigned encoding)

@@ -34,6 +34,7 @@
 #include <sluice/rtc.h>
 #include <sluice/signal.h>
 #include "allocate.h"
+#include "offer.h"
 #include "quality.h"
 
 enum {
@@ -143,16 +144,6 @@ struct pending {
 	uint8_t encoding, codec;
 };
 
-/* What one encoding of a track has cost of late. */
-struct encoding_rate {
-	uint64_t bytes[SL_MAX_SPATIAL][SL_MAX_TEMPORAL]; /* since the last look */
-	uint32_t bps[SL_MAX_SPATIAL][SL_MAX_TEMPORAL];
-	uint16_t width, height; /* of the newest key frame */
-	uint64_t begun_ms, last_ms; /* first packet since it was away; newest */
-	uint32_t usual_bps;	    /* of all its layers, when it was steady last; 0: never */
-	uint32_t told_bps;	    /* what its publisher aims at; 0: it does not say */
-};
-
 /* A worker that is sent a track, for the encodings of the mask. */
 struct link {
 	struct link *next;
@@ -188,7 +179,6 @@ struct track {
 	struct cache *cache[SL_RTC_MAX_ENCODINGS]; /* owned; NULL: nothing kept */
 	struct encoding_rate rate[SL_RTC_MAX_ENCODINGS];
 	uint8_t arriving; /* encodings, at the last look */
-	uint64_t asked_ms[SL_RTC_MAX_ENCODINGS]; /* when its publisher or home was asked to bring it */
 	struct sub *subs;
 	unsigned n_subs;
 	struct pending pending[MAX_PENDING];

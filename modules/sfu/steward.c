@@ -11,10 +11,6 @@
 
 enum {
 	RATES_MS = 500,	   /* layers are measured over this */
-	STALE_MS = 1500,   /* an encoding without packets for so long does not arrive */
-	BEHIND_MS = 400,   /* nor does one that is silent while others of its track go on */
-	STEADY_MS = 1000,  /* until the measured rate of one that begins is believed */
-	COMING_MS = 3000,  /* until what was asked for is not counted on any more */
 	IDLE_MS = 2000,	   /* idle participants are looked for so often */
 	QUIET_MS = 10000,  /* after all of these */
 	UNUSED_MS = 3000,  /* until a publisher stops a layer that nobody wants */
@@ -25,32 +21,10 @@ enum {
 
 /* ---- rates */
 
-static bool is_steady(const struct encoding_rate *r)
-{
-	return r->last_ms - r->begun_ms >= STEADY_MS;
-}
-
-static void measure_encoding(struct encoding_rate *r, uint64_t now_ms, uint64_t elapsed_ms)
-{
-	uint32_t sum = 0;
-
-	for (unsigned s = 0; s < SL_MAX_SPATIAL; s++)
-		for (unsigned l = 0; l < SL_MAX_TEMPORAL; l++) {
-			uint32_t now = (uint32_t)(r->bytes[s][l] * 8000 / elapsed_ms);
-
-			r->bps[s][l] = r->bps[s][l] ? (r->bps[s][l] * 3 + now) / 4 : now;
-			r->bytes[s][l] = 0;
-			sum += r->bps[s][l];
-		}
-	/* What is left of one that has ceased is not usual. */
-	if (is_steady(r) && now_ms - r->last_ms < BEHIND_MS)
-		r->usual_bps = sum;
-}
-
 static void measure(struct track *t, uint64_t now_ms, uint64_t elapsed_ms)
 {
 	for (unsigned e = 0; e < SL_RTC_MAX_ENCODINGS; e++)
-		measure_encoding(&t->rate[e], now_ms, elapsed_ms);
+		encoding_measure(&t->rate[e], now_ms, elapsed_ms);
 }
 
 static void measure_all(struct sfu *s)
@@ -65,165 +39,15 @@ static void measure_all(struct sfu *s)
 			measure(t, now, elapsed);
 }
 
-/* ---- the allocator's view of a track */
-
-struct view {
-	struct allocate_layer layers[ALLOCATE_MAX_LAYERS];
-	unsigned n;
-};
-
-/* A publisher whose way has become narrow leaves out the upper encodings. */
-static bool is_behind(const struct track *t, unsigned e, uint64_t now_ms)
-{
-	uint64_t since = t->rate[e].last_ms;
-
-	if (now_ms - since < BEHIND_MS)
-		return false;
-	for (unsigned i = 0; i < t->n_encodings; i++)
-		if (t->rate[i].last_ms >= since + BEHIND_MS &&
-		    now_ms - t->rate[i].last_ms < BEHIND_MS / 4)
-			return true;
-	return false;
-}
-
 /* A member's camera is not told which encodings are wanted: it has one, which comes. */
-static bool is_asked(const struct track *t, unsigned e)
+static struct offer offer_of(const struct track *t)
 {
-	return (t->publisher->here ? t->told_mask : t->wanted_mask) >> e & 1;
-}
-
-/* A stray packet of one that nobody asked for is no sign that more will follow. */
-static bool arrives(const struct track *t, unsigned e, uint64_t now_ms)
-{
-	return is_asked(t, e) && t->rate[e].last_ms > 0 && now_ms - t->rate[e].last_ms < STALE_MS &&
-	       !is_behind(t, e, now_ms);
-}
-
-static uint32_t arriving(const struct track *t, uint64_t now_ms)
-{
-	uint32_t mask = 0;
-
-	for (unsigned e = 0; e < t->n_encodings; e++)
-		mask |= (uint32_t)arrives(t, e, now_ms) << e;
-	return mask;
-}
-
-static unsigned n_spatial(const struct encoding_rate *r)
-{
-	unsigned n = 1;
-
-	for (unsigned s = 1; s < SL_MAX_SPATIAL; s++)
-		if (r->bps[s][0] > 0)
-			n = s + 1;
-	return n;
-}
-
-/* Up to and with this layer: what a subscriber of it gets. */
-static void add_layers(struct view *v, const struct encoding_rate *r, unsigned e)
-{
-	unsigned top = n_spatial(r);
-	uint32_t below = 0;
-
-	for (unsigned s = 0; s < top; s++) {
-		uint32_t sum = below;
-
-		for (unsigned l = 0; l < SL_MAX_TEMPORAL && v->n < ALLOCATE_MAX_LAYERS; l++) {
-			if (r->bps[s][l] == 0 && l > 0)
-				continue;
-			sum += r->bps[s][l];
-			v->layers[v->n++] = (struct allocate_layer){
-				.encoding = (uint8_t)e,
-				.spatial = (uint8_t)s,
-				.temporal = (uint8_t)l,
-				.width = (uint16_t)(r->width >> (top - 1 - s)),
-				.height = (uint16_t)(r->height >> (top - 1 - s)),
-				.bps = sum,
-			};
-		}
-		below = sum;
-	}
-}
-
-static void sort_layers(struct view *v)
-{
-	for (unsigned i = 1; i < v->n; i++) {
-		struct allocate_layer l = v->layers[i];
-		unsigned k = i;
-
-		for (; k > 0 && v->layers[k - 1].bps > l.bps; k--)
-			v->layers[k] = v->layers[k - 1];
-		v->layers[k] = l;
-	}
-}
-
-static bool is_smaller(const struct encoding_rate *rates, unsigned a, unsigned b)
-{
-	const struct encoding_rate *x = &rates[a], *y = &rates[b];
-
-	if (x->width == 0 || y->width == 0)
-		return a < b;
-	return (uint32_t)x->width * x->height < (uint32_t)y->width * y->height;
-}
-
-/* What it was when it came last, else what its publisher aims at or is usual; in no case more than
- * the least of a larger picture that comes: there it would be passed over for that one. */
-static uint32_t guess_bps(const struct view *v, const struct track *t, unsigned e)
-{
-	static const uint32_t usual[SL_RTC_MAX_ENCODINGS] = {150000, 500000, 1700000, 2500000};
-	uint32_t bps = t->rate[e].usual_bps;
-
-	if (bps == 0)
-		bps = t->rate[e].told_bps;
-	if (bps == 0)
-		bps = t->n_encodings == 1 ? usual[1] : usual[e];
-	for (unsigned i = 0; i < v->n; i++)
-		if (is_smaller(t->rate, e, v->layers[i].encoding) && v->layers[i].bps > 0 &&
-		    v->layers[i].bps < bps)
-			bps = v->layers[i].bps;
-	return bps;
-}
-
-/*
- * An encoding that is not fetched from another worker, or that its publisher does not make, has no
- * rate: it is offered by a guess, so that wanting it can begin, and as long as it may be on its
- * way. Where one begins, its first packets would make it look cheap.
- */
-static void add_guess(struct view *v, const struct track *t, unsigned e)
-{
-	if (v->n == ALLOCATE_MAX_LAYERS)
-		return;
-	v->layers[v->n] = (struct allocate_layer){
-		.encoding = (uint8_t)e,
-		.temporal = SL_MAX_TEMPORAL - 1,
-		.spatial = SL_MAX_SPATIAL - 1,
-		.width = t->rate[e].width, /* of before, or as its home has told */
-		.height = t->rate[e].height,
-		.bps = guess_bps(v, t, e),
+	return (struct offer){
+		.rates = t->rate,
+		.n_encodings = t->n_encodings,
+		.asked = t->publisher->here ? t->told_mask : t->wanted_mask,
+		.now_ms = sfu_now_ms(t->room->sfu),
 	};
-	v->n++;
-}
-
-static bool may_come(const struct track *t, unsigned e, uint64_t now_ms)
-{
-	return !is_asked(t, e) || now_ms - t->asked_ms[e] < COMING_MS;
-}
-
-static bool is_measured(const struct track *t, unsigned e, uint64_t now_ms)
-{
-	return arrives(t, e, now_ms) && is_steady(&t->rate[e]);
-}
-
-/* What is measured comes first: guesses look at it. */
-static void look_at(struct view *v, const struct track *t, uint64_t now_ms)
-{
-	v->n = 0;
-	for (unsigned e = 0; e < t->n_encodings; e++)
-		if (is_measured(t, e, now_ms))
-			add_layers(v, &t->rate[e], e);
-	for (unsigned e = 0; e < t->n_encodings; e++)
-		if (!is_measured(t, e, now_ms) && (arrives(t, e, now_ms) || may_come(t, e, now_ms)))
-			add_guess(v, t, e);
-	sort_layers(v);
 }
 
 /* ---- one subscriber */
@@ -271,12 +95,13 @@ static void apply(struct sub *sub, const struct allocate_track *a)
 }
 
 /* For video. Of a member's way nothing is known but what it has said of it. */
-static uint64_t budget_of(const struct participant *p, uint64_t audio_bps, const struct view *only)
+static uint64_t budget_of(const struct participant *p, uint64_t audio_bps,
+			  const struct allocate_track *only)
 {
 	struct sl_rtc_estimate e;
 
 	if (!p->sub)
-		return watch_budget(p, only && only->n > 0 ? only->layers[0].bps : 0);
+		return watch_budget(p, only && only->n_layers > 0 ? only->layers[0].bps : 0);
 	sl_rtc_get_estimate(p->sub, &e);
 	return e.target_bps > audio_bps ? e.target_bps - audio_bps : 0;
 }
@@ -284,8 +109,9 @@ static uint64_t budget_of(const struct participant *p, uint64_t audio_bps, const
 void steward_allocate(struct participant *p)
 {
 	struct allocate_track list[MAX_VIDEOS];
-	struct view views[MAX_VIDEOS];
+	struct allocate_layer layers[MAX_VIDEOS][ALLOCATE_MAX_LAYERS];
 	struct sub *subs[MAX_VIDEOS];
+	struct offer offer;
 	struct allocate_result result;
 	uint64_t now = sfu_now_ms(p->room->sfu), audio = 0;
 	unsigned n = 0;
@@ -301,12 +127,12 @@ void steward_allocate(struct participant *p)
 		}
 		if (n == MAX_VIDEOS)
 			break;
-		look_at(&views[n], sub->track, now);
+		offer = offer_of(sub->track);
 		subs[n] = sub;
 		list[n] = (struct allocate_track){
 			.state = &sub->allocated,
-			.layers = views[n].layers,
-			.n_layers = views[n].n,
+			.layers = layers[n],
+			.n_layers = offer_layers(&offer, layers[n]),
 			.width = sub->width,
 			.height = sub->height,
 			.priority = sub->priority,
@@ -316,7 +142,7 @@ void steward_allocate(struct participant *p)
 		};
 		n++;
 	}
-	allocate(list, n, budget_of(p, audio, n > 0 ? &views[0] : NULL), now, &result);
+	allocate(list, n, budget_of(p, audio, n > 0 ? &list[0] : NULL), now, &result);
 	if (p->sub)
 		sl_rtc_set_wanted(p->sub, result.wanted_bps + audio);
 	p->wanted_bps = result.all_bps + audio;
@@ -460,7 +286,8 @@ static void tell_speakers(struct room *r)
 /* Who gets an encoding that has ceased is given another without waiting. */
 static void look_for_changes(struct track *t)
 {
-	uint32_t now = arriving(t, sfu_now_ms(t->room->sfu)), before = t->arriving;
+	const struct offer offer = offer_of(t);
+	uint32_t now = offer_arriving(&offer), before = t->arriving;
 
 	t->arriving = (uint8_t)now;
 	if (!(before & ~now))
