@@ -157,3 +157,38 @@ class Kamailio:
         self.stop()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+STOCK = "/etc/kamailio/kamailio.cfg"
+LOCAL = """
+#!define WITH_AUTH
+#!define WITH_IPAUTH
+#!define WITH_USRLOCDB
+#!define DBURL "text://DIR/tables"
+MODULES
+loadmodule "db_text.so"
+listen=udp:127.0.0.1:PORT
+alias="pbx.test"
+"""
+
+
+class StockKamailio(Kamailio):
+    """With the configuration that comes with it: what our recipe says of it is switched on in kamailio-local.cfg, its tables are files, and nothing
+    else is changed. `trusted` are addresses of its table `address`."""
+
+    def __init__(self, users, trusted=()):
+        super().__init__()
+        if not os.path.exists(STOCK):
+            skip("the configuration of Kamailio's package is not there")
+        tables = os.path.join(self.dir, "tables")
+        shutil.copytree("/usr/share/kamailio/dbtext/kamailio", tables)
+        with open(os.path.join(tables, "subscriber"), "a") as f:
+            f.writelines(f"{n}:{user}:pbx.test:secret:x:x\n" for n, user in enumerate(users, 1))
+        with open(os.path.join(tables, "address"), "a") as f:
+            f.writelines(f"{n}:1:{ip}:32:0:sluice\n" for n, ip in enumerate(trusted, 1))
+        with open(STOCK) as f:
+            text = f.read()
+        with open(os.path.join(self.dir, "conf"), "w") as f:
+            f.write(text + f'\nmodparam("ctl", "binrpc", "unix:{self.dir}/ctl")\n')
+        with open(os.path.join(self.dir, "kamailio-local.cfg"), "w") as f:
+            f.write(LOCAL.replace("MODULES", MODULES).replace("PORT", str(self.number)).replace("DIR", self.dir))

@@ -182,6 +182,7 @@ class Phone:
         self.known = {}  # over UDP: what has come, and what was said to it last
         host, port = wire.here
         transport = "" if wire.via == "UDP" else f";transport={wire.via.lower()}"
+        host = f"[{host}]" if ":" in host else host
         self.hostport = f"{host}:{port}" if port else host
         self.contact = f"sip:{user}@{self.hostport}{transport}"
 
