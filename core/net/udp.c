@@ -114,6 +114,7 @@ int sl_udp_open(struct sl_worker *w, const struct sl_udp_opts *o, struct sl_udp 
 		.pktinfo = wildcard,
 		.recv_tos = wildcard,
 		.recv_err = o->error != NULL,
+		.tos = o->tos,
 		.rcvbuf = o->buffer_bytes,
 		.sndbuf = o->buffer_bytes,
 	};

@@ -81,6 +81,7 @@ struct sock_opts {
 	bool freebind, defer_accept;
 	bool dont_fragment;
 	bool gro;
+	uint8_t tos;	    /* of what is sent; IPv6: traffic class */
 	int rcvbuf, sndbuf; /* bytes; 0: system default; tries the FORCE variant first */
 	int backlog;	    /* TCP listeners */
 };

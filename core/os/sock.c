@@ -57,6 +57,7 @@ static int set_ip(int fd, const struct sl_addr *bind_to, const struct sock_opts 
 		{o->freebind, IP_FREEBIND, 1, IPV6_FREEBIND, 1},
 		{o->dont_fragment, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IPV6_MTU_DISCOVER,
 		 IPV6_PMTUDISC_DO},
+		{o->tos > 0, IP_TOS, o->tos, IPV6_TCLASS, o->tos},
 	};
 	bool v6 = bind_to->family == 6, v6only = v6 && o->v6only;
 

@@ -126,11 +126,15 @@ struct pair {
 	struct sl_udp *rtp, *rtcp;
 	void (*on_rtp)(void *arg, struct sl_packet *p);
 	void (*on_rtcp)(void *arg, struct sl_packet *p);
+	int64_t dscp;
 };
 
 static int open_at(struct leg *l, struct pair *to, struct sl_addr local, uint16_t port)
 {
-	struct sl_udp_opts o = {.recv = to->on_rtp, .arg = l, .local = local};
+	struct sl_udp_opts o = {.recv = to->on_rtp,
+				.arg = l,
+				.local = local,
+				.tos = (uint8_t)(to->dscp << 2)};
 	int err;
 
 	o.local.port = port;
@@ -178,7 +182,8 @@ static int open_pair(struct leg *l, struct pair *to, const struct sl_addr *local
 
 int leg_port_open(struct leg *l, uint8_t family)
 {
-	struct pair pair = {.on_rtp = on_rtp, .on_rtcp = on_rtcp};
+	struct pair pair = {
+		.on_rtp = on_rtp, .on_rtcp = on_rtcp, .dscp = l->all->conf->dscp};
 	const struct sl_addr *local;
 	int err;
 
@@ -196,7 +201,9 @@ int leg_port_open(struct leg *l, uint8_t family)
 
 int leg_port_open_video(struct leg *l)
 {
-	struct pair pair = {.on_rtp = on_video_rtp, .on_rtcp = on_video_rtcp};
+	struct pair pair = {.on_rtp = on_video_rtp,
+			    .on_rtcp = on_video_rtcp,
+			    .dscp = l->all->conf->video_dscp};
 	int err;
 
 	if (l->video->rtp)
@@ -231,7 +238,6 @@ void leg_port_send(struct leg *l, struct sl_packet *p, bool rtcp)
 	bool on_rtp_port = !rtcp || sl_line_is_mux(l->line);
 	const struct sl_addr *to = rtcp ? sl_line_rtcp_to(l->line) : sl_line_rtp_to(l->line);
 
-	p->tos = (uint8_t)(l->all->conf->dscp << 2);
 	if (to->family != l->family || to->port == 0)
 		return;
 	if (sl_udp_send(on_rtp_port ? l->rtp : l->rtcp, p, to) < 0)
@@ -244,7 +250,6 @@ void leg_port_send_video(struct leg *l, struct sl_packet *p, bool rtcp)
 	bool on_rtp_port = !rtcp || sl_line_is_mux(v->line);
 	const struct sl_addr *to = rtcp ? sl_line_rtcp_to(v->line) : sl_line_rtp_to(v->line);
 
-	p->tos = (uint8_t)(l->all->conf->video_dscp << 2);
 	if (to->family != l->family || to->port == 0)
 		return;
 	if (sl_udp_send(on_rtp_port ? v->rtp : v->rtcp, p, to) < 0)

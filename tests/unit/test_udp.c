@@ -330,6 +330,32 @@ TEST(type_of_service_arrives_and_is_sent)
 	test_net_close(&t);
 }
 
+TEST(a_socket_has_a_type_of_service_for_packets_without)
+{
+	struct test_net t = {0};
+	struct sink got = {0}, none = {0};
+	struct sl_udp_opts o = {
+		.local = test_addr("127.0.0.1"), .recv = on_packet, .arg = &none, .tos = 0xb8};
+	struct sl_udp *a, *b;
+	struct sl_addr to;
+	struct sl_packet *p;
+
+	test_net_open(&t);
+	sl_assert(sl_udp_open(&t.worker, &o, &a) == 0);
+	b = open_socket(&t, "0.0.0.0", &got);
+	to = test_addr("127.0.0.1");
+	to.port = sl_udp_local(b)->port;
+	for (unsigned i = 0; i < 2; i++) {
+		p = numbered(&t, i, 20);
+		p->tos = i ? 0x88 : 0;
+		CHECK_INT(sl_udp_send(a, p, &to), 0);
+		sl_packet_unref(p);
+		NET_UNTIL(&t, got.n == i + 1);
+		CHECK_INT(got.last.tos, i ? 0x88 : 0xb8);
+	}
+	test_net_close(&t);
+}
+
 struct icmp {
 	unsigned n;
 	struct sl_addr to;
