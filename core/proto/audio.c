@@ -39,57 +39,63 @@ int sl_audio_level(const int16_t *pcm, size_t n)
 	return level < SL_AUDIO_SILENT ? SL_AUDIO_SILENT : (int)lround(level);
 }
 
-/* ---- G.711: segments of a logarithm, sign and magnitude */
+/*
+ * ---- G.711: segments of a logarithm, sign and magnitude. Nothing is branched upon: a processor
+ * guesses the segments of speech wrong.
+ */
 
 enum { ULAW_BIAS = 0x84, ULAW_CLIP = 32635 };
 
-static unsigned segment_of(unsigned magnitude, unsigned lowest_bit)
+/* 0 below 256, and one more for each doubling */
+static unsigned segment_of(unsigned magnitude)
 {
-	unsigned segment = 0;
+	return 31 - (unsigned)__builtin_clz(magnitude >> 7 | 1);
+}
 
-	for (magnitude >>= lowest_bit + 1; magnitude > 0 && segment < 7; magnitude >>= 1)
-		segment++;
-	return segment;
+/* All ones of what is below zero, else 0 */
+static unsigned sign_of(int16_t sample)
+{
+	return (unsigned)(sample >> 15);
 }
 
 uint8_t audio_to_ulaw(int16_t sample)
 {
-	unsigned sign = sample < 0 ? 0x80 : 0;
-	unsigned m = (unsigned)(sample < 0 ? -(int)sample : sample);
+	unsigned sign = sign_of(sample);
+	unsigned m = ((unsigned)sample ^ sign) - sign; /* 32768 at most */
 	unsigned segment;
 
 	m = (m > ULAW_CLIP ? ULAW_CLIP : m) + ULAW_BIAS;
-	segment = segment_of(m, 7);
-	return (uint8_t) ~(sign | segment << 4 | ((m >> (segment + 3)) & 15));
+	segment = segment_of(m);
+	return (uint8_t) ~((sign & 0x80) | segment << 4 | ((m >> (segment + 3)) & 15));
 }
 
 int16_t audio_from_ulaw(uint8_t code)
 {
 	unsigned u = (uint8_t)~code;
-	int m = (int)(((u & 15) << 3) + ULAW_BIAS) << ((u >> 4) & 7);
+	int m = ((int)(((u & 15) << 3) + ULAW_BIAS) << ((u >> 4) & 7)) - ULAW_BIAS;
+	int sign = -(int)(u >> 7);
 
-	return (int16_t)(u & 0x80 ? ULAW_BIAS - m : m - ULAW_BIAS);
+	return (int16_t)((m ^ sign) - sign);
 }
 
 uint8_t audio_to_alaw(int16_t sample)
 {
-	unsigned mask = sample < 0 ? 0x55 : 0xd5;
-	unsigned m = (unsigned)(sample < 0 ? -(int)sample - 1 : sample);
-	unsigned segment = segment_of(m, 7);
-	unsigned shift = segment < 2 ? 4 : segment + 3;
+	unsigned sign = sign_of(sample);
+	unsigned m = ((unsigned)sample ^ sign) & 0x7fff; /* of what is negative one less */
+	unsigned segment = segment_of(m);
+	unsigned shift = segment + 3 + (segment == 0);
 
-	return (uint8_t)((segment << 4 | ((m >> shift) & 15)) ^ mask);
+	return (uint8_t)((segment << 4 | ((m >> shift) & 15)) ^ (0xd5 ^ (sign & 0x80)));
 }
 
 int16_t audio_from_alaw(uint8_t code)
 {
-	unsigned a = code ^ 0x55u;
-	int m = (int)((a & 15) << 4) + 8;
-	unsigned segment = (a >> 4) & 7;
+	unsigned a = code ^ 0x55u, segment = (a >> 4) & 7;
+	unsigned begun = segment > 0;
+	int m = (int)(((a & 15) << 4) + 8 + (begun << 8)) << (segment - begun);
+	int sign = (int)(a >> 7) - 1;
 
-	if (segment > 0)
-		m = (m + 0x100) << (segment - 1);
-	return (int16_t)(a & 0x80 ? m : -m);
+	return (int16_t)((m ^ sign) - sign);
 }
 
 /* ---- decoding */
