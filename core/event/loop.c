@@ -55,6 +55,12 @@ void loop_fake_clock(struct sl_loop *l, uint64_t (*now_ns)(void *arg), void *arg
 	wheel_init(&l->wheel, sl_loop_ms(l));
 }
 
+void loop_on_handled(struct sl_loop *l, void (*fn)(void *arg), void *arg)
+{
+	l->handled = fn;
+	l->handled_arg = arg;
+}
+
 uint64_t sl_loop_ns(const struct sl_loop *l)
 {
 	return l->now_ns;
@@ -193,6 +199,8 @@ int loop_tick(struct sl_loop *l, int max_wait_ms)
 	l->now_ns = loop_clock_ns(l);
 	l->ticking = true;
 	run_ready(l, n > 0 ? (unsigned)n : 0);
+	if (l->handled)
+		l->handled(l->handled_arg);
 	nested_run_due(l);
 	timers_run(l);
 	posts_run(l);

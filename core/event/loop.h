@@ -14,6 +14,9 @@ int loop_run(struct sl_loop *l);
 void loop_stop(struct sl_loop *l);
 /* One tick; waits at most max_wait_ms (-1: no bound). For tests and for tools. */
 int loop_tick(struct sl_loop *l, int max_wait_ms);
+/* Called in each tick once the descriptors that were ready have been handled, before timers; one for
+ * a loop. For who collects what they have to say. */
+void loop_on_handled(struct sl_loop *l, void (*fn)(void *arg), void *arg);
 /* Before each wait and after it, for the heartbeat and the busy share of this process. */
 uint64_t loop_busy_ns(const struct sl_loop *l);
 /* The longest tick since the last call, without its wait */

@@ -23,6 +23,8 @@ struct sl_loop {
 	/* NULL: the system's clock */
 	uint64_t (*clock_ns)(void *arg);
 	void *clock_arg;
+	void (*handled)(void *arg); /* NULL: nobody has asked */
+	void *handled_arg;
 	struct wheel wheel;
 	struct sl_post posts;	/* head: for the end of this tick */
 	struct sl_post running; /* head: what the end of this tick still has to run */

@@ -12,6 +12,7 @@
 #include <sluice/udp.h>
 #include "base/fair.h"
 #include "net/net.h"
+#include "os/uring.h"
 
 #define RX_BATCH 64
 
@@ -68,6 +69,9 @@ struct rx {
 	bool same_sender;      /* as of the one before it */
 	uint8_t *controls;     /* RX_BATCH pieces */
 	uint8_t *trains;       /* GRO only: where coalesced datagrams land */
+	struct sl_udp *due[RX_BATCH]; /* ready, to be read together. W: receive.c */
+	unsigned n_due;
+	struct uring_message together[RX_BATCH];
 	uint8_t *longs;	       /* RX_BATCH pieces of SL_LONG_MAX; NULL: nobody takes any. W: long.c */
 };
 
@@ -87,6 +91,11 @@ int rx_open(struct net *n);
 void rx_close(struct net *n);
 /* What is there, at most RX_BATCH datagrams */
 void udp_receive(struct sl_udp *u);
+/* A module's socket is ready. false: to be read now; else it is read with the others that are, when
+ * all of this wake-up are known */
+bool udp_defer(struct sl_udp *u);
+/* arg: struct net. Reads those */
+void udp_receive_due(void *arg);
 /* The same by few calls; true: there may be more. *ret_n: so many came */
 bool udp_read(struct sl_udp *u, unsigned *ret_n);
 /* Hands one to its socket's owner; p->udp is set. */

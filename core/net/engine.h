@@ -17,6 +17,7 @@
 #include "net/offload.h"
 #include "net/stream.h"
 #include "net/txq.h"
+#include "os/uring.h"
 
 struct net {
 	struct sl_worker *worker;
@@ -27,6 +28,7 @@ struct net {
 	const struct sl_meter *meters;
 	bool gso;
 	enum net_gro gro;
+	struct uring *uring; /* NULL: each socket by calls of its own */
 	struct arena arena;
 	struct rx rx;
 	struct txq txq;
@@ -50,6 +52,9 @@ struct net {
 	struct handshakes handshakes;
 	struct offload *offload; /* NULL: the kernel relays nothing here */
 };
+
+/* From now on each socket by itself */
+void net_drop_uring(struct net *n);
 
 static inline const struct sl_meter *net_meter(const struct net *n, enum net_meter m)
 {

@@ -4,6 +4,7 @@
 #include "net/net.h"
 
 #include <sluice/pool.h>
+#include "event/loop.h"
 #include "net/engine.h"
 
 #include <signal.h>
@@ -39,6 +40,25 @@ static void open_offload(struct net *n, const struct offload_conf *conf)
 		       "cannot be used: %m");
 }
 
+/* As can this. What the kernel lets do only a few may be new to those who may not. */
+static void open_uring(struct net *n, bool wanted)
+{
+	if (!wanted)
+		return;
+	if (uring_open(RX_BATCH, &n->uring) == 0)
+		loop_on_handled(n->worker->loop, udp_receive_due, n);
+	else
+		sl_log(SL_LOG_INFO, "core",
+		       "this worker reads and writes each socket by itself, since it may not use "
+		       "io_uring");
+}
+
+void net_drop_uring(struct net *n)
+{
+	uring_close(n->uring);
+	n->uring = NULL;
+}
+
 /* Each part copes with being closed half-built, so that one path undoes them all. */
 static int open_parts(struct net *n, const struct net_conf *conf)
 {
@@ -48,6 +68,7 @@ static int open_parts(struct net *n, const struct net_conf *conf)
 	n->sockets = sl_slab_new(sizeof(struct sl_udp), 64);
 	if (!n->sockets)
 		return -SL_ENOMEM;
+	open_uring(n, conf->io_uring);
 	rc = rx_open(n);
 	if (rc == 0)
 		rc = txq_open(&n->txq, n);
@@ -160,6 +181,8 @@ void net_close(struct net *n)
 	if (n->txq.net)
 		txq_close(&n->txq);
 	rx_close(n);
+	loop_on_handled(n->worker->loop, NULL, NULL);
+	net_drop_uring(n);
 	arena_close(&n->arena);
 	sl_slab_destroy(n->sockets);
 	free(n->public_listeners);

@@ -43,6 +43,7 @@ struct net_conf {
 	unsigned max_packets; /* arena limit */
 	bool gso;
 	enum net_gro gro;
+	bool io_uring; /* where there is one */
 	struct offload_conf offload;
 	struct handshake_limits handshakes;
 	const struct sl_meter *meters; /* one per row of net_metrics */

@@ -12,6 +12,10 @@
  * then looked at again: what came meanwhile costs no wake-up (epoll_wait and the rest of a tick,
  * 500 ns). Looking in vain costs 300, so it is done while at least every third look finds
  * something.
+ *
+ * Of modules' sockets, of which a relay or a call has one for each peer, many are ready at once
+ * with one datagram each: those of one wake-up are read by one call of io_uring (os/uring.h), where
+ * there is one.
  */
 #include "net/engine.h"
 
@@ -24,6 +28,7 @@
 #define LUCK_MAX 64   /* a find counts two, a look in vain one; looking pays above the half */
 #define LUCK_PAUSE 16 /* wake-ups before it is tried again */
 #define PATIENCE 4    /* full wake-ups before a quota of one grows: a wrong guess costs a call */
+#define COMPANY 8     /* sockets read together: more of one is as cheap at the next wait */
 #define CONTROL_BYTES 104 /* IP_PKTINFO or IPV6_PKTINFO, TOS or traffic class, TTL */
 
 int rx_open(struct net *n)
@@ -322,6 +327,80 @@ static void adapt(struct sl_udp *u, unsigned got)
 	}
 	if (got == RX_BATCH)
 		share_consider(u);
+}
+
+/* ---- one of each of many sockets */
+
+static unsigned prepare_due(struct net *n, unsigned n_due)
+{
+	struct rx *rx = &n->rx;
+	unsigned i;
+
+	for (i = 0; i < n_due && ready_packet(n, i); i++) {
+		struct msghdr *h = &rx->msgs[i].msg_hdr;
+
+		prepare(n, rx->due[i], i, h);
+		rx->together[i] = (struct uring_message){.fd = rx->due[i]->ev.fd, .h = h};
+	}
+	return i;
+}
+
+/* What more a socket has is told with the next wait; in company that costs it nothing. */
+static void take_due(struct net *n, unsigned i, bool alone)
+{
+	struct sl_udp *u = n->rx.due[i];
+	const int len = n->rx.together[i].result;
+
+	if (len < 0) {
+		done_packet(n, i);
+		return;
+	}
+	count_in(n, 1, (uint64_t)len);
+	n->rx.msgs[i].msg_len = (unsigned)len;
+	take_received(u, i);
+	if (alone && !u->closed)
+		adapt(u, 1);
+}
+
+/* A handler may close any of them: its descriptor is gone then, or what came is dropped. */
+static void receive_together(struct net *n, unsigned n_due)
+{
+	unsigned n_ready = prepare_due(n, n_due);
+
+	if (n_ready > 0 && !uring_receive(n->uring, n->rx.together, n_ready))
+		net_drop_uring(n);
+	sl_count(net_meter(n, NET_receive_calls));
+	for (unsigned i = 0; i < n_ready; i++)
+		take_due(n, i, n_due < COMPANY);
+	for (unsigned i = n_ready; i < n_due; i++)
+		if (!n->rx.due[i]->closed)
+			discard(n->rx.due[i]);
+}
+
+void udp_receive_due(void *arg)
+{
+	struct net *n = arg;
+	unsigned n_due = n->rx.n_due;
+
+	n->rx.n_due = 0;
+	if (n_due == 1 && !n->rx.due[0]->closed)
+		udp_receive(n->rx.due[0]);
+	else if (n_due > 1)
+		receive_together(n, n_due);
+}
+
+/* What needs to be asked with it, or brings runs, is read by itself; so is a socket whose quota has
+ * grown. */
+bool udp_defer(struct sl_udp *u)
+{
+	struct net *n = u->net;
+
+	if (!n->uring || u->listener || u->told || u->long_fn || u->gro || u->quota > 1)
+		return false;
+	n->rx.due[n->rx.n_due++] = u;
+	if (n->rx.n_due == RX_BATCH)
+		udp_receive_due(n);
+	return true;
 }
 
 /* ---- looking again */

@@ -4,7 +4,9 @@
  * Each socket has its own queue, so that its datagrams stay in order and one sendmmsg takes them
  * all (measured on loopback: 2.4 us each against 2.9 for sendto). Neighbours of equal size to the
  * same address become one message with UDP_SEGMENT, the last one may be shorter. A single datagram
- * goes by sendto. A socket whose buffer is full waits for the loop with a bounded queue.
+ * goes by sendto; where many sockets have one, as relays and calls do, the first of each leave by
+ * one call of io_uring (os/uring.h). A socket whose buffer is full waits for the loop with a bounded
+ * queue.
  *
  * Clients of a listener share its socket, but nobody stands behind what another has queued: when
  * one has more than half of a long queue, or the socket did not send for a while, those who share
@@ -403,15 +405,15 @@ static int send_messages(struct txq *q, struct sl_udp *u)
 }
 
 /* Counted in one go: three stores per call instead of three per datagram. */
-static void sent(struct txq *q, struct sl_udp *u, unsigned n_messages)
+static void sent(struct sl_udp *u, const uint8_t *runs, unsigned n_messages)
 {
-	const struct net *net = q->net;
+	const struct net *net = u->net;
 	uint64_t bytes = 0, datagrams = 0, joined = 0;
 
 	for (unsigned m = 0; m < n_messages; m++) {
-		joined += q->runs[m] > 1;
-		datagrams += q->runs[m];
-		for (unsigned i = 0; i < q->runs[m]; i++) {
+		joined += runs[m] > 1;
+		datagrams += runs[m];
+		for (unsigned i = 0; i < runs[m]; i++) {
 			bytes += u->first->item.len;
 			pop(u);
 		}
@@ -459,7 +461,7 @@ void txq_flush_socket(struct sl_udp *u)
 
 		sl_count(net_meter(q->net, NET_send_calls));
 		if (n > 0) {
-			sent(q, u, (unsigned)n);
+			sent(u, q->runs, (unsigned)n);
 			retried = false;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			u->blocked = true;
@@ -474,6 +476,50 @@ void txq_flush_socket(struct sl_udp *u)
 	}
 }
 
+/* ---- many sockets by one call */
+
+/* Turns, and runs that were refused, are looked after socket by socket. */
+static bool can_join_in(const struct sl_udp *u)
+{
+	return u && u->first && !u->blocked && u->n_singles == 0 && u->n_waiting < TURNS_FROM;
+}
+
+/* The first message of each, whose place in `of` and in msgs is the same; returns how many. */
+static unsigned build_firsts(struct txq *q, unsigned n_dirty, struct sl_udp *of[TXQ_BATCH])
+{
+	unsigned n = 0, n_iov = 0;
+
+	for (unsigned i = 0; i < n_dirty && n_iov < TXQ_BATCH; i++) {
+		struct sl_udp *u = q->dirty[i];
+		unsigned run;
+
+		if (!can_join_in(u))
+			continue;
+		run = run_length(q, u, u->first, TXQ_BATCH - n_iov);
+		(void)build_message(q, n, &q->iov[n_iov], u->first, run);
+		n_iov += run;
+		q->together[n] = (struct uring_message){.fd = u->ev.fd, .h = &q->msgs[n].msg_hdr};
+		of[n++] = u;
+	}
+	return n;
+}
+
+/* What was not sent stays where it is: the socket's own call then says what is wrong. */
+static void send_together(struct txq *q, unsigned n_dirty)
+{
+	struct sl_udp *of[TXQ_BATCH];
+	unsigned n = build_firsts(q, n_dirty, of);
+
+	if (n < 2)
+		return;
+	sl_count(net_meter(q->net, NET_send_calls));
+	if (!uring_send(q->net->uring, q->together, n))
+		net_drop_uring(q->net);
+	for (unsigned i = 0; i < n; i++)
+		if (q->together[i].result >= 0)
+			sent(of[i], &q->runs[i], 1);
+}
+
 /* The list is emptied first: a socket that fails here may be entered again by its owner. */
 static void flush(struct txq *q)
 {
@@ -481,6 +527,8 @@ static void flush(struct txq *q)
 
 	q->n_dirty = 0;
 	q->n_queued = 0;
+	if (n > 1 && q->net->uring)
+		send_together(q, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (!q->dirty[i])
 			continue;

@@ -6,6 +6,7 @@
 
 #include "base/fair.h"
 #include "net/dgram.h"
+#include "os/uring.h"
 
 #define TXQ_BATCH 64
 
@@ -30,6 +31,7 @@ struct txq {
 	union net_sockaddr names[TXQ_BATCH];
 	struct tx_control controls[TXQ_BATCH];
 	uint8_t runs[TXQ_BATCH]; /* datagrams in each message */
+	struct uring_message together[TXQ_BATCH]; /* the same messages, of as many sockets */
 };
 
 int txq_open(struct txq *q, struct net *n);

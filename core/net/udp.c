@@ -24,7 +24,7 @@ static void on_ready(struct sl_event *ev, unsigned ready)
 		icmp_read(u);
 	if (!u->closed && ready & SL_WRITE && u->blocked)
 		txq_resume(u);
-	if (!u->closed && ready & SL_READ)
+	if (!u->closed && ready & SL_READ && !udp_defer(u))
 		udp_receive(u);
 }
 

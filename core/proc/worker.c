@@ -215,6 +215,7 @@ static int open_net(struct worker *w)
 		.max_packets = (unsigned)s->core->max_packets,
 		.gso = s->core->gso,
 		.gro = (enum net_gro)s->core->gro,
+		.io_uring = s->core->io_uring,
 		.handshakes = {.in_flight = (unsigned)s->core->handshakes.in_flight,
 			       .per_second = (unsigned)s->core->handshakes.rate,
 			       .per_source = (unsigned)s->core->handshakes.source_rate},

@@ -98,6 +98,9 @@ static const struct sl_directive core_table[] = {
 	SL_DIR(struct core_block, gro, SL_T_ENUM, SL_S_MAIN, .names = gro_names, .dflt = "auto",
 	       .doc = "Receive neighbouring datagrams of one sender as one. It gains with long "
 		      "runs only: auto does so on listeners while they get such runs."),
+	SL_DIR(struct core_block, io_uring, SL_T_BOOL, SL_S_MAIN, .dflt = "on",
+	       .doc = "Read and write the sockets of relays and calls together, by one system call, "
+		      "where the kernel lets a worker; where it does not, each by its own."),
 	SL_DIR(struct core_block, cpu_affinity, SL_T_BOOL, SL_S_MAIN, .dflt = "off",
 	       .doc = "Pin each worker to a CPU."),
 	SL_DIRS_END};

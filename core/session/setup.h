@@ -34,7 +34,7 @@ struct core_block {		 /* main scope of the core */
 	int64_t max_sessions, max_limits, max_descriptors, max_packets;
 	uint64_t drain_timeout, drain_spread, start_timeout;
 	int32_t gro;
-	bool gso, cpu_affinity;
+	bool gso, io_uring, cpu_affinity;
 };
 
 struct cert_block {
