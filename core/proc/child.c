@@ -5,6 +5,10 @@
  * not told to leave has crashed: its slot's epoch moves on, which makes everything it owned visibly
  * dead, the table is swept, the others are told, and the same slot is started again with the same
  * sockets: at once, or with growing pauses when it dies before it has served.
+ *
+ * A crash makes a message of every session it took, for every other child, while a channel has room
+ * for less than 300 of them: what does not fit waits here in its order, since a child that missed
+ * "drain" would never leave.
  */
 #include <errno.h>
 #include <signal.h>
@@ -182,6 +186,7 @@ static void close_child(struct child *c)
 	sl_event_del(c->m->loop, &c->on_message);
 	fd_close(&c->pidfd);
 	fd_close(&c->chan);
+	sl_buf_free(&c->untold);
 	c->pid = 0;
 }
 
@@ -219,19 +224,47 @@ int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned 
 	return rc;
 }
 
-void child_adopt(struct child *c)
-{
-	if (watch(c) < 0)
-		sl_log(SL_LOG_ALERT, "master", "cannot watch worker %d: %m", (int)c->pid);
-}
-
 /* ---- messages */
+
+/* False: there is no room now. A child that has closed its end is dying, and needs no more words.
+ */
+static bool send_one(const struct child *c, const void *msg)
+{
+	return send(c->chan, msg, sizeof(struct ctl), MSG_NOSIGNAL) >= 0 || errno == EPIPE ||
+	       errno == ECONNRESET;
+}
 
 static void tell(struct child *c, const struct ctl *msg)
 {
-	if (c->chan >= 0 && send(c->chan, msg, sizeof *msg, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
-	    errno != ECONNRESET)
-		sl_log(SL_LOG_WARN, "master", "worker %u does not read its channel: %m", c->slot);
+	if (c->chan < 0 || (c->untold.len == 0 && send_one(c, msg)))
+		return;
+	sl_buf_add(&c->untold, msg, sizeof *msg);
+	if (sl_buf_ok(&c->untold) < 0 ||
+	    sl_event_set(c->m->loop, &c->on_message, SL_READ | SL_WRITE) < 0)
+		sl_log(SL_LOG_WARN, "master", "worker %u does not read its channel", c->slot);
+}
+
+/* Until the channel is full again, or nothing is left. */
+static void tell_rest(struct child *c)
+{
+	size_t told = 0;
+
+	while (told < c->untold.len && send_one(c, c->untold.p + told))
+		told += sizeof(struct ctl);
+	sl_buf_drop(&c->untold, told);
+	if (c->untold.len > 0)
+		return;
+	sl_buf_free(&c->untold);
+	if (sl_event_set(c->m->loop, &c->on_message, SL_READ) < 0)
+		sl_log(SL_LOG_ALERT, "master", "cannot watch worker %u: %m", c->slot);
+}
+
+bool children_untold(const struct master *m)
+{
+	for (unsigned i = 0; i < m->n_slots; i++)
+		if (m->slots[i].untold.len > 0)
+			return true;
+	return false;
 }
 
 void child_tell(struct child *c, enum ctl_type type)
@@ -262,9 +295,11 @@ static void on_message(struct sl_event *ev, unsigned ready)
 {
 	struct child *c = ev->arg;
 	struct ctl msg;
-	ssize_t n = recv(c->chan, &msg, sizeof msg, MSG_DONTWAIT);
+	ssize_t n;
 
-	(void)ready;
+	if (ready & SL_WRITE)
+		tell_rest(c);
+	n = recv(c->chan, &msg, sizeof msg, MSG_DONTWAIT);
 	if (n <= 0) { /* its end is told by the pidfd */
 		if (n == 0 || errno != EAGAIN)
 			sl_event_del(c->m->loop, ev);
@@ -320,7 +355,7 @@ static void describe_end(const struct child *c, int status)
 		       (int)c->pid, WEXITSTATUS(status));
 }
 
-static void free_slot(struct child *c)
+void child_forget(struct child *c)
 {
 	struct generation *g = c->gen;
 
@@ -337,7 +372,7 @@ static void restart_now(struct sl_timer *t)
 	struct child *c = t->arg;
 
 	if (c->m->stopping) {
-		free_slot(c);
+		child_forget(c);
 		return;
 	}
 	if (child_spawn(c->m, c->gen, c->slot, c->worker_index) < 0) {
@@ -359,6 +394,14 @@ static void restart(struct child *c)
 	sl_timer_set(c->m->loop, &c->restart, pause);
 }
 
+void child_adopt(struct child *c)
+{
+	if (c->pid <= 0)
+		restart(c);
+	else if (watch(c) < 0)
+		sl_log(SL_LOG_ALERT, "master", "cannot watch worker %d: %m", (int)c->pid);
+}
+
 static void crashed(struct child *c, uint32_t owner)
 {
 	struct worker_slot *s = shm_worker(c->m->shm, c->slot);
@@ -378,7 +421,7 @@ static void crashed(struct child *c, uint32_t owner)
 	if (c->gen->state == GEN_CURRENT && !c->m->stopping)
 		restart(c);
 	else
-		free_slot(c);
+		child_forget(c);
 }
 
 static void left(struct child *c, uint32_t owner)
@@ -390,7 +433,7 @@ static void left(struct child *c, uint32_t owner)
 	n = shm_sweep(c->m->shm, owner, tell_lost_session, c);
 	if (n && !c->m->stopping)
 		sl_log(SL_LOG_NOTICE, "master", "%u sessions ended with worker %u", n, c->slot);
-	free_slot(c);
+	child_forget(c);
 }
 
 static void on_exit_event(struct sl_event *ev, unsigned ready)

@@ -271,9 +271,9 @@ static void on_master(struct sl_event *ev, unsigned ready)
 
 	(void)ready;
 	rc = fd_recv_with(ev->fd, &msg, sizeof msg, &len, &fd, 1, &n_fds);
-	if (rc == -SL_EAGAIN)
+	if (rc == -SL_EAGAIN || rc == -SL_EFULL) /* full: a longer one, of another version */
 		return;
-	if (rc < 0 || len == 0) {
+	if (rc < 0) {
 		sl_log(SL_LOG_ALERT, "core", "the master is gone; this worker goes on serving");
 		sl_event_del(w->pub.loop, ev);
 		(void)signal(SIGTERM, SIG_DFL); /* nobody else can end it in order now */

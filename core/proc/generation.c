@@ -28,6 +28,21 @@ static struct control_client *asked_by(struct master *m)
 	return m->check.client;
 }
 
+static struct generation *starting(struct master *m)
+{
+	return m->generations && m->generations->state == GEN_STARTING ? m->generations : NULL;
+}
+
+/* A signal that came while something was under way is obeyed once nothing is: a generation that was
+ * given up is under way until the last of its processes has gone. */
+static void reload_if_asked(struct master *m)
+{
+	if (!m->reload_again || m->check.active || starting(m) || m->stopping)
+		return;
+	m->reload_again = false;
+	generation_reload(m, NULL);
+}
+
 static void answer(struct master *m, bool ok, const char *text)
 {
 	struct control_client *client = asked_by(m);
@@ -41,10 +56,7 @@ static void answer(struct master *m, bool ok, const char *text)
 		m->exit_status = 1;
 		master_stop(m, false);
 	}
-	if (m->reload_again) {
-		m->reload_again = false;
-		generation_reload(m, NULL);
-	}
+	reload_if_asked(m);
 }
 
 static void refuse(struct master *m, const char *sentence)
@@ -64,33 +76,30 @@ struct generation *generation_current(struct master *m)
 	return NULL;
 }
 
-static struct generation *starting(struct master *m)
-{
-	return m->generations && m->generations->state == GEN_STARTING ? m->generations : NULL;
-}
-
 /* ---- the switch */
+
+static void drain(struct master *m, struct generation *g)
+{
+	g->state = GEN_DRAINING;
+	for (unsigned i = 0; i < m->n_slots; i++) {
+		if (m->slots[i].gen != g)
+			continue;
+		child_tell(&m->slots[i], CTL_DRAIN);
+		sockets_let_go(m, i);
+	}
+	/* Those that were waiting to be started again; if all were, g goes with the last of them.
+	 */
+	for (unsigned i = 0; i < m->n_slots; i++)
+		if (m->slots[i].gen == g && m->slots[i].pid == 0)
+			child_forget(&m->slots[i]);
+}
 
 static void drain_others(struct master *m, const struct generation *fresh)
 {
-	for (struct generation *g = m->generations; g; g = g->next) {
-		if (g == fresh || g->state != GEN_CURRENT)
-			continue;
-		g->state = GEN_DRAINING;
-		for (unsigned i = 0; i < m->n_slots; i++) {
-			struct child *c = &m->slots[i];
-
-			if (c->gen != g)
-				continue;
-			child_tell(c, CTL_DRAIN);
-			sockets_let_go(m, i);
-			if (c->pid == 0) { /* it was waiting to be started again */
-				sl_timer_cancel(m->loop, &c->restart);
-				sockets_release_slot(m, i);
-				c->gen = NULL;
-				g->n_children--;
-			}
-		}
+	for (struct generation *g = m->generations, *next; g; g = next) {
+		next = g->next;
+		if (g != fresh && g->state == GEN_CURRENT)
+			drain(m, g);
 	}
 }
 
@@ -179,6 +188,7 @@ void generation_child_left(struct generation *g)
 	remove_generation(g);
 	sockets_retire(m);
 	master_offload_retire(m);
+	reload_if_asked(m);
 }
 
 static int free_slots(const struct master *m, unsigned *ret_slots, unsigned want)
@@ -264,6 +274,7 @@ static void start(struct master *m, struct plan *plan, int fd_text)
 	if (m->n_slots == 0 && master_make_segments(m, plan) < 0) {
 		generation_failed(g, "cannot make the shared segments");
 		remove_generation(g);
+		reload_if_asked(m);
 		return;
 	}
 	if (master_offload_prepare(m, g->plan, err, sizeof err) < 0 ||
@@ -271,6 +282,7 @@ static void start(struct master *m, struct plan *plan, int fd_text)
 		generation_failed(g, err);
 		release_unstarted(g);
 		sockets_retire(m);
+		reload_if_asked(m);
 		return;
 	}
 	sl_timer_set(m->loop, &g->start_timer, plan->start_timeout_ms);

@@ -237,6 +237,7 @@ static struct master *master_new(const struct master_opts *opts)
 	for (unsigned i = 0; i < MAX_SLOTS; i++) {
 		m->fd_wake[i] = -1;
 		m->slots[i] = (struct child){.m = m, .slot = i, .pidfd = -1, .chan = -1};
+		sl_buf_init(&m->slots[i].untold, MAX_UNTOLD_BYTES);
 	}
 	for (unsigned i = 0; i < SHM_SEGMENTS; i++)
 		m->fd_segments[i] = -1;
@@ -249,6 +250,8 @@ static void master_free(struct master *m)
 	control_close(m, true);
 	if (m->pid_file[0])
 		(void)unlink(m->pid_file); /* best effort: the process ends */
+	for (unsigned i = 0; i < MAX_SLOTS; i++)
+		sl_buf_free(&m->slots[i].untold);
 	for (struct generation *g = m->generations, *next; g; g = next) {
 		next = g->next;
 		fd_close(&g->fd_text);

@@ -9,11 +9,15 @@
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
+#include <sluice/buf.h>
 #include "event/loop.h"
 #include "proc/handoff.h"
 
 /* Of one ring of the inbox: room for two of the longest messages. */
 #define RING_BYTES ((size_t)256 << 10)
+/* What waits for one child: 400 000 messages, where a crash sends one for each session that was
+ * lost. */
+#define MAX_UNTOLD_BYTES ((size_t)16 << 20)
 
 struct master;
 struct generation;
@@ -28,6 +32,7 @@ struct child {
 	bool ready, leaving;	     /* leaving: told to go, its end is no crash */
 	unsigned n_crashes;	     /* in a row, before it served */
 	uint64_t started_ms;
+	struct sl_buf untold; /* struct ctl after struct ctl: its channel was full */
 	struct sl_event on_exit, on_message;
 	struct sl_timer restart;
 };
@@ -119,9 +124,14 @@ int child_ask(struct child *c, struct sl_str words, int fd);
 void children_broadcast(struct master *m, const struct ctl *msg, const struct child *except);
 /* SIGKILL; its exit is handled as leaving */
 void child_kill(struct child *c);
-/* After an upgrade: watch a child that runs already */
+/* After an upgrade: a child that runs already is watched, one that was waiting for its next start
+ * is started. */
 void child_adopt(struct child *c);
+/* Of a slot without a process: it is nobody's. Its generation goes with the last of them. */
+void child_forget(struct child *c);
 unsigned children_alive(const struct master *m);
+/* Whether one has yet to be told something */
+bool children_untold(const struct master *m);
 
 /* ---- socket.c */
 int sockets_prepare(struct master *m, struct generation *g, char *err,

@@ -23,7 +23,7 @@
 
 #define SAVED_MAGIC 0x534c5550u /* "SLUP" */
 #define MAX_STEER_FDS (MAX_LISTENERS + 8)
-#define MAX_GENERATIONS 128
+#define MAX_GENERATIONS MAX_SLOTS /* each has a child at least */
 
 struct saved_child {
 	uint32_t generation; /* 0: slot free */
@@ -225,6 +225,11 @@ void upgrade_exec(struct master *m)
 		sl_log(SL_LOG_WARN, "master", "upgrade: not now, a reload or a stop is under way");
 		return;
 	}
+	if (children_untold(m)) { /* for a moment after a crash, or longer if one hangs */
+		sl_log(SL_LOG_WARN, "master",
+		       "upgrade: not now, a worker is behind with what it is told");
+		return;
+	}
 	if (!same_format(m->opts.binary)) {
 		sl_log(SL_LOG_ERROR, "master",
 		       "upgrade: %s keeps its state in another form; stop this one and start the "
@@ -290,15 +295,14 @@ static void resume_child(struct master *m, unsigned slot, const struct saved_chi
 		return;
 	c->pid = sc->pid;
 	c->chan = sc->chan;
-	c->pidfd = (int)syscall(SYS_pidfd_open, sc->pid, 0);
+	c->pidfd = sc->pid > 0 ? (int)syscall(SYS_pidfd_open, sc->pid, 0) : -1;
 	c->worker_index = sc->worker_index;
 	c->ready = sc->ready;
 	c->leaving = sc->leaving;
 	c->started_ms = sc->started_ms;
 	c->gen->n_children++;
 	c->gen->n_ready += c->ready;
-	if (c->pidfd >= 0)
-		child_adopt(c);
+	child_adopt(c);
 }
 
 static void adopt_state(struct master *m, const struct saved *s)

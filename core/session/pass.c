@@ -44,7 +44,8 @@ static void take(struct sl_pass *p, const uint8_t *text, size_t len, int fd)
 		p->fn(p->arg, (struct sl_str){(const char *)text + KEY_BYTES, len - KEY_BYTES}, fd);
 }
 
-/* A malformed message is used up by reading it; an error of the system ends the turn. */
+/* A malformed message is used up by reading it; an empty queue or an error of the system ends the
+ * turn. */
 static void on_readable(struct sl_event *ev, unsigned ready)
 {
 	struct sl_pass *p = ev->arg;
@@ -56,7 +57,7 @@ static void on_readable(struct sl_event *ev, unsigned ready)
 	(void)ready;
 	for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
 		rc = fd_recv_with(ev->fd, text, sizeof text, &len, &fd, 1, &n_fds);
-		if (rc == -SL_ESYS)
+		if (rc == -SL_ESYS || rc == -SL_EAGAIN)
 			return;
 		if (rc == 0 && n_fds == 1)
 			take(p, text, len, fd);
