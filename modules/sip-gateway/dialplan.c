@@ -126,7 +126,7 @@ static void fill(struct sl_buf *b, struct sl_str to, const struct sl_regex *re)
 
 /* ---- routes */
 
-static bool source_is(const struct route_conf *r, const struct dial_call *call)
+bool dialplan_source_fits(const struct route_conf *r, const struct dial_call *call)
 {
 	if (sl_str_eq(r->trunk, SL_STR("anyone")))
 		return true;
@@ -139,8 +139,8 @@ static bool source_is(const struct route_conf *r, const struct dial_call *call)
 
 const char *dialplan_why_not(const struct route_conf *r, const struct dial_call *call)
 {
-	if (!source_is(r, call))
-		return "is for calls from elsewhere";
+	if (!dialplan_source_fits(r, call))
+		return "it is for calls from elsewhere";
 	if (r->from && !sl_regex_match(r->from, call->caller))
 		return "its `from` does not match the caller";
 	if (!sl_regex_match(r->match, call->called))

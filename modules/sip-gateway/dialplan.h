@@ -60,7 +60,9 @@ const char *dial_unfit(const struct route_conf *r, const struct dial_call *call)
 /* May a header go from one side of a call to the other? Not those that make a message or a dialog
  */
 bool dial_may_pass(struct sl_str header);
-/* Why route i does not take the call; NULL: it does. */
+/* Is it for calls from there at all? */
+bool dialplan_source_fits(const struct route_conf *r, const struct dial_call *call);
+/* Why the route does not take the call; NULL: it does. */
 const char *dialplan_why_not(const struct route_conf *r, const struct dial_call *call);
 /* Each file that a route announces; name is borrowed from the configuration. */
 void dialplan_each_sound(const struct sip_conf *conf, void (*fn)(void *arg, struct sl_str name),

@@ -12,7 +12,8 @@
 
 static int usage(void)
 {
-	fputs("usage: sluice route URI|NUMBER [from USER | trunk NAME | anyone]\n", stderr);
+	fputs("usage: sluice route URI|NUMBER [from USER | trunk NAME | browser | anyone]\n",
+	      stderr);
 	return 2;
 }
 
@@ -30,9 +31,10 @@ static bool read_source(int argc, char **argv, struct dial_call *call)
 	call->source = DIAL_FROM_USER;
 	if (argc == 2)
 		return true;
-	if (argc == 3 && strcmp(argv[2], "anyone") == 0) {
-		call->source = DIAL_FROM_STRANGER;
-		return true;
+	if (argc == 3) {
+		call->source =
+			strcmp(argv[2], "browser") == 0 ? DIAL_FROM_BROWSER : DIAL_FROM_STRANGER;
+		return call->source == DIAL_FROM_BROWSER || strcmp(argv[2], "anyone") == 0;
 	}
 	if (argc != 4)
 		return false;
@@ -51,13 +53,28 @@ static void print_route(const struct route_conf *r, size_t i)
 	       r->name.len ? ")" : "");
 }
 
+/* What it is for, where that is not where the call comes from; else why its patterns do not fit */
+static void print_why_not(const struct route_conf *r, const struct dial_call *call)
+{
+	if (dialplan_source_fits(r, call))
+		printf("%s (%.*s)", dialplan_why_not(r, call), SL_FMT(sl_regex_pattern(r->match)));
+	else if (r->trunk.len == 0)
+		printf("it is for calls from users and trunks");
+	else if (sl_str_eq(r->trunk, SL_STR("users")))
+		printf("it is for calls from users");
+	else
+		printf("it is for calls from the trunk %.*s", SL_FMT(r->trunk));
+}
+
 static void print_passed_over(const struct sip_conf *conf, const struct dial_call *call, size_t end)
 {
 	for (size_t i = 0; i < end; i++) {
 		const struct route_conf *r = SL_LIST_AT(conf->routes, struct route_conf, i);
 
 		print_route(r, i);
-		printf(": no, %s\n", dialplan_why_not(r, call));
+		printf(": no, ");
+		print_why_not(r, call);
+		putchar('\n');
 	}
 }
 
@@ -85,16 +102,37 @@ static void print_target(const struct sip_conf *conf, const struct dial_target *
 	puts(doubt(conf, t));
 }
 
-static void print_refusal(const struct sip_conf *conf, int rc)
+/* A client in a room that is no user of this node may be a subscriber of a PBX. */
+static void print_refusal(const struct sip_conf *conf, const struct dial_call *call, int rc)
 {
+	const char *before = "but a browser that is registered at ";
+
 	printf("nobody: the call is refused with %d\n", rc == -SL_EDENIED ? 403 : 404);
+	if (call->source != DIAL_FROM_USER && call->source != DIAL_FROM_BROWSER)
+		return;
 	for (size_t i = 0; i < conf->trunks.n; i++) {
 		const struct trunk_conf *t = SL_LIST_AT(conf->trunks, struct trunk_conf, i);
 
-		if (t->accounts)
-			printf("but of a browser that is registered at %.*s it goes there\n",
-			       SL_FMT(t->name));
+		if (!t->accounts)
+			continue;
+		printf("%s%.*s", before, SL_FMT(t->name));
+		before = " or ";
 	}
+	if (strcmp(before, " or ") == 0)
+		puts(" calls there");
+}
+
+/* Who is not there calls nobody. */
+static bool source_is_there(const struct sip_conf *conf, const struct dial_call *call)
+{
+	if (call->source == DIAL_FROM_TRUNK && !sip_conf_trunk(conf, call->trunk))
+		fprintf(stderr, "there is no trunk \"%.*s\"\n", SL_FMT(call->trunk));
+	else if (call->source == DIAL_FROM_USER && call->caller.len > 0 &&
+		 !sip_conf_user(conf, call->caller))
+		fprintf(stderr, "there is no user \"%.*s\"\n", SL_FMT(call->caller));
+	else
+		return true;
+	return false;
 }
 
 static int explain(const struct sip_conf *conf, const struct dial_call *call)
@@ -112,7 +150,7 @@ static int explain(const struct sip_conf *conf, const struct dial_call *call)
 	for (unsigned i = 0; rc == 0 && i < r.n_targets; i++)
 		print_target(conf, &r.targets[i]);
 	if (rc < 0)
-		print_refusal(conf, rc);
+		print_refusal(conf, call, rc);
 	return rc < 0;
 }
 
@@ -125,5 +163,5 @@ int route_tool(const struct sl_tool_env *env, int argc, char **argv)
 		return usage();
 	call.called = number_of(argv[1]);
 	conf = sl_tool_conf(env, "sip-gateway");
-	return conf ? explain(conf, &call) : 1;
+	return conf && source_is_there(conf, &call) ? explain(conf, &call) : 1;
 }

@@ -18,7 +18,7 @@ static const struct sl_hook hooks[] = {
 
 static const struct sl_tool tools[] = {
 	{.name = "route",
-	 .usage = "       sluice route URI|NUMBER [from USER | trunk NAME | anyone]\n",
+	 .usage = "       sluice route URI|NUMBER [from USER | trunk NAME | browser | anyone]\n",
 	 .run = route_tool},
 	{.name = "registrations",
 	 .usage = "       sluice registrations [--json] [USER]\n"
