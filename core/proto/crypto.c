@@ -172,6 +172,9 @@ void sl_hmac_sha256_parts(uint8_t out[32], struct sl_str key, const struct sl_st
 
 /* ---- AES-GCM: for what comes once per client, so that a context is made each time */
 
+/* libcrypto counts in int; what is longer is sealed in pieces. */
+#define GCM_TEXT_MAX ((size_t)1 << 20)
+
 static EVP_CIPHER_CTX *gcm_begin(const struct sl_gcm *g, int encrypt)
 {
 	const EVP_CIPHER *cipher = g->key.len == 16   ? EVP_aes_128_gcm()
@@ -197,7 +200,7 @@ static EVP_CIPHER_CTX *gcm_begin(const struct sl_gcm *g, int encrypt)
 
 int sl_gcm_seal(const struct sl_gcm *g, struct sl_str text, uint8_t *out)
 {
-	EVP_CIPHER_CTX *ctx = text.len <= 1 << 20 ? gcm_begin(g, 1) : NULL;
+	EVP_CIPHER_CTX *ctx = text.len <= GCM_TEXT_MAX ? gcm_begin(g, 1) : NULL;
 	int n = 0, last = 0;
 	bool ok;
 
@@ -218,7 +221,7 @@ int sl_gcm_open(const struct sl_gcm *g, struct sl_str sealed, uint8_t *out)
 	size_t len;
 	bool ok;
 
-	if (sealed.len < SL_GCM_TAG || sealed.len > 1 << 20)
+	if (sealed.len < SL_GCM_TAG || sealed.len - SL_GCM_TAG > GCM_TEXT_MAX)
 		return -SL_EAUTH;
 	len = sealed.len - SL_GCM_TAG;
 	ctx = gcm_begin(g, 0);
