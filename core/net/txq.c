@@ -5,8 +5,8 @@
  * all (measured on loopback: 2.4 us each against 2.9 for sendto). Neighbours of equal size to the
  * same address become one message with UDP_SEGMENT, the last one may be shorter. A single datagram
  * goes by sendto; where many sockets have one, as relays and calls do, the first of each leave by
- * one call of io_uring (os/uring.h). A socket whose buffer is full waits for the loop with a bounded
- * queue.
+ * one call of io_uring (os/uring.h). A socket whose buffer is full waits for the loop with a
+ * bounded queue.
  *
  * Clients of a listener share its socket, but nobody stands behind what another has queued: when
  * one has more than half of a long queue, or the socket did not send for a while, those who share

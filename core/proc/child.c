@@ -199,6 +199,8 @@ static void give_up(struct child *c)
 	__atomic_store_n(&shm_worker(c->m->shm, c->slot)->state, WORKER_GONE, __ATOMIC_RELEASE);
 }
 
+/* The slot looks alive (STARTING, with a new epoch) before the process exists, since others may
+ * speak to it from its first moment; give_up takes that back. */
 int child_spawn(struct master *m, struct generation *g, unsigned slot, unsigned worker_index)
 {
 	struct child *c = &m->slots[slot];
@@ -402,6 +404,8 @@ void child_adopt(struct child *c)
 		sl_log(SL_LOG_ALERT, "master", "cannot watch worker %d: %m", (int)c->pid);
 }
 
+/* The epoch first: from that store on all that the process owned is dead to everybody, and the
+ * sweep behind it may take as long as it takes. */
 static void crashed(struct child *c, uint32_t owner)
 {
 	struct worker_slot *s = shm_worker(c->m->shm, c->slot);
@@ -424,6 +428,8 @@ static void crashed(struct child *c, uint32_t owner)
 		child_forget(c);
 }
 
+/* Told to go, or killed by us, however it ended. Its epoch stays, so that what it said last is heard
+ * out (channels_inbox); its slot is dead by its state. */
 static void left(struct child *c, uint32_t owner)
 {
 	unsigned n;

@@ -48,6 +48,7 @@ static void free_client(struct control_client *c)
 	free(c);
 }
 
+/* May free the client: nobody touches it after this. */
 static void flush(struct control_client *c)
 {
 	while (c->out.len > 0) {
@@ -82,6 +83,8 @@ void control_done(struct control_client *c, bool ok)
 
 /* ---- commands */
 
+/* Opened anew by /proc, since a duplicate of the master's descriptor could be mapped for writing.
+ */
 static void send_segments(struct control_client *c)
 {
 	int fds[SHM_SEGMENTS];
@@ -107,6 +110,7 @@ static void send_segments(struct control_client *c)
 		control_done(c, false);
 }
 
+/* Answered before anything is closed: the owner may be busy, and the master does not wait. */
 static void kick(struct control_client *c, struct sl_str arg)
 {
 	struct ctl msg = {.type = CTL_KICK};
@@ -247,6 +251,8 @@ static void run(struct control_client *c)
 	control_done(c, false);
 }
 
+/* One command each. Who says more while his answer is awaited, or leaves, is forgotten; what he
+ * asked for goes on. */
 static void on_client(struct sl_event *ev, unsigned ready)
 {
 	struct control_client *c = ev->arg;

@@ -43,6 +43,8 @@ static void reload_if_asked(struct master *m)
 	generation_reload(m, NULL);
 }
 
+/* The one end of every reload, good or bad: who asked is told, once. He may have left meanwhile
+ * (control.c forgets him then), and a signal has nobody to tell. */
 static void answer(struct master *m, bool ok, const char *text)
 {
 	struct control_client *client = asked_by(m);
@@ -103,6 +105,8 @@ static void drain_others(struct master *m, const struct generation *fresh)
 	}
 }
 
+/* The steering map first: should it fail, nothing has changed yet. Between it and the segment new
+ * flows reach workers that serve already, since all of them have said READY. */
 static void switch_to(struct generation *g, struct master *m)
 {
 	char text[96];
@@ -138,6 +142,7 @@ void generation_ready(struct generation *g)
 
 /* ---- start */
 
+/* Its children are only killed here; it goes when the last of them has been seen to end. */
 void generation_failed(struct generation *g, const char *why)
 {
 	struct master *m = g->m;

@@ -75,6 +75,7 @@ static void open_log(struct master *m)
 	close(fd);
 }
 
+/* After an upgrade the name and the number are the same, and the file stays as it is. */
 static void write_pid(struct master *m, const char *path)
 {
 	if (strcmp(m->pid_file, path) == 0)
@@ -144,6 +145,8 @@ static void kill_all(struct sl_timer *t)
 	}
 }
 
+/* Graceful: as long as sessions last, each worker by its own drain_timeout; else KILL_AFTER_MS. A
+ * second, harder call overtakes the first. */
 void master_stop(struct master *m, bool graceful)
 {
 	if (m->check.active && m->check.pid > 0)

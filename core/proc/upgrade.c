@@ -193,6 +193,8 @@ static bool same_format(const char *binary)
 	return status == 0 && strtoul(text, NULL, 10) == upgrade_format();
 }
 
+/* A failure at any line leaves this master as it was: what it has written lies in a memfd, and the
+ * flags of its descriptors are put back. */
 static void exec_new(struct master *m, struct saved *s)
 {
 	char option[32];
@@ -286,6 +288,8 @@ static int resume_generations(struct master *m, int fd, unsigned n)
 	return 0;
 }
 
+/* One that has ended since the exec is a zombie of ours, which a pidfd can be had of: its end is
+ * seen by the loop as any other. */
 static void resume_child(struct master *m, unsigned slot, const struct saved_child *sc)
 {
 	struct child *c = &m->slots[slot];
@@ -305,6 +309,8 @@ static void resume_child(struct master *m, unsigned slot, const struct saved_chi
 	child_adopt(c);
 }
 
+/* control_path is left out: control_open sets it, so that a socket that cannot be opened is no
+ * socket to unlink. */
 static void adopt_state(struct master *m, const struct saved *s)
 {
 	m->n_slots = s->n_slots;
