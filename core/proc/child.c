@@ -428,8 +428,8 @@ static void crashed(struct child *c, uint32_t owner)
 		child_forget(c);
 }
 
-/* Told to go, or killed by us, however it ended. Its epoch stays, so that what it said last is heard
- * out (channels_inbox); its slot is dead by its state. */
+/* Told to go, or killed by us, however it ended. Its epoch stays, so that what it said last is
+ * heard out (channels_inbox); its slot is dead by its state. */
 static void left(struct child *c, uint32_t owner)
 {
 	unsigned n;
