@@ -240,6 +240,8 @@ static void tell(struct child *c, const struct ctl *msg)
 {
 	if (c->chan < 0 || (c->untold.len == 0 && send_one(c, msg)))
 		return;
+	if (c->untold.len == 0)
+		sl_buf_reset(&c->untold); /* memory that was short once may be there again */
 	sl_buf_add(&c->untold, msg, sizeof *msg);
 	if (sl_buf_ok(&c->untold) < 0 ||
 	    sl_event_set(c->m->loop, &c->on_message, SL_READ | SL_WRITE) < 0)
