@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)SL_NS_PER_MS)
@@ -27,14 +26,9 @@ static const struct sl_str endlist = SL_STR_INIT("#EXT-X-ENDLIST\n");
 
 void playlist_time(const struct recording *rec, int64_t at_ns, struct sl_buf *b)
 {
-	uint64_t ms = rec->unix_ms + (uint64_t)(at_ns / MS);
-	time_t seconds = (time_t)(ms / 1000);
-	char text[40] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	sl_buf_printf(b, "#EXT-X-PROGRAM-DATE-TIME:%s.%03uZ\n", text, (unsigned)(ms % 1000));
+	sl_buf_str(b, SL_STR("#EXT-X-PROGRAM-DATE-TIME:"));
+	write_time_of_day(rec->unix_ms + (uint64_t)(at_ns / MS), b);
+	sl_buf_str(b, SL_STR("\n"));
 }
 
 void playlist_put(struct hls *h, bool over)

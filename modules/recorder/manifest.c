@@ -4,6 +4,7 @@
 #include "manifest.h"
 
 #include <sluice/crypto.h>
+#include <time.h>
 
 enum { HEX = 64 };
 static const struct sl_str tail = SL_STR_INIT(",\"chain\":\"");
@@ -85,4 +86,15 @@ void safe_name(char *dst, size_t cap, struct sl_str name)
 	if (n == 0)
 		dst[n++] = '_';
 	dst[n] = '\0';
+}
+
+void write_time_of_day(uint64_t unix_ms, struct sl_buf *out)
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	char text[40] = "";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	sl_buf_printf(out, "%s.%03uZ", text, (unsigned)(unix_ms % 1000));
 }

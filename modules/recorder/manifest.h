@@ -33,5 +33,7 @@ SL_MUST_CHECK int journal_read(struct journal *j, struct sl_str *text, struct sl
 /* A part of a file name out of what a client calls itself: letters, digits, '-', '_' and inner dots;
  * others become '_'. dst: 2..64 bytes with NUL; never empty, never hidden, never "..". */
 void safe_name(char *dst, size_t cap, struct sl_str name);
+/* Appends it as ISO 8601 has it, in UTC, with milliseconds: 2026-11-28T15:19:45.123Z. */
+void write_time_of_day(uint64_t unix_ms, struct sl_buf *out);
 
 #endif

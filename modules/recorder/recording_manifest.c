@@ -5,7 +5,6 @@
 #include "recording.h"
 
 #include <errno.h>
-#include <time.h>
 
 void recording_describe_track(const struct wtrack *t, struct sl_buf *b)
 {
@@ -47,17 +46,6 @@ static void write_tracks(const struct recording *rec, struct sl_buf *b)
 	sl_buf_str(b, SL_STR("]"));
 }
 
-static void write_time(uint64_t unix_ms, struct sl_buf *b)
-{
-	time_t seconds = (time_t)(unix_ms / 1000);
-	char text[40] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	sl_buf_printf(b, "\"%s.%03uZ\"", text, (unsigned)(unix_ms % 1000));
-}
-
 static const char *state_name(const struct recording *rec)
 {
 	return rec->state == REC_ENDING && rec->n_pending == 0 ? rec->end_state : "recording";
@@ -70,9 +58,9 @@ static void describe(struct recording *rec, struct sl_buf *ret_text)
 	sl_buf_init(&b, 0);
 	sl_buf_printf(&b, "{\"version\":1,\n\"id\":\"%s\",\n\"room\":", rec->id);
 	sl_buf_json(&b, rec->room_name);
-	sl_buf_str(&b, SL_STR(",\n\"started\":"));
-	write_time(rec->unix_ms, &b);
-	sl_buf_printf(&b, ",\n\"started_unix_ms\":%llu,\n\"started_monotonic_ns\":%llu,\n",
+	sl_buf_str(&b, SL_STR(",\n\"started\":\""));
+	write_time_of_day(rec->unix_ms, &b);
+	sl_buf_printf(&b, "\",\n\"started_unix_ms\":%llu,\n\"started_monotonic_ns\":%llu,\n",
 		      (unsigned long long)rec->unix_ms, (unsigned long long)rec->t0_ns);
 	sl_buf_printf(&b, "\"state\":\"%s\",\n\"reason\":", state_name(rec));
 	sl_buf_json(&b, sl_str_c(rec->reason));

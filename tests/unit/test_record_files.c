@@ -374,4 +374,14 @@ TEST(what_is_no_key_is_said)
 	CHECK_INT(envelope_key_private(sl_str_c(x25519_public), &k, err), -SL_EPARSE);
 }
 
+TEST(times_of_day_are_written_to_the_millisecond)
+{
+	struct sl_buf b;
+
+	sl_buf_init(&b, 0);
+	write_time_of_day(UINT64_C(1795965585007), &b);
+	CHECK_STR(sl_buf_view(&b), "2026-11-29T15:19:45.007Z");
+	sl_buf_free(&b);
+}
+
 TEST_MAIN()
