@@ -6,10 +6,11 @@
  * modules/sfu/README.md.
  */
 
+/* Without a mode Chromium takes three encodings of VP9 for layers of one, and sends the first alone. */
 const LAYERS = [
-	{rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150000},
-	{rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500000},
-	{rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1700000},
+	{rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150000, scalabilityMode: 'L1T3'},
+	{rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500000, scalabilityMode: 'L1T3'},
+	{rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1700000, scalabilityMode: 'L1T3'},
 ];
 const RESTART_AFTER_MS = 500; // of a connection that says disconnected
 const RESTART_PAUSE_MS = 2000;
