@@ -362,7 +362,7 @@ int browser_reoffer(struct party *p)
 	if (p->state != PARTY_UP || p->answers || p->offers || p->waiting)
 		return -SL_EAGAIN;
 	p->offers = true;
-	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
+	party_leg_ask(p, WIRE_LEG_OFFER, p->moving, SL_STR_NULL, on_new_offer);
 	return 0;
 }
 
@@ -373,6 +373,9 @@ static void on_reaccepted(struct party *p, int rc, struct sl_str text)
 	if (rc < 0) {
 		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
 		browser_problem(p, text.p);
+		(void)rescue_refused(p, 491); /* it may have answered the offer before */
+	} else {
+		rescue_told(p);
 	}
 	call_join(p->call);
 	video_reoffered(p);
@@ -396,6 +399,7 @@ static void on_renewed(struct party *p, int rc, struct sl_str text)
 		browser_problem(p, text.p);
 		return;
 	}
+	rescue_told(p);
 	browser_say(p, browser_with(browser_message("renewed", p->tag), "sdp", text.p));
 }
 

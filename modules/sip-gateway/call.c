@@ -58,6 +58,7 @@ struct call *call_restored(struct stack *s)
 	c->longest = (struct alarm){.fn = on_longest, .arg = c};
 	c->linger = (struct alarm){.fn = on_linger, .arg = c};
 	keep_init(c);
+	rescue_init(c);
 	c->begun_ms = stack_now(s);
 	c->begun_unix_ms = s->io->unix_ms(s->io->arg);
 	c->next = s->first_call;
@@ -112,6 +113,7 @@ static void call_free(struct call *c)
 	alarm_cancel(&s->alarms, &c->longest);
 	alarm_cancel(&s->alarms, &c->linger);
 	alarm_cancel(&s->alarms, &c->keep);
+	alarm_cancel(&s->alarms, &c->rescue);
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -174,23 +176,6 @@ void call_end(struct call *c, const char *by, unsigned status)
 	sl_gauge_add(&c->stack->m[M_CALLS], -1);
 	call_arm(c, &c->linger, STATS_MS);
 	call_settle(c);
-}
-
-static bool has_media_at(const struct call *c, uint32_t worker)
-{
-	if (c->worker == worker)
-		return true;
-	for (const struct party *p = c->parties; p; p = p->next)
-		if (p->leg && p->worker == worker)
-			return true;
-	return false;
-}
-
-void calls_worker_gone(struct stack *s, uint32_t worker)
-{
-	for (struct call *c = s->first_call; c; c = c->next)
-		if (has_media_at(c, worker))
-			call_end(c, "node", 503);
 }
 
 void call_leave(struct call *c)

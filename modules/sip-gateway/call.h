@@ -16,7 +16,7 @@
  *     timers.c   session timers                       cdr.c      the record
  *     video.c    video of its parties              span.c  media on two workers
  *     redirect.c callees that point elsewhere         keep.c     what outlives this process
- *     siprec*.c  a recorder beside it
+ *     siprec*.c  a recorder beside it              rescue.c   media whose worker has died
  */
 #ifndef SIP_CALL_H
 #define SIP_CALL_H
@@ -56,12 +56,17 @@ struct party {
 	struct sl_hnode by_leg;
 	uint32_t leg;	 /* 0: none yet */
 	uint32_t worker; /* that has it; 0: the call's */
+	bool moving;	 /* its leg has died, and of the new one it has not been told */
+	struct {
+		uint64_t id, version; /* of our newest description (o=); id 0: not known */
+	} origin;
 	uint32_t prefer; /* the leg whose codecs it would like */
 	enum sip_profile profile;
 	struct {
 		uint32_t seq;
 		leg_then_fn *then;
 		bool answers, accepts_video; /* is it for an answer of ours; does theirs have video */
+		bool describes;		     /* for a description of ours */
 	} asks[LEG_ASKS];
 	bool has_video;	   /* as the newest description has it */
 	bool offers;	   /* an offer of ours to a browser is open */
@@ -140,8 +145,11 @@ struct call {
 	bool answered, over, joined, recorded;
 	bool builtin;	 /* the caller is with something of this node's, or about to be */
 	bool announcing; /* ... which ends by itself, and the next target follows */
-	uint32_t worker; /* where its media is, or is to be */
-	struct alarm ring, longest, linger, keep;
+	uint32_t worker; /* where its media is, or is to be; 0: it has died, and has no place yet */
+	bool rescuing;	 /* there is media again, and parties are being told (rescue.c) */
+	uint64_t lost_ms;
+	unsigned n_restarts; /* of its media */
+	struct alarm ring, longest, linger, keep, rescue;
 	uint64_t kept_key; /* under which a worker keeps it; 0: none does */
 	char called[DIAL_TEXT];
 	char reason[128];     /* value of Reason for who is still there; empty: by status */
@@ -314,6 +322,8 @@ void video_stop(struct party *p);
 void video_before_offer(struct party *p);
 /* Before p's first offer is answered */
 void video_before_answer(struct party *p);
+/* Before an offer of p's is answered that is not its first: what this node's own things show */
+void video_want_builtin(struct party *p, struct sl_str offer);
 /* p offers anew: its leg is asked for the answer, when the other party has been asked for the video
  * that is added. */
 void video_take_offer(struct party *p, struct sl_str offer, leg_then_fn *then);
@@ -337,6 +347,14 @@ void call_forget(struct call *c);
 SL_MUST_CHECK int call_give(struct call *c, uint32_t to);
 /* Until it is answered, its caller is told by the process that follows that nothing came of it. */
 void keep_words(struct call *c, const struct strans *t);
+
+/* ---- rescue.c */
+void rescue_init(struct call *c);
+/* p has agreed to a description of the leg that it has now. */
+void rescue_told(struct party *p);
+/* p has refused our new offer; status 0: it could not be reached. False: it is none that has to
+ * be told of a new leg */
+bool rescue_refused(struct party *p, unsigned status);
 
 /* ---- redirect.c */
 /* m is a 3xx of p: its contacts wait until p is told to have failed. */

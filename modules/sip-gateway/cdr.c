@@ -148,6 +148,8 @@ void cdr_write(struct call *c)
 	sl_buf_printf(&b, ",\"answered\":%s", c->answered ? "true" : "false");
 	put_text(&b, "ended_by", c->ended_by ? c->ended_by : "node");
 	sl_buf_printf(&b, ",\"status\":%u,\"cause\":%u", c->end_status, cause_of(c->end_status));
+	if (c->n_restarts)
+		sl_buf_printf(&b, ",\"media_restarts\":%u", c->n_restarts);
 	if (c->reason[0])
 		put_text(&b, "reason", c->reason);
 	put_parties(&b, c);

@@ -119,12 +119,16 @@ const struct trunk_conf *sip_conf_trunk(const struct sip_conf *c, struct sl_str 
 	X(MEDIA_LEFT_OUT, media_left_out_ms, COUNTER,                                              \
 	  "Time for which no sound was made, in ms: the worker had stood still for longer than "   \
 	  "500 ms.")                                                                               \
+	X(DIGITS_DROPPED, digits_dropped, COUNTER,                                                  \
+	  "Digits of a party that said more than 30 in a second.")                                 \
 	X(BINDINGS, bindings, GAUGE, "Contacts that are registered.")                              \
 	X(REGISTRATIONS, registrations, COUNTER, "REGISTER requests that were granted.")           \
 	X(CHALLENGES, challenges, COUNTER, "Requests that were asked for credentials.")            \
 	X(CALLS, calls, GAUGE, "Calls that are up or being set up.")                               \
 	X(CALLS_TOTAL, calls_begun, COUNTER, "Calls that have begun.")                             \
 	X(CALLS_ANSWERED, calls_answered, COUNTER, "Calls that were answered.")                    \
+	X(MEDIA_RESTARTS, media_restarts, COUNTER,                                                  \
+	  "Calls whose media was made anew because its worker had died.")                          \
 	X(CALLS_REFUSED, calls_refused, COUNTER, "Calls refused for a limit.")                     \
 	X(TEXTS, texts, COUNTER, "Texts (MESSAGE) that somebody has taken.")                       \
 	X(TEXTS_REFUSED, texts_refused, COUNTER, "Texts that nobody took, or that were refused.")  \

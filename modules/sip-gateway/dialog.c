@@ -52,6 +52,7 @@ static void on_answered(struct party *p, int rc, struct sl_str text)
 	if (rc < 0)
 		return;
 	p->has_media = true;
+	rescue_told(p);
 	call_held(p->call, p, p->offer && sdp_is_hold(sl_str_c(p->offer)));
 	call_join(p->call);
 }
@@ -157,6 +158,7 @@ static void on_late_answer(struct party *p, int rc, struct sl_str text)
 		return;
 	}
 	p->has_media = true;
+	rescue_told(p);
 	call_join(p->call);
 }
 

@@ -307,6 +307,22 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 
 /* ---- life */
 
+/* Other workers tell, too. Calls from before a reload are their own process'. */
+static void tell_worker_gone(struct edge *e, uint32_t owner)
+{
+	sl_buf_reset(&e->out);
+	sl_buf_u32(&e->out, owner);
+	(void)edge_tell(e, 0, WIRE_WORKER_GONE, &e->out);
+	media_tell_owners(e, WIRE_WORKER_GONE, &e->out);
+}
+
+static void tell_worker_up(struct edge *e)
+{
+	sl_buf_reset(&e->out);
+	sl_buf_u32(&e->out, sl_worker_owner(e->w));
+	(void)edge_tell(e, 0, WIRE_WORKER_UP, &e->out);
+}
+
 int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 {
 	struct edge *e = ctx;
@@ -317,9 +333,7 @@ int edge_on_event(void *ctx, const struct sl_bus_event *ev)
 		if (sl_aux_owner(e->w, "sip-gateway") != ev->owner)
 			kept_offer(e, sl_aux_owner(e->w, "sip-gateway"));
 		browser_stack_gone(e, ev->owner);
-		sl_buf_reset(&e->out);
-		sl_buf_u32(&e->out, ev->owner);
-		(void)edge_tell(e, 0, WIRE_WORKER_GONE, &e->out); /* other workers tell, too */
+		tell_worker_gone(e, ev->owner);
 	}
 	if (ev->kind == SL_EV_WORKER_UP && ev->owner == sl_aux_owner(e->w, "sip-gateway")) {
 		tell_listeners(e, ev->owner);
@@ -385,6 +399,7 @@ int edge_start(struct sl_worker *w, void *conf, void **ret_ctx)
 		return rc;
 	}
 	tell_listeners(e, 0);
+	tell_worker_up(e);
 	*ret_ctx = e;
 	return 0;
 }

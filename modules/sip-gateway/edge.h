@@ -172,6 +172,8 @@ void media_close(struct edge *e);
 void media_command(struct edge *e, uint32_t owner, struct sl_str data);
 /* A process of the stack has ended: its legs go on until they fall silent. */
 void media_orphan(struct edge *e, uint32_t owner);
+/* Processes of the stack that have legs here, but for the current one */
+void media_tell_owners(struct edge *e, enum wire_type type, const struct sl_buf *msg);
 
 /* To the process that commands it */
 void media_event(const struct edge_leg *l, const struct wire_leg_event *ev);

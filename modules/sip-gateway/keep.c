@@ -99,6 +99,9 @@ static void put_party(struct sl_buf *b, const struct party *p)
 	sl_buf_lstr(b, p->user ? p->user->conf->name : SL_STR_NULL);
 	sl_buf_lstr(b, p->trunk ? p->trunk->conf->name : SL_STR_NULL);
 	put_text(b, p->account ? p->account->contact : NULL);
+	put_text(b, p->described);
+	sl_buf_u64(b, p->origin.id);
+	sl_buf_u64(b, p->origin.version);
 	sl_buf_u64(b, p->begun_ms);
 	sl_buf_u64(b, p->ringing_ms);
 	sl_buf_u64(b, p->answered_ms);
@@ -179,7 +182,7 @@ static void on_keep(struct alarm *alarm)
 	struct call *c = alarm->arg;
 	struct stack *s = c->stack;
 
-	if (c->over || !c->answered || (!is_kept(c->a) && !is_kept(c->b)))
+	if (c->over || !c->answered || !c->worker || (!is_kept(c->a) && !is_kept(c->b)))
 		return;
 	if (c->kept_key == 0)
 		c->kept_key = new_key(s);

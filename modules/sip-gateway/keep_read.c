@@ -101,6 +101,10 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 	p->user = stack_user(k->s, sl_read_lstr(&k->r));
 	p->trunk = trunk_by_name(k->s, sl_read_lstr(&k->r));
 	p->account = account_ref(account_find(k->s, sl_read_lstr(&k->r)));
+	if (!take_text(k, &p->described))
+		return -SL_ENOMEM;
+	p->origin.id = sl_read_u64(&k->r);
+	p->origin.version = sl_read_u64(&k->r);
 	p->begun_ms = sl_read_u64(&k->r);
 	p->ringing_ms = sl_read_u64(&k->r);
 	p->answered_ms = sl_read_u64(&k->r);

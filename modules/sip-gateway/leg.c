@@ -434,6 +434,12 @@ int leg_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp, char 
 						    : leg_plain_answer(l, offer, ret_sdp, ret_err));
 }
 
+void leg_set_origin(struct leg *l, uint64_t session, uint64_t version)
+{
+	l->sdp_id = session;
+	l->sdp_version = version;
+}
+
 void leg_rollback(struct leg *l)
 {
 	l->offer_open = false;

@@ -126,6 +126,9 @@ SL_MUST_CHECK int leg_accept(struct leg *l, struct sl_str answer, char *ret_err)
 /* Theirs, and what we answer. -SL_EAGAIN: our own offer is open (491); as leg_accept */
 SL_MUST_CHECK int leg_answer(struct leg *l, struct sl_str offer, struct sl_buf *ret_sdp,
 			     char *ret_err);
+/* Plain RTP: it goes on with the session of a leg that has died, whose newest description had this
+ * version (RFC 3264 section 8). Before its first description */
+void leg_set_origin(struct leg *l, uint64_t session, uint64_t version);
 /* Our offer was refused. */
 void leg_rollback(struct leg *l);
 /* WebRTC: a trickled candidate */

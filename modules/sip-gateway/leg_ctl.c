@@ -70,7 +70,8 @@ void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct 
 	while (i < LEG_ASKS && p->asks[i].seq)
 		i++;
 	if (i == LEG_ASKS || !p->leg) {
-		then(p, -SL_EFULL, SL_STR("the media of this call is busy"));
+		then(p, p->leg || !p->moving ? -SL_EFULL : -SL_EAGAIN,
+		     SL_STR("the media of this call is busy"));
 		return;
 	}
 	if (++s->last_seq == 0)
@@ -86,7 +87,28 @@ void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct 
 	p->asks[i].seq = m.seq;
 	p->asks[i].then = then;
 	p->asks[i].answers = verb == WIRE_LEG_ANSWER;
+	p->asks[i].describes = verb == WIRE_LEG_ANSWER || verb == WIRE_LEG_OFFER;
 	p->asks[i].accepts_video = verb == WIRE_LEG_ACCEPT && sdp_has_video(text);
+}
+
+/* "o=- 123 4 IN IP4 192.0.2.1" */
+static void note_origin(struct party *p, struct sl_str sdp)
+{
+	uint64_t id, version;
+
+	while (sdp.len > 0) {
+		struct sl_str line = sl_str_split(&sdp, '\n');
+
+		if (!sl_str_starts(line, SL_STR("o=")))
+			continue;
+		(void)sl_str_split(&line, ' ');
+		if (sl_str_u64(sl_str_split(&line, ' '), &id) < 0 ||
+		    sl_str_u64(sl_str_split(&line, ' '), &version) < 0)
+			return;
+		p->origin.id = id;
+		p->origin.version = version;
+		return;
+	}
 }
 
 static void note_video(struct party *p, unsigned i, const struct wire_reply *r)
@@ -238,6 +260,8 @@ void calls_reply(struct stack *s, struct sl_str data)
 			continue;
 		p->asks[i].seq = 0;
 		note_video(p, i, &r);
+		if (p->asks[i].describes && r.rc == 0)
+			note_origin(p, r.text);
 		then(p, r.rc, r.text);
 		return;
 	}

@@ -329,6 +329,17 @@ static int name_leg(struct edge_leg *l, struct sl_str call_id)
 	return 0;
 }
 
+static int set_origin(const struct edge_leg *l, struct sl_str text)
+{
+	struct sl_str session = sl_str_split(&text, ' ');
+	uint64_t id, version;
+
+	if (sl_str_u64(session, &id) < 0 || sl_str_u64(text, &version) < 0)
+		return -SL_EINVAL;
+	leg_set_origin(l->leg, id, version);
+	return 0;
+}
+
 static int command(struct edge_leg *l, const struct wire_leg *m)
 {
 	struct edge_leg *other = find(l->edge, l->owner, m->a);
@@ -376,6 +387,8 @@ static int command(struct edge_leg *l, const struct wire_leg *m)
 	case WIRE_LEG_KEY_FRAME:
 		leg_video_wanted(l->leg);
 		return 0;
+	case WIRE_LEG_ORIGIN:
+		return set_origin(l, m->text);
 	case WIRE_LEG_CALL_ID:
 		return name_leg(l, m->text);
 	case WIRE_LEG_HEARD:
@@ -484,6 +497,21 @@ void media_orphan(struct edge *e, uint32_t owner)
 			continue;
 		l->orphan = true;
 		sl_timer_set(e->w->loop, &e->orphans, ADOPTED_MS);
+	}
+}
+
+void media_tell_owners(struct edge *e, enum wire_type type, const struct sl_buf *msg)
+{
+	uint32_t current = sl_aux_owner(e->w, "sip-gateway"), told = current;
+
+	for (struct sl_hnode *n = sl_htab_first(&e->leg_table); n;
+	     n = sl_htab_next(&e->leg_table, n)) {
+		const struct edge_leg *l = SL_CONTAINER(n, struct edge_leg, node);
+
+		if (l->owner == current || l->owner == told || l->orphan)
+			continue;
+		told = l->owner;
+		(void)edge_tell(e, told, type, msg); /* twice does no harm */
 	}
 }
 

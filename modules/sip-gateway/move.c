@@ -67,8 +67,9 @@ static bool party_is_still(const struct party *p)
 		return false;
 	if (p->state == PARTY_ENDED)
 		return true;
-	return p->state == PARTY_UP && p->leg && !p->asking && !p->answers && !p->unacked &&
-	       !p->updating && !p->offers && !p->waiting && !p->texting && !is_inviting(p);
+	return p->state == PARTY_UP && p->leg && !p->moving && !p->asking && !p->answers &&
+	       !p->unacked && !p->updating && !p->offers && !p->waiting && !p->texting &&
+	       !is_inviting(p);
 }
 
 static bool is_still(const struct call *c)

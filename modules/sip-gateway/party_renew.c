@@ -8,8 +8,12 @@
 static void on_reaccepted(struct party *p, int rc, struct sl_str text)
 {
 	(void)text;
-	if (rc == 0)
+	if (rc == 0) {
+		rescue_told(p);
 		call_join(p->call);
+	} else if (rescue_refused(p, 488)) {
+		return;
+	}
 	video_reoffered(p);
 }
 
@@ -44,6 +48,8 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 	else
 		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
 	video_reoffered(p);
+	if (rescue_refused(p, resp ? status : 0))
+		return;
 	if (status == 408 || status == 481) { /* it is not there any more (section 12.2.1.2) */
 		p->status = status;
 		call_left(p->call, p, status);
@@ -109,7 +115,7 @@ int party_reoffer(struct party *p)
 	if (p->state != PARTY_UP || is_busy(p))
 		return -SL_EAGAIN;
 	p->answers = true;
-	party_leg_ask(p, WIRE_LEG_OFFER, 0, SL_STR_NULL, on_new_offer);
+	party_leg_ask(p, WIRE_LEG_OFFER, p->moving, SL_STR_NULL, on_new_offer);
 	return 0;
 }
 

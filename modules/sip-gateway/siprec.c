@@ -272,6 +272,27 @@ void siprec_follow(struct call *c)
 		siprec_say(r);
 }
 
+void siprec_lost(struct call *c)
+{
+	struct siprec *r = c->siprec;
+
+	if (!r || r->over)
+		return;
+	let_go(r);
+	r->n_tried = 0;
+}
+
+void siprec_found(struct call *c)
+{
+	struct siprec *r = c->siprec;
+
+	if (!r || r->over)
+		return;
+	r->stale = true; /* its sources are other legs */
+	if (!r->leg[0] && !r->again.place)
+		try_next(r);
+}
+
 void siprec_free(struct call *c)
 {
 	struct siprec *r = c->siprec;

@@ -46,6 +46,10 @@ void siprec_follow(struct call *c);
 void siprec_people(struct call *c, struct sl_str list);
 /* It is over: its parties end as all do. */
 void siprec_end(struct call *c);
+/* Its legs have died with their worker: the recorder is let go, and another session begins when the
+ * call has media again. */
+void siprec_lost(struct call *c);
+void siprec_found(struct call *c);
 void siprec_free(struct call *c);
 
 /* One that a process which has died had with a recorder: its parties are the call's already. */

@@ -118,6 +118,10 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 		if (data.len == 4)
 			stack_worker_gone(s, sl_get32(data.p));
 		break;
+	case WIRE_WORKER_UP:
+		if (data.len == 4)
+			calls_worker_up(s, sl_get32(data.p));
+		break;
 	case WIRE_KEPT:
 		stack_kept(s, data);
 		break;

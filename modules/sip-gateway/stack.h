@@ -90,6 +90,7 @@ struct stack {
 	uint64_t last_kept;	 /* number of what workers keep */
 	struct call *first_call;
 	uint32_t n_calls, last_leg, last_seq;
+	uint64_t next_rescue_ms; /* when the newest of those who wait has its turn: rescue.c */
 	uint32_t n_unfinished; /* INVITEs and BYEs of ours without a final answer */
 	uint64_t second;	/* now_s of n_in_second */
 	uint32_t n_in_second;	/* calls begun in it */
@@ -439,8 +440,10 @@ void calls_invite(struct stack *s, const struct sip_msg *m);
 void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
 void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
 void calls_leg_event(struct stack *s, struct sl_str data);
-/* Ends those whose media was there. */
+/* Media that was there is made anew elsewhere, or its call ends. */
 void calls_worker_gone(struct stack *s, uint32_t worker);
+/* The same of whoever had its slot before, of which nobody may have been left to tell */
+void calls_worker_up(struct stack *s, uint32_t worker);
 void calls_end_all(struct stack *s);
 void calls_evict(struct call *c);
 

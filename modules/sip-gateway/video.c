@@ -70,7 +70,7 @@ void video_before_offer(struct party *p)
 }
 
 /* What this node has of its own: an echo sees what it shows, a room has what others show. */
-static void want_builtin(struct party *p, struct sl_str offer)
+void video_want_builtin(struct party *p, struct sl_str offer)
 {
 	const struct call *c = p->call;
 	const struct dial_target *t;
@@ -89,7 +89,7 @@ void video_before_answer(struct party *p)
 	if (p->prefer)
 		party_leg_tell(p, WIRE_LEG_PREFER, p->prefer, SL_STR_NULL);
 	else if (p->offer)
-		want_builtin(p, sl_str_c(p->offer));
+		video_want_builtin(p, sl_str_c(p->offer));
 }
 
 bool video_retries_without(struct party *p, unsigned status)
@@ -141,7 +141,7 @@ void video_take_offer(struct party *p, struct sl_str offer, leg_then_fn *then)
 {
 	struct party *other = call_other(p->call, p);
 
-	want_builtin(p, offer);
+	video_want_builtin(p, offer);
 	if (!adds_video(p, other, offer) || !keep_text(&p->offer, offer)) {
 		party_leg_ask(p, WIRE_LEG_ANSWER, 0, offer, then);
 		return;

@@ -23,6 +23,7 @@ enum wire_type {
 	WIRE_PEER_LEFT,	   /* struct wire_signal; json: the reason, as it is */
 	WIRE_LISTENER,	   /* transport (u8) and address of a listener: where we can be reached */
 	WIRE_WORKER_GONE,  /* u32: owner word of a worker that is not there any more */
+	WIRE_WORKER_UP,	   /* u32: our owner word; who had the slot before is not there any more */
 	WIRE_KEPT,	   /* u32: a process that has died; what it wanted to be kept */
 	/* stack to workers */
 	WIRE_SEND = 32,	   /* flow, message */
@@ -107,6 +108,7 @@ enum wire_leg_verb {
 	WIRE_LEG_ADOPT,	    /* a, b: a process that has died, and its number of the leg */
 	WIRE_LEG_COPY,	    /* a: the leg that is copied, b: WIRE_COPY_ flags */
 	WIRE_LEG_PEOPLE,    /* text: its room, whose people are told from now on */
+	WIRE_LEG_ORIGIN,    /* text: session and version (o=) of a leg that it takes the place of */
 	WIRE_LEG_CALL_ID,   /* text: the Call-ID under which a collector hears of its reports */
 };
 enum { WIRE_MAX_CODECS = 8 };

@@ -62,6 +62,14 @@ class Caller:
         await asyncio.to_thread(self.ua.expect, "ACK")
         self.media.start()
 
+    async def renewed(self, limit=10):
+        """The server offers anew: it goes on from there, to another address. The request."""
+        m = await asyncio.to_thread(self.ua.expect, "INVITE", limit)
+        body = self.media.take(m.body).sdp()
+        self.ua.reply(m, 200, "OK", [f"Contact: <{self.ua.contact}>"], body)
+        await asyncio.to_thread(self.ua.expect, "ACK")
+        return m
+
     async def refer(self, number):
         """The other side shall go there; it is let go itself when that has worked."""
         self.ua.request("REFER", self.target, [*self.lines(5, "REFER"), f"Refer-To: <sip:{number}@sluice>"])

@@ -68,8 +68,8 @@ class Udp:
 
     def recv(self, timeout):
         self.sock.settimeout(timeout)
-        data = self.sock.recv(65536).decode()
-        return data
+        data = self.sock.recv(65536)
+        return "" if data[:1] > b"\x7f" else data.decode()  # RTCP for a phone at the port below
 
     def close(self):
         self.sock.close()
