@@ -66,11 +66,14 @@ enum latch_verdict latch_packet(struct latch *l, const struct latch_packet *p, u
 		l->heard_ns = now_ns;
 		return LATCH_TAKE;
 	}
-	if (l->strict && !(l->described.family && sl_addr_eq(&l->described, p->from)))
+	/* Also from who was faster: whoever sprays ports at random does not keep what it finds. */
+	if (l->described.family && sl_addr_eq(&l->described, p->from))
+		return lock(l, p, now_ns);
+	if (l->strict)
 		return LATCH_STRANGER;
 	if (l->locked.family)
 		return may_move(l, p, now_ns) ? lock(l, p, now_ns) : LATCH_STRANGER;
-	if (p->authentic || sl_addr_eq(&l->described, p->from))
+	if (p->authentic)
 		return lock(l, p, now_ns);
 	return court(l, p, now_ns);
 }

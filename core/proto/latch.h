@@ -4,7 +4,8 @@
  * Described is not proven: behind a NAT, packets come from elsewhere. A source proves itself by the
  * first packet from the described address, by an authenticated packet, or by some packets in a row of
  * one stream. Then it is locked: who else sends is a stranger, until the description names another
- * address. A locked source may change its port, as NATs do, after it has been silent.
+ * address. But the described address is a stranger never: who was faster loses the lock to it. A
+ * locked source may change its port, as NATs do, after it has been silent.
  */
 #ifndef PROTO_LATCH_H
 #define PROTO_LATCH_H
