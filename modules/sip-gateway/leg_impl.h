@@ -130,6 +130,8 @@ struct leg {
 	struct leg *peer; /* who hears it; itself: echo */
 	struct sl_event_in event;
 	uint32_t event_clock_hz;
+	uint64_t digits_ns; /* since when n_digits have come */
+	unsigned n_digits;
 	struct sl_audio_source *source; /* NULL: nothing need be decoded */
 	unsigned source_hz;
 	struct sl_dtmf_ear *ear;

@@ -2,9 +2,13 @@
  * sip-gateway/leg_in.c: what a leg's party says: speech goes on as it is, or to be decoded; digits
  * are told, and passed on.
  */
+#include "conf.h"
 #include "leg_impl.h"
 
-enum { EAR_HZ = 8000 };
+enum {
+	EAR_HZ = 8000,
+	MOST_DIGITS = 30, /* in a second: twice as many as machines dial */
+};
 
 const struct leg_format *leg_format_by_pt(const struct leg_formats *f, unsigned pt)
 {
@@ -86,8 +90,28 @@ static unsigned ms_of(uint32_t units, uint32_t clock_hz)
 	return (unsigned)((uint64_t)units * 1000 / (clock_hz ? clock_hz : 8000));
 }
 
+/* Each digit is a message to signalling, which all calls share. */
+static bool is_storm(struct leg *l)
+{
+	uint64_t now_ns = leg_now_ns(l);
+
+	if (now_ns - l->digits_ns >= SL_NS_PER_S) {
+		l->digits_ns = now_ns;
+		l->n_digits = 0;
+	}
+	if (l->n_digits < MOST_DIGITS) {
+		l->n_digits++;
+		return false;
+	}
+	if (l->all->m) /* not there where another module has legs */
+		sl_count(&l->all->m[M_DIGITS_DROPPED]);
+	return true;
+}
+
 void leg_heard_digit(struct leg *l, char digit, unsigned ms)
 {
+	if (is_storm(l))
+		return;
 	if (l->peer && l->peer != l && leg_send_dtmf(l->peer, (struct sl_str){&digit, 1}, ms) < 0)
 		return; /* a storm: more wait than anybody dials */
 	leg_room_digit(l, digit);
