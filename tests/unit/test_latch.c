@@ -109,6 +109,17 @@ TEST(an_authentic_packet_is_proof_enough)
 	CHECK(sends_to(&behind_nat));
 }
 
+TEST(who_was_described_takes_over_from_a_stranger_who_was_faster)
+{
+	begin();
+	for (unsigned i = 0; i < 4; i++)
+		(void)packet(&attacker);
+	CHECK(sends_to(&attacker));
+	CHECK_INT(packet(&described), LATCH_MOVED);
+	CHECK(sends_to(&described));
+	CHECK_INT(packet(&attacker), LATCH_STRANGER);
+}
+
 TEST(once_locked_nobody_else_is_heard)
 {
 	lock_behind_nat();
