@@ -372,13 +372,13 @@ export class Media {
 		const remote = this.remoteOf(t.peer);
 		remote.tracks.set(t.id, {...remote.tracks.get(t.id), ...t});
 		if (remote.there)
-			emit(this.room, 'trackinfo', {peer: remote, ...t});
+			emit(this.room, 'trackinfo', {...remote.tracks.get(t.id), peer: remote});
 	}
 
 	update(id, change) {
 		for (const remote of this.remotes.values())
 			if (remote.tracks.has(id))
-				emit(this.room, 'trackinfo', {peer: remote, ...Object.assign(remote.tracks.get(id), change)});
+				emit(this.room, 'trackinfo', {...Object.assign(remote.tracks.get(id), change), peer: remote});
 	}
 
 	/* A track has come: the newest offer says whose it is. */
