@@ -123,10 +123,24 @@ function showTrack({peer, stream: remote}) {
 	});
 }
 
+/* Why no picture moves on a tile: the worst reason is told. */
+function showHow(tile, news) {
+	Object.assign(tile.dataset, news);
+	tile.querySelector('.how').textContent = tile.dataset.link || tile.dataset.picture || '';
+}
+
 function showPeerState({peer, state}) {
-	const tile = tileOf(peer);
-	tile.classList.toggle('away', state !== 'connected');
-	tile.querySelector('.how').textContent = state === 'connected' ? '' : state;
+	const tile = tileOf(peer), link = state === 'connected' ? '' : state;
+	tile.classList.toggle('away', link !== '');
+	showHow(tile, {link});
+}
+
+function showPicture({peer, kind, muted, paused}) {
+	const tile = kind === 'video' && tileOf(peer);
+	if (!tile)
+		return;
+	tile.classList.toggle('still', Boolean(muted || paused));
+	showHow(tile, {picture: muted ? 'camera off' : paused ? 'paused: the line is too slow' : ''});
 }
 
 const WORDS = {up: 'from there', down: 'to there'};
@@ -169,6 +183,7 @@ function listen() {
 	on('joined', ({peer}) => tileOf(peer));
 	on('left', ({peer}) => dropTile(peer));
 	on('track', showTrack);
+	on('trackinfo', showPicture);
 	on('peerstate', showPeerState);
 	on('quality', showQuality);
 	on('speakers', peers => tiles.forEach((tile, id) => tile.classList.toggle('speaking', peers.includes(id))));
