@@ -29,7 +29,9 @@ struct sl_addr {
 SL_API SL_MUST_CHECK int sl_addr_parse(struct sl_addr *ret_addr, struct sl_str s);
 /* With port unless it is 0; returns dst */
 SL_API const char *sl_addr_format(char dst[SL_ADDR_STRLEN], const struct sl_addr *a);
+/* Without port; "-" for an unset address. Returns dst */
 SL_API const char *sl_addr_format_ip(char dst[SL_ADDR_STRLEN], const struct sl_addr *a);
+/* sa as the kernel wrote it, aligned or not. -SL_EUNSUPP: neither IPv4 nor IPv6 */
 SL_API SL_MUST_CHECK int sl_addr_from_sockaddr(struct sl_addr *ret_addr, const struct sockaddr *sa);
 /* Returns the length of the sockaddr, 0 for an unset address. */
 SL_API unsigned sl_addr_to_sockaddr(struct sockaddr_storage *ret_sa, const struct sl_addr *a);
@@ -59,6 +61,7 @@ enum sl_addr_class {
 	SL_ADDR_DOCUMENTATION,
 	SL_ADDR_RESERVED,
 };
+/* By the address alone; the port does not matter */
 SL_API enum sl_addr_class sl_addr_classify(const struct sl_addr *a);
 
 struct sl_cidr {
@@ -67,7 +70,9 @@ struct sl_cidr {
 };
 /* "10.0.0.0/8", "::1"; host bits must be zero */
 SL_API SL_MUST_CHECK int sl_cidr_parse(struct sl_cidr *ret_cidr, struct sl_str s);
+/* False for another family; port and zone do not matter */
 SL_API bool sl_cidr_has(const struct sl_cidr *c, const struct sl_addr *a);
+/* "10.0.0.0/8"; returns dst */
 SL_API const char *sl_cidr_format(char dst[SL_ADDR_STRLEN], const struct sl_cidr *c);
 
 #endif

@@ -17,6 +17,7 @@ struct sl_buf {
 	bool failed;
 };
 
+/* Allocates nothing yet; a zeroed struct is a buffer without limit */
 SL_API void sl_buf_init(struct sl_buf *b, size_t limit_bytes);
 /* Leaves it empty and usable */
 SL_API void sl_buf_free(struct sl_buf *b);
@@ -26,8 +27,10 @@ SL_API void sl_buf_reset(struct sl_buf *b);
 SL_API SL_MUST_CHECK int sl_buf_ok(const struct sl_buf *b);
 /* Room for n at p + len, or NULL */
 SL_API uint8_t *sl_buf_reserve(struct sl_buf *b, size_t n);
+/* Copies n bytes behind the rest, as do all below */
 SL_API void sl_buf_add(struct sl_buf *b, const void *src, size_t n);
 SL_API void sl_buf_str(struct sl_buf *b, struct sl_str s);
+/* As printf; the text ends without a NUL */
 SL_API void sl_buf_printf(struct sl_buf *b, const char *fmt, ...) SL_PRINTF(2, 3);
 SL_API void sl_buf_u8(struct sl_buf *b, uint8_t v);
 SL_API void sl_buf_u16(struct sl_buf *b, uint16_t v);
@@ -54,12 +57,14 @@ static inline struct sl_reader sl_reader(const void *p, size_t n)
 	const uint8_t *from = p;
 	return (struct sl_reader){from, n > 0 ? from + n : from, false};
 }
+/* The next number, big-endian; 0 past the end */
 SL_API uint8_t sl_read_u8(struct sl_reader *r);
 SL_API uint16_t sl_read_u16(struct sl_reader *r);
 SL_API uint32_t sl_read_u32(struct sl_reader *r);
 SL_API uint64_t sl_read_u64(struct sl_reader *r);
 /* Borrowed view */
 SL_API struct sl_str sl_read_bytes(struct sl_reader *r, size_t n);
+/* As sl_buf_lstr wrote it: a view, empty past the end */
 SL_API struct sl_str sl_read_lstr(struct sl_reader *r);
 
 /* Unaligned big-endian access to packet bytes. */

@@ -27,6 +27,7 @@ struct sl_bus_event {
 	uint64_t room;
 	struct sl_str text; /* why, or the event's JSON */
 };
+/* Calls every EVENT hook of this process now; ev lives for the call. SL_DONE of one ends it */
 SL_API void sl_bus_publish(struct sl_worker *w, const struct sl_bus_event *ev);
 /* Has this process an EVENT hook at all? Who writes a text for each event asks first. */
 SL_API bool sl_bus_is_heard(const struct sl_worker *w);
@@ -40,8 +41,11 @@ struct sl_channel_msg {
 	struct sl_str data;
 };
 typedef void sl_channel_fn(void *arg, const struct sl_channel_msg *m);
+/* name: static, the same in all processes. In worker_start. fn is called from the loop.
+ * -SL_EEXIST: it is open in this process */
 SL_API SL_MUST_CHECK int sl_channel_open(struct sl_worker *w, const char *name, sl_channel_fn *fn,
 					 void *arg, struct sl_channel **ret_channel);
+/* Accepts NULL. fn is not called again; the name stays taken until the process ends */
 SL_API void sl_channel_close(struct sl_channel *c);
 /* What finds the ring full is kept (bounded: 8 MiB) and sent in order later. -SL_EFULL beyond;
  * -SL_ENOENT: that process is gone. At most 65 536 bytes. */
@@ -75,10 +79,12 @@ struct sl_pass_place {
 #define SL_PASS_MAX 2048 /* bytes beside a descriptor */
 /* fd: the receiver's now */
 typedef void sl_pass_fn(void *arg, struct sl_str data, int fd);
+/* A place where descriptors of others arrive. -SL_ENOMEM, -SL_ESYS */
 SL_API SL_MUST_CHECK int sl_pass_open(struct sl_worker *w, sl_pass_fn *fn, void *arg,
 				      struct sl_pass **ret_pass);
 /* Accepts NULL */
 SL_API void sl_pass_close(struct sl_pass *p);
+/* What to tell those who may send there; borrowed from p */
 SL_API const struct sl_pass_place *sl_pass_place(const struct sl_pass *p);
 /* fd leaves the caller in any case. To a place that is busy it goes later. -SL_ENOENT: nobody is
  * there; -SL_EFULL: too many wait. */

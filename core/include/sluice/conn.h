@@ -32,6 +32,7 @@ SL_API unsigned sl_listeners(const struct sl_worker *w,
 			     const struct sl_listener *const **ret_listeners);
 
 struct sl_conn;
+/* Borrowed, as are the addresses: valid while the connection is */
 SL_API const struct sl_listener *sl_conn_listener(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_remote(const struct sl_conn *c);
 SL_API const struct sl_addr *sl_conn_local(const struct sl_conn *c);
@@ -58,6 +59,7 @@ struct sl_client_hello {
 	struct sl_str alpn; /* wire form: length-prefixed names */
 };
 SL_API const struct sl_client_hello *sl_conn_hello(const struct sl_conn *c);
+/* Whether protocol stands in its ALPN list (RFC 7301) */
 SL_API bool sl_client_hello_offers(const struct sl_client_hello *h, struct sl_str protocol);
 
 enum sl_close_reason {
@@ -93,6 +95,7 @@ SL_API int sl_conn_steal_fd(struct sl_conn *c);
 /* Sent or queued whole: how many older messages were dropped for it, 0 without ops.frame; -SL_EFULL;
  * -SL_ECLOSED */
 SL_API SL_MUST_CHECK int sl_conn_write(struct sl_conn *c, const void *data, size_t len);
+/* Bytes that wait to be written */
 SL_API size_t sl_conn_queued(const struct sl_conn *c);
 /* After the queue has been written, at most 5 s; input stops now */
 SL_API void sl_conn_close(struct sl_conn *c, enum sl_close_reason why);
@@ -109,6 +112,7 @@ SL_API void sl_conn_pause_input(struct sl_conn *c);
 SL_API void sl_conn_resume_input(struct sl_conn *c);
 /* The peer's end of its direction is told to fn instead of closing. */
 typedef void sl_conn_end_fn(void *arg, struct sl_conn *c);
+/* After sl_conn_take, before the end has come */
 SL_API void sl_conn_on_end(struct sl_conn *c, sl_conn_end_fn *fn);
 /* Ends our direction when the queue is written; nothing can be written any more. A connection both
  * of whose directions have ended closes (SL_CLOSE_PEER). */

@@ -30,6 +30,8 @@ struct sl_event {
 	sl_event_fn *fn; /* level-triggered; SL_ERROR and SL_HANGUP always come */
 	void *arg;
 };
+/* Zero-initialise, set fd, fn and arg, then add. -SL_EINVAL: it is in already, or nothing is wanted;
+ * -SL_ESYS: the kernel refuses (a file, a closed descriptor, too many) */
 SL_API SL_MUST_CHECK int sl_event_add(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
 /* wanted 0 takes it out, and from there it comes back in; SL_EXCLUSIVE stays as it was added. */
 SL_API SL_MUST_CHECK int sl_event_set(struct sl_loop *l, struct sl_event *ev, unsigned wanted);
@@ -49,6 +51,7 @@ struct sl_timer {
 /* Zero-initialise, set fn and arg, then set. Setting again moves it. Counted from the tick's time;
  * never early; at most a millisecond late when idle. */
 SL_API void sl_timer_set(struct sl_loop *l, struct sl_timer *t, uint64_t delay_ms);
+/* No-op when it is not set; safe inside any handler */
 SL_API void sl_timer_cancel(struct sl_loop *l, struct sl_timer *t);
 static inline bool sl_timer_pending(const struct sl_timer *t)
 {
@@ -64,7 +67,9 @@ struct sl_post {
 	sl_post_fn *fn;
 	void *arg;
 };
+/* p->fn and p->arg are set */
 SL_API void sl_post(struct sl_loop *l, struct sl_post *p);
+/* No-op when it is not posted */
 SL_API void sl_post_cancel(struct sl_loop *l, struct sl_post *p);
 
 /* The tick's time: read once per wake-up. */
@@ -86,7 +91,9 @@ struct sl_nested {
 	void (*run)(void *arg);
 	void *arg;
 };
+/* ev.fd, timeout_ms, run and arg are set. -SL_ESYS */
 SL_API SL_MUST_CHECK int sl_nested_add(struct sl_loop *l, struct sl_nested *n);
+/* No-op when it is not in it; safe inside run */
 SL_API void sl_nested_del(struct sl_loop *l, struct sl_nested *n);
 
 #endif

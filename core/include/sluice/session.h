@@ -74,6 +74,7 @@ struct sl_relay_view {
 	unsigned permissions, channels, offloaded;
 	struct sl_addr relayed[2]; /* IPv4, IPv6; unset: none */
 };
+/* What turn-relay keeps in its session's words, and what a viewer makes of it */
 SL_API void sl_relay_view_write(uint64_t words[4], const struct sl_relay_view *v);
 SL_API struct sl_relay_view sl_relay_view_read(const uint64_t words[4]);
 
@@ -85,6 +86,7 @@ struct sl_call_view {
 	bool recorded;	      /* somebody gets a copy of it */
 	uint64_t answered_ms; /* loop time; 0: not yet */
 };
+/* What sip-gateway keeps in its session's words, and what a viewer makes of it */
 SL_API void sl_call_view_write(uint64_t words[4], const struct sl_call_view *v);
 SL_API struct sl_call_view sl_call_view_read(const uint64_t words[4]);
 
@@ -109,6 +111,7 @@ SL_API SL_MUST_CHECK int sl_session_open(struct sl_worker *w, const struct sl_se
 					 struct sl_session **ret_session);
 /* Runs SESS_CLOSE and LOG_SESSION; accepts NULL */
 SL_API void sl_session_close(struct sl_session *s, const char *why);
+/* Loop time, 0: none. For who looks at the table; nothing ends by it */
 SL_API void sl_session_set_expiry(struct sl_session *s, uint64_t expires_ms);
 /* Its datagrams come from another remote address, or to another listener (NULL: none belong to it).
  * -SL_EEXIST: that tuple is a live session's; -SL_EFULL; then all is as before. */
@@ -117,8 +120,11 @@ SL_API SL_MUST_CHECK int sl_session_move(struct sl_session *s, const struct sl_l
 /* Other workers find the session by its ICE user fragment of at most 8 characters; empty: not. As
  * sl_session_move. */
 SL_API SL_MUST_CHECK int sl_session_set_ufrag(struct sl_session *s, struct sl_str ufrag);
+/* As given in the options */
 SL_API void *sl_session_arg(const struct sl_session *s);
+/* 32 hexadecimal digits and a NUL; returns dst */
 SL_API const char *sl_sid_format(char dst[SL_SID_STRLEN], const uint8_t sid[SL_SID_BYTES]);
+/* -SL_EPARSE: not 32 hexadecimal digits, of either case */
 SL_API SL_MUST_CHECK int sl_sid_parse(uint8_t ret_sid[SL_SID_BYTES], struct sl_str s);
 /* The live owner of a sid (slot << 16 | epoch), or -SL_ENOENT. */
 SL_API SL_MUST_CHECK int sl_session_find_owner(struct sl_worker *w, const uint8_t sid[SL_SID_BYTES],

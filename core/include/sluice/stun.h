@@ -105,6 +105,7 @@ enum sl_demux {
 	SL_DEMUX_QUIC,
 	SL_DEMUX_UNKNOWN
 };
+/* By its first bytes and its length; SL_DEMUX_UNKNOWN: none of these, or too short to be one */
 SL_API enum sl_demux sl_demux(const void *data, size_t len);
 
 /* -SL_EPARSE unless data is exactly one well-formed message. */
@@ -115,14 +116,17 @@ SL_API bool sl_stun_next(const struct sl_stun_msg *msg, struct sl_stun_attr *att
  */
 SL_API bool sl_stun_find(const struct sl_stun_msg *msg, uint16_t type,
 			 struct sl_stun_attr *ret_attr);
+/* The value of that attribute; empty when it is absent */
 SL_API struct sl_str sl_stun_find_str(const struct sl_stun_msg *msg, uint16_t type);
 /* Plain */
 SL_API SL_MUST_CHECK int sl_stun_get_addr(const struct sl_stun_msg *msg,
 					  const struct sl_stun_attr *attr,
 					  struct sl_addr *ret_addr);
+/* XOR'ed (section 14.2). -SL_EPARSE, both */
 SL_API SL_MUST_CHECK int sl_stun_get_xor_addr(const struct sl_stun_msg *msg,
 					      const struct sl_stun_attr *attr,
 					      struct sl_addr *ret_addr);
+/* -SL_EPARSE: not four bytes */
 SL_API SL_MUST_CHECK int sl_stun_get_u32(const struct sl_stun_attr *attr, uint32_t *ret_value);
 /* 0 when present and right; -SL_ENOENT when absent; -SL_EAUTH when wrong. key: RFC 8489 section 9.
  * SHA-256 in full length only (section 14.6). */
@@ -131,6 +135,7 @@ SL_API SL_MUST_CHECK int sl_stun_check_integrity_sha256(const struct sl_stun_msg
 							struct sl_str key);
 /* One of the two is there; whether it is right is another question. */
 SL_API bool sl_stun_is_signed(const struct sl_stun_msg *msg);
+/* 0 when present and right; -SL_ENOENT; -SL_EAUTH when wrong or not the last one (section 14.7) */
 SL_API SL_MUST_CHECK int sl_stun_check_fingerprint(const struct sl_stun_msg *msg);
 /* Collects comprehension-required types (< 0x8000) that are not in known[]; returns their number,
  * at most max. */
@@ -154,8 +159,10 @@ struct sl_stun_writer {
 	size_t len, cap;
 	bool failed;
 };
+/* Into dst, which stays the caller's */
 SL_API void sl_stun_begin(struct sl_stun_writer *w, void *dst, size_t cap,
 			  enum sl_stun_class class_, uint16_t method, const uint8_t txid[12]);
+/* Attributes in order, each padded to four bytes (section 14) */
 SL_API void sl_stun_put(struct sl_stun_writer *w, uint16_t type, const void *data, size_t len);
 SL_API void sl_stun_put_str(struct sl_stun_writer *w, uint16_t type, struct sl_str s);
 SL_API void sl_stun_put_u32(struct sl_stun_writer *w, uint16_t type, uint32_t v);
@@ -163,9 +170,11 @@ SL_API void sl_stun_put_addr(struct sl_stun_writer *w, uint16_t type, const stru
 SL_API void sl_stun_put_xor_addr(struct sl_stun_writer *w, uint16_t type, const struct sl_addr *a);
 /* Reason may be empty */
 SL_API void sl_stun_put_error(struct sl_stun_writer *w, unsigned code, struct sl_str reason);
+/* In this order, and nothing behind FINGERPRINT: each covers what stands before it */
 SL_API void sl_stun_put_integrity(struct sl_stun_writer *w, struct sl_str key);
 SL_API void sl_stun_put_integrity_sha256(struct sl_stun_writer *w, struct sl_str key);
 SL_API void sl_stun_put_fingerprint(struct sl_stun_writer *w);
+/* -SL_EFULL: it did not fit, and dst holds no message */
 SL_API SL_MUST_CHECK int sl_stun_finish(struct sl_stun_writer *w, size_t *ret_len);
 
 /* What the module "stun" offers to those that own a connection or flow: sl_iface_get(w,

@@ -37,6 +37,7 @@ SL_API SL_MUST_CHECK int sl_udp_open(struct sl_worker *w, const struct sl_udp_op
 				     struct sl_udp **ret_udp);
 /* Queued packets are flushed first; accepts NULL */
 SL_API void sl_udp_close(struct sl_udp *u);
+/* The address it is bound to, with the port that the kernel chose */
 SL_API const struct sl_addr *sl_udp_local(const struct sl_udp *u);
 /* This worker's socket on a listener; NULL for TCP */
 SL_API struct sl_udp *sl_listener_udp(const struct sl_worker *w, const struct sl_listener *l);
@@ -117,10 +118,12 @@ SL_API void sl_flow_close(struct sl_flow *f);
  */
 SL_API void sl_flow_set_share(struct sl_flow *f, uint32_t share);
 SL_API void sl_udp_set_share(struct sl_udp *u, uint32_t share);
+/* Borrowed from the flow, as the addresses below */
 SL_API struct sl_udp *sl_flow_udp(const struct sl_flow *f);
 SL_API const struct sl_addr *sl_flow_remote(const struct sl_flow *f);
 /* Server address the flow's packets came to */
 SL_API const struct sl_addr *sl_flow_local(const struct sl_flow *f);
+/* Its packets come through DTLS and are encrypted again */
 SL_API bool sl_flow_is_dtls(const struct sl_flow *f);
 /* To the remote, from the flow's local address */
 SL_API SL_MUST_CHECK int sl_flow_send(struct sl_flow *f, struct sl_packet *p);
