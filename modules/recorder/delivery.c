@@ -153,6 +153,23 @@ static void close_state(struct delivery *d)
 
 /* ---- what is to be sent */
 
+static void remove_local(const struct delivery *d, const char *name)
+{
+	char path[SHELF_PATH + 300];
+
+	(void)snprintf(path, sizeof path, "%s/%s", d->dir, name);
+	(void)unlink(path); /* stays: takes space, and nothing else */
+}
+
+/* One that is noted as sent, and is here still: its writer was killed between the two. */
+static void take_file(struct delivery *d, json_t *line, const char *name)
+{
+	if (!json_object_get(d->done, name))
+		(void)json_array_append(d->pending, line);
+	else if (d->conf->delete_local)
+		remove_local(d, name);
+}
+
 static void take_segment(void *arg, struct sl_str line)
 {
 	static const struct sl_str segment = SL_STR_INIT("{\"type\":\"segment\""),
@@ -165,9 +182,8 @@ static void take_segment(void *arg, struct sl_str line)
 		return;
 	o = sl_json_parse(line, 8, NULL, 0);
 	file = sl_json_get_str(o, "file");
-	if (file.p && file.p[0] != '.' && !memchr(file.p, '/', file.len) &&
-	    !json_object_get(d->done, file.p))
-		(void)json_array_append(d->pending, o);
+	if (file.p && file.p[0] != '.' && !memchr(file.p, '/', file.len))
+		take_file(d, o, file.p);
 	json_decref(o);
 }
 
@@ -195,14 +211,6 @@ static int mark_done(struct delivery *d, const char *name, struct sl_str sha256)
 		(void)json_object_set_new(o, "sha256", json_stringn(sha256.p, sha256.len));
 	(void)json_object_set_new(o, "done", json_true());
 	return delivery_note(d, o);
-}
-
-static void remove_local(const struct delivery *d, const char *name)
-{
-	char path[SHELF_PATH + 300];
-
-	(void)snprintf(path, sizeof path, "%s/%s", d->dir, name);
-	(void)unlink(path); /* stays: takes space, and nothing else */
 }
 
 /* A file that is not what it was, or cannot be read, holds up nothing but the end. */

@@ -151,8 +151,9 @@ static int do_verify(struct args *a)
 
 /* ---- decrypt */
 
-/* While it was sealed its head could not be set right. */
-static int copy_out(int from, const char *to)
+/* While it was sealed its head could not be set right, nor its end where a crash cut it.
+ * *ret_plays: up to where; 0: there is but a head */
+static int copy_out(int from, const char *to, bool whole, uint64_t *ret_plays)
 {
 	int fd = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = 0;
 	char step[65536];
@@ -167,6 +168,9 @@ static int copy_out(int from, const char *to)
 			rc = errno ? errno : ENOSPC;
 		at += n;
 	}
+	*ret_plays = (uint64_t)at;
+	if (rc == 0 && !whole)
+		rc = disk_cut(fd, to, (uint64_t)at, ret_plays);
 	if (rc == 0)
 		rc = disk_hide_empty(fd, to, &hidden);
 	if (close(fd) < 0 && rc == 0)
@@ -178,6 +182,7 @@ static void decrypt_segment(struct args *a, const struct recorded *r, const json
 {
 	struct sl_str name = sl_json_get_str(segment, "file"), tail = SL_STR(".sealed");
 	char to[LIBRARY_MAX_PATH + 300];
+	uint64_t plays = 0;
 	bool whole = true;
 	int fd, rc;
 
@@ -192,10 +197,12 @@ static void decrypt_segment(struct args *a, const struct recorded *r, const json
 		return;
 	}
 	(void)snprintf(to, sizeof to, "%s/%.*s", a->out, (int)(name.len - tail.len), name.p);
-	rc = copy_out(fd, to);
+	rc = copy_out(fd, to, whole, &plays);
 	close(fd);
 	if (rc)
 		complain(a, to, strerror(rc), NULL);
+	else if (plays == 0 && unlink(to) == 0)
+		printf("%s (left out: a crash came before there was anything to play)\n", to);
 	else
 		printf("%s%s\n", to, whole ? "" : " (its end is missing: a crash)");
 }
