@@ -15,6 +15,7 @@
  *     cache.c       newest key frames, for those who come
  *     trunk.c       tracks, feedback and news between workers
  *     steward.c     who gets which layers, and which layers are made at all
+ *     offer.c       what a track offers, and what its layers cost (pure)
  *     allocate.c    divides one estimate among tracks (pure)
  *     speakers.c    who speaks (pure)
  *     observe.c     how everybody's line is; quality.c: what is made of it (pure)
