@@ -5,11 +5,13 @@
  * close-on-exec; a message that brings more of them than its reader wants is refused and they are
  * closed, so that none is ever lost.
  */
+#include <sluice/clock.h>
 #include "os/os.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -81,6 +83,22 @@ int fd_read_all(int fd, void *dst, size_t n, size_t *ret_len)
 	}
 	*ret_len = len;
 	return 0;
+}
+
+bool fd_wait(int fd, short events, uint64_t deadline_ns)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	for (;;) {
+		uint64_t now = sl_clock_ns();
+		uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+		int n = poll(&p, 1, (int)((left + SL_NS_PER_MS - 1) / SL_NS_PER_MS));
+
+		if (n > 0)
+			return true;
+		if (n == 0 || errno != EINTR)
+			return false;
+	}
 }
 
 int fd_write_all(int fd, const void *src, size_t n)

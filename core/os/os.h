@@ -27,6 +27,8 @@ int fd_set_nonblock(int fd);
 int fd_count(void);
 /* Whole reads and writes, for pipes and files. ret_len may be short only at end of file. */
 int fd_read_all(int fd, void *dst, size_t n, size_t *ret_len);
+/* events of poll(2). False: the deadline of sl_clock_ns() has passed, or it cannot be waited for. */
+bool fd_wait(int fd, short events, uint64_t deadline_ns);
 int fd_write_all(int fd, const void *src, size_t n);
 /* A whole file into malloc'ed memory with NUL behind; -SL_ELIMIT when larger than max. */
 int fd_slurp(const char *path, size_t max, char **ret_text, size_t *ret_len);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -276,6 +277,19 @@ static void on_client(struct sl_event *ev, unsigned ready)
 		free_client(c);
 }
 
+/* Out of descriptors, whoever waits would wake this loop for ever. The one in reserve takes him in,
+ * to turn him away. */
+static void turn_away(struct master *m, int listener)
+{
+	int fd;
+
+	fd_close(&m->reserve_fd);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	fd_close(&fd);
+	m->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	sl_log(SL_LOG_WARN, "master", "control: turned away a client: %s", strerror(EMFILE));
+}
+
 static void on_accept(struct sl_event *ev, unsigned ready)
 {
 	struct master *m = ev->arg;
@@ -284,6 +298,8 @@ static void on_accept(struct sl_event *ev, unsigned ready)
 	int fd = accept4(ev->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)ready;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		turn_away(m, ev->fd);
 	if (fd < 0)
 		return;
 	for (c = m->clients; c; c = c->next)
@@ -309,6 +325,7 @@ int control_open(struct master *m, const char *path, int inherited_fd)
 	if (fd < 0 && sock_unix_listen(path, 0600, &fd) < 0)
 		return -SL_ESYS;
 	m->on_control = (struct sl_event){.fd = fd, .fn = on_accept, .arg = m};
+	m->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	(void)sl_str_copy(m->control_path, sizeof m->control_path, sl_str_c(path));
 	return sl_event_add(m->loop, &m->on_control, SL_READ);
 }
@@ -321,6 +338,7 @@ void control_close(struct master *m, bool unlink_path)
 		return;
 	sl_event_del(m->loop, &m->on_control);
 	close(m->on_control.fd);
+	fd_close(&m->reserve_fd);
 	if (unlink_path)
 		(void)unlink(m->control_path); /* may be gone already */
 	m->control_path[0] = '\0';

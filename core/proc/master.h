@@ -92,6 +92,7 @@ struct master {
 	struct sl_timer kill_timer, watch_timer;
 	char pid_file[MAX_PATH], control_path[MAX_PATH], log_file[MAX_PATH];
 	struct control_client *clients;
+	int reserve_fd; /* lets a client of the control socket in when there is no other */
 };
 
 int master_main(const struct master_opts *opts,

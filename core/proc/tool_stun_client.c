@@ -132,25 +132,9 @@ int client_send(int fd, const struct sl_addr *to, const void *data, size_t len)
 	return sendto(fd, data, len, 0, (struct sockaddr *)&sa, sa_len) < 0 ? -SL_ESYS : 0;
 }
 
-static bool wait_until(int fd, short events, uint64_t deadline_ns)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-
-	for (;;) {
-		uint64_t now = sl_clock_ns();
-		uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-		int n = poll(&p, 1, (int)((left + SL_NS_PER_MS - 1) / SL_NS_PER_MS));
-
-		if (n > 0)
-			return true;
-		if (n == 0 || errno != EINTR)
-			return false;
-	}
-}
-
 bool client_wait(int fd, uint64_t deadline_ns)
 {
-	return wait_until(fd, POLLIN, deadline_ns);
+	return fd_wait(fd, POLLIN, deadline_ns);
 }
 
 int client_connect(const struct sl_addr *to, uint64_t timeout_ms, int *ret_fd)
@@ -165,7 +149,7 @@ int client_connect(const struct sl_addr *to, uint64_t timeout_ms, int *ret_fd)
 		return -SL_ESYS;
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)
 		return -SL_ESYS;
-	if (!wait_until(fd, POLLOUT, sl_clock_ns() + timeout_ms * SL_NS_PER_MS))
+	if (!fd_wait(fd, POLLOUT, sl_clock_ns() + timeout_ms * SL_NS_PER_MS))
 		return -SL_ETIMEOUT;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &err_len) < 0)
 		return -SL_ESYS;

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +18,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <sluice/clock.h>
 #include <sluice/log.h>
 #include "os/os.h"
 #include "proc/master.h"
 #include "proc/tool.h"
+
+enum { FORMAT_WAIT_MS = 2000 };
 
 #define SAVED_MAGIC 0x534c5550u /* "SLUP" */
 #define MAX_STEER_FDS (MAX_LISTENERS + 8)
@@ -162,35 +167,49 @@ static void keep_over_exec(const struct master *m, const struct saved *s, bool k
 		(void)fd_set_cloexec(g->fd_text, !keep);
 }
 
-/* Does the binary on disk understand this master's state? */
-static bool same_format(const char *binary)
+/* What comes by fd until its other end is closed: 0 when that was within the deadline. */
+static int read_until(int fd, char *text, size_t cap, uint64_t deadline_ns)
+{
+	size_t len = 0;
+
+	while (len < cap && fd_wait(fd, POLLIN, deadline_ns)) {
+		ssize_t n = read(fd, text + len, cap - len);
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -SL_ESYS;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	return -SL_ETIMEOUT;
+}
+
+/* The number of the form that a binary keeps its state in; 0: it did not say within FORMAT_WAIT_MS.
+ * Nobody knows what lies on the disk by that name, and the master has more to do than to wait. */
+static unsigned long format_of(const char *binary)
 {
 	char *argv[] = {(char *)"sluice", (char *)"--upgrade-format", NULL};
-	int pipe_fds[2], pidfd = -1, status = 1;
+	uint64_t deadline = sl_clock_ns() + FORMAT_WAIT_MS * SL_NS_PER_MS;
+	int pipe_fds[2], pidfd = -1, status = 1, rc;
 	char text[32] = "";
-	size_t len = 0;
 	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return false;
-	if (proc_spawn(&(struct proc_spawn){.path = binary,
-					    .argv = argv,
-					    .stdout_fd = pipe_fds[1],
-					    .stderr_fd = -1},
-		       &pid, &pidfd) < 0) {
-		close(pipe_fds[0]);
-		close(pipe_fds[1]);
-		return false;
-	}
+		return 0;
+	rc = proc_spawn(
+		&(struct proc_spawn){
+			.path = binary, .argv = argv, .stdout_fd = pipe_fds[1], .stderr_fd = -1},
+		&pid, &pidfd);
 	close(pipe_fds[1]);
-	if (fd_read_all(pipe_fds[0], text, sizeof text - 1, &len) < 0)
-		len = 0;
+	if (rc == 0) {
+		rc = read_until(pipe_fds[0], text, sizeof text - 1, deadline);
+		if (rc < 0 || !fd_wait(pidfd, POLLIN, deadline))
+			(void)kill(pid, SIGKILL); /* not waited for yet, so it is still the same */
+		(void)waitpid(pid, &status, 0);
+		fd_close(&pidfd);
+	}
 	close(pipe_fds[0]);
-	(void)waitpid(
-		pid, &status,
-		0); /* it printed a number and ends: a wait of milliseconds, once per upgrade */
-	fd_close(&pidfd);
-	return status == 0 && strtoul(text, NULL, 10) == upgrade_format();
+	return rc == 0 && status == 0 ? strtoul(text, NULL, 10) : 0;
 }
 
 /* A failure at any line leaves this master as it was: what it has written lies in a memfd, and the
@@ -220,6 +239,7 @@ static void exec_new(struct master *m, struct saved *s)
 
 void upgrade_exec(struct master *m)
 {
+	unsigned long format;
 	struct saved *s;
 
 	if (m->check.active || (m->generations && m->generations->state == GEN_STARTING) ||
@@ -232,10 +252,13 @@ void upgrade_exec(struct master *m)
 		       "upgrade: not now, a worker is behind with what it is told");
 		return;
 	}
-	if (!same_format(m->opts.binary)) {
+	format = format_of(m->opts.binary);
+	if (format != upgrade_format()) {
 		sl_log(SL_LOG_ERROR, "master",
-		       "upgrade: %s keeps its state in another form; stop this one and start the "
-		       "new one",
+		       format ? "upgrade: %s keeps its state in another form; stop this one and "
+				"start the new one"
+			      : "upgrade: %s does not answer --upgrade-format as a Sluice does; is "
+				"it whole, and can it be executed here?",
 		       m->opts.binary);
 		return;
 	}

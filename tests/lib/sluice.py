@@ -20,6 +20,8 @@ import time
 SRC = os.environ.get("SLUICE_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 OBJS = os.environ.get("SLUICE_OBJS", os.path.join(SRC, "objs"))
 BINARY = os.environ.get("SLUICE", os.path.join(OBJS, "sluice"))
+# Reads the same shared segments. Tests look hundreds of times, and to start a binary with sanitizers for each look is dear.
+VIEWER = os.environ.get("SLUICE_VIEWER", BINARY)
 SLOW = 5 if os.environ.get("SLUICE_ASAN") else 1  # patience with instrumented binaries
 PATIENCE = 2 * SLOW + 1  # what a limit is stretched by that only a failure reaches: machines are busy, and waiting for nothing is rare
 
@@ -103,15 +105,15 @@ class Sluice:
 
     # ---- life
 
-    def argv(self, *more):
-        out = [*self.wrap, BINARY, "-c", self.config_path, "-p", self.prefix]
+    def argv(self, *more, binary=BINARY):
+        out = [*self.wrap, binary, "-c", self.config_path, "-p", self.prefix]
         for o in self.overrides:
             out += ["-g", o]
         return out + list(more)
 
-    def start(self):
+    def start(self, binary=BINARY):
         with open(self.log_path, "ab") as log:
-            self.proc = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+            self.proc = subprocess.Popen(self.argv(binary=binary), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
                                          start_new_session=True)
         wait_for(self.is_up, "the server to serve", 20)
 
@@ -120,15 +122,26 @@ class Sluice:
             raise AssertionError(f"the server ended with {self.proc.returncode}:\n{self.log()[-3000:]}")
         if not os.path.exists(os.path.join(self.prefix, "sluice.sock")):
             return False
-        return b"current" in self.run("-s", "status").stderr
+        return "current" in self.status()
 
-    def run(self, *args, check=False, timeout=30):
+    def status(self):
+        """The master's own words: a line for each generation. "" while nobody answers."""
+        with socket.socket(socket.AF_UNIX) as c:
+            try:
+                c.settimeout(30 * PATIENCE)
+                c.connect(os.path.join(self.prefix, "sluice.sock"))
+                c.sendall(b"status\n")
+                return b"".join(iter(lambda: c.recv(4096), b"")).decode()
+            except OSError:
+                return ""
+
+    def run(self, *args, check=False, timeout=30, binary=BINARY):
         """A tool command against this server."""
-        return subprocess.run([*self.wrap, BINARY, "-p", self.prefix, *args], capture_output=True, env=self.env, check=check,
+        return subprocess.run([*self.wrap, binary, "-p", self.prefix, *args], capture_output=True, env=self.env, check=check,
                               timeout=timeout * PATIENCE)
 
     def json(self, *args):
-        out = self.run(*args, "--json")
+        out = self.run(*args, "--json", binary=VIEWER)
         assert out.returncode == 0, out.stderr
         return json.loads(out.stdout)
 
