@@ -1,375 +1,15 @@
 /*
- * recorder/api.c: see api.h; the routes stand in README.md.
- *
- * What is read comes from the disk by a thread of this worker; what is to be done goes to the
- * writer that has the recording, as a question with a number, and its answer comes back under that.
- * A client that leaves in between changes nothing: http lets us respond into the void.
+ * recorder/api.c: see api.h; the routes stand in README.md. Here is what each of them takes; how
+ * its answer comes about is for api_call.c.
  */
-#include "api.h"
+#include "api_impl.h"
 
-#include <sluice/http.h>
 #include <sluice/json.h>
-#include <sluice/signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-#include "s3.h"
-#include "shelf.h"
 #include "work.h"
 
-enum { ANSWER_MS = 10000, MAX_ASKS = 1024, PAGE = 50, BODY_DEPTH = 2, URL_S = 3600 };
-
-struct api {
-	struct sl_worker *w;
-	const struct recorder_conf *conf;
-	const struct sl_meter *m;
-	struct tap *tap;
-	const struct sl_http_iface *http;
-	void *http_self;
-	struct work *work;
-	struct call *asks; /* that wait for a writer */
-	unsigned n_asks;
-	uint64_t number;
-	char path[260], below[264]; /* of the routes */
-};
-
-enum call_kind { CALL_LIST, CALL_ONE, CALL_FILE, CALL_ASK };
-
-struct call { /* a request on its way */
-	struct call *next;
-	struct api *api;
-	struct sl_http_req *req;
-	enum call_kind kind;
-	const struct sl_tokens_iface *tokens;
-	struct sl_token token;
-	char *id, *name, *room, *after; /* owned; NULL: not said */
-	char *passed;			/* the token, if it came in the URL; owned */
-	unsigned limit;
-	/* What was found: */
-	int rc;
-	char path[SHELF_PATH];
-	struct sl_buf json;
-	struct shelf_file file;
-	bool elsewhere; /* the file is in storage only; json is its URL */
-	/* What was asked: */
-	enum record_verb verb;
-	uint64_t number;
-	uint32_t owner;
-	struct sl_timer deadline;
-};
-
-/* ---- answers */
-
-static void respond_as(struct call *c, unsigned status, const char *type, struct sl_str headers,
-		       struct sl_str body)
-{
-	(void)c->api->http->respond(c->req, status, type, headers,
-				    body); /* the client may have gone */
-	c->req = NULL;
-}
-
-static void respond(struct call *c, unsigned status, struct sl_str headers, struct sl_str json)
-{
-	respond_as(c, status, "application/json", headers, json);
-}
-
-static void respond_sentence(struct call *c, unsigned status, struct sl_str sentence)
-{
-	struct sl_buf b;
-
-	sl_buf_init(&b, 0);
-	sl_buf_str(&b, SL_STR("{\"error\":"));
-	sl_buf_json(&b, sentence);
-	sl_buf_str(&b, SL_STR("}\n"));
-	if (status >= 400)
-		sl_count(&c->api->m[M_api_refused]);
-	respond(c, status,
-		status == 401 ? SL_STR("www-authenticate: Bearer\r\n")
-			      : SL_STR("cache-control: no-store\r\n"),
-		sl_buf_view(&b));
-	sl_buf_free(&b);
-}
-
-static void call_free(struct call *c)
-{
-	sl_timer_cancel(c->api->w->loop, &c->deadline);
-	if (c->tokens)
-		c->tokens->release(&c->token);
-	if (c->file.fd >= 0)
-		close(c->file.fd);
-	sl_buf_free(&c->json);
-	free(c->id);
-	free(c->name);
-	free(c->room);
-	free(c->after);
-	free(c->passed);
-	free(c);
-}
-
-static void fail(struct call *c, unsigned status, const char *sentence)
-{
-	respond_sentence(c, status, sl_str_c(sentence));
-	call_free(c);
-}
-
-/* ---- who asks */
-
-/* A player's URL may carry it: elements of pages cannot set headers. */
-static struct sl_str token_of(const struct api *a, struct sl_http_req *r)
-{
-	struct sl_str token = sl_http_bearer(a->http, r);
-
-	return token.p ? token : a->http->query(r, "token");
-}
-
-/* Looked up each time: that module may start after this one. Answers, and frees c, when not. */
-static bool is_permitted(struct call *c)
-{
-	struct api *a = c->api;
-	const struct sl_tokens_iface *tokens;
-	void *self;
-	int rc;
-
-	tokens = sl_iface_get(a->w, "tokens", 1, &self);
-	rc = tokens && tokens->size >= sizeof *tokens
-		     ? tokens->open(self, token_of(a, c->req), &c->token)
-		     : -SL_EUNSUPP;
-	if (rc == 0)
-		c->tokens = tokens;
-	if (rc == -SL_EUNSUPP)
-		fail(c, 503, "signaling-ws with auth: jwt is needed for this");
-	else if (rc < 0)
-		fail(c, 401, "a valid token is required");
-	else if (!(c->token.grants & (SL_MAY_ADMIN | SL_IS_RECORDER)))
-		fail(c, 403, "the token does not permit this");
-	else
-		return true;
-	return false;
-}
-
-/* In any thread */
-static bool may_see(void *arg, struct sl_str room)
-{
-	const struct call *c = arg;
-
-	return c->tokens->permits(&c->token, room);
-}
-
-static struct call *call_new(struct api *a, struct sl_http_req *r)
-{
-	struct call *c = calloc(1, sizeof *c);
-
-	if (!c) {
-		(void)a->http->respond(r, 503, NULL, SL_STR_NULL, SL_STR_NULL);
-		return NULL;
-	}
-	c->api = a;
-	c->req = r;
-	c->file.fd = -1;
-	sl_buf_init(&c->json, 0);
-	return is_permitted(c) ? c : NULL;
-}
-
-/* ---- reading */
-
-/* It was uploaded, and removed here: a URL of storage that holds for a while */
-static void find_elsewhere(struct call *c)
-{
-	const struct recorder_conf *conf = c->api->conf;
-	const char *below = c->path + conf->dir.len;
-	struct sl_buf key;
-
-	if (conf->upload.url.len == 0 || !shelf_is_uploaded(c->path, sl_str_c(c->name)))
-		return;
-	while (*below == '/')
-		below++;
-	sl_buf_init(&key, 0);
-	sl_buf_printf(&key, "%.*s%s/%s", SL_FMT(conf->upload.prefix), below, c->name);
-	if (sl_buf_ok(&key) == 0)
-		c->rc = s3_url(&conf->upload, sl_buf_view(&key), URL_S, &c->json);
-	c->elsewhere = c->rc == 0;
-	sl_buf_free(&key);
-}
-
-static void read_it(void *arg)
-{
-	struct call *c = arg;
-	const struct recorder_conf *conf = c->api->conf;
-	const struct shelf_query q = {.room = sl_str_c(c->room),
-				      .after = sl_str_c(c->after),
-				      .limit = c->limit,
-				      .may = may_see,
-				      .arg = c};
-
-	if (c->kind == CALL_LIST) {
-		shelf_list(conf->dir.p, &q, &c->json);
-		return;
-	}
-	c->rc = shelf_find(conf->dir.p, sl_str_c(c->id), &q, c->path);
-	if (c->rc == 0 && c->kind == CALL_ONE)
-		c->rc = shelf_describe(c->path, &c->json);
-	else if (c->rc == 0 && c->kind == CALL_FILE && c->passed)
-		c->rc = shelf_playlist(c->path, sl_str_c(c->name), sl_str_c(c->passed), &c->json);
-	else if (c->rc == 0 && c->kind == CALL_FILE)
-		c->rc = shelf_open(c->path, sl_str_c(c->name), &c->file);
-	if (c->rc == -SL_ENOENT && c->name && c->kind == CALL_FILE)
-		find_elsewhere(c);
-}
-
-static void respond_file(struct call *c)
-{
-	const struct shelf_file *f = &c->file;
-
-	(void)c->api->http->respond_file(
-		c->req, f->type,
-		f->grows ? SL_STR("cache-control: no-cache\r\n")
-			 : SL_STR("cache-control: private, max-age=3600\r\n"),
-		sl_str_c(f->tag), f->fd, f->len);
-	c->req = NULL;
-	c->file.fd = -1;
-}
-
-static void redirect(struct call *c)
-{
-	struct sl_buf head;
-
-	sl_buf_init(&head, 0);
-	sl_buf_printf(&head, "location: %.*s\r\ncache-control: no-store\r\n", (int)c->json.len,
-		      (char *)c->json.p);
-	respond_as(c, 307, "text/plain", sl_buf_view(&head), SL_STR(""));
-	sl_buf_free(&head);
-	call_free(c);
-}
-
-static void ask(struct call *c);
-
-static void on_read(void *arg, bool done)
-{
-	struct call *c = arg;
-
-	if (!done) {
-		fail(c, 503, "the server is about to leave");
-	} else if (c->rc < 0) {
-		fail(c, 404,
-		     c->kind == CALL_FILE ? "there is no such file" : "there is no such recording");
-	} else if (c->kind == CALL_ASK) {
-		ask(c);
-	} else if (c->elsewhere) {
-		redirect(c);
-	} else if (c->kind == CALL_FILE && !c->passed) {
-		respond_file(c);
-		call_free(c);
-	} else if (sl_buf_ok(&c->json) < 0) {
-		fail(c, 503, "the server is out of memory");
-	} else {
-		respond_as(c, 200,
-			   c->kind == CALL_FILE ? "application/vnd.apple.mpegurl"
-						: "application/json",
-			   SL_STR("cache-control: no-store\r\n"), sl_buf_view(&c->json));
-		call_free(c);
-	}
-}
-
-static void begin_read(struct call *c)
-{
-	if (work_do(c->api->work, read_it, on_read, c) < 0)
-		fail(c, 503, "the server is busy");
-}
-
-/* ---- asking a writer */
-
-static void forget(struct call *c)
-{
-	struct call **link = &c->api->asks;
-
-	while (*link && *link != c)
-		link = &(*link)->next;
-	if (!*link)
-		return;
-	*link = c->next;
-	c->api->n_asks--;
-}
-
-static void on_deadline(struct sl_timer *t)
-{
-	struct call *c = t->arg;
-
-	forget(c);
-	fail(c, 504, "the recorder does not answer");
-}
-
-static uint32_t owner_for(const struct call *c)
-{
-	uint32_t owner = 0;
-
-	if (c->room)
-		return tap_writer(c->api->tap, sl_str_c(c->room));
-	if (c->verb == VERB_REMOVE)
-		owner = sl_aux_owner(c->api->w, "recorder");
-	return owner ? owner : tap_writer_of(c->api->tap, sl_str_c(c->id));
-}
-
-static void ask(struct call *c)
-{
-	struct api *a = c->api;
-	struct sl_buf b;
-
-	c->owner = owner_for(c);
-	if (!c->owner) {
-		fail(c, c->id ? 409 : 503,
-		     c->id ? "this recording does not run" : "the recorder is not there");
-		return;
-	}
-	if (a->n_asks >= MAX_ASKS) {
-		fail(c, 503, "the server is busy");
-		return;
-	}
-	c->number = ++a->number;
-	sl_buf_init(&b, 0);
-	sl_buf_u64(&b, c->number);
-	sl_buf_u8(&b, (uint8_t)c->verb);
-	sl_buf_lstr(&b, sl_str_c(c->room));
-	sl_buf_lstr(&b, sl_str_c(c->id));
-	sl_buf_lstr(&b, sl_str_c(c->path));
-	if (!tap_post(a->tap, c->owner, MSG_ASK, &b)) {
-		fail(c, 503, "the recorder is busy");
-		return;
-	}
-	c->next = a->asks;
-	a->asks = c;
-	a->n_asks++;
-	c->deadline = (struct sl_timer){.fn = on_deadline, .arg = c};
-	sl_timer_set(a->w->loop, &c->deadline, ANSWER_MS);
-}
-
-void api_answered(struct api *a, struct sl_reader *r)
-{
-	uint64_t number = sl_read_u64(r);
-	unsigned status = sl_read_u16(r);
-	struct sl_str json = sl_read_lstr(r);
-	struct call *c = a ? a->asks : NULL;
-
-	while (c && c->number != number)
-		c = c->next;
-	if (!c || r->failed)
-		return; /* too late */
-	forget(c);
-	if (status >= 400)
-		sl_count(&a->m[M_api_refused]);
-	respond(c, status, SL_STR("cache-control: no-store\r\n"), json);
-	call_free(c);
-}
-
-void api_lost(struct api *a, uint32_t owner)
-{
-	for (struct call *c = a ? a->asks : NULL, *next; c; c = next) {
-		next = c->next;
-		if (c->owner != owner)
-			continue;
-		forget(c);
-		fail(c, 503, "the recorder was interrupted; ask again");
-	}
-}
+enum { PAGE = 50, BODY_DEPTH = 2 };
 
 /* ---- routes */
 
@@ -392,14 +32,14 @@ static void on_list(void *arg, struct sl_http_req *r)
 	limit = a->http->query(r, "limit");
 	if ((after.p && !shelf_is_id(after)) ||
 	    (limit.p && (sl_str_u64(limit, &n) < 0 || n == 0))) {
-		fail(c, 400, "after is the id of a recording, limit a number");
+		call_fail(c, 400, "after is the id of a recording, limit a number");
 		return;
 	}
 	c->kind = CALL_LIST;
 	c->limit = (unsigned)(n < SHELF_MAX_PAGE ? n : SHELF_MAX_PAGE);
 	c->room = room.p ? sl_str_dup(room) : NULL;
 	c->after = after.p ? sl_str_dup(after) : NULL;
-	begin_read(c);
+	call_read(c);
 }
 
 static void on_start(void *arg, struct sl_http_req *r)
@@ -418,13 +58,13 @@ static void on_start(void *arg, struct sl_http_req *r)
 	c->verb = VERB_START;
 	c->kind = CALL_ASK;
 	if (!c->room)
-		fail(c, 400, "a JSON object with the name of a room is required");
-	else if (!may_see(c, sl_str_c(c->room)))
-		fail(c, 403, "the token does not permit this room");
+		call_fail(c, 400, "a JSON object with the name of a room is required");
+	else if (!call_may_see(c, sl_str_c(c->room)))
+		call_fail(c, 403, "the token does not permit this room");
 	else if (!recorder_wants_room(a->conf, sl_str_c(c->room)))
-		fail(c, 403, "this room is not recorded here");
+		call_fail(c, 403, "this room is not recorded here");
 	else
-		ask(c);
+		call_ask(c);
 }
 
 /* "/recordings/ID/NAME": *ret_name is NULL without one. false: nothing that can be there */
@@ -449,13 +89,13 @@ static void on_get(void *arg, struct sl_http_req *r)
 	if (!c)
 		return;
 	if (!split_path(c)) {
-		fail(c, 404, "there is no such recording");
+		call_fail(c, 404, "there is no such recording");
 		return;
 	}
 	c->kind = c->name ? CALL_FILE : CALL_ONE;
 	if (c->name && shelf_is_playlist(sl_str_c(c->name)) && c->api->http->query(r, "token").p)
 		c->passed = sl_str_dup(c->api->http->query(r, "token"));
-	begin_read(c);
+	call_read(c);
 }
 
 static const struct {
@@ -476,18 +116,18 @@ static void on_post(void *arg, struct sl_http_req *r)
 	if (!c)
 		return;
 	if (!split_path(c)) {
-		fail(c, 404, "there is no such recording");
+		call_fail(c, 404, "there is no such recording");
 		return;
 	}
 	while (c->name && i < SL_ARRAY_LEN(verbs) && !sl_str_eq(verbs[i].name, sl_str_c(c->name)))
 		i++;
 	if (!c->name || i == SL_ARRAY_LEN(verbs)) {
-		fail(c, 404, "a recording can be told pause, resume or stop");
+		call_fail(c, 404, "a recording can be told pause, resume or stop");
 		return;
 	}
 	c->verb = verbs[i].verb;
 	c->kind = CALL_ASK;
-	begin_read(c);
+	call_read(c);
 }
 
 static void on_delete(void *arg, struct sl_http_req *r)
@@ -497,12 +137,12 @@ static void on_delete(void *arg, struct sl_http_req *r)
 	if (!c)
 		return;
 	if (!split_path(c) || c->name) {
-		fail(c, 404, "only a recording as a whole can be removed");
+		call_fail(c, 404, "only a recording as a whole can be removed");
 		return;
 	}
 	c->verb = VERB_REMOVE;
 	c->kind = CALL_ASK;
-	begin_read(c);
+	call_read(c);
 }
 
 /* ---- life */
@@ -562,11 +202,6 @@ void api_close(struct api *a)
 	if (!a)
 		return;
 	work_close(a->work);
-	while (a->asks) {
-		struct call *c = a->asks;
-
-		forget(c);
-		fail(c, 503, "the server is about to leave");
-	}
+	call_fail_all(a);
 	free(a);
 }
