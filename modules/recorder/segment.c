@@ -112,10 +112,11 @@ struct segment *segment_open(struct series *s, int64_t at_ns)
 		free(g);
 		return NULL;
 	}
-	if (open_mux(g, streams) == 0) {
-		note_open(g);
+	/* Before the muxer writes its head: of a file that the journal does not name nobody would
+	 * know after a crash. */
+	note_open(g);
+	if (open_mux(g, streams) == 0)
 		return g;
-	}
 	sl_log(SL_LOG_ERROR, "recorder", "%s: a %s file cannot hold these streams", g->head.name,
 	       g->container->name);
 	s->dead = true;

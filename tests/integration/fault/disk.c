@@ -3,12 +3,14 @@
  *
  * The test says through a small shared file, named by DISK_FILE, with which errno calls fail, and
  * which; it concerns files whose path has "/recordings" in it. All of a kind fail until it is told
- * otherwise, as they do on a device that is gone or was mounted anew, read-only.
+ * otherwise, as they do on a device that is gone or was mounted anew, read-only. DIE fails nothing:
+ * the process is killed once it has made a file of media, before anything is in it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +22,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum kind { WRITE = 1, SYNC = 2, NAME = 4, OPEN = 8 };
+enum kind { WRITE = 1, SYNC = 2, NAME = 4, OPEN = 8, DIE = 16 };
 
 /* W: the test. The same layout stands in test_record_disk. */
 struct order {
@@ -87,6 +89,15 @@ static bool fails_at(enum kind kind, int fd)
 WRAPPED(X)
 #undef X
 
+static int opened(int fd, const char *path, int flags)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (fd >= 0 && flags & O_EXCL && dot && strcmp(dot, ".part") == 0 && fails(DIE, path))
+		(void)kill(getpid(), SIGKILL);
+	return fd;
+}
+
 /* Both names of it: glibc has two */
 #define OPENED(name)                                                                               \
 	EXPORT int name(const char *path, int flags, ...)                                          \
@@ -101,7 +112,7 @@ WRAPPED(X)
 		va_end(ap);                                                                        \
 		if (flags & (O_CREAT | O_WRONLY | O_RDWR) && fails(OPEN, path))                    \
 			return -1;                                                                 \
-		return next(path, flags, mode);                                                    \
+		return opened(next(path, flags, mode), path, flags);                               \
 	}
 OPENED(open)
 OPENED(open64)
