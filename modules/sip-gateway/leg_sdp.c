@@ -343,12 +343,17 @@ static void take_remote(struct leg *l, const struct sl_plain *p, bool mux)
 
 /* ---- our answer */
 
-static int keep_sections(struct leg *l, struct theirs *t)
+static int check_sections(const struct leg *l, struct theirs *t)
 {
 	if (t->sdp.n_media > MAX_SECTIONS)
 		return refuse(t, -SL_EUNSUPP, "there are more than 8 sections");
 	if (t->sdp.n_media < l->n_sections)
 		return refuse(t, -SL_EPARSE, "there are fewer sections than before");
+	return 0;
+}
+
+static void keep_sections(struct leg *l, const struct theirs *t)
+{
 	for (unsigned i = 0; i < t->sdp.n_media; i++) {
 		const struct sl_sdp_media *m = &t->sdp.media[i];
 		struct leg_section *s = &l->sections[i];
@@ -360,28 +365,32 @@ static int keep_sections(struct leg *l, struct theirs *t)
 	l->n_sections = t->sdp.n_media;
 	l->audio_at = t->at;
 	l->video_at = t->video_at;
-	return 0;
 }
 
-/* Keys of the offer are taken where they must be, or where encryption is wanted. */
+/* Keys of the offer are taken where they must be, or where encryption is wanted. What is refused
+ * changes nothing: the session goes on with the keys that it has (RFC 3264 section 8). */
 static int answer_keys(struct leg *l, struct theirs *t, struct sl_plain *p)
 {
-	bool must = sl_str_starts(t->audio.proto, SL_STR("RTP/SAVP"));
+	bool wants = l->o.profile == LEG_SDES;
+	bool secure = sl_str_starts(t->audio.proto, SL_STR("RTP/SAVP")) ||
+		      (wants && t->audio.n_keys > 0);
 	const struct sl_sdes *remote;
 	struct sl_sdes local;
 	int rc;
 
-	l->secure = must || (l->o.profile == LEG_SDES && t->audio.n_keys > 0);
-	if (!l->secure && l->o.profile == LEG_SDES)
+	if (!secure && wants)
 		return refuse(t, -SL_EUNSUPP, "media must be encrypted (RFC 4568)");
-	if (!l->secure)
+	if (!secure) {
+		l->secure = false;
 		return sl_line_set_keys(l->line, NULL, NULL);
+	}
 	if (leg_keys_draw(&l->keys) < 0)
 		return -SL_ESYS;
 	remote = leg_keys_match(&l->keys, &t->audio, &local);
 	if (!remote)
 		return refuse(t, -SL_EUNSUPP, "there is no a=crypto with a suite of ours");
 	rc = sl_line_set_keys(l->line, &local, remote);
+	l->secure = true;
 	p->keys[0] = local;
 	p->n_keys = 1;
 	sl_wipe(&local, sizeof local);
@@ -407,11 +416,12 @@ static int write_answer(struct leg *l, struct theirs *t, struct sl_buf *ret_sdp)
 		p.n_formats = MAX_FORMATS;
 	if (p.n_formats == 0)
 		return refuse(t, -SL_EUNSUPP, "there is no codec in it that both sides have");
-	rc = answer_keys(l, t, &p);
+	rc = check_sections(l, t);
 	if (rc == 0)
-		rc = keep_sections(l, t);
+		rc = answer_keys(l, t, &p);
 	if (rc < 0)
 		return rc;
+	keep_sections(l, t);
 	take_in(l, p.formats, p.n_formats);
 	keep_formats(&l->out_formats, p.formats, p.n_formats);
 	keep_limits(&l->out_formats, &t->audio);
