@@ -13,7 +13,7 @@
  *     subscribe.c   media going to a participant: one connection, offered by us
  *     forward.c     packets of a track to its subscribers
  *     cache.c       newest key frames, for those who come
- *     trunk.c       tracks, feedback and news between workers
+ *     trunk.c       tracks, feedback and news of other workers; trunk_tell.c: ours to them
  *     steward.c     who gets which layers, and which layers are made at all
  *     offer.c       what a track offers, and what its layers cost (pure)
  *     allocate.c    divides one estimate among tracks (pure)
@@ -402,24 +402,50 @@ void cache_show(struct sub *sub);
 void cache_forget(struct track *t);
 
 /* ---- trunk.c */
+
+/* Opens the way to the other workers, and asks them for what they have; 0 or -SL_E... */
 int trunk_open(struct sfu *s);
+
+/* A worker has died: its participants and links go, clients of them here are told to begin anew. */
+void trunk_gone(struct sfu *s, uint32_t owner);
+
+/* ---- trunk_tell.c: to all workers */
+
 void trunk_participant(const struct participant *p);
 void trunk_participant_gone(const struct participant *p);
+
+/* A track of this worker, new or changed. */
 void trunk_track(const struct track *t);
 void trunk_track_gone(const struct track *t);
+void trunk_quality(const struct participant *p);
+
+/* ---- trunk_tell.c: to the home of a track or of a participant, which is another worker */
+
+/* Which encodings somebody here wants, a bit for each; nothing is said if it was the same. */
 void trunk_want(struct track *t, uint32_t mask);
 void trunk_key(const struct track *t, unsigned encoding);
-void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
-void trunk_packets(struct track *t); /* what is pending, to all links */
-void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data);
-void trunk_still(struct track *t, uint32_t owner, const struct pending *packets, unsigned n);
-void trunk_hold(const struct room *r, bool held);
-/* A client's message that belongs to the participant's home. */
-int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);
 void trunk_silence(const struct track *t, bool silenced);
+
+/* A client's message that belongs to the participant's home; -SL_E... where it cannot go there. */
+int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json);
+
+/* ---- trunk_tell.c: to workers with subscribers of a track, or with somebody in a room */
+
+/* What is pending of it, to all that want it. */
+void trunk_packets(struct track *t);
+
+/* The kept picture, to one that wants the track from now on; too large ones are left out. */
+void trunk_still(struct track *t, uint32_t owner, const struct pending *packets, unsigned n);
+void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock);
+
+/* What a participant has said on its data channel; more than 48 KiB are counted and lost. */
+void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data);
+
+/* Somebody here does not read: data of the room is to wait everywhere, or may go on. */
+void trunk_hold(const struct room *r, bool held);
+
+/* How loud it was, in -dBov. */
 void trunk_levels(const struct room *r, const struct track *t, unsigned level);
-void trunk_quality(const struct participant *p);
-void trunk_gone(struct sfu *s, uint32_t owner);
 
 /* ---- observe.c */
 /* Every QUALITY_LOOK_MS, while something goes on in the room */

@@ -1,327 +1,24 @@
 /*
- * sfu/trunk.c: what workers tell each other: who is there, which tracks, packets of those that
- * somebody there wants, feedback the other way. TRUNK.md has the wire form.
+ * sfu/trunk.c: what other workers tell this one: who is there, which tracks, packets of those that
+ * somebody here wants, feedback for those that are published here. trunk_tell.c says such things.
  *
- * News go to all workers, packets to those that asked. Messages of one sender arrive in order, and
- * causally, so that a track is known before its packets come. Packets travel plain, as they came
- * from the publisher; a ring that is full loses them, as a network would, and the subscribers'
- * layers ask for a key frame.
+ * Messages of one sender arrive in order, and causally, so that a track is known before its packets
+ * come. Packets travel plain, as they came from the publisher; a ring that is full loses them, as a
+ * network would, and the subscribers' layers ask for a key frame. What is told of somebody else's
+ * participant or track is ignored: only the worker that owns it may change it.
  */
-#include "sfu.h"
+#include "trunk.h"
 
 #include <stdlib.h>
 
-enum { LAYOUT = 1, MAX_BATCH = 48 * 1024 };
-
-enum trunk_type {		 /* spoken between generations: append only */
-		  TRUNK_ASK = 1, /* tell me all */
-		  TRUNK_PARTICIPANT,
-		  TRUNK_PARTICIPANT_GONE,
-		  TRUNK_TRACK,
-		  TRUNK_TRACK_GONE,
-		  TRUNK_WANT,
-		  TRUNK_PACKETS,
-		  TRUNK_KEY,
-		  TRUNK_CLOCK,
-		  TRUNK_DATA,
-		  TRUNK_VERB,
-		  TRUNK_SILENCE,
-		  TRUNK_LEVEL,
-		  TRUNK_HOLD,
-		  TRUNK_STILL,
-		  TRUNK_QUALITY,
+struct heard { /* a message, and what it is about: a participant or a track */
+	struct sfu *s;
+	uint32_t from; /* which worker says so */
+	uint64_t id;
+	struct sl_reader r; /* behind the id */
 };
 
-/* ---- writing */
-
-static void begin(struct sl_buf *b, uint64_t id)
-{
-	sl_buf_init(b, 0);
-	sl_buf_u8(b, LAYOUT);
-	sl_buf_u64(b, id);
-}
-
-static int post(struct sfu *s, uint32_t to, unsigned type, struct sl_buf *b)
-{
-	const struct iovec iov = {b->p, b->len};
-	int rc = sl_buf_ok(b);
-
-	if (rc == 0)
-		rc = sl_channel_send(s->channel, to, (uint16_t)type, &iov, 1);
-	if (rc < 0 && rc != -SL_ENOENT)
-		sfu_count(s, M_trunk_lost);
-	sl_buf_free(b);
-	return rc;
-}
-
-static void broadcast(struct sfu *s, unsigned type, struct sl_buf *b)
-{
-	const struct iovec iov = {b->p, b->len};
-
-	if (sl_buf_ok(b) == 0)
-		(void)sl_channel_broadcast(s->channel, (uint16_t)type, &iov, 1);
-	sl_buf_free(b);
-}
-
-static void put_participant(struct sl_buf *b, const struct participant *p)
-{
-	begin(b, p->id);
-	sl_buf_u32(b, p->grants);
-	sl_buf_lstr(b, (struct sl_str){p->room->name, p->room->name_len});
-}
-
-void trunk_participant(const struct participant *p)
-{
-	struct sl_buf b;
-
-	put_participant(&b, p);
-	broadcast(p->room->sfu, TRUNK_PARTICIPANT, &b);
-}
-
-void trunk_participant_gone(const struct participant *p)
-{
-	struct sl_buf b;
-
-	begin(&b, p->id);
-	broadcast(p->room->sfu, TRUNK_PARTICIPANT_GONE, &b);
-}
-
-static void put_track(struct sl_buf *b, const struct track *t)
-{
-	begin(b, t->id);
-	sl_buf_u64(b, t->publisher->id);
-	sl_buf_u8(b, t->kind);
-	sl_buf_u8(b, t->source);
-	sl_buf_u8(b, t->codec);
-	/* Workers of a generation before look at the first two bits only. */
-	sl_buf_u8(b, (uint8_t)(t->muted | t->silenced << 1 | t->over << 2 | t->ended << 4));
-	sl_buf_u8(b, (uint8_t)t->n_encodings);
-	sl_buf_lstr(b, sl_str_c(t->name));
-	sl_buf_lstr(b, sl_str_c(t->params));
-	sl_buf_lstr(b, (struct sl_str){(const char *)t->ext.id, sizeof t->ext.id});
-	for (unsigned i = 0; i < t->n_encodings; i++)
-		sl_buf_lstr(b, sl_str_c(t->rids[i]));
-	for (unsigned i = 0; i < t->n_encodings; i++) {
-		sl_buf_u16(b, t->rate[i].width);
-		sl_buf_u16(b, t->rate[i].height);
-	}
-	sl_buf_u32(b, t->clock_hz);
-}
-
-void trunk_track(const struct track *t)
-{
-	struct sl_buf b;
-
-	put_track(&b, t);
-	broadcast(t->room->sfu, TRUNK_TRACK, &b);
-}
-
-void trunk_track_gone(const struct track *t)
-{
-	struct sl_buf b;
-
-	begin(&b, t->id);
-	broadcast(t->room->sfu, TRUNK_TRACK_GONE, &b);
-}
-
-void trunk_want(struct track *t, uint32_t mask)
-{
-	struct sl_buf b;
-
-	if (t->wanted_mask == mask)
-		return;
-	track_asked(t, mask & ~t->wanted_mask);
-	t->wanted_mask = mask;
-	begin(&b, t->id);
-	sl_buf_u32(&b, mask);
-	(void)post(t->room->sfu, t->publisher->owner, TRUNK_WANT, &b);
-}
-
-void trunk_key(const struct track *t, unsigned encoding)
-{
-	struct sl_buf b;
-
-	begin(&b, t->id);
-	sl_buf_u8(&b, (uint8_t)encoding);
-	(void)post(t->room->sfu, t->publisher->owner, TRUNK_KEY, &b);
-}
-
-void trunk_clock(const struct track *t, unsigned encoding, const struct sl_rtc_clock *clock)
-{
-	for (const struct link *l = t->links; l; l = l->next) {
-		struct sl_buf b;
-
-		begin(&b, t->id);
-		sl_buf_u8(&b, (uint8_t)encoding);
-		sl_buf_u64(&b, clock->ntp);
-		sl_buf_u32(&b, clock->ts);
-		(void)post(t->room->sfu, l->owner, TRUNK_CLOCK, &b);
-	}
-}
-
-/* To the workers that have somebody in the room; which these are every worker knows. */
-static void to_room(const struct room *r, unsigned type, const struct sl_buf *b)
-{
-	uint32_t owners[MAX_WORKERS];
-	unsigned n = 0, i;
-
-	for (const struct participant *p = r->participants; p; p = p->next) {
-		const struct iovec iov = {b->p, b->len};
-
-		for (i = 0; i < n && owners[i] != p->owner; i++)
-			;
-		if (p->here || i < n || n == MAX_WORKERS)
-			continue;
-		owners[n++] = p->owner;
-		if (sl_channel_send(r->sfu->channel, p->owner, (uint16_t)type, &iov, 1) < 0)
-			sfu_count(r->sfu, M_trunk_lost);
-	}
-}
-
-void trunk_data(const struct room *r, uint64_t from, bool text, struct sl_str data)
-{
-	struct sl_buf b;
-
-	if (data.len > MAX_BATCH) {
-		sfu_count(r->sfu, M_trunk_lost);
-		return;
-	}
-	begin(&b, from);
-	sl_buf_lstr(&b, (struct sl_str){r->name, r->name_len});
-	sl_buf_u8(&b, text);
-	sl_buf_str(&b, data);
-	if (sl_buf_ok(&b) == 0)
-		to_room(r, TRUNK_DATA, &b);
-	sl_buf_free(&b);
-}
-
-void trunk_hold(const struct room *r, bool held)
-{
-	struct sl_buf b;
-
-	begin(&b, 0);
-	sl_buf_lstr(&b, (struct sl_str){r->name, r->name_len});
-	sl_buf_u8(&b, held);
-	if (sl_buf_ok(&b) == 0)
-		to_room(r, TRUNK_HOLD, &b);
-	sl_buf_free(&b);
-}
-
-void trunk_levels(const struct room *r, const struct track *t, unsigned level)
-{
-	struct sl_buf b;
-
-	begin(&b, t->id);
-	sl_buf_u8(&b, (uint8_t)level);
-	if (sl_buf_ok(&b) == 0)
-		to_room(r, TRUNK_LEVEL, &b);
-	sl_buf_free(&b);
-}
-
-static void put_way(struct sl_buf *b, const struct quality_way *w)
-{
-	sl_buf_u8(b, w->known);
-	sl_buf_u16(b, w->loss_permille);
-	sl_buf_u16(b, w->jitter_ms);
-	sl_buf_u16(b, w->rtt_ms);
-	sl_buf_u32(b, w->wanted_kbps);
-	sl_buf_u32(b, w->got_kbps);
-}
-
-static void put_quality(struct sl_buf *b, const struct participant *p)
-{
-	const struct quality_news *n = &p->quality.told;
-
-	begin(b, p->id);
-	sl_buf_u8(b, (uint8_t)n->word);
-	sl_buf_u8(b, n->score);
-	put_way(b, &n->up);
-	put_way(b, &n->down);
-}
-
-void trunk_quality(const struct participant *p)
-{
-	struct sl_buf b;
-
-	put_quality(&b, p);
-	broadcast(p->room->sfu, TRUNK_QUALITY, &b);
-}
-
-int trunk_verb(struct sfu *s, uint32_t owner, uint64_t peer, uint32_t grants, struct sl_str json)
-{
-	struct sl_buf b;
-
-	begin(&b, peer);
-	sl_buf_u32(&b, grants);
-	sl_buf_str(&b, json);
-	return post(s, owner, TRUNK_VERB, &b);
-}
-
-void trunk_silence(const struct track *t, bool silenced)
-{
-	struct sl_buf b;
-
-	begin(&b, t->id);
-	sl_buf_u8(&b, silenced);
-	(void)post(t->room->sfu, t->publisher->owner, TRUNK_SILENCE, &b);
-}
-
 /* ---- packets */
-
-static void put_packet(struct sl_buf *b, const struct pending *k)
-{
-	const struct sl_rtp *rtp = sl_packet_rtp(k->packet);
-
-	sl_buf_u8(b, k->encoding);
-	sl_buf_u8(b, k->codec);
-	sl_buf_u64(b, k->seq);
-	sl_buf_u16(b, (uint16_t)rtp->len);
-	sl_buf_add(b, rtp->data, rtp->len);
-}
-
-/* What the link's worker wants of the batch, in as many messages as it needs. */
-static void send_to(struct track *t, const struct link *l)
-{
-	struct sfu *s = t->room->sfu;
-	struct sl_buf b;
-	unsigned n = 0;
-
-	begin(&b, t->id);
-	for (unsigned i = 0; i < t->n_pending; i++) {
-		if (!(l->mask & 1u << t->pending[i].encoding))
-			continue;
-		put_packet(&b, &t->pending[i]);
-		n++;
-		if (b.len < MAX_BATCH)
-			continue;
-		(void)post(s, l->owner, TRUNK_PACKETS, &b);
-		begin(&b, t->id);
-	}
-	sl_count_n(&s->m[M_trunk_out], n);
-	if (b.len > 9)
-		(void)post(s, l->owner, TRUNK_PACKETS, &b);
-	else
-		sl_buf_free(&b);
-}
-
-void trunk_packets(struct track *t)
-{
-	for (const struct link *l = t->links; l; l = l->next)
-		send_to(t, l);
-}
-
-void trunk_still(struct track *t, uint32_t owner, const struct pending *packets, unsigned n)
-{
-	struct sl_buf b;
-
-	begin(&b, t->id);
-	for (unsigned i = 0; i < n; i++)
-		put_packet(&b, &packets[i]);
-	if (b.len <= MAX_BATCH)
-		(void)post(t->room->sfu, owner, TRUNK_STILL, &b);
-	else
-		sl_buf_free(&b); /* a picture so large comes with the next key frame */
-}
 
 /* forward_packet, forward_kept */
 typedef void take_fn(struct track *t, const struct sl_rtp *rtp, uint64_t seq, unsigned encoding,
@@ -355,9 +52,10 @@ static void take_packet(struct track *t, const struct carried *c, take_fn *take)
 	sl_packet_unref(p);
 }
 
-static void on_packets(struct sfu *s, uint64_t id, struct sl_reader *r, take_fn *take)
+static void take_packets(struct heard *h, take_fn *take)
 {
-	struct track *t = track_find(s, id);
+	struct track *t = track_find(h->s, h->id);
+	struct sl_reader *r = &h->r;
 
 	while (t && !t->publisher->here && r->p < r->end && !r->failed) {
 		struct carried c = {.encoding = sl_read_u8(r)};
@@ -370,61 +68,54 @@ static void on_packets(struct sfu *s, uint64_t id, struct sl_reader *r, take_fn 
 	}
 }
 
-/* Whoever waits for a picture of it is shown what is kept now. */
-static void on_still(struct sfu *s, uint64_t id, struct sl_reader *r)
+static void on_packets(struct heard *h)
 {
-	struct track *t = track_find(s, id);
+	take_packets(h, forward_packet);
+}
 
-	on_packets(s, id, r, forward_kept);
+/* Whoever waits for a picture of it is shown what is kept now. */
+static void on_still(struct heard *h)
+{
+	struct track *t = track_find(h->s, h->id);
+
+	take_packets(h, forward_kept);
 	for (struct sub *sub = t ? t->subs : NULL; sub; sub = sub->next_of_track)
 		cache_show(sub);
 }
 
 /* ---- news */
 
-static void tell_all(struct sfu *s, uint32_t asker)
+static void on_ask(struct heard *h)
 {
-	struct sl_hnode *n;
-	struct sl_buf b;
-
-	for (n = sl_htab_first(&s->participants); n; n = sl_htab_next(&s->participants, n)) {
-		const struct participant *p = SL_CONTAINER(n, struct participant, node);
-
-		if (!p->here)
-			continue;
-		put_participant(&b, p);
-		(void)post(s, asker, TRUNK_PARTICIPANT, &b);
-		put_quality(&b, p);
-		(void)post(s, asker, TRUNK_QUALITY, &b);
-	}
-	for (n = sl_htab_first(&s->tracks); n; n = sl_htab_next(&s->tracks, n)) {
-		const struct track *t = SL_CONTAINER(n, struct track, node);
-
-		if (!t->publisher->here)
-			continue;
-		put_track(&b, t);
-		(void)post(s, asker, TRUNK_TRACK, &b);
-	}
+	trunk_tell_all(h->s, h->from);
 }
 
-static void on_participant(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
+static void on_participant(struct heard *h)
 {
-	uint32_t grants = sl_read_u32(r);
-	struct sl_str name = sl_read_lstr(r);
+	uint32_t grants = sl_read_u32(&h->r);
+	struct sl_str name = sl_read_lstr(&h->r);
 	struct participant *p;
 	struct room *room;
 
-	if (r->failed || name.len == 0 || participant_find(s, id))
+	if (h->r.failed || name.len == 0 || participant_find(h->s, h->id))
 		return;
-	room = room_get(s, name);
+	room = room_get(h->s, name);
 	if (!room)
 		return;
-	if (participant_add(room, id, from, &p) < 0) {
+	if (participant_add(room, h->id, h->from, &p) < 0) {
 		room_release(room);
 		return;
 	}
 	p->grants = grants;
 	mode_began(room);
+}
+
+static void on_participant_gone(struct heard *h)
+{
+	struct participant *p = participant_find(h->s, h->id);
+
+	if (p && p->owner == h->from)
+		participant_remove(p, "left");
 }
 
 static void read_track(struct track *t, struct sl_reader *r)
@@ -473,24 +164,32 @@ static void tell_room(struct track *t, bool is_new, bool was_muted)
 	}
 }
 
-static void on_track(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
+static void on_track(struct heard *h)
 {
-	struct participant *p = participant_find(s, sl_read_u64(r));
-	unsigned kind = sl_read_u8(r);
-	struct track *t = track_find(s, id);
+	struct participant *p = participant_find(h->s, sl_read_u64(&h->r));
+	unsigned kind = sl_read_u8(&h->r);
+	struct track *t = track_find(h->s, h->id);
 	bool is_new = !t, was_muted;
 	unsigned old_codec;
 
-	if (r->failed || !p || p->owner != from || kind > SL_MEDIA_VIDEO)
+	if (h->r.failed || !p || p->owner != h->from || kind > SL_MEDIA_VIDEO)
 		return;
-	if (is_new && track_add(p, id, kind, &t) < 0)
+	if (is_new && track_add(p, h->id, kind, &t) < 0)
 		return;
 	was_muted = t->muted || t->silenced;
 	old_codec = t->codec;
-	read_track(t, r);
+	read_track(t, &h->r);
 	if (!is_new && t->codec != old_codec)
 		track_codec_changed(t);
 	tell_room(t, is_new, was_muted);
+}
+
+static void on_track_gone(struct heard *h)
+{
+	struct track *t = track_find(h->s, h->id);
+
+	if (t && t->publisher->owner == h->from)
+		track_remove(t);
 }
 
 /* ---- feedback */
@@ -526,72 +225,92 @@ static uint32_t link_mask(const struct track *t, uint32_t owner)
 	return 0;
 }
 
-static void on_want(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
+static void on_want(struct heard *h)
 {
-	struct track *t = track_find(s, id);
-	uint32_t mask = sl_read_u32(r), before = t ? link_mask(t, from) : 0;
+	struct track *t = track_find(h->s, h->id);
+	uint32_t mask = sl_read_u32(&h->r), before = t ? link_mask(t, h->from) : 0;
 
-	if (!t || !t->publisher->here || r->failed)
+	if (!t || !t->publisher->here || h->r.failed)
 		return;
-	cache_send(t, from, mask & ~before);
-	set_link(t, from, mask);
+	cache_send(t, h->from, mask & ~before);
+	set_link(t, h->from, mask);
 }
 
-static void on_clock(struct sfu *s, uint64_t id, struct sl_reader *r)
+static void on_key(struct heard *h)
 {
-	struct track *t = track_find(s, id);
-	unsigned encoding = sl_read_u8(r);
-	struct sl_rtc_clock clock = {.ntp = sl_read_u64(r)};
+	struct track *t = track_find(h->s, h->id);
 
-	clock.ts = sl_read_u32(r);
-	if (t && !r->failed && encoding < SL_RTC_MAX_ENCODINGS)
+	if (t && t->publisher->here) /* or a request of another worker would come back */
+		track_ask_key(t, sl_read_u8(&h->r));
+}
+
+static void on_clock(struct heard *h)
+{
+	struct track *t = track_find(h->s, h->id);
+	unsigned encoding = sl_read_u8(&h->r);
+	struct sl_rtc_clock clock = {.ntp = sl_read_u64(&h->r)};
+
+	clock.ts = sl_read_u32(&h->r);
+	if (t && !h->r.failed && encoding < SL_RTC_MAX_ENCODINGS)
 		forward_clock(t, encoding, &clock);
 }
 
-static void on_data(struct sfu *s, uint64_t from, struct sl_reader *r)
+static void on_data(struct heard *h)
 {
+	struct sl_reader *r = &h->r;
 	struct sl_str name = sl_read_lstr(r);
 	bool text = sl_read_u8(r);
-	struct room *room = r->failed ? NULL : room_find(s, name);
+	struct room *room = r->failed ? NULL : room_find(h->s, name);
 
 	if (room)
-		data_distribute(room, from, text,
+		data_distribute(room, h->id, text,
 				(struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)});
 }
 
-static void on_hold(struct sfu *s, struct sl_reader *r)
+static void on_hold(struct heard *h)
 {
-	struct sl_str name = sl_read_lstr(r);
-	bool held = sl_read_u8(r);
-	struct room *room = r->failed ? NULL : room_find(s, name);
+	struct sl_str name = sl_read_lstr(&h->r);
+	bool held = sl_read_u8(&h->r);
+	struct room *room = h->r.failed ? NULL : room_find(h->s, name);
 
 	if (room)
 		data_held_away(room, held);
 }
 
-static void on_verb(struct sfu *s, uint64_t id, struct sl_reader *r)
+static void on_verb(struct heard *h)
 {
+	struct sl_reader *r = &h->r;
+	struct sfu *s = h->s;
 	struct sl_signal_peer peer;
 	const char *sentence = NULL;
 	uint32_t grants = sl_read_u32(r);
 	json_t *msg;
 
-	if (r->failed || !s->signal->find(s->signal_self, id, &peer))
+	if (r->failed || !s->signal->find(s->signal_self, h->id, &peer))
 		return;
 	peer.grants = grants;
 	msg = sl_json_parse((struct sl_str){(const char *)r->p, (size_t)(r->end - r->p)}, 16, NULL,
 			    0);
 	if (msg && verb_handle(s, &peer, msg, &sentence) < 0)
-		say_error(s, id, sl_json_get_str(msg, "type").p, sentence ? sentence : "refused");
+		say_error(s, h->id, sl_json_get_str(msg, "type").p,
+			  sentence ? sentence : "refused");
 	json_decref(msg);
 }
 
-static void on_silence(struct sfu *s, uint64_t id, struct sl_reader *r)
+static void on_silence(struct heard *h)
 {
-	struct track *t = track_find(s, id);
+	struct track *t = track_find(h->s, h->id);
 
 	if (t && t->publisher->here)
-		track_silence(t, sl_read_u8(r));
+		track_silence(t, sl_read_u8(&h->r));
+}
+
+static void on_level(struct heard *h)
+{
+	struct track *t = track_find(h->s, h->id);
+
+	if (t)
+		steward_heard(t, sl_read_u8(&h->r), true);
 }
 
 static struct quality_way read_way(struct sl_reader *r)
@@ -606,104 +325,58 @@ static struct quality_way read_way(struct sl_reader *r)
 	return w;
 }
 
-static void on_quality(struct sfu *s, uint32_t from, uint64_t id, struct sl_reader *r)
+static void on_quality(struct heard *h)
 {
-	struct participant *p = participant_find(s, id);
-	struct quality_news n = {.word = sl_read_u8(r)};
+	struct participant *p = participant_find(h->s, h->id);
+	struct quality_news n = {.word = sl_read_u8(&h->r)};
 
-	n.score = sl_read_u8(r);
-	n.up = read_way(r);
-	n.down = read_way(r);
-	if (p && p->owner == from && !r->failed && n.word > QUALITY_UNKNOWN &&
+	n.score = sl_read_u8(&h->r);
+	n.up = read_way(&h->r);
+	n.down = read_way(&h->r);
+	if (p && p->owner == h->from && !h->r.failed && n.word > QUALITY_UNKNOWN &&
 	    n.word < N_QUALITY_WORDS)
 		observe_away(p, &n);
 }
 
+/* Kinds that are not here are of a newer generation. */
+static void (*const readers[])(struct heard *h) = {
+	[TRUNK_ASK] = on_ask,
+	[TRUNK_PARTICIPANT] = on_participant,
+	[TRUNK_PARTICIPANT_GONE] = on_participant_gone,
+	[TRUNK_TRACK] = on_track,
+	[TRUNK_TRACK_GONE] = on_track_gone,
+	[TRUNK_WANT] = on_want,
+	[TRUNK_PACKETS] = on_packets,
+	[TRUNK_KEY] = on_key,
+	[TRUNK_CLOCK] = on_clock,
+	[TRUNK_DATA] = on_data,
+	[TRUNK_VERB] = on_verb,
+	[TRUNK_SILENCE] = on_silence,
+	[TRUNK_LEVEL] = on_level,
+	[TRUNK_HOLD] = on_hold,
+	[TRUNK_STILL] = on_still,
+	[TRUNK_QUALITY] = on_quality,
+};
+
 static void on_message(void *arg, const struct sl_channel_msg *m)
 {
-	struct sfu *s = arg;
-	struct sl_reader r = sl_reader(m->data.p, m->data.len);
-	bool known = sl_read_u8(&r) == LAYOUT;
-	uint64_t id = sl_read_u64(&r);
-	struct participant *p;
-	struct track *t;
+	struct heard h = {.s = arg, .from = m->from, .r = sl_reader(m->data.p, m->data.len)};
+	bool known = sl_read_u8(&h.r) == TRUNK_LAYOUT;
 
-	if (!known || r.failed)
-		return;
-	switch (m->type) {
-	case TRUNK_ASK:
-		tell_all(s, m->from);
-		break;
-	case TRUNK_PARTICIPANT:
-		on_participant(s, m->from, id, &r);
-		break;
-	case TRUNK_PARTICIPANT_GONE:
-		p = participant_find(s, id);
-		if (p && p->owner == m->from)
-			participant_remove(p, "left");
-		break;
-	case TRUNK_TRACK:
-		on_track(s, m->from, id, &r);
-		break;
-	case TRUNK_TRACK_GONE:
-		t = track_find(s, id);
-		if (t && t->publisher->owner == m->from)
-			track_remove(t);
-		break;
-	case TRUNK_WANT:
-		on_want(s, m->from, id, &r);
-		break;
-	case TRUNK_PACKETS:
-		on_packets(s, id, &r, forward_packet);
-		break;
-	case TRUNK_KEY:
-		t = track_find(s, id);
-		if (t && t->publisher->here) /* or a request of another worker would come back */
-			track_ask_key(t, sl_read_u8(&r));
-		break;
-	case TRUNK_CLOCK:
-		on_clock(s, id, &r);
-		break;
-	case TRUNK_DATA:
-		on_data(s, id, &r);
-		break;
-	case TRUNK_VERB:
-		on_verb(s, id, &r);
-		break;
-	case TRUNK_SILENCE:
-		on_silence(s, id, &r);
-		break;
-	case TRUNK_LEVEL:
-		t = track_find(s, id);
-		if (t)
-			steward_heard(t, sl_read_u8(&r), true);
-		break;
-	case TRUNK_HOLD:
-		on_hold(s, &r);
-		break;
-	case TRUNK_STILL:
-		on_still(s, id, &r);
-		break;
-	case TRUNK_QUALITY:
-		on_quality(s, m->from, id, &r);
-		break;
-	default: /* of a newer generation */
-		break;
-	}
+	h.id = sl_read_u64(&h.r);
+	if (known && !h.r.failed && m->type < SL_ARRAY_LEN(readers) && readers[m->type])
+		readers[m->type](&h);
 }
 
 /* ---- life */
 
 int trunk_open(struct sfu *s)
 {
-	struct sl_buf b;
 	int rc = sl_channel_open(s->w, "sfu", on_message, s, &s->channel);
 
-	if (rc < 0)
-		return rc;
-	begin(&b, 0);
-	broadcast(s, TRUNK_ASK, &b);
-	return 0;
+	if (rc == 0)
+		trunk_ask(s);
+	return rc;
 }
 
 /* Its participants are gone; those whose sockets are here are asked to begin again. */
