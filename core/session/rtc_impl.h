@@ -8,10 +8,12 @@
  *     rtc_roam.c     a peer whose address has changed is known by its media
  *     rtc_turns.c    DTLS handshakes, a few in each tick
  *     rtc_tcp.c      ICE over TCP on the listeners' ports: frames, the way to another worker
- *     rtc_sdp.c      descriptions, and sections made from them
+ *     rtc_sdp.c      descriptions, and this connection's transport in them
+ *     rtc_media.c    sections: made from descriptions, and by callers
  *     rtc_video.c    which video a call may have
  *     rtc_recv.c     RTP from the peer: which section and encoding, retransmissions undone
- *     rtc_send.c     RTP to the peer: headers, sealing, pacing, history for retransmission
+ *     rtc_send.c     RTP to the peer: pacing, history for retransmission
+ *     rtc_seal.c     one packet to the peer: header, sealing
  *     rtc_rtcp.c     reports and feedback, both ways
  *     rtc_bye.c      streams that their sender ends
  *     rtc_limit.c    how much the peer may send: REMB, TMMBR
@@ -273,8 +275,12 @@ void rtc_tcp_send(struct rtc_tcp *t, const uint8_t *data, size_t len);
 /* All of the connection's, after what waits is written */
 void rtc_tcp_close(struct sl_rtc *c);
 
-/* ---- rtc_sdp.c */
+/* ---- rtc_media.c */
+/* What a description has agreed on becomes sections; -SL_ENOMEM. Handlers may close c meanwhile. */
+int rtc_sections_agree(struct sl_rtc *c);
 void rtc_sections_free(struct sl_rtc *c);
+/* SSRCs of what we send there, for media and retransmission; -SL_ESYS: no random numbers */
+int rtc_draw_ssrcs(const struct sl_rtc *c, struct jsep_media *j);
 
 /* ---- rtc_video.c */
 /* A section of the peer's, or ours, gets what is wanted; stopped when that is nothing. */
@@ -287,6 +293,21 @@ struct rtc_stream *rtc_stream_find(struct sl_rtc *c, uint32_t ssrc);
 /* Forgets SSRCs that a new description has taken from a section. */
 void rtc_streams_renew(struct sl_rtc *c);
 void rtc_streams_free(struct sl_rtc *c);
+
+/* ---- rtc_seal.c */
+enum { RTC_PADDING_BYTES = 255 }; /* of a packet that only probes the way */
+
+struct rtc_shape { /* what differs between a packet, its retransmission and padding */
+	uint32_t ssrc;
+	uint16_t seq;
+	uint8_t pt;
+	bool rtx; /* the original number goes before the payload (RFC 4588 section 4) */
+};
+
+/* Ready to leave, the caller's reference; out->src NULL: padding. NULL: no packet, or it would not
+ * fit one. A number must not come twice for one SSRC: it would be sealed with the same key stream. */
+struct sl_packet *rtc_seal(struct sl_rtc_media *m, const struct sl_rtp_out *out,
+			   const struct rtc_shape *shape);
 
 /* ---- rtc_send.c */
 void rtc_send_tick(struct sl_rtc *c);

@@ -166,8 +166,7 @@ SL_API void sl_rtc_remove(struct sl_rtc_media *m);
 SL_API struct sl_rtc *sl_rtc_media_rtc(const struct sl_rtc_media *m);
 SL_API enum sl_media_kind sl_rtc_media_kind(const struct sl_rtc_media *m);
 SL_API struct sl_str sl_rtc_media_mid(const struct sl_rtc_media *m);
-/* Of what the peer sends: its stream's id in msid; how many encodings, and their rids (may be empty) */
-SL_API struct sl_str sl_rtc_media_stream(const struct sl_rtc_media *m);
+/* Of what the peer sends: how many encodings, and their rids (may be empty) */
 SL_API unsigned sl_rtc_media_encodings(const struct sl_rtc_media *m);
 /* The peer has said goodbye to all that came there. */
 SL_API bool sl_rtc_media_is_over(const struct sl_rtc_media *m);
