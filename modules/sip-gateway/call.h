@@ -151,6 +151,7 @@ struct call {
 	unsigned n_restarts; /* of its media */
 	struct alarm ring, longest, linger, keep, rescue;
 	uint64_t kept_key; /* under which a worker keeps it; 0: none does */
+	struct kept_place spare; /* for when that worker dies together with this process */
 	char called[DIAL_TEXT];
 	char reason[128];     /* value of Reason for who is still there; empty: by status */
 	const char *ended_by; /* "caller", "callee", "node" */
@@ -259,6 +260,8 @@ void party_refresh_target(struct party *p, const struct sip_msg *m);
 int party_leg_open(struct party *p);
 /* One of a process that has died, by that one's number */
 SL_MUST_CHECK int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg);
+/* A number for one that has died with its worker: rescue.c finds it, and makes another. */
+SL_MUST_CHECK int party_leg_lost(struct party *p);
 void party_leg_tell(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text);
 void party_leg_ask(struct party *p, enum wire_leg_verb verb, uint32_t a, struct sl_str text,
 		   leg_then_fn *then);
@@ -350,6 +353,8 @@ void keep_words(struct call *c, const struct strans *t);
 
 /* ---- rescue.c */
 void rescue_init(struct call *c);
+/* Media that it had at this worker is not there any more. */
+void call_lost(struct call *c, uint32_t worker);
 /* p has agreed to a description of the leg that it has now. */
 void rescue_told(struct party *p);
 /* p has refused our new offer; status 0: it could not be reached. False: it is none that has to

@@ -292,6 +292,9 @@ static void on_message(void *arg, const struct sl_channel_msg *m)
 	case WIRE_KEEP:
 		kept_put(e, m->from, m->data);
 		break;
+	case WIRE_KEEP_SPARE:
+		kept_put_spare(e, m->from, m->data);
+		break;
 	case WIRE_FORGET:
 		kept_forget(e, m->from, m->data);
 		break;
@@ -366,6 +369,7 @@ static int open_parts(struct edge *e)
 {
 	int rc = guard_open(e);
 
+	kept_open(e);
 	if (rc == 0)
 		rc = sl_channel_open(e->w, "sip", on_message, e, &e->channel);
 	if (rc == 0)

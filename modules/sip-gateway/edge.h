@@ -104,7 +104,8 @@ struct edge {
 	const struct sl_signal_iface *rooms;
 	void *rooms_self;
 	struct sl_post tell_people;
-	struct sl_htab kept;	  /* kept.c */
+	struct sl_htab kept;	  /* kept.c, as the next */
+	struct sl_timer spares;
 	struct sl_udp *hep;	  /* mirror.c; NULL: nobody is told */
 	struct sl_buf out;	  /* scratch of one message */
 	bool draining;
@@ -158,9 +159,12 @@ bool mirror_wants_reports(const struct edge *e);
 void mirror_record(struct edge *e, struct sl_str json);
 
 /* ---- kept.c */
+void kept_open(struct edge *e);
 void kept_put(struct edge *e, uint32_t owner, struct sl_str data);
+/* What another worker keeps, too: for when that one dies as well. */
+void kept_put_spare(struct edge *e, uint32_t owner, struct sl_str data);
 void kept_forget(struct edge *e, uint32_t owner, struct sl_str data);
-/* Its process has died. */
+/* A process of the stack, or another worker, has died. */
 void kept_orphan(struct edge *e, uint32_t owner);
 /* Gives a process what the dead have left. */
 void kept_offer(struct edge *e, uint32_t to);

@@ -3,7 +3,8 @@
  * dialogs of their parties, and registrations. Workers, who have the media and the sockets, keep it
  * as bytes and give it to the process that follows, where keep_read.c makes calls of it again.
  *
- * A call is kept anew when something of it has changed, at most once in a tick.
+ * A call is kept anew when something of it has changed, at most once in a tick: by the worker that
+ * has its media, and by another one if there is, for when that worker dies in the same moment.
  */
 #include "keep_impl.h"
 
@@ -177,6 +178,34 @@ static void put_call(struct sl_buf *b, const struct call *c)
 	put_recorder(b, c);
 }
 
+/* Of two numbers that follow each other, one is another worker's, where there are two. */
+static uint32_t spare_worker(const struct call *c)
+{
+	const struct stack_io *io = c->stack->io;
+	uint32_t worker = io->worker_for(io->arg, c->kept_key);
+
+	return worker != c->worker ? worker : io->worker_for(io->arg, c->kept_key + 1);
+}
+
+static void keep_spare(struct call *c)
+{
+	struct stack *s = c->stack;
+	uint32_t worker = spare_worker(c);
+
+	if (c->spare.worker != worker || worker == c->worker)
+		stack_forget(s, &c->spare);
+	if (worker == c->worker)
+		return;
+	if (c->spare.key == 0)
+		c->spare = (struct kept_place){new_key(s), worker};
+	sl_buf_reset(&s->out);
+	sl_buf_u64(&s->out, c->spare.key);
+	sl_buf_u32(&s->out, c->worker);
+	put_call(&s->out, c);
+	if (sl_buf_ok(&s->out) == 0 && s->out.len < MAX_KEPT)
+		(void)s->io->tell(s->io->arg, worker, WIRE_KEEP_SPARE, &s->out);
+}
+
 static void on_keep(struct alarm *alarm)
 {
 	struct call *c = alarm->arg;
@@ -191,6 +220,7 @@ static void on_keep(struct alarm *alarm)
 	put_call(&s->out, c);
 	if (sl_buf_ok(&s->out) == 0 && s->out.len < MAX_KEPT)
 		(void)s->io->tell(s->io->arg, c->worker, WIRE_KEEP, &s->out);
+	keep_spare(c);
 }
 
 int call_give(struct call *c, uint32_t to)
@@ -224,6 +254,7 @@ void call_forget(struct call *c)
 	if (c->kept_key)
 		forget(c->stack, c->worker, c->kept_key);
 	c->kept_key = 0;
+	stack_forget(c->stack, &c->spare);
 }
 
 /* ---- what is said for a caller that hears nothing any more */

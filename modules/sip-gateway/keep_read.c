@@ -17,6 +17,7 @@ struct kept_from {
 	struct stack *s;
 	struct sl_reader r;
 	uint32_t owner; /* that has died, or has given it */
+	uint32_t dead;	/* worker that has died, too; 0: all are there */
 	bool given;
 };
 
@@ -72,7 +73,8 @@ static int read_client(struct kept_from *k, struct party *p)
 /* The leg goes on under a number of ours. */
 static int adopt_leg(struct kept_from *k, struct party *p, uint32_t leg)
 {
-	int rc = party_leg_adopt(p, k->owner, leg);
+	bool lost = k->dead && party_worker(p) == k->dead;
+	int rc = lost ? party_leg_lost(p) : party_leg_adopt(p, k->owner, leg);
 
 	if (rc < 0)
 		sl_log(SL_LOG_WARN, "sip-gateway", "the media of %s could not be taken over",
@@ -258,6 +260,8 @@ static void take_call(struct kept_from *k)
 		call_end(c, "node", 503);
 	else
 		go_on(c);
+	if (k->dead && !c->over)
+		call_lost(c, k->dead);
 	call_users_changed(c); /* another worker may have told of those who watch them before */
 	call_show(c);
 }
@@ -268,6 +272,27 @@ void stack_given(struct stack *s, struct sl_str data)
 
 	k.owner = sl_read_u32(&k.r);
 	if (sl_read_u8(&k.r) == KEPT_CALL)
+		take_call(&k);
+}
+
+static bool is_here(const struct stack *s, struct sl_reader r)
+{
+	struct sl_str id = sl_read_bytes(&r, sizeof s->first_call->id);
+
+	for (const struct call *c = s->first_call; c && !r.failed; c = c->next)
+		if (memcmp(c->id, id.p, id.len) == 0)
+			return true;
+	return false;
+}
+
+/* The worker may have died a moment after it has given the call away. */
+void stack_kept_spare(struct stack *s, struct sl_str data)
+{
+	struct kept_from k = {.s = s, .r = sl_reader(data.p, data.len)};
+
+	k.owner = sl_read_u32(&k.r);
+	k.dead = sl_read_u32(&k.r);
+	if (sl_read_u8(&k.r) == KEPT_CALL && !is_here(s, k.r))
 		take_call(&k);
 }
 

@@ -163,6 +163,11 @@ int party_leg_adopt(struct party *p, uint32_t owner, uint32_t leg)
 	return rc < 0 ? rc : send_command(p, &m);
 }
 
+int party_leg_lost(struct party *p)
+{
+	return new_number(p);
+}
+
 /* A collector hears of each party's media under the Call-ID of its own dialog; of a browser's,
  * which has none, under that of somebody it talks with. */
 static void tell_call_id(struct party *p)

@@ -24,6 +24,7 @@
 enum {
 	PACE_MS = 5,
 	WORKER_MS = 50,	       /* until it is looked for a worker again */
+	SETTLE_MS = 300,       /* until one that has come serves */
 	GIVE_UP_MS = 20 * 1000 /* 491 may have asked for patience a few times */
 };
 
@@ -108,7 +109,7 @@ static uint64_t wait_ms(struct stack *s)
 	return s->next_rescue_ms - now;
 }
 
-static void lose(struct call *c, uint32_t worker)
+void call_lost(struct call *c, uint32_t worker)
 {
 	bool all = c->worker == worker;
 
@@ -149,7 +150,9 @@ void calls_worker_gone(struct stack *s, uint32_t worker)
 {
 	for (struct call *c = s->first_call; c; c = c->next)
 		if (!c->over && worker && has_media_at(c, worker))
-			lose(c, worker);
+			call_lost(c, worker);
+		else if (!c->over && worker && c->spare.worker == worker)
+			call_keep(c); /* with another one */
 }
 
 static bool had_slot_of(uint32_t before, uint32_t worker)
@@ -169,6 +172,8 @@ void calls_worker_up(struct stack *s, uint32_t worker)
 				before = p->worker;
 		if (!c->over && before)
 			stack_worker_gone(s, before);
+		if (!c->over && c->spare.key == 0 && !c->keep.place)
+			call_arm(c, &c->keep, SETTLE_MS); /* it may keep one */
 	}
 }
 

@@ -125,6 +125,9 @@ void stack_input(struct stack *s, uint32_t from, uint16_t type, struct sl_str da
 	case WIRE_KEPT:
 		stack_kept(s, data);
 		break;
+	case WIRE_KEPT_SPARE:
+		stack_kept_spare(s, data);
+		break;
 	case WIRE_CALL:
 		stack_given(s, data);
 		break;

@@ -414,6 +414,8 @@ void stack_keep_begin(struct stack *s, struct kept_place *k, uint32_t worker, en
 void stack_keep_end(struct stack *s, struct kept_place *k);
 void stack_forget(struct stack *s, struct kept_place *k);
 void stack_kept(struct stack *s, struct sl_str data);
+/* The same of a call whose worker has died with that process */
+void stack_kept_spare(struct stack *s, struct sl_str data);
 /* The same of a process that lives, and has given the call away */
 void stack_given(struct stack *s, struct sl_str data);
 /* ring.c: an INVITE that has to be cancelled then */

@@ -25,6 +25,7 @@ enum wire_type {
 	WIRE_WORKER_GONE,  /* u32: owner word of a worker that is not there any more */
 	WIRE_WORKER_UP,	   /* u32: our owner word; who had the slot before is not there any more */
 	WIRE_KEPT,	   /* u32: a process that has died; what it wanted to be kept */
+	WIRE_KEPT_SPARE,   /* u32: as above; u32: the worker that has died beside it; the same */
 	/* stack to workers */
 	WIRE_SEND = 32,	   /* flow, message */
 	WIRE_CLOSE,	   /* flow */
@@ -35,6 +36,8 @@ enum wire_type {
 	WIRE_RECORD,	   /* JSON of a call that is over, for the bus */
 	WIRE_KEEP,	   /* u64: a number; bytes for the process that follows if this one dies */
 	WIRE_FORGET,	   /* u64 */
+	WIRE_KEEP_SPARE,   /* u64: a number; u32: the worker that keeps it, too; bytes for the
+			      process that follows if both die */
 	/* stack to stack */
 	WIRE_BINDING = 64, /* location.h: a registration for the process that follows */
 	WIRE_BROWSER,	   /* browser_pass.c: a client without SIP, for the same */
