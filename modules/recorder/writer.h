@@ -269,6 +269,13 @@ void saved_resume(const struct recording *rec, struct wtrack *t);
 void saved_leave(struct recording *rec, const struct wtrack *t);
 bool saved_has(const struct saved *s, const struct wtrack *t, uint64_t seq, uint64_t arrival_ns);
 
+/* ---- recover_files.c */
+/* The whole text of a file, with a NUL behind it; the caller's. NULL: none, or too long */
+char *repair_read(const char *path, size_t *ret_len);
+/* Journal and files of a recording that a crash has left, with a line that says so. -SL_ENOMEM:
+ * nothing has been touched */
+SL_MUST_CHECK int repair_recording(struct recording *rec);
+
 /* ---- recover.c */
 void recover_all(struct writer *w);
 /* The recovered recording with this id, or the newest of the room; NULL: none. The caller's. */
