@@ -355,6 +355,8 @@ void keep_words(struct call *c, const struct strans *t);
 void rescue_init(struct call *c);
 /* Media that it had at this worker is not there any more. */
 void call_lost(struct call *c, uint32_t worker);
+/* After another process: parties have been offered media that they may not have agreed to. */
+void rescue_go_on(struct call *c);
 /* p has agreed to a description of the leg that it has now. */
 void rescue_told(struct party *p);
 /* p has refused our new offer; status 0: it could not be reached. False: it is none that has to

@@ -150,6 +150,8 @@ static void on_response(struct stack *s, const struct sip_msg *m)
 
 	if (t)
 		ctrans_input(t, m);
+	else
+		calls_late_answer(s, m);
 }
 
 /* A request whose head can be understood so far as to say no to it. */

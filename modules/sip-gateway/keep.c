@@ -92,6 +92,7 @@ static void put_party(struct sl_buf *b, const struct party *p)
 	sl_buf_u8(b, (uint8_t)p->kind);
 	sl_buf_u8(b, p->caller);
 	sl_buf_u8(b, p->held);
+	sl_buf_u8(b, p->moving || p->answers); /* what it says to our offer is not known yet */
 	sl_buf_u8(b, (uint8_t)p->profile);
 	sl_buf_u32(b, p->leg);
 	sl_buf_u32(b, p->worker);

@@ -95,6 +95,7 @@ static int read_party(struct kept_from *k, struct call *c, struct party **ret_pa
 	p->has_media = true;
 	p->caller = sl_read_u8(&k->r);
 	p->held = sl_read_u8(&k->r);
+	p->moving = sl_read_u8(&k->r) && kind != PARTY_RECORDER;
 	p->profile = (enum sip_profile)(sl_read_u8(&k->r) & 3);
 	leg = sl_read_u32(&k->r);
 	p->worker = sl_read_u32(&k->r);
@@ -262,6 +263,8 @@ static void take_call(struct kept_from *k)
 		go_on(c);
 	if (k->dead && !c->over)
 		call_lost(c, k->dead);
+	else if (!c->over)
+		rescue_go_on(c);
 	call_users_changed(c); /* another worker may have told of those who watch them before */
 	call_show(c);
 }

@@ -58,6 +58,31 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 	}
 }
 
+static void on_late_accepted(struct party *p, int rc, struct sl_str text)
+{
+	(void)text;
+	if (rc < 0)
+		return; /* it has been offered anew */
+	rescue_told(p);
+	call_join(p->call);
+}
+
+void calls_late_answer(struct stack *s, const struct sip_msg *m)
+{
+	struct party *p = message_is(m, "INVITE") ? party_by_tag(s, m->peek.from_tag) : NULL;
+	uint32_t owner = sip_name_owner(sip_branch_name(m->peek.branch));
+
+	if (!p || owner == s->owner || m->peek.status < 200 || m->peek.status > 299 ||
+	    !p->remote_tag || !sl_str_eq(sl_str_c(p->remote_tag), m->peek.to_tag) ||
+	    !sl_str_eq(sl_str_c(p->call_id), m->peek.call_id))
+		return;
+	party_send_ack(p, m->peek.cseq);
+	if (p->state != PARTY_UP || !p->moving || p->answers || m->body_kind != BODY_SDP)
+		return;
+	alarm_cancel(&s->alarms, &p->reoffer);
+	party_leg_ask(p, WIRE_LEG_ACCEPT, 0, m->body, on_late_accepted);
+}
+
 int party_send_reinvite(struct party *p, struct sl_str body)
 {
 	char branch[SIP_NAME_LEN + 1];
@@ -115,6 +140,8 @@ int party_reoffer(struct party *p)
 	if (p->state != PARTY_UP || is_busy(p))
 		return -SL_EAGAIN;
 	p->answers = true;
+	if (p->moving) /* a process before us may have offered, too */
+		party_leg_tell(p, WIRE_LEG_ROLLBACK, 0, SL_STR_NULL);
 	party_leg_ask(p, WIRE_LEG_OFFER, p->moving, SL_STR_NULL, on_new_offer);
 	return 0;
 }

@@ -25,6 +25,7 @@ enum {
 	PACE_MS = 5,
 	WORKER_MS = 50,	       /* until it is looked for a worker again */
 	SETTLE_MS = 300,       /* until one that has come serves */
+	LATE_MS = 1500,	       /* an answer comes twice in that, unless the offer was lost */
 	GIVE_UP_MS = 20 * 1000 /* 491 may have asked for patience a few times */
 };
 
@@ -194,6 +195,19 @@ void rescue_told(struct party *p)
 	p->moving = false;
 	if (!is_moving(p->call))
 		alarm_cancel(&p->call->stack->alarms, &p->call->rescue);
+}
+
+/* The process before us has offered, and died: the answer comes to us (calls_late_answer), or who
+ * has not heard of it is asked again. */
+void rescue_go_on(struct call *c)
+{
+	if (!is_moving(c))
+		return;
+	c->rescuing = true;
+	call_arm(c, &c->rescue, GIVE_UP_MS);
+	for (struct party *p = c->parties; p && !c->over; p = p->next)
+		if (p->moving && alarm_set(&c->stack->alarms, &p->reoffer, LATE_MS) < 0)
+			call_end(c, "node", 503);
 }
 
 /* RFC 3261 section 14.1: who has named the call waits for longer, so that one of the two is first.

@@ -440,6 +440,9 @@ void move_free(struct stack *s);
 /* ---- calls */
 void calls_invite(struct stack *s, const struct sip_msg *m);
 void calls_request(struct stack *s, const struct sip_msg *m); /* within a dialog */
+/* A response to no request of ours. A 2xx of a re-INVITE that a process before us has sent, and died,
+ * is acknowledged (RFC 3261 section 13.2.2.4), and may be what the leg still waits for. */
+void calls_late_answer(struct stack *s, const struct sip_msg *m);
 void calls_reply(struct stack *s, struct sl_str data);	      /* WIRE_LEG_REPLY */
 void calls_leg_event(struct stack *s, struct sl_str data);
 /* Media that was there is made anew elsewhere, or its call ends. */
