@@ -69,7 +69,7 @@ class Udp:
     def recv(self, timeout):
         self.sock.settimeout(timeout)
         data = self.sock.recv(65536)
-        return "" if data[:1] > b"\x7f" else data.decode()  # RTCP for a phone at the port below
+        return "" if data[:1] > b"\x7f" else data.decode(errors="replace")  # RTCP for a phone at the port below
 
     def close(self):
         self.sock.close()
@@ -98,7 +98,7 @@ class Tcp:
                 n = int(re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", head).group(1))
                 if len(rest) >= n:
                     self.data = rest[n:]
-                    return (head + found + rest[:n]).decode()
+                    return (head + found + rest[:n]).decode(errors="replace")
             more = self.sock.recv(65536)
             if not more:
                 raise EOFError("the connection has ended")
@@ -153,7 +153,7 @@ class WebSocket:
             if first & 15 == 8:
                 raise EOFError(f"closed {struct.unpack('!H', data[:2])[0]}")
             if first & 15 == 1:
-                return data.decode()
+                return data.decode(errors="replace")
 
     def close(self):
         self.sock.close()
