@@ -1,9 +1,9 @@
 /*
- * session/rtc_sdp.c: descriptions of a connection, and its sections.
+ * session/rtc_sdp.c: descriptions of a connection.
  *
  * Offer and answer are proto/jsep's; here they get this connection's transport, and what they agree
- * on becomes sections, codec tables and, for what the peer sends, handler.track. A description that
- * is refused leaves everything as it was.
+ * on goes to rtc_media.c, which makes sections of it. A description that is refused leaves
+ * everything as it was.
  */
 #include "session/rtc_impl.h"
 

@@ -61,8 +61,11 @@ static void on_reinvite_answer(void *arg, struct ctrans *t, const struct sip_msg
 static void on_late_accepted(struct party *p, int rc, struct sl_str text)
 {
 	(void)text;
-	if (rc < 0)
-		return; /* it has been offered anew */
+	if (rc < 0) {
+		if (p->moving) /* it was of another offer; the same answer may also come twice */
+			video_changed(p);
+		return;
+	}
 	rescue_told(p);
 	call_join(p->call);
 }
