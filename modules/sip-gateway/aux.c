@@ -10,10 +10,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "early.h"
 #include "names.h"
 #include "stack.h"
 
-enum { MAX_LISTENERS = 16 };
+/* SETTLE_MS: in which workers tell of their listeners; browsers may come without any */
+enum { MAX_LISTENERS = 16, SETTLE_MS = 30 };
 
 struct aux {
 	struct sl_worker *w;
@@ -31,7 +33,9 @@ struct aux {
 	struct names *names;
 	uint32_t turn; /* of workers */
 	bool holds;    /* counted in w->n_holds */
+	bool settled;
 	struct sl_timer settle;
+	struct early early; /* until then */
 };
 
 /* ---- what the stack asks for */
@@ -255,6 +259,20 @@ static void add_listener(struct aux *a, struct sl_str data)
 		sl_timer_set(a->w->loop, &a->settle, 10); /* the others follow at once */
 }
 
+static void on_message(void *arg, const struct sl_channel_msg *m)
+{
+	struct aux *a = arg;
+
+	if (!a->settled && early_keep(&a->early, m))
+		return;
+	(void)stack_run(a->stack, sl_loop_ms(a->w->loop));
+	if (m->type == WIRE_LISTENER)
+		add_listener(a, m->data);
+	else
+		stack_input(a->stack, m->from, m->type, m->data);
+	sl_post(a->w->loop, &a->post);
+}
+
 static void on_settled(struct sl_timer *t)
 {
 	struct aux *a = t->arg;
@@ -264,19 +282,10 @@ static void on_settled(struct sl_timer *t)
 		sl_timer_set(a->w->loop, &a->settle, 20);
 		return;
 	}
-	stack_begin(a->stack);
-	sl_post(a->w->loop, &a->post);
-}
-
-static void on_message(void *arg, const struct sl_channel_msg *m)
-{
-	struct aux *a = arg;
-
-	(void)stack_run(a->stack, sl_loop_ms(a->w->loop));
-	if (m->type == WIRE_LISTENER)
-		add_listener(a, m->data);
-	else
-		stack_input(a->stack, m->from, m->type, m->data);
+	if (a->n_listeners > 0)
+		trunks_start(a->stack);
+	a->settled = true;
+	early_give(&a->early, on_message, a);
 	sl_post(a->w->loop, &a->post);
 }
 
@@ -289,6 +298,7 @@ void aux_stop(void *ctx)
 	sl_timer_cancel(a->w->loop, &a->timer);
 	sl_timer_cancel(a->w->loop, &a->settle);
 	sl_post_cancel(a->w->loop, &a->post);
+	early_give(&a->early, NULL, NULL);
 	stack_free(a->stack);
 	if (a->channel)
 		sl_channel_close(a->channel);
@@ -343,6 +353,7 @@ int aux_start(struct sl_worker *w, void *conf, void **ret_ctx)
 	}
 	(void)stack_run(a->stack, sl_loop_ms(w->loop));
 	(void)sl_channel_broadcast(a->channel, WIRE_ASK_LISTENER, &nothing, 1);
+	sl_timer_set(w->loop, &a->settle, SETTLE_MS);
 	*ret_ctx = a;
 	return 0;
 }

@@ -86,27 +86,10 @@ static bool park(struct stack *s, uint64_t peer, struct sl_str data)
 	return true;
 }
 
-/* Before there are trunks to call, or before it is told of */
+/* Before it is told of */
 static bool is_early(const struct stack *s, uint64_t peer)
 {
-	if (stack_now(s) - s->begun_ms >= PARK_MS)
-		return false;
-	return !s->has_trunks || !browser_find(s, peer);
-}
-
-/* Parks anew what is still too early. */
-void browsers_trunks_are_there(struct stack *s)
-{
-	struct parked *all = take_parked(s, 0);
-
-	s->has_trunks = true;
-	while (all) {
-		struct parked *p = all;
-
-		all = p->next;
-		browsers_signal(s, (struct sl_str){p->data, p->len});
-		free(p);
-	}
+	return stack_now(s) - s->begun_ms < PARK_MS && !browser_find(s, peer);
 }
 
 void browsers_signal(struct stack *s, struct sl_str data)
@@ -230,6 +213,5 @@ void browsers_import(struct stack *s, struct sl_str data)
 	take_calls(b, &r);
 	if (sl_read_u8(&r) && !b->account && !r.failed)
 		b->account = account_import(s, b->peer, &r);
-	if (s->has_trunks)
-		browsers_unpark(s, w.peer);
+	browsers_unpark(s, w.peer);
 }

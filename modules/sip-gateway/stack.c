@@ -228,12 +228,6 @@ int stack_new(const struct sip_conf *conf, const struct stack_io *io, const stru
 	return 0;
 }
 
-void stack_begin(struct stack *s)
-{
-	trunks_start(s);
-	browsers_trunks_are_there(s);
-}
-
 uint64_t stack_run(struct stack *s, uint64_t now_ms)
 {
 	if (s->begun_ms == 0)

@@ -98,7 +98,6 @@ struct stack {
 	uint64_t late_until_ms; /* messages wait so long here that no new calls are taken */
 	bool draining;
 	uint64_t begun_ms;     /* stack time */
-	bool has_trunks;       /* there are sockets, and they are being asked */
 	struct parked *parked; /* owned: browser_pass.c */
 	uint32_t n_parked;
 	struct alarm unpark;
@@ -141,8 +140,6 @@ bool stack_is_idle(const struct stack *s);
 void stack_drain(struct stack *s, uint32_t successor);
 /* A worker has died: what had its media or its connections there. */
 void stack_worker_gone(struct stack *s, uint32_t worker);
-/* There are sockets to send from: trunks are asked and registered at. */
-void stack_begin(struct stack *s);
 
 static inline uint64_t stack_now(const struct stack *s)
 {
@@ -370,9 +367,10 @@ struct trunk {
 void trunks_export(struct stack *s, uint32_t to);
 void trunks_import(struct stack *s, struct sl_str data);
 int trunks_open(struct stack *s);
-/* Once there is a socket to send from */
+/* Once there is a socket to send from: they are asked, and registered at. */
 void trunks_start(struct stack *s);
 void trunks_close(struct stack *s);
+/* Nothing is known against it. */
 bool trunk_is_usable(const struct trunk *t);
 /* It has as many calls as it may have, or as many have begun as may in a second. */
 bool trunk_is_full(const struct trunk *t);
@@ -466,7 +464,6 @@ void browsers_left(struct stack *s, struct sl_str data);
 void browsers_export(struct stack *s, uint32_t to);
 void browsers_import(struct stack *s, struct sl_str data);
 void browsers_begin(struct stack *s);
-void browsers_trunks_are_there(struct stack *s);
 void browsers_end(struct stack *s);
 void browsers_free(struct stack *s);
 

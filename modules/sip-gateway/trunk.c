@@ -21,10 +21,16 @@ static void arm(struct trunk *t, struct alarm *a, uint64_t ms)
 		       SL_FMT(t->conf->name));
 }
 
+/* Who has not been asked yet may live: a new stack turns nobody away for its own newness. */
 bool trunk_is_usable(const struct trunk *t)
 {
-	return t->hops.n > 0 && (t->up || t->conf->options_interval == 0) &&
-	       (!t->conf->registers || t->registered);
+	return t->hops.n > 0 && t->n_silent == 0 && t->n_failed == 0;
+}
+
+static bool is_known_to_live(const struct trunk *t)
+{
+	return trunk_is_usable(t) && (t->up || t->conf->options_interval == 0) &&
+	       (t->registered || !t->conf->registers);
 }
 
 struct trunk *trunk_by_name(const struct stack *s, struct sl_str name)
@@ -173,7 +179,7 @@ static void count_up(struct stack *s)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < s->conf->trunks.n; i++)
-		n += trunk_is_usable(&s->trunks[i]);
+		n += is_known_to_live(&s->trunks[i]);
 	sl_gauge_set(&s->m[M_TRUNKS_UP], n);
 }
 

@@ -120,7 +120,7 @@ def compare(b):
         for name in ("sluice", "kamailio"):
             if name == "kamailio" and not shutil.which(name):
                 continue
-            far = free_port(socket.SOCK_DGRAM)
+            far = free_port()
             callee = sipp(directory, "-sn", "uas", "-p", str(far))
             try:
                 with Gateway(far) if name == "sluice" else kamailio(directory, far) as s:

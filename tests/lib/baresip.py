@@ -31,12 +31,9 @@ class Baresip:
         self.more, self.beeps = list(more), beeps
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.data = b""
-        for _ in range(5):  # it listens at the next port, too, which may be somebody's
-            self.start(user, sound, codec, video)
-            wait_for(lambda: self._connect() or self.proc.poll() is not None, "baresip's control port")
-            if self.proc.poll() is None:
-                return
-        raise AssertionError(f"baresip does not start: {self.log.name}")
+        self.start(user, sound, codec, video)
+        wait_for(lambda: self._connect() or self.proc.poll() is not None, "baresip's control port")
+        assert self.proc.poll() is None, f"baresip does not start: {open(self.log.name, errors='replace').read()}"
 
     def start(self, user, sound, codec, video):
         self.port = free_port()
@@ -48,9 +45,9 @@ class Baresip:
             modules += ["avfilter"] if video else []
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write("\n".join([
-                f"sip_listen 127.0.0.1:{free_port()}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
+                f"sip_listen 127.0.0.1:{free_port(after=1)}", "module_path /usr/lib/baresip/modules", f"ctrl_tcp_listen 127.0.0.1:{self.port}",
                 f"audio_source aufile,{sound}", f"audio_player aubridge,nil{user}", "audio_alert aubridge,nil",
-                *seen, "net_interface 127.0.0.1", f"snd_path {self.dir}", f"audio_path {self.dir}", "rtp_ports 50000-59999",
+                *seen, "net_interface 127.0.0.1", f"snd_path {self.dir}", f"audio_path {self.dir}", "rtp_ports 30200-31199",
                 *[f"module_app {m}.so" if m in ("account", "ctrl_tcp", "menu", *self.more) else f"module {m}.so" for m in modules], ""]))
         self.proc = subprocess.Popen(["baresip", "-4", "-f", self.dir], stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 

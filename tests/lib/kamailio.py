@@ -2,6 +2,7 @@
 user's password is `secret`. It knows no extension but those that have registered."""
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -113,6 +114,18 @@ EVENTS = """
 """
 
 
+HELLO = """OPTIONS sip:127.0.0.1:PORT SIP/2.0\r
+Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKhello;rport\r
+From: <sip:test@127.0.0.1>;tag=1\r
+To: <sip:127.0.0.1>\r
+Call-ID: hello@127.0.0.1\r
+CSeq: 1 OPTIONS\r
+Max-Forwards: 10\r
+Content-Length: 0\r
+\r
+"""
+
+
 class Kamailio:
     def __init__(self, min_expires=60, presence=False):
         if not shutil.which("kamailio") and not os.path.exists("/usr/sbin/kamailio"):
@@ -146,8 +159,14 @@ class Kamailio:
 
         def up():
             assert self.proc.poll() is None, open(os.path.join(self.dir, "log"), errors="replace").read()[-3000:]
-            return subprocess.run(["/usr/sbin/kamcmd", "-s", f"unix:{self.dir}/ctl", "core.uptime"], capture_output=True).returncode == 0
-        wait_for(up, "Kamailio", 20)
+            sock.sendto(HELLO.replace("PORT", str(self.number)).encode(), ("127.0.0.1", self.number))
+            try:
+                return sock.recv(2000).startswith(b"SIP/2.0")
+            except (TimeoutError, ConnectionError):
+                return False
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            wait_for(up, "Kamailio", 20)
 
     def stop(self):
         self.proc.terminate()

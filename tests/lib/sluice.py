@@ -8,6 +8,7 @@ other than 0, a child that was not reaped, process.bugs != 0. Standard library o
 """
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -52,17 +53,19 @@ def wait_for(condition, what, limit=10.0, step=0.02):
         time.sleep(step)
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    """A port that is free for both TCP and UDP on 127.0.0.1 right now."""
+def free_port(after=0):
+    """A port that is free for both TCP and UDP on 127.0.0.1 right now, and so are as many after it. Below those that the kernel gives to
+    connections, which would take it before its user comes."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as t, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-            t.bind(("127.0.0.1", 0))
-            port = t.getsockname()[1]
-            try:
-                u.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        port = random.randrange(12000, 30000)
+        try:
+            for n in range(port, port + after + 1):
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(socket.AF_INET, kind) as sock:
+                        sock.bind(("127.0.0.1", n))
+            return port
+        except OSError:
+            continue
 
 
 def make_cert(directory, names=("localhost",)):

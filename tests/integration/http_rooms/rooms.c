@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <sluice/buf.h>
 #include <sluice/http.h>
 #include <sluice/module.h>
@@ -17,6 +18,7 @@
 struct rooms_conf {
 	uint64_t ping, pong, delay; /* ms */
 	uint64_t queue, message;    /* bytes */
+	struct sl_str until;
 };
 
 struct rooms {
@@ -44,6 +46,8 @@ static const struct sl_directive directives[] = {
 	       .doc = "Time for an answer."),
 	SL_DIR(struct rooms_conf, delay, SL_T_MSEC, SL_S_MAIN, .dflt = "300ms",
 	       .doc = "Time that /late takes."),
+	SL_DIR(struct rooms_conf, until, SL_T_STR, SL_S_MAIN,
+	       .doc = "A file that /late waits for, too."),
 	SL_DIR(struct rooms_conf, queue, SL_T_SIZE, SL_S_MAIN, .dflt = "1m",
 	       .doc = "Bytes that may wait for a reader."),
 	SL_DIR(struct rooms_conf, message, SL_T_SIZE, SL_S_MAIN, .dflt = "64k",
@@ -95,7 +99,12 @@ static void on_show(void *arg, struct sl_http_req *r)
 static void on_time(struct sl_timer *t)
 {
 	struct late *l = t->arg;
+	const struct rooms_conf *conf = l->rooms->conf;
 
+	if (conf->until.p && access(conf->until.p, F_OK) < 0) {
+		sl_timer_set(l->rooms->w->loop, &l->timer, conf->delay);
+		return;
+	}
 	(void)l->rooms->http->respond(l->req, 200, "text/plain", SL_STR_NULL, SL_STR("late\n"));
 	free(l);
 }
