@@ -185,7 +185,7 @@ static void count_up(struct stack *s)
 
 static void set_up(struct trunk *t, bool up)
 {
-	if (t->up != up)
+	if (t->up != up || (!up && t->n_silent == 0))
 		sl_log(up ? SL_LOG_NOTICE : SL_LOG_WARN, "sip-gateway", "trunk %.*s %s",
 		       SL_FMT(t->conf->name), up ? "answers" : "does not answer");
 	t->up = up;
