@@ -153,6 +153,7 @@ void bwe_state(const struct bwe *b, struct bwe_state *ret_state)
 					.n_told = b->n_told,
 					.n_missing = b->n_missing,
 					.queue_us = (int32_t)b->queue_us,
+					.sent_bps = (uint64_t)bwe_acked_bps(&b->sent, ACKED_MS),
 					.acked_bps = (uint64_t)bwe_acked_bps(&b->acked, ACKED_MS)};
 	if (!bwe_probe_sending(&b->probe))
 		return;

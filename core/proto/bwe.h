@@ -45,6 +45,7 @@ struct bwe_state {
 	uint32_t loss_permille;  /* of the last feedback interval */
 	uint64_t n_told, n_missing; /* packets in feedback; those that did not arrive among them */
 	int32_t queue_us;	 /* standing delay above the least seen */
+	uint64_t sent_bps;	 /* what has left of late, by transport-wide numbers; 0: not known */
 	uint64_t acked_bps;	 /* what has arrived of late */
 	unsigned probe;		 /* cluster id to send now, 0: none */
 	uint64_t probe_bps;	 /* at this rate */

@@ -12,6 +12,7 @@
 #include "proto/bwe_impl.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define MS UINT64_C(1000) /* us */
 #define S UINT64_C(1000000)
@@ -23,6 +24,8 @@ static const double little = 0.75, proof = 1.15, nearly = 0.97;
 static const double room_for_sent = 1.4;
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
 static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
+static const double overrun = 0.85;   /* of what is sent: less than this arrives */
+static const double really_less = 0.85;
 static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
 		    probe_late = 0.15;
 static const int64_t empty_us = 8000, stands_least_us = 15000;
@@ -31,6 +34,7 @@ static const double stands_jitter_ms = 20;
 enum {
 	DRAIN_US = 400000,
 	DRAINS = 3,
+	DRAINS_UNPROVEN = 6,
 	UNHEARD = 3,
 	PROBE_MS = 3000,
 	ANYHOW_S = 4,
@@ -122,8 +126,8 @@ static void cut(struct bwe *b, uint64_t now_us)
 	if (now_us < b->raised_us + 2 * S && b->probe_patience < 3)
 		b->probe_patience++;
 	b->n_drains = 0;
-	b->before_cut = b->rate;
 	b->cut_limited = sends_little(b);
+	b->before_cut = b->cut_limited ? fmin(b->rate, room_for_sent * sent_bps(b)) : b->rate;
 	b->probe.active = false;
 	b->probe_at_us = now_us + PROBE_MS * MS;
 	start_drain(b, now_us);
@@ -139,16 +143,48 @@ static void end_drain(struct bwe *b, uint64_t now_us)
 	bwe_bound(b);
 }
 
-/* The queue should be gone by now. Sending ever less proves in the end that it is not ours. */
+/* A queue changes when less is sent into it, and others' queues change anyway. */
+static void note_left(struct bwe *b)
+{
+	if (b->n_drains > 0 && b->queue_us < b->left_least_us)
+		b->left_least_us = b->queue_us;
+	if (b->n_drains > 0 && b->queue_us > b->left_most_us)
+		b->left_most_us = b->queue_us;
+}
+
+static bool is_longer_way(const struct bwe *b)
+{
+	int64_t sways_us = (int64_t)(1000 * fmin(b->delay.jitter_ms, stands_jitter_ms));
+
+	return b->left_most_us - b->left_least_us < empty_us + sways_us;
+}
+
+static bool has_sent_less(const struct bwe *b)
+{
+	return sent_bps(b) < really_less * b->cut_bps;
+}
+
+/* The queue should be gone by now. Sending ever less proves in the end that it is not ours, if that
+ * is what has been done: who sends takes his time to obey, and some is not his to hold back. */
 static void drain_again(struct bwe *b, uint64_t now_us)
 {
-	if (++b->n_drains < DRAINS) {
+	unsigned n = ++b->n_drains;
+
+	if (n == 1)
+		b->left_least_us = b->left_most_us = b->queue_us;
+	if (n < DRAINS || (!has_sent_less(b) && n < DRAINS_UNPROVEN)) {
 		start_drain(b, now_us);
 		return;
 	}
-	b->others = true;
-	b->others_check_us = now_us + 8 * S;
-	b->resume = fmax(b->resume, b->before_cut); /* what we left, they took */
+	if (is_longer_way(b) && has_sent_less(b)) {
+		bwe_delay_rebase(&b->delay);
+		b->queue_us = 0;
+	} else {
+		b->others = true;
+		b->others_check_us = now_us + 8 * S;
+	}
+	if (has_sent_less(b))
+		b->resume = fmax(b->resume, b->before_cut); /* what we left, they took */
 	end_drain(b, now_us);
 }
 
@@ -170,11 +206,23 @@ static void tighten(struct bwe *b, uint64_t now_us)
 	bwe_bound(b);
 }
 
+/* Less arrives than leaves, and the queue grows: it is one, and ours. */
+static bool is_overrun(const struct bwe *b)
+{
+	double bps = carried(b, ACKED_MS);
+
+	return b->queue_us > 3 * stands_least_us && bps > 0 && bps < overrun * sent_bps(b);
+}
+
 static void drain(struct bwe *b, uint64_t now_us)
 {
 	int64_t queue_us;
 
-	if (bwe_delay_queue_since(&b->delay, &queue_us) < 0) {
+	note_left(b);
+	if (b->cut_limited && is_overrun(b)) {
+		b->cut_limited = false;
+		start_drain(b, now_us);
+	} else if (bwe_delay_queue_since(&b->delay, &queue_us) < 0) {
 		tighten(b, now_us);
 	} else if (queue_us <= empty_us) {
 		if (b->cut_limited && b->n_drains == 0) /* gone by itself: it was none */
@@ -203,7 +251,7 @@ static bool queue_speaks(const struct bwe *b, uint64_t now_us)
 
 static bool loss_speaks(struct bwe *b, uint64_t now_us)
 {
-	switch (bwe_loss_judge(&b->loss, now_us)) {
+	switch (bwe_loss_judge(&b->loss, b->queue_us > 3 * stands_least_us, now_us)) {
 	case BWE_LOSS_EXCESS:
 		b->before_cut = b->rate;
 		b->rate *= bwe_loss_cut(&b->loss, now_us);

@@ -212,6 +212,17 @@ void bwe_delay_restart(struct bwe_delay *d, uint64_t now_us)
 		minimum_reset(&d->since[i]);
 }
 
+void bwe_delay_rebase(struct bwe_delay *d)
+{
+	for (unsigned i = 0; i < BWE_SIZES; i++) {
+		int64_t least = minimum_of(&d->since[i]);
+
+		minimum_reset(&d->floor[i]);
+		if (least != INT64_MAX)
+			minimum_add(&d->floor[i], d->since[i].bucket * d->since[i].width_us, least);
+	}
+}
+
 static int queue_of(const struct bwe_delay *d, const struct bwe_minimum *of, int64_t *ret_queue_us)
 {
 	int64_t queue = INT64_MAX;

@@ -93,6 +93,8 @@ void bwe_delay_init(struct bwe_delay *d);
 void bwe_delay_arrival(struct bwe_delay *d, const struct bwe_arrival *a);
 /* The rate was changed for good now: forget what earlier packets said. */
 void bwe_delay_restart(struct bwe_delay *d, uint64_t now_us);
+/* The way has become longer: the floor is what was measured since the restart. */
+void bwe_delay_rebase(struct bwe_delay *d);
 /* Least queueing delay of what was sent of late; -SL_ENOENT: nothing yet. The second: of what was
  * sent since the restart. */
 int bwe_delay_queue(const struct bwe_delay *d, int64_t *ret_queue_us);
@@ -122,7 +124,8 @@ void bwe_loss_init(struct bwe_loss *l);
 void bwe_loss_packet(struct bwe_loss *l, uint64_t sent_us, bool lost);
 /* It came after all. */
 void bwe_loss_undo(struct bwe_loss *l, uint64_t sent_us);
-enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, uint64_t now_us);
+/* full: a queue stands, so that nature has nothing to do with it */
+enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, bool full, uint64_t now_us);
 /* The rate was lowered for it; ret: by which factor it should be */
 double bwe_loss_cut(struct bwe_loss *l, uint64_t now_us);
 /* The rate was lowered for another reason. */
@@ -188,7 +191,8 @@ struct bwe {
 
 	uint64_t grown_us; /* up to which growth has been applied */
 	uint64_t drain_until_us;
-	int64_t cut_queue_us; /* what stood when it was cut */
+	int64_t cut_queue_us;	/* what stood when it was cut */
+	int64_t left_least_us, left_most_us; /* what stood since the first of them had failed */
 	unsigned n_drains;    /* in a row that did not empty it */
 	int64_t queue_us;
 	bool others; /* fill the queue: ours is not what stands in it */

@@ -6,7 +6,7 @@
  * was ours, and what arrives now is what the path carries. If it stays, it is nature up to
  * NATURE_MOST, and the rate may come back; from then on only loss beyond it counts. So random loss
  * costs one short dip, and does not add up to a collapse (draft-ietf-rmcat-gcc-02 section 6 cuts
- * for good above ten per cent).
+ * for good above ten per cent). While a queue stands, loss is its doing, and none is nature.
  *
  * Shares are taken over windows with enough packets to mean something, and compared with what
  * chance makes of them.
@@ -63,18 +63,18 @@ static bool beyond_nature(const struct bwe_loss *l, double share)
 	return share > l->nature + margin + sigmas * sqrt(p * (1 - p) / l->n);
 }
 
-static enum bwe_loss_verdict conclude(struct bwe_loss *l, double share)
+static enum bwe_loss_verdict conclude(struct bwe_loss *l, double share, bool full)
 {
 	l->experiment = false;
 	if (share < l->nature + (l->before - l->nature) / 2)
 		return BWE_LOSS_OURS;
-	if (share > nature_most)
+	if (full || share > nature_most)
 		return BWE_LOSS_EXCESS;
 	l->nature = share;
 	return BWE_LOSS_NATURE;
 }
 
-enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, uint64_t now_us)
+enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, bool full, uint64_t now_us)
 {
 	enum bwe_loss_verdict verdict = BWE_LOSS_FINE;
 	double share;
@@ -86,10 +86,10 @@ enum bwe_loss_verdict bwe_loss_judge(struct bwe_loss *l, uint64_t now_us)
 	share = (double)l->n_lost / l->n;
 	l->last = share;
 	if (l->experiment)
-		verdict = conclude(l, share);
+		verdict = conclude(l, share, full);
 	else if (beyond_nature(l, share))
 		verdict = BWE_LOSS_EXCESS;
-	else
+	else if (!full)
 		l->nature += (share > l->nature ? learn_up : learn_down) * (share - l->nature);
 	l->n = l->n_lost = 0;
 	l->window_us = now_us;

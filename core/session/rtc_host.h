@@ -62,6 +62,7 @@ extern const struct sl_directive rtc_directives[];
 	X(key_frames_asked, COUNTER, "key frames asked of peers")                                  \
 	X(key_frame_requests, COUNTER, "key frames asked of us")                                   \
 	X(pacer_dropped, COUNTER, "packets dropped because the pacer's queue was too long")        \
+	X(repeats_held, COUNTER, "retransmissions not made because the path was full")             \
 	X(numbers_reused, COUNTER, "packets not sent: their sequence number was used before")      \
 	X(no_packet, COUNTER, "packets not sent: the worker's packets are all in use")             \
 	X(tcp_taken, COUNTER, "TCP connections bound to a WebRTC connection by their first check")    \

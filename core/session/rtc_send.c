@@ -283,6 +283,18 @@ int sl_rtc_send(struct sl_rtc_media *m, const struct sl_rtp_out *out)
 	return 0;
 }
 
+/*
+ * What is repeated has to fit into the pace together with all else. A path that is full loses most
+ * of what comes, and to repeat all that would keep it full; what is held back is asked for again.
+ */
+static bool may_repeat(const struct sl_rtc *c)
+{
+	struct bwe_state s;
+
+	bwe_state(c->bwe, &s);
+	return s.sent_bps < s.pace_bps && pacer_queue_ms(&c->pacer) < RTC_PACER_MS;
+}
+
 void rtc_send_again(struct sl_rtc_media *m, uint16_t seq)
 {
 	struct sl_rtc *c = m->c;
@@ -296,6 +308,10 @@ void rtc_send_again(struct sl_rtc_media *m, uint16_t seq)
 		pause = (uint64_t)MIN_REPEAT_MS * SL_NS_PER_MS;
 	if (!s->out.src || s->out.seq != seq || now - s->sent_ns < pause)
 		return;
+	if (!may_repeat(c)) {
+		rtc_count(c, RTC_repeats_held);
+		return;
+	}
 	s->sent_ns = now;
 	(void)pace(m, &s->out, true); /* lost again, asked again */
 }

@@ -2,9 +2,9 @@
  * sfu/allocate.c: divides what there is to one subscriber among its video tracks.
  *
  * Each track is a ladder whose rungs are the layers worth having: in order of cost, never to a
- * smaller picture, up to the smallest one that covers the size shown. First everybody gets the
- * lowest rung, in order of importance; who gets none is starved. Then the most important climb
- * first, and among equals whoever has the least of what he wishes.
+ * smaller picture nor to a jerking one, up to the smallest one that covers the size shown. First
+ * everybody gets the lowest rung, in order of importance; who gets none is starved. Then the most
+ * important climb first, and among equals whoever has the least of what he wishes.
  *
  * What a track has, it keeps as long as it can be paid. A rung that it did not have must leave a
  * reserve, must wait after the last change, and goes one picture size at a time; so an estimate or
@@ -97,6 +97,18 @@ static void rank_all(const struct allocate_track *t, unsigned n, uint8_t *ret_ra
 		ret_ranks[i] = (uint8_t)rank_of(t, sizes, i, n);
 }
 
+/* A quarter of the frames: of a larger picture that is less than the smaller one with all of them,
+ * unless what matters is to read it. */
+static bool jerks(const struct allocate_track *t, unsigned i, unsigned n)
+{
+	if (t->screen || t->layers[i].temporal > 0)
+		return false;
+	for (unsigned k = 0; k < n; k++)
+		if (same_picture(&t->layers[k], &t->layers[i]) && t->layers[k].temporal >= 2)
+			return true;
+	return false;
+}
+
 /* Of the smallest picture that covers what is shown */
 static unsigned find_enough(const struct allocate_track *t, const uint8_t *ranks, unsigned n)
 {
@@ -120,7 +132,8 @@ static void build_ladder(struct allocate_track *t)
 	rank_all(t, n, ranks);
 	enough = find_enough(t, ranks, n);
 	for (unsigned i = 0; i < n; i++) {
-		if (ranks[i] < highest || ranks[i] > enough)
+		if (ranks[i] < highest || ranks[i] > enough ||
+		    (ranks[i] > 0 && jerks(t, i, n)))
 			continue;
 		add_rung(&t->ladder, i, ranks[i] > highest);
 		highest = ranks[i];

@@ -15,7 +15,7 @@ enum {
 	QUIET_MS = 10000,  /* after all of these */
 	UNUSED_MS = 3000,  /* until a publisher stops a layer that nobody wants */
 	MAX_VIDEOS = 128,  /* of one subscriber */
-	AUDIO_BPS = 48000, /* that an audio track may take, kept free */
+	AUDIO_BPS = 48000, /* kept free for an audio track, or what it takes of late */
 	ALL_ENCODINGS = (1 << SL_RTC_MAX_ENCODINGS) - 1,
 };
 
@@ -94,6 +94,15 @@ static void apply(struct sub *sub, const struct allocate_track *a)
 	}
 }
 
+static uint64_t audio_bps(const struct track *t)
+{
+	uint64_t bps = encoding_bps(&t->rate[0]);
+
+	if (!t->audible)
+		return 0;
+	return bps > AUDIO_BPS ? bps : AUDIO_BPS;
+}
+
 /* For video. Of a member's way nothing is known but what it has said of it. */
 static uint64_t budget_of(const struct participant *p, uint64_t audio_bps,
 			  const struct allocate_track *only)
@@ -122,7 +131,7 @@ void steward_allocate(struct participant *p)
 		if (p->watch && !watch_counts(sub))
 			continue;
 		if (!sub->layers) {
-			audio += sub->track->audible ? AUDIO_BPS : 0;
+			audio += audio_bps(sub->track);
 			continue;
 		}
 		if (n == MAX_VIDEOS)

@@ -67,8 +67,9 @@ static const struct sl_directive trunk_fields[] = {
 		 .doc = "When it redirects a call (3xx): to a number of its own, that is called "
 			"there; to one of this node, as if it called us. Off: a failure."),
 	SL_FIELD(struct trunk_conf, failover, SL_T_MSEC, .dflt = "4s", .min = 500, .max = 32000,
-		 .doc = "A server of several that says nothing for so long makes room for the "
-			"next, and one that does not answer OPTIONS for so long is missed."),
+		 .doc = "Who says nothing for so long is not there: a call goes to the trunk's next "
+			"server or to the route's next target, and one that does not answer "
+			"OPTIONS is missed."),
 	SL_FIELD(struct trunk_conf, user, SL_T_STR, .max = 64,
 		 .doc = "Our name there: in From, Contact, and in digests unless auth_user says "
 			"otherwise."),

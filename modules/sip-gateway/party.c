@@ -184,8 +184,7 @@ struct ctrans *party_send(struct party *p, struct sl_buf *b, const char *branch,
 		p->inviting = t;
 		t->held_by = &p->inviting;
 	}
-	if (t->invite && p->state == PARTY_CALLING && p->trunk &&
-	    (p->trunk->hops.n > 1 || p->kind == PARTY_RECORDER))
+	if (t->invite && p->state == PARTY_CALLING && p->trunk)
 		ctrans_hurry(t, p->trunk->conf->failover);
 	ctrans_on(t, fn, p);
 	return t;

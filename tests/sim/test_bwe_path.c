@@ -5,6 +5,8 @@
 #include "lib/test.h"
 #include "sim/bwe_world.h"
 
+#include <math.h>
+
 enum { SETTLED_S = 5, LONG_S = 40 };
 
 struct figures { /* mean and worst of all seeds */
@@ -215,7 +217,82 @@ TEST(reports_alone_lead_there_slowly_and_hold_it)
 	CHECK(f.use_worst >= 0.7);
 }
 
+TEST(a_longer_way_is_no_queue_and_a_queue_on_it_is)
+{
+	struct figures longer = {0}, low = {0};
+
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
+		struct bw_path path = megabit;
+		struct bw_world *w;
+
+		path.delay_ms = 5;
+		w = bw_new(seed, path, 1);
+		bw_start(w);
+		bw_run(w, 20);
+		w->path.delay_ms = 55;
+		bw_run(w, 30);
+		w->path.rate_bps = 400e3;
+		bw_run(w, 20);
+		add_reached(&longer, w, 1e6, 20);
+		add_figures(&longer, w, 1e6, 35, 50); /* who is just draining errs for 8 s */
+		add_reached(&low, w, 400e3, 51);
+		add_figures(&low, w, 400e3, 50 + SETTLED_S, 70);
+		bw_free(w);
+	}
+	print("50 ms longer", &longer);
+	print("and at 400 kbit/s", &low);
+	CHECK(longer.use_worst >= 0.75 && low.use_worst >= 0.75);
+	CHECK(longer.standing_worst < 60 && low.standing_worst < 50);
+	CHECK(longer.reached_worst <= 8 && low.reached_worst <= 5);
+}
+
 /* ---- who has less to send than he may */
+
+enum { OBEYS_US = 200000 };
+
+struct slow { /* an allocator: looks five times a second, and has no more than that */
+	uint64_t next_us;
+	double most_bps, bps;
+};
+
+static double obeys_slowly(void *arg, const struct bwe_state *state, uint64_t now_us)
+{
+	struct slow *s = arg;
+
+	if (now_us >= s->next_us) {
+		s->next_us = now_us + OBEYS_US;
+		s->bps = fmin(fmax((double)state->target_bps - 40000, 0), s->most_bps);
+	}
+	return s->bps;
+}
+
+TEST(who_might_send_more_than_he_does_meets_a_narrow_path)
+{
+	struct figures f = {0};
+	double full_ms = 0;
+
+	for (uint64_t seed = 1; seed <= bw_seeds(); seed++) {
+		struct slow slow = {.most_bps = 1.6e6};
+		struct bw_world *w = bw_new(seed, megabit, 1);
+
+		w->path.rate_bps = 20e6;
+		w->path.queue_ms = 400;
+		w->flows[0].source = obeys_slowly;
+		w->flows[0].source_arg = &slow;
+		bw_start(w);
+		bw_run(w, 20);
+		w->path.rate_bps = 1e6;
+		bw_run(w, 20);
+		full_ms = worse_of(full_ms, bw_queue_ms(w, 0.95, 20, 25));
+		add_reached(&f, w, 1e6, 21);
+		add_figures(&f, w, 1e6, 20 + SETTLED_S, 40);
+		bw_free(w);
+	}
+	print("from 1.6 of 20 to 1 Mbit/s", &f);
+	printf("# its queue in the first five seconds: %.0f ms\n", full_ms);
+	CHECK(f.use_worst >= 0.75 && f.standing_worst < 50);
+	CHECK(f.reached_worst <= 5);
+}
 
 TEST(an_estimate_is_kept_while_little_is_sent_and_raised_by_proof_alone)
 {

@@ -144,10 +144,21 @@ TEST(everybody_is_seen_before_anybody_is_seen_well)
 {
 	room(4);
 	tracks[2].speaker = true;
-	round_of(4, 420000);
+	round_of(4, 520000);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(!tracks[i].target.paused);
-	CHECK(receives(2, 1, 0));
+	CHECK(receives(2, 1, 1));
+}
+
+TEST(a_smaller_picture_that_moves_is_better_than_a_larger_one_that_jerks)
+{
+	room(1);
+	round_of(1, 240000);
+	CHECK(receives(0, 0, 2));
+	room(1);
+	tracks[0].screen = true;
+	round_of(1, 240000);
+	CHECK(receives(0, 1, 0));
 }
 
 TEST(the_speaker_climbs_first_then_priority)

@@ -230,7 +230,7 @@ static enum bwe_loss_verdict lose(struct bwe_loss *l, uint64_t *now_us, unsigned
 	for (unsigned i = 0; i < 99; i++)
 		bwe_loss_packet(l, *now_us + i, i % every == 0);
 	*now_us += 1000000;
-	return bwe_loss_judge(l, *now_us);
+	return bwe_loss_judge(l, false, *now_us);
 }
 
 TEST(loss_that_stays_when_less_is_sent_is_nature)
