@@ -31,6 +31,8 @@ int audio_opus_decoder_new(struct audio_opus_decoder **ret_d, unsigned hz);
 void audio_opus_decoder_free(struct audio_opus_decoder *d); /* accepts NULL */
 int audio_opus_decode(struct audio_opus_decoder *d, struct sl_str payload, int16_t *pcm);
 int audio_opus_conceal(struct audio_opus_decoder *d, struct sl_str next, int16_t *pcm, size_t n);
+/* Does it have something of the packet before it? */
+bool audio_opus_is_redundant(struct sl_str payload);
 int audio_opus_encoder_new(struct audio_opus_encoder **ret_e,
 			   const struct sl_audio_encoder_opts *o);
 void audio_opus_encoder_free(struct audio_opus_encoder *e); /* accepts NULL */

@@ -129,6 +129,8 @@ int sl_audio_source_put(struct sl_audio_source *s, const struct sl_audio_packet 
 						.ts = p->ts,
 						.seq = p->seq,
 						.codec = (uint8_t)p->codec,
+						.redundant = p->codec == SL_CODEC_OPUS &&
+							     audio_opus_is_redundant(p->payload),
 						.untimed = p->untimed};
 	int err = 0;
 

@@ -190,12 +190,17 @@ static void learn_lag(struct sl_jitter *j, uint64_t lag_ns)
 		j->target_ms = j->o.max_ms;
 }
 
-static void learn(struct sl_jitter *j, uint64_t ts, uint64_t now_ns)
+/* What was lost before a packet that has something of it comes with that packet, a frame late. */
+static void learn(struct sl_jitter *j, uint64_t ts, bool brings_lost, uint64_t now_ns)
 {
 	int64_t transit = (int64_t)(now_ns - ns_of(j, ts));
+	uint64_t lag;
 
 	learn_base(j, transit, now_ns);
-	learn_lag(j, (uint64_t)(transit - base_of(j)));
+	lag = (uint64_t)(transit - base_of(j));
+	if (brings_lost)
+		learn_lag(j, lag + ns_of(j, j->frame));
+	learn_lag(j, lag);
 }
 
 /* ---- in */
@@ -295,7 +300,7 @@ enum sl_jitter_verdict sl_jitter_put(struct sl_jitter *j, const struct sl_jitter
 	if (!j->begun || (!p->untimed && is_after_idle(j, seq, now_ns)))
 		begin(j, seq, ts, now_ns);
 	if (!p->untimed || !j->base_set[0])
-		learn(j, ts, now_ns);
+		learn(j, ts, p->redundant && seq > j->newest_seq + 1, now_ns);
 	if (seq < j->next_seq && !(j->holding && seq + SL_JITTER_SLOTS > j->newest_seq))
 		return refuse(j, p->packet, &j->stats.late, SL_JITTER_LATE);
 	if (seq < j->next_seq) { /* came second, but is the first */

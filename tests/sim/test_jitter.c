@@ -8,6 +8,7 @@
 #include "lib/test.h"
 
 #include <sluice/audio.h>
+#include <sluice/jitter.h>
 #include <sluice/clock.h>
 
 enum { SEEDS = 20, SECONDS = 40, PACKET_MS = 20, MAX_IN_FLIGHT = 4096 };
@@ -228,6 +229,38 @@ TEST(loss_is_made_up_for_and_costs_no_delay)
 	CHECK(r.concealed < 0.14);
 	CHECK(r.max_delay_ms <= 60);
 	CHECK_INT(r.released, r.sent);
+}
+
+static uint32_t target_with(bool redundant, unsigned lost_every)
+{
+	const struct sl_jitter_opts o = {.clock_hz = 8000};
+	struct sl_jitter_stats stats;
+	struct sl_jitter *j;
+
+	if (sl_jitter_new(&j, &o) < 0)
+		return 0;
+	for (uint64_t i = 1; i < 500; i++) {
+		const uint64_t now_ns = i * PACKET_MS * SL_NS_PER_MS;
+		struct sl_jitter_out out;
+
+		if (i % lost_every)
+			(void)sl_jitter_put(j,
+					    &(struct sl_jitter_packet){.ts = (uint32_t)i * 160,
+								       .seq = (uint16_t)i,
+								       .redundant = redundant},
+					    now_ns);
+		sl_jitter_get(j, now_ns, 0, &out);
+	}
+	sl_jitter_get_stats(j, &stats);
+	sl_jitter_free(j);
+	return stats.target_ms;
+}
+
+TEST(what_brings_the_lost_back_is_waited_for)
+{
+	CHECK(target_with(false, 10) <= 10);
+	CHECK(target_with(true, 10) > PACKET_MS);
+	CHECK(target_with(true, 1000) <= 10);
 }
 
 TEST(a_clock_that_is_fast_or_slow_is_followed)

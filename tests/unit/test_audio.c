@@ -148,18 +148,24 @@ TEST(opus_brings_a_lost_frame_back_from_the_next)
 		struct sl_audio_encoder *e;
 		struct sl_audio_decoder *d;
 		struct sl_str payload = {0};
+		unsigned n_redundant = 0;
 		char bytes[500];
 
 		CHECK_INT(sl_audio_encoder_new(&e, &o), 0);
 		CHECK_INT(sl_audio_decoder_new(&d, SL_CODEC_OPUS, 48000, 16000), 0);
+		make_voice(pcm, 320, 0, 16000, 200);
+		payload.len = (size_t)sl_audio_encode(e, pcm, 320, (uint8_t *)bytes, 500);
+		CHECK(!audio_opus_is_redundant((struct sl_str){bytes, payload.len}));
 		sl_audio_encoder_set_loss(e, 20);
 		for (unsigned i = 0; i < 30; i++) {
 			make_voice(pcm, 320, i * 320, 16000, i < 28 ? 200 : 150);
 			payload.len = (size_t)sl_audio_encode(e, pcm, 320, (uint8_t *)bytes, 500);
 			payload.p = bytes;
+			n_redundant += audio_opus_is_redundant(payload);
 			if (i < 28)
 				CHECK_INT(sl_audio_decode(d, payload, out), 320);
 		}
+		CHECK(n_redundant > 15);
 		CHECK_INT(sl_audio_conceal(d, with ? payload : SL_STR_NULL, out, 320), 320);
 		share[with] = share_at(out + 107, 213, 16000, 150); /* two periods */
 		sl_audio_encoder_free(e);

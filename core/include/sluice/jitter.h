@@ -32,6 +32,7 @@ struct sl_jitter_packet {
 	uint32_t ts;
 	uint16_t seq;
 	uint8_t codec; /* the caller's */
+	bool redundant; /* it has something of the packet before it: that is worth waiting for */
 	bool untimed;  /* this process stood still: when the network brought it is not known */
 };
 enum sl_jitter_verdict {
