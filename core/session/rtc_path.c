@@ -381,7 +381,7 @@ int rtc_path_secure(struct sl_rtc *c, const struct jsep_transport *remote)
 	if (c->dtls && c->fingerprint == rtc_hash(remote->fingerprint))
 		return 0;
 	if (c->dtls) /* another certificate is another connection */
-		return -SL_EUNSUPP;
+		return -SL_EEXIST;
 	hash = sl_str_split(&fingerprint, ' '); /* fingerprint is the rest */
 	o.hash = hash;
 	o.fingerprint = fingerprint;

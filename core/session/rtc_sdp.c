@@ -64,7 +64,7 @@ static int take_transport(struct sl_rtc *c, const struct jsep_transport *t, bool
 
 	if (rc < 0) {
 		(void)snprintf(ret_err, ERR_BYTES, "%s",
-			       rc == -SL_EUNSUPP
+			       rc == -SL_EEXIST
 				       ? "the certificate cannot change within a connection"
 				       : "a=fingerprint is missing, malformed or too weak");
 		return rc;

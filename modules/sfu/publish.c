@@ -286,8 +286,7 @@ static int open_connection(struct participant *p)
 	return sl_rtc_open(s->w, &o, &p->pub);
 }
 
-int publish_offer(struct participant *p, struct sl_str sdp, const json_t *sources,
-		  struct sl_buf *ret_sdp, char *ret_err)
+static int answer(struct participant *p, struct sl_str sdp, struct sl_buf *ret_sdp, char *ret_err)
 {
 	int rc = p->pub ? 0 : open_connection(p);
 
@@ -295,8 +294,22 @@ int publish_offer(struct participant *p, struct sl_str sdp, const json_t *source
 		(void)snprintf(ret_err, 160, "this server cannot take another connection");
 		return rc;
 	}
+	return sl_rtc_answer(p->pub, sdp, ret_sdp, ret_err);
+}
+
+/* A client may have made itself a new connection; what it had published over the old one ends. */
+int publish_offer(struct participant *p, struct sl_str sdp, const json_t *sources,
+		  struct sl_buf *ret_sdp, char *ret_err)
+{
+	int rc;
+
 	p->announced = sources;
-	rc = sl_rtc_answer(p->pub, sdp, ret_sdp, ret_err);
+	rc = answer(p, sdp, ret_sdp, ret_err);
+	if (rc == -SL_EEXIST) {
+		publish_close(p, "replaced");
+		sl_buf_reset(ret_sdp);
+		rc = answer(p, sdp, ret_sdp, ret_err);
+	}
 	p->announced = NULL;
 	return rc;
 }

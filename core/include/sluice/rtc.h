@@ -124,7 +124,8 @@ SL_API enum sl_rtc_state sl_rtc_get_state(const struct sl_rtc *c);
 /* Ours, for the peer to answer. restart: with new ICE credentials. -SL_EAGAIN: an offer is open. */
 SL_API SL_MUST_CHECK int sl_rtc_offer(struct sl_rtc *c, bool restart, struct sl_buf *ret_sdp);
 SL_API SL_MUST_CHECK int sl_rtc_accept(struct sl_rtc *c, struct sl_str answer, char *ret_err);
-/* The peer's, and what we answer. -SL_EAGAIN: our own offer is open (glare). */
+/* The peer's, and what we answer. -SL_EAGAIN: our own offer is open (glare). -SL_EEXIST: it comes
+ * with another certificate, and so from another connection than this one. */
 SL_API SL_MUST_CHECK int sl_rtc_answer(struct sl_rtc *c, struct sl_str offer,
 				       struct sl_buf *ret_sdp, char *ret_err);
 SL_API void sl_rtc_rollback(struct sl_rtc *c);
