@@ -80,7 +80,8 @@ static void tell(const struct account *a, unsigned status)
 	const char *reason = status < 300    ? NULL
 			     : status == 408 ? "The telephone system does not answer."
 			     : status == 404 ? "The telephone system does not know this user."
-			     : status == 403 ? "The telephone system refused the registration."
+			     : status == 403 ? "The telephone system refused the registration: is "
+					       "the password right?"
 					     : browser_sentence(status);
 
 	if (a->peer)
