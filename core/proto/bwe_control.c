@@ -5,9 +5,10 @@
  * about a packet per round trip where it has been met (draft-ietf-rmcat-gcc-02 section 5.5). When
  * the queue grows and stands it is cut to what really arrives, and for a moment below that, until
  * the queue is gone; the floor of the delay is measured anew by that, too. Packets sent before a
- * cut say nothing about the rate after it and are not asked. A queue that stays although we drained
- * it is others', and then only loss slows us, as it does them. Loss without such cause is tried,
- * not believed (bwe_loss.c). Probes find what became free.
+ * cut say nothing about the rate after it and are not asked. A queue that stays although less was
+ * sent into it is others', and then only loss slows us, as it does them; one that does not even
+ * sway is a longer way. Loss without such cause is tried, not believed (bwe_loss.c). Probes find
+ * what became free.
  */
 #include "proto/bwe_impl.h"
 
