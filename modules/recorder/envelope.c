@@ -368,17 +368,17 @@ int envelope_read(struct envelope *e, struct sl_str *in, struct sl_buf *out)
 size_t envelope_good_length(const uint8_t *p, size_t len, uint64_t max_text)
 {
 	struct sl_reader r = sl_reader(p, len);
+	uint64_t left = max_text;
 	struct sl_str piece;
+	size_t good = 0;
 	bool last;
-	size_t good;
 	int wrap;
 
 	if (read_head(&r, &wrap, &piece) < 0)
 		return 0;
-	good = (size_t)(r.p - p);
-	while (read_piece(&r, &last, &piece) && piece.len - SL_GCM_TAG <= max_text) {
-		max_text -= piece.len - SL_GCM_TAG;
+	while (read_piece(&r, &last, &piece) && piece.len - SL_GCM_TAG <= left) {
+		left -= piece.len - SL_GCM_TAG;
 		good = (size_t)(r.p - p);
 	}
-	return good;
+	return left < max_text ? good : 0;
 }

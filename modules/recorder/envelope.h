@@ -43,7 +43,7 @@ SL_MUST_CHECK int envelope_open(struct envelope *e, const struct envelope_key *o
 SL_MUST_CHECK int envelope_read(struct envelope *e, struct sl_str *in, struct sl_buf *out);
 void envelope_wipe(struct envelope *e);
 /* Bytes of a sealed file up to the end of the last whole piece within the first max_text bytes of its
- * text; 0: not even its head is there */
+ * text; 0: there is no text, or not even a head */
 size_t envelope_good_length(const uint8_t *p, size_t len, uint64_t max_text);
 bool envelope_is_sealed(struct sl_str bytes);
 

@@ -351,6 +351,7 @@ TEST(a_sealed_file_opens_with_the_private_key_whole_or_up_to_its_last_piece)
 	CHECK_INT(envelope_good_length(sealed.p, sealed.len - 1, UINT64_MAX), sealed.len - 20);
 	CHECK_INT(envelope_good_length(sealed.p, sealed.len, 7), sealed.len);
 	CHECK_INT(envelope_good_length(sealed.p, sealed.len, 6), sealed.len - 20 - 23);
+	CHECK_INT(envelope_good_length(sealed.p, sealed.len, 3), 0); /* a head alone is nothing */
 	CHECK_INT(open_text((struct sl_str){(char *)sealed.p, sealed.len - 21}, own, dst, &ended),
 		  -SL_ENOENT);
 	CHECK(!ended && strcmp(dst, "one ") == 0);
