@@ -13,7 +13,6 @@
 #include "proto/bwe_impl.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define MS UINT64_C(1000) /* us */
 #define S UINT64_C(1000000)
@@ -25,8 +24,8 @@ static const double little = 0.75, proof = 1.15, nearly = 0.97;
 static const double room_for_sent = 1.4;
 static const double limited_cut = 0.7; /* at most, when we did not fill the path ourselves */
 static const double drain_least = 0.1, drain_most = 0.6, drained_less = 0.85;
-static const double overrun = 0.85;   /* of what is sent: less than this arrives */
-static const double really_less = 0.85;
+static const double overrun = 0.85;     /* of what is sent: less than this arrives */
+static const double really_less = 0.85; /* of what the path carries */
 static const double probe_first = 3, probe_again = 2, probe_goes_on = 0.7, probe_beyond = 1.2,
 		    probe_late = 0.15;
 static const int64_t empty_us = 8000, stands_least_us = 15000;
@@ -51,6 +50,17 @@ static double carried(const struct bwe *b, unsigned window_ms)
 
 /* ---- down */
 
+static int64_t jitter_us(const struct bwe *b)
+{
+	return (int64_t)(1000 * fmin(b->delay.jitter_ms, stands_jitter_ms));
+}
+
+/* A queue that is no jitter */
+static bool is_long(const struct bwe *b)
+{
+	return b->queue_us > 3 * stands_least_us;
+}
+
 static double drain_share(const struct bwe *b)
 {
 	double share = fmax((double)b->cut_queue_us / DRAIN_US, drain_least);
@@ -64,8 +74,7 @@ static double passing(const struct bwe *b)
 {
 	double bps = carried(b, ACKED_MS), soon = carried(b, ACKED_SHORT_MS);
 
-	return bps == 0 || (soon > 0 && soon < bps && b->queue_us > 3 * stands_least_us) ? soon
-											 : bps;
+	return bps == 0 || (soon > 0 && soon < bps && is_long(b)) ? soon : bps;
 }
 
 static double sent_bps(const struct bwe *b)
@@ -155,9 +164,7 @@ static void note_left(struct bwe *b)
 
 static bool is_longer_way(const struct bwe *b)
 {
-	int64_t sways_us = (int64_t)(1000 * fmin(b->delay.jitter_ms, stands_jitter_ms));
-
-	return b->left_most_us - b->left_least_us < empty_us + sways_us;
+	return b->left_most_us - b->left_least_us < empty_us + jitter_us(b);
 }
 
 static bool has_sent_less(const struct bwe *b)
@@ -170,21 +177,22 @@ static bool has_sent_less(const struct bwe *b)
 static void drain_again(struct bwe *b, uint64_t now_us)
 {
 	unsigned n = ++b->n_drains;
+	bool less = has_sent_less(b);
 
 	if (n == 1)
 		b->left_least_us = b->left_most_us = b->queue_us;
-	if (n < DRAINS || (!has_sent_less(b) && n < DRAINS_UNPROVEN)) {
+	if (n < DRAINS || (!less && n < DRAINS_UNPROVEN)) {
 		start_drain(b, now_us);
 		return;
 	}
-	if (is_longer_way(b) && has_sent_less(b)) {
+	if (less && is_longer_way(b)) {
 		bwe_delay_rebase(&b->delay);
 		b->queue_us = 0;
 	} else {
 		b->others = true;
 		b->others_check_us = now_us + 8 * S;
 	}
-	if (has_sent_less(b))
+	if (less)
 		b->resume = fmax(b->resume, b->before_cut); /* what we left, they took */
 	end_drain(b, now_us);
 }
@@ -207,12 +215,12 @@ static void tighten(struct bwe *b, uint64_t now_us)
 	bwe_bound(b);
 }
 
-/* Less arrives than leaves, and the queue grows: it is one, and ours. */
+/* Less arrives than leaves: the queue is one, and ours. */
 static bool is_overrun(const struct bwe *b)
 {
 	double bps = carried(b, ACKED_MS);
 
-	return b->queue_us > 3 * stands_least_us && bps > 0 && bps < overrun * sent_bps(b);
+	return is_long(b) && bps > 0 && bps < overrun * sent_bps(b);
 }
 
 static void drain(struct bwe *b, uint64_t now_us)
@@ -240,7 +248,7 @@ static void drain(struct bwe *b, uint64_t now_us)
 /* A path that jitters shows small queues that are none. */
 static int64_t stands_us(const struct bwe *b)
 {
-	return stands_least_us + (int64_t)(1000 * fmin(b->delay.jitter_ms, stands_jitter_ms));
+	return stands_least_us + jitter_us(b);
 }
 
 static bool queue_speaks(const struct bwe *b, uint64_t now_us)
@@ -252,7 +260,7 @@ static bool queue_speaks(const struct bwe *b, uint64_t now_us)
 
 static bool loss_speaks(struct bwe *b, uint64_t now_us)
 {
-	switch (bwe_loss_judge(&b->loss, b->queue_us > 3 * stands_least_us, now_us)) {
+	switch (bwe_loss_judge(&b->loss, is_long(b), now_us)) {
 	case BWE_LOSS_EXCESS:
 		b->before_cut = b->rate;
 		b->rate *= bwe_loss_cut(&b->loss, now_us);

@@ -217,9 +217,10 @@ void bwe_delay_rebase(struct bwe_delay *d)
 	for (unsigned i = 0; i < BWE_SIZES; i++) {
 		int64_t least = minimum_of(&d->since[i]);
 
+		if (least == INT64_MAX)
+			continue; /* none of this size came: it has what it had */
 		minimum_reset(&d->floor[i]);
-		if (least != INT64_MAX)
-			minimum_add(&d->floor[i], d->since[i].bucket * d->since[i].width_us, least);
+		minimum_add(&d->floor[i], d->since[i].bucket * d->since[i].width_us, least);
 	}
 }
 

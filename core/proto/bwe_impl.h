@@ -191,9 +191,9 @@ struct bwe {
 
 	uint64_t grown_us; /* up to which growth has been applied */
 	uint64_t drain_until_us;
-	int64_t cut_queue_us;	/* what stood when it was cut */
-	int64_t left_least_us, left_most_us; /* what stood since the first of them had failed */
+	int64_t cut_queue_us; /* what stood when it was cut */
 	unsigned n_drains;    /* in a row that did not empty it */
+	int64_t left_least_us, left_most_us; /* what stood since the first of those */
 	int64_t queue_us;
 	bool others; /* fill the queue: ours is not what stands in it */
 	uint64_t others_check_us;

@@ -57,7 +57,6 @@ enum {
 				* by turns is told of no faster, either */
 	RTC_SILENT_MS = 2000, /* of a path; then its address may have become somebody else's */
 	RTC_IP_OVERHEAD = 28,	     /* IPv4 and UDP */
-	RTC_WIRE_OVERHEAD = RTC_IP_OVERHEAD + 16, /* and the tag: what a packet is on the wire */
 };
 
 /* Where the peer's packets arrive; opened by ICE. Neither flow nor tcp: a free place. */

@@ -108,7 +108,7 @@ void rtc_limit_bounded(struct sl_rtc *c, const struct sl_rtcp_block *b, uint32_t
 		p = rtc_rtcp_begin(c, &w);
 		if (!p)
 			return;
-		sl_rtcp_put_tmmb(&w, SL_RTCP_TMMBN, ssrc, sender, bps, RTC_WIRE_OVERHEAD);
+		sl_rtcp_put_tmmb(&w, SL_RTCP_TMMBN, ssrc, sender, bps, SL_RTC_OVERHEAD);
 		rtc_rtcp_finish(c, &w, p);
 		return;
 	}

@@ -41,8 +41,8 @@ static uint32_t emit(struct sl_rtc_media *m, const struct sl_rtp_out *out,
 	len = p->len;
 	sl_packet_unref(p);
 	if (m->j->ext_out.id[SL_RTP_EXT_TWCC]) {
-		bwe_sent(c->bwe, c->twcc_seq++, len + RTC_WIRE_OVERHEAD, c->probe, rtc_now_ns(c));
-		count_cluster(c, len + RTC_WIRE_OVERHEAD);
+		bwe_sent(c->bwe, c->twcc_seq++, len + SL_RTC_OVERHEAD, c->probe, rtc_now_ns(c));
+		count_cluster(c, len + SL_RTC_OVERHEAD);
 	}
 	m->out.pt = out->pt;
 	m->out.packets++;
@@ -167,7 +167,7 @@ static void send_now(struct sl_rtc_media *m, const struct sl_rtp_out *out, bool 
 static uint32_t wire_bytes(const struct sl_rtp_out *out)
 {
 	return (out->src ? out->src->payload_len : RTC_PADDING_BYTES) + SL_RTP_HEADER +
-	       RTC_WIRE_OVERHEAD + 20; /* extensions, roughly */
+	       SL_RTC_OVERHEAD + 20; /* extensions, roughly */
 }
 
 static void free_paced(struct sl_rtc *c, struct rtc_paced *w)

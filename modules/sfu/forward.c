@@ -13,7 +13,6 @@
 enum {
 	NO_PT = 0xff,
 	KEY_REPEAT_MS = 200,
-	ON_THE_WIRE = 44, /* bytes that IP, UDP and the seal add: the estimate counts them */
 	JUMP = 1000, /* packets of audio that nobody would wait for: its publisher counts anew */
 	HOLD_SUBS = 8,	   /* receivers from which on it is worth waiting for more packets, */
 	HOLD_ENOUGH = 16,  /* up to so many, */
@@ -108,7 +107,7 @@ void forward_packet(struct track *t, const struct sl_rtp *rtp, uint64_t seq, uns
 		sfu_count(s, M_malformed);
 		return;
 	}
-	tell_size(t, encoding_count(&t->rate[encoding], &k->info, rtp->len + ON_THE_WIRE,
+	tell_size(t, encoding_count(&t->rate[encoding], &k->info, rtp->len + SL_RTC_OVERHEAD,
 				    sfu_now_ms(s)));
 	if (t->kind == SL_MEDIA_VIDEO) {
 		note_layers(t, sl_rtp_ext_value(rtp, SL_RTP_EXT_VIDEO_LAYERS_ALLOCATION));

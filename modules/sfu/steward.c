@@ -94,7 +94,7 @@ static void apply(struct sub *sub, const struct allocate_track *a)
 	}
 }
 
-static uint64_t audio_bps(const struct track *t)
+static uint64_t taken_by_audio(const struct track *t)
 {
 	uint64_t bps = encoding_bps(&t->rate[0]);
 
@@ -131,7 +131,7 @@ void steward_allocate(struct participant *p)
 		if (p->watch && !watch_counts(sub))
 			continue;
 		if (!sub->layers) {
-			audio += audio_bps(sub->track);
+			audio += taken_by_audio(sub->track);
 			continue;
 		}
 		if (n == MAX_VIDEOS)

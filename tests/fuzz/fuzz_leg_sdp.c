@@ -1,9 +1,10 @@
 /*
  * Fuzz target: descriptions of telephones, taken by a plain leg and answered. First byte: with keys
- * or without, RTCP on a port of its own or not, one codec of ours or all; then pieces that a zero byte ends: 'o' has us offer,
- * 'a' and text is their offer, any other and text their answer. Whatever has come, what we say can be
- * read, answers every section, and is never without keys where they are wanted; what cannot
- * be read has a sentence. Everything is bound to loopback, so that no address in there is ever reached.
+ * or without, RTCP on a port of its own or not, one codec of ours or all; then pieces that a zero
+ * byte ends: 'o' has us offer, 'a' and text is their offer, any other and text their answer. Whatever
+ * has come, what we say can be read, answers every section, and is never without keys where they are
+ * wanted; what cannot be read has a sentence. Everything is bound to loopback, so that no address in
+ * there is ever reached.
  */
 #include <stdio.h>
 #include <stdlib.h>

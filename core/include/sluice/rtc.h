@@ -44,6 +44,8 @@ struct sl_rtc_in {
 	bool recovered;	   /* by retransmission */
 };
 
+enum { SL_RTC_OVERHEAD = 44 }; /* bytes that IPv4, UDP and the tag add to RTP: estimates count them */
+
 struct sl_rtc_estimate { /* of the way to the peer */
 	uint64_t target_bps;
 	uint32_t rtt_us, loss_permille;
